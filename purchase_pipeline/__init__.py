@@ -1,0 +1,1 @@
+"""An HTTP API's purchases, in lots, into PostgreSQL, through Dagster."""
