@@ -1,0 +1,63 @@
+"""Errors as the API words them: `application/problem+json` (RFC 9457), in the users' Portuguese."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+
+MEDIA_TYPE = "application/problem+json"
+
+_DETAIL_BY_STATUS = {404: "Rota desconhecida: veja /docs", 405: "Método não permitido: use GET"}
+_DETAIL_BY_ERROR = {
+    ("param", "greater_than_equal"): "Número de compras deve ser pelo menos {ge}",
+    ("param", "less_than_equal"): "Número de compras deve ser no máximo {le}",
+}
+_DETAIL_BY_PARAMETER = {
+    "param": "Número de compras deve ser um número inteiro",
+    "lote": "Lote deve ter de 1 a 200 caracteres",
+    "defects": "Fração de defeitos deve ser um número de 0 a 1",
+}
+
+
+class Problem(BaseModel):
+    """One error (RFC 9457). `detail` says what to change."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+
+
+def problem(status: int, detail: str) -> Problem:
+    """Word one problem; the title of an `about:blank` problem is its status's own."""
+    return Problem(title=HTTPStatus(status).phrase, status=status, detail=detail)
+
+
+def add_problem_handlers(app: FastAPI) -> None:
+    """Let every refusal of an application leave it as a problem."""
+    app.exception_handler(HTTPException)(_answer_http_error)
+    app.exception_handler(RequestValidationError)(_answer_invalid_request)
+
+
+async def _answer_http_error(_: Request, error: HTTPException) -> Response:
+    detail = _DETAIL_BY_STATUS.get(error.status_code, error.detail)
+    return _response(problem(error.status_code, detail), error.headers)
+
+
+async def _answer_invalid_request(_: Request, error: RequestValidationError) -> Response:
+    return _response(problem(422, "; ".join(map(_detail, error.errors()))))
+
+
+def _detail(error: Mapping[str, Any]) -> str:
+    parameter = error["loc"][-1]
+    template = _DETAIL_BY_ERROR.get((parameter, error["type"]), _DETAIL_BY_PARAMETER[parameter])
+    return template.format_map(error.get("ctx", {}))
+
+
+def _response(body: Problem, headers: Mapping[str, str] | None = None) -> Response:
+    return JSONResponse(body.model_dump(), body.status, headers, MEDIA_TYPE)

@@ -1,0 +1,68 @@
+"""A campaign as it stands: which lots are loaded, which failed, which are under way."""
+
+from collections import Counter
+from datetime import datetime
+from typing import NamedTuple
+
+import dagster as dg
+from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
+from dagster._core.storage.tags import PARTITION_NAME_TAG
+
+from purchase_pipeline.lot_ledger import LotCount, LotLedger
+
+
+class FailedRun(NamedTuple):
+    """A run that did not load its lot."""
+
+    run_id: str
+    lote: str
+    reason: str
+
+
+class Campaign:
+    """Reads the ledger for what is loaded, and Dagster for what is not."""
+
+    def __init__(self, lots: list[str], ledger: LotLedger, instance: dg.DagsterInstance) -> None:
+        self.lots = lots
+        self._ledger = ledger
+        self._instance = instance
+
+    def loaded(self) -> dict[str, LotCount]:
+        """Return the wanted lots that are loaded."""
+        found = self._ledger.loaded_lots()
+        return {lote: found[lote] for lote in self.lots if lote in found}
+
+    def in_flight(self) -> set[str]:
+        """Return the wanted lots of which a run is queued or under way."""
+        runs = self._instance.get_runs(dg.RunsFilter(statuses=NOT_FINISHED_STATUSES))
+        return {run.tags.get(PARTITION_NAME_TAG, "") for run in runs} & set(self.lots)
+
+    def failures(self, since: datetime) -> list[dg.DagsterRun]:
+        """Return the runs of wanted lots, begun since a moment, that failed or were cancelled; the oldest first."""
+        runs = self._instance.get_runs(
+            dg.RunsFilter(
+                statuses=[dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED], created_after=since
+            )
+        )
+        return [run for run in reversed(runs) if run.tags.get(PARTITION_NAME_TAG) in self.lots]
+
+    def times_failed(self, since: datetime) -> Counter[str]:
+        """Return how many runs of each lot failed since a moment."""
+        return Counter(run.tags[PARTITION_NAME_TAG] for run in self.failures(since))
+
+    def explain(self, run: dg.DagsterRun) -> FailedRun:
+        """Return a failed run with its innermost reason: the error that we, or a library, raised."""
+        reason = "the run ended without a word; its worker process may have been killed"
+        for record in self._instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE):
+            data = record.dagster_event.step_failure_data if record.dagster_event else None
+            error = data.error if data else None
+            while error and error.cause:
+                error = error.cause
+            if error:
+                reason = error.message.strip()
+        return FailedRun(run.run_id, run.tags[PARTITION_NAME_TAG], reason)
+
+    def seconds_taken(self, lot: LotCount) -> float | None:
+        """Return the seconds from the request of the lot's last run to its commit."""
+        records = self._instance.get_run_records(dg.RunsFilter(tags={PARTITION_NAME_TAG: lot.lote}), limit=1)
+        return (lot.committed_at - records[0].create_timestamp).total_seconds() if records else None

@@ -1,0 +1,48 @@
+"""One campaign at a time in a home folder."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_LOCK = "campaign.lock"
+
+
+class CampaignRunningError(Exception):
+    """Another `up` or `ingest` works in the same home folder."""
+
+
+@contextmanager
+def only_campaign(home: Path) -> Iterator[None]:
+    """Hold the home folder for this process, until it ends in whatever way.
+
+    Raises:
+        CampaignRunningError: another process holds it.
+    """
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / _LOCK).open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise CampaignRunningError(
+                f"Process {_pid(home)} works in {home} already. Stop it with Ctrl-C, or with `purchase-pipeline down`."
+            ) from error
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def campaign_process(home: Path) -> int | None:
+    """Return the pid of the process that holds the home folder, if one does."""
+    try:
+        with only_campaign(home):
+            return None
+    except CampaignRunningError:
+        return _pid(home)
+
+
+def _pid(home: Path) -> int | None:
+    text = (home / _LOCK).read_text()
+    return int(text) if text.isdigit() else None

@@ -1,0 +1,73 @@
+"""Which database: the one given by `DATABASE_URL`, or an embedded server's."""
+
+import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
+
+from purchase_pipeline.embedded_postgres import EmbeddedPostgres
+from purchase_pipeline.postgres.connections import engine_for
+from purchase_pipeline.settings import DATABASE_NAME, Settings, current_settings
+
+DAGSTER_DATABASE_NAME = "dagster"
+
+
+class DatabaseUnavailableError(Exception):
+    """The database does not answer, or lacks what the pipeline needs."""
+
+
+def database_url(settings: Settings) -> str:
+    """Return the URL in use, for psql and SQLAlchemy alike. Nothing is started."""
+    if settings.database_url is not None:
+        return settings.database_url.get_secret_value()
+    return EmbeddedPostgres(settings.postgres_home).url(DATABASE_NAME)
+
+
+def dagster_storage_url(settings: Settings) -> str:
+    """Return the URL of Dagster's own database, in the same server.
+
+    It names psycopg2: with SQLAlchemy 2.1 a plain `postgresql://` means psycopg 3, on which dagster-postgres 0.29
+    fails at every event.
+    """
+    url = sa.make_url(database_url(settings)).set(
+        drivername="postgresql+psycopg2", database=DAGSTER_DATABASE_NAME
+    )
+    return url.render_as_string(hide_password=False)
+
+
+def ensure_database(url: str) -> None:
+    """Start the embedded server if the URL is its own and it does not run; leave any other alone."""
+    settings = current_settings()
+    embedded = EmbeddedPostgres(settings.postgres_home)
+    if url == embedded.url(DATABASE_NAME) and not embedded.is_running():
+        start_database(settings)
+
+
+def start_database(settings: Settings) -> bool:
+    """Make both databases ready, and return whether a server had to be started for it.
+
+    Raises:
+        DatabaseUnavailableError: a given database that cannot be reached, or may not have a `dagster` beside it.
+        EmbeddedPostgresError: the embedded server does not start.
+    """
+    started = settings.database_url is None and EmbeddedPostgres(settings.postgres_home).start()
+    if settings.database_url is None:
+        _create_missing(EmbeddedPostgres(settings.postgres_home).url("postgres"), DATABASE_NAME)
+    _create_missing(database_url(settings), DAGSTER_DATABASE_NAME)
+    return started
+
+
+def _create_missing(server_url: str, name: str) -> None:
+    engine = engine_for(server_url)
+    shown = engine.url.render_as_string(hide_password=True)
+    exists = sa.text("select 1 from pg_database where datname = :name").bindparams(name=name)
+    try:
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            if connection.scalar(exists) is None:
+                quoted = connection.dialect.identifier_preparer.quote(name)
+                connection.execute(sa.DDL(f"CREATE DATABASE {quoted}"))
+    except SQLAlchemyError as error:
+        reason = str(getattr(error, "orig", error)).strip()
+        raise DatabaseUnavailableError(
+            f"The database {name!r} is not to be had through {shown}: {reason}\n"
+            "Check DATABASE_URL (postgresql://user:password@host:port/database): the server must run, the database "
+            f"must exist, and {DAGSTER_DATABASE_NAME!r} must exist beside it or the user be allowed to create it."
+        ) from error

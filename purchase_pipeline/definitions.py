@@ -1,0 +1,39 @@
+"""What Dagster loads: the table of contents of the pipeline."""
+
+import dagster as dg
+
+from purchase_pipeline import assets, checks
+from purchase_pipeline.database import database_url
+from purchase_pipeline.jobs import ingest_lote
+from purchase_pipeline.resources import (
+    LandingResource,
+    LotLedgerResource,
+    PurchaseApiResource,
+    PurchasesIOManager,
+)
+from purchase_pipeline.sensors import missing_lots
+from purchase_pipeline.settings import current_settings, is_environment_variable
+
+_settings = current_settings()
+
+
+def _by_name(variable: str, value: str) -> str:
+    """Hand on a value that may hold a password by its variable's name, which is what Dagster's UI then shows."""
+    return dg.EnvVar(variable) if is_environment_variable(variable) else value
+
+
+_database_url = _by_name("DATABASE_URL", database_url(_settings))
+
+defs = dg.Definitions(
+    assets=dg.load_assets_from_modules([assets]),
+    asset_checks=dg.load_asset_checks_from_modules([checks]),
+    jobs=[ingest_lote],
+    sensors=[missing_lots],
+    resources={
+        "purchase_api": PurchaseApiResource(base_url=_by_name("PURCHASE_API_URL", _settings.api_url)),
+        "landing": LandingResource(folder=str(_settings.landing_folder)),
+        "lot_ledger": LotLedgerResource(database_url=_database_url),
+        "io_manager": PurchasesIOManager(database_url=_database_url),
+    },
+    executor=dg.in_process_executor,
+)

@@ -1,0 +1,156 @@
+"""The whole stack on one machine: which services, in which order, on which addresses."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic, sleep
+
+import dagster as dg
+import httpx
+from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
+from dagster._grpc.client import DagsterGrpcClient
+
+from purchase_pipeline.dagster_home import CODE_LOCATION, dagster_environment, open_instance, write_workspace
+from purchase_pipeline.database import start_database
+from purchase_pipeline.embedded_postgres import EmbeddedPostgres
+from purchase_pipeline.ports import LOOPBACK, require_free
+from purchase_pipeline.processes import Processes, Service, ServiceFailedError, stop_leftovers
+from purchase_pipeline.settings import Settings
+
+_START_SECONDS = 60.0
+_RUN_END_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class StackOptions:
+    """What `up` was asked to start. `api_port` and `defects` are for the mock API, started when no API is given."""
+
+    port: int = 3000
+    api_port: int = 8000
+    defects: float = 0.0
+    ui: bool = True
+
+
+@contextmanager
+def mock_api(settings: Settings, options: StackOptions, processes: Processes) -> Iterator[Settings]:
+    """Serve the mock API, unless the settings name one, and yield settings that say where the API is."""
+    if settings.is_given("api_url"):
+        yield settings
+        return
+    require_free(options.api_port, "mock API", "--api-port")
+    address = f"http://{LOOPBACK}:{options.api_port}"
+    command = [sys.executable, "-m", "uvicorn", "--factory", "mock_api.app:create_app", "--no-access-log"]
+    environment = {"MOCK_API_DEFECTS": str(options.defects), "PURCHASE_HOME": str(settings.home)}
+    processes.start(
+        Service("mock_api", [*command, "--host", LOOPBACK, "--port", str(options.api_port)], environment)
+    )
+    try:
+        _wait_until(lambda: _answers(f"{address}/readyz"), processes, "mock_api")
+        yield settings.model_copy(update={"api_url": address})
+    finally:
+        processes.stop("mock_api")
+
+
+@contextmanager
+def database(settings: Settings) -> Iterator[None]:
+    """Have both databases ready, and stop the embedded server after if it was started here."""
+    started = start_database(settings)
+    try:
+        yield
+    finally:
+        if started:
+            EmbeddedPostgres(settings.postgres_home).stop()
+
+
+@contextmanager
+def dagster_services(
+    settings: Settings, options: StackOptions, processes: Processes
+) -> Iterator[dg.DagsterInstance]:
+    """Run Dagster's code server, daemon and, if wanted, web server; yield its instance."""
+    if options.ui:
+        require_free(options.port, "Dagster UI", "--port")
+    with open_instance(settings) as instance:
+        end_orphaned_runs(instance)
+        try:
+            _start_dagster(settings, options, processes)
+            yield instance
+        finally:
+            _stop_dagster(processes)
+            end_orphaned_runs(instance)
+
+
+def _start_dagster(settings: Settings, options: StackOptions, processes: Processes) -> None:
+    environment = dagster_environment(settings)
+    code_socket = EmbeddedPostgres(settings.postgres_home).socket_folder / "code-server.sock"
+    code_socket.unlink(missing_ok=True)
+    workspace = str(write_workspace(settings, code_socket))
+    dagster, daemon, webserver = (
+        str(Path(sys.executable).with_name(name))
+        for name in ("dagster", "dagster-daemon", "dagster-webserver")
+    )
+    code = ["code-server", "start", "-m", "purchase_pipeline.definitions", "--location-name", CODE_LOCATION]
+    processes.start(Service("code_server", [dagster, *code, "--socket", str(code_socket)], environment))
+    client = DagsterGrpcClient(socket=str(code_socket))
+    _wait_until(lambda: _pings(client), processes, "code_server")
+    processes.start(Service("daemon", [daemon, "run", "-w", workspace], environment))
+    if options.ui:
+        address = ["-h", LOOPBACK, "-p", str(options.port)]
+        processes.start(Service("webserver", [webserver, *address, "-w", workspace], environment))
+        _wait_until(lambda: _answers(f"http://{LOOPBACK}:{options.port}/server_info"), processes, "webserver")
+
+
+def _stop_dagster(processes: Processes) -> None:
+    """Stop asking for lots first, let the runs under way end, then stop the rest."""
+    processes.stop("daemon")
+    deadline = monotonic() + _RUN_END_SECONDS
+    while _run_workers(processes) and monotonic() < deadline:
+        sleep(0.1)
+    processes.stop("webserver")
+    processes.stop("code_server")
+
+
+def _run_workers(processes: Processes) -> bool:
+    return any("execute_run" in " ".join(process.cmdline()) for process in processes.below("code_server"))
+
+
+def end_orphaned_runs(instance: dg.DagsterInstance) -> None:
+    """Mark as failed every run that Dagster thinks is under way, when no process of ours can be doing it.
+
+    Otherwise the lots of a killed predecessor would count as in flight until run monitoring gives up on them.
+    """
+    for run in instance.get_runs(dg.RunsFilter(statuses=NOT_FINISHED_STATUSES)):
+        if run.status is not dg.DagsterRunStatus.QUEUED:
+            instance.report_run_failed(run, "The process of this run ended before it did.")
+
+
+def clear_leftovers(settings: Settings) -> list[str]:
+    """Stop what a killed `up` left running. The embedded database is not among it: it may stay."""
+    return stop_leftovers(settings.home)
+
+
+def _wait_until(ready: Callable[[], bool], processes: Processes, name: str) -> None:
+    deadline = monotonic() + _START_SECONDS
+    while not ready():
+        processes.check(name)
+        if monotonic() > deadline:
+            raise ServiceFailedError(
+                f"{name} did not answer within {_START_SECONDS:g} s; its log: {processes.log_of(name)}"
+            )
+        sleep(0.1)
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=2.0, trust_env=False).is_success
+    except httpx.TransportError:
+        return False
+
+
+def _pings(client: DagsterGrpcClient) -> bool:
+    try:
+        client.ping("ready?")
+    except dg.DagsterError:
+        return False
+    return True

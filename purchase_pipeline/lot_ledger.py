@@ -1,0 +1,147 @@
+"""What the database says of each lot: received, loaded, rejected. It is the truth that all else is held against."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from purchase_pipeline.postgres.ledger import ledger_table
+from purchase_pipeline.tables import COMPRAS_REJEITADAS, TABELA_COMPRAS
+
+_LEDGER = ledger_table()
+
+
+class LotCount(NamedTuple):
+    """Rows of one lot."""
+
+    lote: str
+    received: int
+    loaded: int
+    rejected: int
+    committed_at: datetime
+
+    @property
+    def conserved(self) -> bool:
+        """True when every row received was either loaded or rejected."""
+        return self.received == self.loaded + self.rejected
+
+
+class LotLedger:
+    """Reads the ledger, and the tables beside it.
+
+    A lot counts as loaded when both its slices, accepted and rejected rows, were committed from the same raw lot, and
+    their rows are still there: a lot that somebody wiped is missing again.
+    """
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+
+    def loaded_lots(self) -> dict[str, LotCount]:
+        """Return the loaded lots with the counts that the ledger states. Cheap: no table is counted."""
+        accepted, rejected = _LEDGER.alias("accepted"), _LEDGER.alias("rejected")
+        return self._read(
+            _loaded(accepted, rejected, accepted.c.rows, rejected.c.rows).where(
+                _still_there(accepted, TABELA_COMPRAS), _still_there(rejected, COMPRAS_REJEITADAS)
+            )
+        )
+
+    def counted_lots(self, lote: str | None = None) -> dict[str, LotCount]:
+        """Return the committed lots, or one of them, with rows counted in the tables themselves."""
+        accepted, rejected = _LEDGER.alias("accepted"), _LEDGER.alias("rejected")
+        query = _loaded(
+            accepted, rejected, _count(TABELA_COMPRAS, accepted), _count(COMPRAS_REJEITADAS, accepted)
+        )
+        return self._read(query if lote is None else query.where(accepted.c.partition == lote))
+
+    def gaps_and_doubles(self, lote: str | None = None) -> Sequence[tuple[str, int, int]]:
+        """Return `(lote, gaps, doubles)` for each lot whose positions, over both tables, are not 1, 2, 3, ..."""
+        positions = sa.union_all(
+            *(sa.select(table.c.lote, table.c.linha) for table in (TABELA_COMPRAS, COMPRAS_REJEITADAS))
+        ).subquery()
+        distinct = sa.func.count(positions.c.linha.distinct())
+        gaps, doubles = sa.func.max(positions.c.linha) - distinct, sa.func.count() - distinct
+        query = (
+            sa.select(positions.c.lote, gaps, doubles)
+            .group_by(positions.c.lote)
+            .having(sa.or_(gaps != 0, doubles != 0))
+            .order_by(positions.c.lote)
+        )
+        with self._engine.connect() as connection:
+            rows = connection.execute(query if lote is None else query.where(positions.c.lote == lote))
+            return [(name, int(gap), int(double)) for name, gap, double in rows]
+
+    def differences_from_contract(self) -> list[str]:
+        """Say, a sentence each, where the tables' columns differ from the contract's."""
+        with self._engine.connect() as connection:
+            return [
+                difference
+                for table in (TABELA_COMPRAS, COMPRAS_REJEITADAS)
+                for difference in _differences(connection, table)
+            ]
+
+    def _read(self, query: sa.Select[Any]) -> dict[str, LotCount]:
+        with self._engine.connect() as connection:
+            inspector = sa.inspect(connection)
+            if not all(
+                map(inspector.has_table, (_LEDGER.name, TABELA_COMPRAS.name, COMPRAS_REJEITADAS.name))
+            ):
+                return {}
+            return {row.lote: LotCount(*row) for row in connection.execute(query)}
+
+
+def _loaded(
+    accepted: sa.Alias,
+    rejected: sa.Alias,
+    loaded_rows: sa.ColumnElement[int],
+    rejected_rows: sa.ColumnElement[int],
+) -> sa.Select[Any]:
+    return (
+        sa.select(
+            accepted.c.partition.label("lote"),
+            accepted.c.source_rows,
+            loaded_rows.label("loaded"),
+            rejected_rows.label("rejected"),
+            sa.func.greatest(accepted.c.committed_at, rejected.c.committed_at),
+        )
+        .join_from(
+            accepted,
+            rejected,
+            sa.and_(
+                accepted.c.partition == rejected.c.partition,
+                accepted.c.digest == rejected.c.digest,
+                accepted.c.asset == TABELA_COMPRAS.name,
+                rejected.c.asset == COMPRAS_REJEITADAS.name,
+            ),
+        )
+        .order_by(accepted.c.partition)
+    )
+
+
+def _count(table: sa.Table, entry: sa.Alias) -> sa.ScalarSelect[int]:
+    return sa.select(sa.func.count()).where(table.c.lote == entry.c.partition).scalar_subquery()
+
+
+def _still_there(entry: sa.Alias, table: sa.Table) -> sa.ColumnElement[bool]:
+    return sa.or_(entry.c.rows == 0, sa.exists().where(table.c.lote == entry.c.partition))
+
+
+def _differences(connection: sa.Connection, declared: sa.Table) -> list[str]:
+    inspector = sa.inspect(connection)
+    if not inspector.has_table(declared.name):
+        return [f"{declared.name} does not exist"]
+    wanted = {column.name: _as_text(connection, column.type, column.nullable) for column in declared.columns}
+    found = {
+        column["name"]: _as_text(connection, column["type"], column["nullable"])
+        for column in inspector.get_columns(declared.name)
+    }
+    return [
+        f"{declared.name}.{name}: the contract has {wanted.get(name, 'no such column')}, "
+        f"the table {found.get(name, 'no such column')}"
+        for name in wanted.keys() | found.keys()
+        if wanted.get(name) != found.get(name)
+    ]
+
+
+def _as_text(connection: sa.Connection, kind: sa.types.TypeEngine[Any], nullable: bool | None) -> str:  # noqa: FBT001
+    return f"{kind.compile(connection.dialect)}{'' if nullable else ' NOT NULL'}"

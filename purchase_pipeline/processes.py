@@ -1,0 +1,160 @@
+"""Processes that this program starts, keeps running, and stops: those, and no others."""
+
+import json
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import monotonic
+
+import psutil
+
+_RECORD = "processes.json"
+_RESTARTS = 5
+_RESTART_WINDOW_SECONDS = 60.0
+
+
+class ServiceFailedError(Exception):
+    """A process of ours ended, and does not stay up."""
+
+
+@dataclass(frozen=True)
+class Service:
+    """A process to be kept running. `stop_seconds` is how long it may take to end before it is killed."""
+
+    name: str
+    command: Sequence[str]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    stop_seconds: float = 10.0
+
+
+class Processes:
+    """The services of one `up`, their logs, and a record on disk of what runs, should this program be killed."""
+
+    def __init__(self, home: Path) -> None:
+        self._record = home / _RECORD
+        self._logs = home / "logs"
+        self._running: dict[str, tuple[Service, psutil.Popen]] = {}
+        self._restarts: list[float] = []
+
+    def start(self, service: Service) -> None:
+        """Start a service, away from the terminal: Ctrl-C is for us to hear, and to pass on in order."""
+        self._logs.mkdir(parents=True, exist_ok=True)
+        with self.log_of(service.name).open("ab") as log:
+            process = psutil.Popen(
+                service.command,
+                env={**os.environ, **service.environment},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._running[service.name] = (service, process)
+        self._write_record()
+
+    def log_of(self, name: str) -> Path:
+        """Return the file that a service's output goes to."""
+        return self._logs / f"{name}.log"
+
+    def check(self, name: str) -> None:
+        """Raise if a service has ended.
+
+        Raises:
+            ServiceFailedError: it has; with the end of its log.
+        """
+        _, process = self._running[name]
+        if (code := process.poll()) is not None:
+            raise ServiceFailedError(self._epitaph(name, code))
+
+    def revive(self) -> list[str]:
+        """Start again what has ended by itself, and return its names.
+
+        Raises:
+            ServiceFailedError: too many ends in the last minute.
+        """
+        ended = [
+            (service, process) for service, process in self._running.values() if process.poll() is not None
+        ]
+        now = monotonic()
+        self._restarts = [at for at in self._restarts if now - at < _RESTART_WINDOW_SECONDS]
+        for service, process in ended:
+            if len(self._restarts) >= _RESTARTS:
+                raise ServiceFailedError(self._epitaph(service.name, process.returncode))
+            self._restarts.append(now)
+            self.start(service)
+        return [service.name for service, _ in ended]
+
+    def below(self, name: str) -> list[psutil.Process]:
+        """Return all processes that a service has started, and theirs."""
+        return _session(self._running[name][1].pid)[1:] if name in self._running else []
+
+    def stop(self, name: str) -> None:
+        """Stop a service and all below it."""
+        if name in self._running:
+            service, process = self._running.pop(name)
+            _stop_session(process.pid, service.stop_seconds)
+            process.wait()
+            self._write_record()
+
+    def stop_all(self) -> None:
+        """Stop every service, the last started first."""
+        for name in reversed(list(self._running)):
+            self.stop(name)
+        self._record.unlink(missing_ok=True)
+
+    def _write_record(self) -> None:
+        self._record.write_text(
+            json.dumps({name: process.pid for name, (_, process) in self._running.items()})
+        )
+
+    def _epitaph(self, name: str, code: int | None) -> str:
+        log = self.log_of(name)
+        lines = log.read_text(errors="replace").splitlines()[-15:] if log.exists() else []
+        return f"{name} ended with exit code {code}. The end of its log, {log}:\n" + "\n".join(lines)
+
+
+def stop_leftovers(home: Path) -> list[str]:
+    """Stop what a killed predecessor left running, and return the names."""
+    record = home / _RECORD
+    try:
+        sessions: dict[str, int] = json.loads(record.read_text())
+    except (FileNotFoundError, json.JSONDecodeError):
+        return []
+    # The number may have gone to a stranger since: ours are known by the home in their environment.
+    left = [name for name, session in sessions.items() if any(_is_of(home, one) for one in _session(session))]
+    for name in reversed(left):
+        _stop_session(sessions[name])
+    record.unlink(missing_ok=True)
+    return left
+
+
+def _session(leader: int) -> list[psutil.Process]:
+    """Return a session's processes, the leader first, orphans included."""
+    members = []
+    for process in psutil.process_iter():
+        with suppress(ProcessLookupError, PermissionError):
+            if os.getsid(process.pid) == leader and process.status() != psutil.STATUS_ZOMBIE:
+                members.append(process)
+    return sorted(members, key=lambda member: member.pid != leader)
+
+
+def _is_of(home: Path, process: psutil.Process) -> bool:
+    with suppress(psutil.Error):
+        return process.environ().get("PURCHASE_HOME") == str(home)
+    return False
+
+
+def _stop_session(leader: int, stop_seconds: float = 10.0) -> None:
+    """Ask the leader to end, then what it leaves behind; kill what does not."""
+    members = _session(leader)
+    for group in (members[:1], members[1:]):
+        for member in group:
+            with suppress(psutil.NoSuchProcess):
+                member.terminate()
+        _, alive = psutil.wait_procs(group, timeout=stop_seconds)
+        for member in alive:
+            with suppress(psutil.NoSuchProcess):
+                member.kill()
+        psutil.wait_procs(alive, timeout=stop_seconds)

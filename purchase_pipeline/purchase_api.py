@@ -1,0 +1,174 @@
+"""The purchase API as the pipeline sees it: one route, its answers, its failures.
+
+Exception
+├── ApiUnavailableError     worth another try
+│   └── IncompleteLotError
+└── ApiRefusedError         the same question gets the same answer
+"""
+
+import base64
+import hashlib
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from time import monotonic
+from typing import TypeVar
+
+import httpx
+import tenacity
+
+from purchase_pipeline.raw_rows import RawFormat, UnreadableLotError, row_splitter
+
+Landed = TypeVar("Landed")
+
+_LOGGER = logging.getLogger(__name__)
+_LONGEST_WAIT_SECONDS = 60.0
+_WORTH_ANOTHER_TRY = {408, 425, 429}
+_PREFER_NDJSON = f"{RawFormat.NDJSON}, {RawFormat.JSON_ARRAY};q=0.9"
+
+
+class ApiUnavailableError(Exception):
+    """The API did not answer, or said that it could not. Worth another try."""
+
+    def __init__(self, message: str, retry_after_seconds: float = 0.0) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class IncompleteLotError(ApiUnavailableError):
+    """The answer is not all that was asked for: cut short, damaged, or of another number of rows."""
+
+
+class ApiRefusedError(Exception):
+    """The API will not answer this question, however often it is asked."""
+
+
+class PurchaseApi:
+    """Fetches raw lots over HTTP. Knows the route; knows nothing of Dagster.
+
+    It asks for the mock's extras and needs none of them: a server that ignores `lote` and `Accept`, and sends one
+    plain JSON array, is understood as well.
+    """
+
+    def __init__(
+        self, client: httpx.Client, *, attempts: int = 5, lote_timeout_seconds: float = 600.0
+    ) -> None:
+        self._client = client
+        self._attempts = attempts
+        self._lote_timeout_seconds = lote_timeout_seconds
+
+    def fetch_lote(
+        self, lote: str, rows: int, land: Callable[[RawFormat, Iterator[bytes]], Landed]
+    ) -> Landed:
+        """Fetch one lot of `rows` rows, and hand its format and bytes to `land` while they arrive.
+
+        Tries again, with back-off and as the server's `Retry-After` asks; each try calls `land` anew. `land` is to
+        keep nothing when its bytes end in an error: that is how a short or damaged answer shows.
+
+        Raises:
+            ApiUnavailableError: the last try's failure.
+            ApiRefusedError: a 4xx, at once.
+        """
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(ApiUnavailableError),
+            stop=tenacity.stop_after_attempt(self._attempts),
+            wait=_back_off,
+            before_sleep=tenacity.before_sleep_log(_LOGGER, logging.WARNING),
+            reraise=True,
+        )
+        return retrying(self._fetch_once, lote, rows, land)
+
+    def _fetch_once(
+        self, lote: str, rows: int, land: Callable[[RawFormat, Iterator[bytes]], Landed]
+    ) -> Landed:
+        with self._open(lote, rows) as response:
+            raw_format = _raw_format(lote, response)
+            return land(raw_format, self._whole_answer(lote, rows, raw_format, response))
+
+    @contextmanager
+    def _open(self, lote: str, rows: int) -> Iterator[httpx.Response]:
+        """Ask for the lot. Every failure of the transport, now or while reading, is worth another try."""
+        route = f"/gerar_compra/{rows}"
+        try:
+            with self._client.stream(
+                "GET", route, params={"lote": lote}, headers={"Accept": _PREFER_NDJSON}
+            ) as response:
+                _raise_for_status(lote, response)
+                yield response
+        except httpx.TransportError as error:
+            base_url = self._client.base_url.copy_with(userinfo=b"")
+            raise ApiUnavailableError(
+                f"{lote}: no whole answer from {base_url} ({type(error).__name__}: {error}). "
+                "Is the API running there? PURCHASE_API_URL says where to look."
+            ) from error
+
+    def _whole_answer(
+        self, lote: str, rows: int, raw_format: RawFormat, response: httpx.Response
+    ) -> Iterator[bytes]:
+        """Pass the bytes on, and fail at their end unless they are all of what was asked for."""
+        splitter, digest, seen = row_splitter(raw_format), hashlib.sha256(), 0
+        deadline = monotonic() + self._lote_timeout_seconds
+        try:
+            for chunk in response.iter_bytes():
+                if monotonic() > deadline:
+                    raise ApiUnavailableError(f"{lote}: not whole after {self._lote_timeout_seconds:g} s.")
+                digest.update(chunk)
+                seen += len(splitter.feed(chunk))
+                yield chunk
+            seen += len(splitter.close())
+        except UnreadableLotError as error:
+            raise IncompleteLotError(f"{lote}: {error} {seen} of {rows} rows were whole.") from error
+        if seen != rows:
+            raise IncompleteLotError(f"{lote}: asked for {rows} rows, got {seen}.")
+        _compare_digest(lote, response, digest.digest())
+
+
+def _raise_for_status(lote: str, response: httpx.Response) -> None:
+    if response.is_success:
+        return
+    message = f"{lote}: {response.request.url.path} answered {response.status_code} {response.reason_phrase}"
+    if response.is_server_error or response.status_code in _WORTH_ANOTHER_TRY:
+        raise ApiUnavailableError(f"{message}.", _retry_after_seconds(response))
+    response.read()
+    raise ApiRefusedError(f"{message}: {response.text[:200]}")
+
+
+def _raw_format(lote: str, response: httpx.Response) -> RawFormat:
+    content_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    try:
+        return RawFormat(content_type)
+    except ValueError:
+        raise ApiUnavailableError(
+            f"{lote}: expected {RawFormat.NDJSON} or {RawFormat.JSON_ARRAY}, got {content_type or 'no type'!r}. "
+            "A proxy's page, perhaps."
+        ) from None
+
+
+def _compare_digest(lote: str, response: httpx.Response, digest: bytes) -> None:
+    """Hold the bytes against `Content-Digest` (RFC 9530), where a server sends one over the bytes as they are."""
+    stated = response.headers.get("content-digest", "")
+    if "content-encoding" in response.headers or not stated.startswith("sha-256=:"):
+        return
+    if stated != f"sha-256=:{base64.b64encode(digest).decode()}:":
+        raise IncompleteLotError(f"{lote}: the answer's bytes do not match its Content-Digest.")
+
+
+def _retry_after_seconds(response: httpx.Response) -> float:
+    """Read `Retry-After`, seconds or a date (RFC 9110, 10.2.3); 0 where it is absent or not understood."""
+    stated = response.headers.get("retry-after", "").strip()
+    if stated.isdigit():
+        return float(stated)
+    try:
+        return max(0.0, (parsedate_to_datetime(stated) - datetime.now(UTC)).total_seconds())
+    except (ValueError, TypeError):
+        return 0.0
+
+
+def _back_off(state: tenacity.RetryCallState) -> float:
+    """Wait as the server asked, or longer with each try; never more than a minute."""
+    error = state.outcome.exception() if state.outcome else None
+    asked = error.retry_after_seconds if isinstance(error, ApiUnavailableError) else 0.0
+    grown = tenacity.wait_exponential_jitter(initial=0.5, max=20, jitter=0.5)(state)
+    return min(max(asked, grown), _LONGEST_WAIT_SECONDS)

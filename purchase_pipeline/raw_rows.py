@@ -1,0 +1,133 @@
+"""Cuts a lot, as received, into the texts of its rows. What a row says is not looked at here."""
+
+import codecs
+import json
+from collections.abc import Iterable, Iterator
+from enum import StrEnum
+from typing import Protocol
+
+
+class RawFormat(StrEnum):
+    """How a lot was sent: the media type of the answer."""
+
+    NDJSON = "application/x-ndjson"
+    JSON_ARRAY = "application/json"
+
+
+class UnreadableLotError(Exception):
+    """The answer is not a JSON array to its end, so its rows cannot be told apart."""
+
+
+class RowSplitter(Protocol):
+    """Takes a lot chunk by chunk and gives back the rows that became whole, in order, byte for byte."""
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        """Take the next chunk."""
+
+    def close(self) -> list[bytes]:
+        """Say that there is no more.
+
+        Raises:
+            UnreadableLotError: a JSON array that is broken or cut short.
+        """
+
+
+def row_splitter(raw_format: RawFormat) -> RowSplitter:
+    """Return the splitter for a format.
+
+    NDJSON rows are the non-blank lines, whatever they hold; JSON array rows are the array's elements.
+    """
+    return _LineSplitter() if raw_format is RawFormat.NDJSON else _ArraySplitter()
+
+
+def split_rows(raw_format: RawFormat, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield each row's own text, holding one chunk and one row in memory.
+
+    Raises:
+        UnreadableLotError: a JSON array that is broken or cut short.
+    """
+    splitter = row_splitter(raw_format)
+    for chunk in chunks:
+        yield from splitter.feed(chunk)
+    yield from splitter.close()
+
+
+class _LineSplitter:
+    def __init__(self) -> None:
+        self._begun: list[
+            bytes
+        ] = []  # parts of a line not ended yet, joined once however many chunks it spans
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        head, *lines = chunk.split(b"\n")
+        self._begun.append(head)
+        if not lines:
+            return []
+        whole = b"".join(self._begun)
+        self._begun = [lines.pop()]
+        return [line for line in (whole, *lines) if line.strip()]
+
+    def close(self) -> list[bytes]:
+        last = b"".join(self._begun)
+        return [last] if last.strip() else []
+
+
+# Numbers stay texts (no limit of digits) and control characters pass: judging them is the contract's work.
+_DECODER = json.JSONDecoder(strict=False, parse_int=str, parse_float=str, parse_constant=str)
+_BLANKS = " \t\r\n"
+
+
+class _ArraySplitter:
+    def __init__(self) -> None:
+        # Invalid UTF-8 passes through unharmed, to be judged, and kept, row by row.
+        self._utf8 = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+        self._buffer = ""
+        self._enough = 1
+        self._opened = self._closed = self._any = False
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        self._buffer += self._utf8.decode(chunk)
+        if len(self._buffer) < self._enough:
+            return []
+        elements = list(self._take_elements())
+        # An element longer than the buffer: wait for twice as much, or a huge row costs its square.
+        self._enough = 1 if elements else 2 * len(self._buffer)
+        return elements
+
+    def close(self) -> list[bytes]:
+        self._buffer += self._utf8.decode(b"", final=True)
+        elements = list(self._take_elements())
+        if not self._closed or self._buffer:
+            raise UnreadableLotError("The JSON array is broken, or ends before its closing bracket.")
+        return elements
+
+    def _take_elements(self) -> Iterator[bytes]:
+        """Yield the whole elements at the buffer's head, and cut them off it."""
+        at = self._open(_after_blanks(self._buffer, 0))
+        while self._opened and not self._closed and at < len(self._buffer):
+            try:
+                _, end = _DECODER.raw_decode(self._buffer, at)
+            except (json.JSONDecodeError, RecursionError):
+                break
+            follower = _after_blanks(self._buffer, end)
+            mark = self._buffer[follower : follower + 1]
+            if mark not in {",", "]"}:  # "" included: `12` may be the beginning of `123`
+                break
+            yield self._buffer[at:end].encode("utf-8", "surrogateescape")
+            self._any, self._closed = True, mark == "]"
+            at = _after_blanks(self._buffer, follower + 1)
+        self._buffer = self._buffer[at:]
+
+    def _open(self, at: int) -> int:
+        """Step over the opening bracket, and the closing one of an empty array."""
+        if not self._opened and self._buffer[at : at + 1] == "[":
+            self._opened, at = True, _after_blanks(self._buffer, at + 1)
+        if self._opened and not self._any and self._buffer[at : at + 1] == "]":
+            self._closed, at = True, _after_blanks(self._buffer, at + 1)
+        return at
+
+
+def _after_blanks(text: str, at: int) -> int:
+    while at < len(text) and text[at] in _BLANKS:
+        at += 1
+    return at

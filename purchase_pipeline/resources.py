@@ -1,0 +1,61 @@
+"""What the assets are handed: configuration in, plain objects out."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import dagster as dg
+import httpx
+from dagster._core.storage.db_io_manager import DbIOManager
+
+from purchase_pipeline.database import ensure_database
+from purchase_pipeline.landing import Landing
+from purchase_pipeline.lot_ledger import LotLedger
+from purchase_pipeline.postgres import PostgresIOManager
+from purchase_pipeline.postgres.connections import engine_for
+from purchase_pipeline.purchase_api import PurchaseApi
+
+
+class PurchaseApiResource(dg.ConfigurableResource[PurchaseApi]):
+    """Where the purchase API lives, and how long to wait for it."""
+
+    base_url: str
+    connect_timeout_seconds: float = 5.0
+    read_timeout_seconds: float = 30.0
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[PurchaseApi]:  # noqa: ARG002
+        """Open one client for the run, and close it after."""
+        timeout = httpx.Timeout(self.read_timeout_seconds, connect=self.connect_timeout_seconds)
+        with httpx.Client(base_url=self.base_url, timeout=timeout) as client:
+            yield PurchaseApi(client)
+
+
+class LandingResource(dg.ConfigurableResource[Landing]):
+    """The folder of raw lots."""
+
+    folder: str
+
+    def create_resource(self, context: dg.InitResourceContext) -> Landing:  # noqa: ARG002
+        """Hand out the landing; the folder is made when the first lot arrives."""
+        return Landing(Path(self.folder))
+
+
+class LotLedgerResource(dg.ConfigurableResource[LotLedger]):
+    """The database, as it speaks of lots."""
+
+    database_url: str
+
+    def create_resource(self, context: dg.InitResourceContext) -> LotLedger:  # noqa: ARG002
+        """Hand out the ledger, with the embedded database started if that is the one."""
+        ensure_database(self.database_url)
+        return LotLedger(engine_for(self.database_url))
+
+
+class PurchasesIOManager(PostgresIOManager):
+    """The PostgreSQL IO manager, with the embedded database started first if that is the one."""
+
+    def create_io_manager(self, context: dg.InitResourceContext) -> DbIOManager:
+        """Start the database where it is ours to start, then build the manager."""
+        ensure_database(self.database_url)
+        return super().create_io_manager(context)

@@ -1,0 +1,94 @@
+"""Where things stand: lots wanted, loaded, rejected, failed, in flight; conservation, lot by lot."""
+
+from datetime import UTC, datetime, timedelta
+
+from pydantic import AwareDatetime, BaseModel
+from rich.console import Console
+from rich.table import Table
+
+from purchase_pipeline.campaign import Campaign
+from purchase_pipeline.dagster_home import open_instance
+from purchase_pipeline.database import database_url
+from purchase_pipeline.local_stack import database
+from purchase_pipeline.lot_ledger import LotLedger
+from purchase_pipeline.lots import lote_names
+from purchase_pipeline.postgres.connections import engine_for
+from purchase_pipeline.settings import Settings
+
+_RECENT = timedelta(days=1)
+
+
+class LotStatus(BaseModel):
+    """Rows of one lot, counted in the tables."""
+
+    lote: str
+    received: int
+    loaded: int
+    rejected: int
+    conserved: bool
+    committed_at: AwareDatetime
+
+
+class Status(BaseModel):
+    """The whole picture. `failed` are lots not loaded that failed within the last day and are not in flight."""
+
+    wanted: int
+    loaded: int
+    failed: list[str]
+    in_flight: list[str]
+    rows_received: int
+    rows_loaded: int
+    rows_rejected: int
+    conserved: bool
+    lots: list[LotStatus]
+
+
+def read_status(settings: Settings) -> Status:
+    """Count the lots in the tables, and ask Dagster about the others."""
+    with database(settings), open_instance(settings) as instance:
+        ledger = LotLedger(engine_for(database_url(settings)))
+        campaign = Campaign(lote_names(settings.lots), ledger, instance)
+        counted = ledger.counted_lots()
+        in_flight = campaign.in_flight()
+        failed = campaign.times_failed(datetime.now(UTC) - _RECENT).keys() - counted.keys() - in_flight
+    lots = [LotStatus(**lot._asdict(), conserved=lot.conserved) for lot in counted.values()]
+    return Status(
+        wanted=settings.lots,
+        loaded=len(lots),
+        failed=sorted(failed),
+        in_flight=sorted(in_flight),
+        rows_received=sum(lot.received for lot in lots),
+        rows_loaded=sum(lot.loaded for lot in lots),
+        rows_rejected=sum(lot.rejected for lot in lots),
+        conserved=all(lot.conserved for lot in lots),
+        lots=lots,
+    )
+
+
+def print_status(status: Status, console: Console) -> None:
+    """Print the status as a table a lot and a line in all."""
+    if status.lots:
+        table = Table("lot", "received", "loaded", "rejected", "adds up", "committed at (UTC)")
+        for column in table.columns[1:4]:
+            column.justify = "right"
+        for lot in status.lots:
+            table.add_row(
+                lot.lote,
+                f"{lot.received:,}",
+                f"{lot.loaded:,}",
+                f"{lot.rejected:,}",
+                "yes" if lot.conserved else "[red]NO[/]",
+                f"{lot.committed_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
+            )
+        console.print(table)
+    console.print(
+        f"{status.loaded} of {status.wanted} lots loaded, {len(status.in_flight)} in flight, "
+        f"{len(status.failed)} failed. Rows: {status.rows_received:,} received = {status.rows_loaded:,} loaded + "
+        f"{status.rows_rejected:,} rejected: {'adds up' if status.conserved else '[red]DOES NOT ADD UP[/]'}.",
+        highlight=False,
+        soft_wrap=True,
+    )
+    if status.failed:
+        console.print(
+            f"Failed within the last day, and not loaded since: {', '.join(status.failed)}", soft_wrap=True
+        )

@@ -1,0 +1,44 @@
+"""The two tables that the pipeline fills, derived from the contract."""
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from purchase_pipeline.contracts import CompraSchema
+from purchase_pipeline.postgres.tables import columns_from_model
+
+_METADATA = sa.MetaData()
+
+
+def _position() -> list[sa.Column[object]]:
+    return [
+        sa.Column("lote", sa.Text, primary_key=True, comment="Lot that the row came in"),
+        sa.Column("linha", sa.Integer, primary_key=True, comment="Position of the row in its lot, from 1"),
+    ]
+
+
+TABELA_COMPRAS = sa.Table(
+    "tabela_compras",
+    _METADATA,
+    sa.Column(
+        "id", sa.BigInteger, sa.Identity(always=True), nullable=False, comment="Number given at loading"
+    ),
+    *_position(),
+    *columns_from_model(CompraSchema),
+    comment="Purchases that keep the contract",
+)
+
+COMPRAS_REJEITADAS = sa.Table(
+    "compras_rejeitadas",
+    _METADATA,
+    *_position(),
+    sa.Column(
+        "fields",
+        ARRAY(sa.Text),
+        nullable=False,
+        comment="Fields that broke the contract; none: the whole row",
+    ),
+    sa.Column("reasons", ARRAY(sa.Text), nullable=False, comment="What was wrong, one sentence each"),
+    sa.Column("original", sa.Text, nullable=False, comment="The row as received, at most 4,000 characters"),
+    sa.Column("run_id", sa.Text, nullable=False, comment="Load that rejected it"),
+    comment="Rows that broke the contract: kept, and explained",
+)

@@ -1,0 +1,112 @@
+"""Holds a raw lot against the contract: accepted rows one way, rejected rows, with their reasons, the other."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from datetime import date
+from itertools import islice
+from typing import NamedTuple
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from purchase_pipeline.contracts import CompraSchema
+
+BATCH_ROWS = 2_000
+"""Rows judged and passed on at a time: enough that the batch costs nothing, few enough to hold beside COPY."""
+
+_LONGEST_ORIGINAL = 4_000
+_LONGEST_SIGHT = 80
+_MOST_REASONS = 20
+
+
+class TooManyRejectsError(Exception):
+    """So many rows break the contract that the lot, or the contract, must be wrong."""
+
+
+class RejectedRow(NamedTuple):
+    """A row that broke the contract, with what is needed to understand it."""
+
+    linha: int
+    fields: list[str]
+    reasons: list[str]
+    original: str
+
+
+class LoteValidation:
+    """One pass over a lot's raw rows. Read `accepted` to its end; `rejected` is whole after that.
+
+    Args:
+        received: number of raw rows in the lot.
+        max_rejected_ratio: share of the lot, 0 to 1, at which rejects make the whole lot fail.
+        today: the day that a purchase may not be later than.
+    """
+
+    def __init__(self, lote: str, *, received: int, max_rejected_ratio: float, today: date) -> None:
+        self._lote = lote
+        self._received = received
+        self._max_rejected_ratio = max_rejected_ratio
+        self._context = {"today": today}
+        self.rejected: list[RejectedRow] = []
+
+    def accepted(self, raw_rows: Iterable[bytes]) -> Iterator[list[tuple[object, ...]]]:
+        """Yield batches of `(linha, *fields)`, fields in the contract's order, linha counted from 1.
+
+        Raises:
+            TooManyRejectsError: as soon as the rejects reach the allowed share of the lot.
+        """
+        numbered = enumerate(raw_rows, start=1)
+        while batch := list(islice(numbered, BATCH_ROWS)):
+            yield self._judge(batch)
+
+    def _judge(self, batch: list[tuple[int, bytes]]) -> list[tuple[object, ...]]:
+        validate = CompraSchema.__pydantic_validator__.validate_json
+        context, accepted = self._context, []
+        for linha, raw in batch:
+            try:
+                compra = validate(raw, context=context)
+            except ValidationError as error:
+                self._reject(linha, raw, error)
+            else:
+                accepted.append((linha, *compra.__dict__.values()))
+        return accepted
+
+    def _reject(self, linha: int, raw: bytes, error: ValidationError) -> None:
+        details = error.errors(include_url=False, include_context=False)[:_MOST_REASONS]
+        fields = [_field(detail) for detail in details if detail["loc"]]
+        self.rejected.append(
+            RejectedRow(linha, fields, [_reason(detail) for detail in details], storable_text(raw))
+        )
+        if len(self.rejected) >= self._max_rejected_ratio * self._received:
+            raise TooManyRejectsError(self._too_many(linha))
+
+    def _too_many(self, linha: int) -> str:
+        reasons = Counter(reason.partition(" (saw ")[0] for row in self.rejected for reason in row.reasons)
+        commonest = "; ".join(f"{reason}: {times} times" for reason, times in reasons.most_common(3))
+        return (
+            f"{self._lote}: {len(self.rejected)} of {self._received} rows broke the contract by line {linha}, "
+            f"which reaches max_rejected_ratio ({self._max_rejected_ratio:.1%}). Nothing of this lot was stored; what "
+            f"was loaded before stays. Most often: {commonest}. Mend the source or the contract, or raise "
+            "PURCHASE_MAX_REJECTED_RATIO."
+        )
+
+
+def _field(detail: ErrorDetails) -> str:
+    return storable_text(str(detail["loc"][0]).encode())
+
+
+def _reason(detail: ErrorDetails) -> str:
+    """Say what is wrong in a sentence: `price: Input should be greater than 0 (saw -5.0)`."""
+    if not detail["loc"]:
+        return detail["msg"]
+    sight = "" if detail["type"] == "missing" else f" (saw {detail['input']!r})"
+    if len(sight) > _LONGEST_SIGHT:
+        sight = f"{sight[:_LONGEST_SIGHT]}...)"
+    return f"{_field(detail)}: {detail['msg']}{sight}"
+
+
+def storable_text(raw: bytes) -> str:
+    r"""Return at most 4,000 characters that PostgreSQL can hold: bytes that are no UTF-8, and NUL, show as `\xNN`."""
+    text = raw[: 4 * _LONGEST_ORIGINAL].decode("utf-8", "backslashreplace").replace("\x00", r"\x00")
+    if len(text) > _LONGEST_ORIGINAL:
+        return f"{text[:_LONGEST_ORIGINAL]}... ({len(raw)} bytes in all)"
+    return text

@@ -1,0 +1,43 @@
+"""Serves any ASGI application over real HTTP, for as long as a test needs it."""
+
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Thread
+from typing import Literal
+
+import uvicorn
+from starlette.types import ASGIApp
+
+START_DEADLINE_SECONDS = 30
+
+
+@contextmanager
+def served(app: ASGIApp, *, lifespan: Literal["auto", "on", "off"] = "auto") -> Iterator[str]:
+    """Run an application on a free loopback port in a thread of its own; give its base URL.
+
+    Raises:
+        RuntimeError: the application did not start.
+    """
+    config = uvicorn.Config(
+        app, lifespan=lifespan, log_config=None, access_log=False, timeout_graceful_shutdown=10
+    )
+    server = uvicorn.Server(config)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = Thread(target=server.run, kwargs={"sockets": [listener]}, name="served", daemon=True)
+        thread.start()
+        try:
+            _wait_until_started(server, thread)
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def _wait_until_started(server: uvicorn.Server, thread: Thread) -> None:
+    deadline = time.monotonic() + START_DEADLINE_SECONDS
+    while not server.started:
+        if not thread.is_alive() or time.monotonic() > deadline:
+            raise RuntimeError("The served application did not start: see the log above")
+        time.sleep(0.005)

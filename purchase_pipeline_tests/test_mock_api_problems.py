@@ -1,0 +1,58 @@
+"""What the API refuses it explains, as `application/problem+json`."""
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from mock_api.app import create_app
+from purchase_pipeline_tests.serving import served
+
+AT_LEAST_ONE = "Número de compras deve ser pelo menos 1"
+AN_INTEGER = "Número de compras deve ser um número inteiro"
+A_SHARE = "Fração de defeitos deve ser um número de 0 a 1"
+A_KEY = "Lote deve ter de 1 a 200 caracteres"
+
+
+@pytest.fixture(scope="module")
+def api() -> Iterator[httpx.Client]:
+    with served(create_app(defects=0)) as base_url, httpx.Client(base_url=base_url) as client:
+        yield client
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "detail"),
+    [
+        ("/gerar_compra/0", 422, AT_LEAST_ONE),
+        ("/gerar_compra/-5", 422, AT_LEAST_ONE),
+        ("/gerar_compra/1000001", 422, "Número de compras deve ser no máximo 1000000"),
+        ("/gerar_compra/dez", 422, AN_INTEGER),
+        ("/gerar_compra/1.5", 422, AN_INTEGER),
+        ("/gerar_compra/1?defects=-0.1", 422, A_SHARE),
+        ("/gerar_compra/1?defects=1.1", 422, A_SHARE),
+        ("/gerar_compra/1?defects=nan", 422, A_SHARE),
+        ("/gerar_compra/1?defects=muitos", 422, A_SHARE),
+        ("/gerar_compra/1?lote=", 422, A_KEY),
+        (f"/gerar_compra/1?lote={'x' * 201}", 422, A_KEY),
+        ("/gerar_compra/0?defects=2", 422, f"{AT_LEAST_ONE}; {A_SHARE}"),
+        ("/comprar", 404, "Rota desconhecida: veja /docs"),
+        ("/gerar_compra", 404, "Rota desconhecida: veja /docs"),
+    ],
+)
+def test_a_refusal_says_what_to_change(api: httpx.Client, path: str, status: int, detail: str) -> None:
+    response = api.get(path, headers={"Accept": "application/x-ndjson"})
+    problem = response.json()
+
+    assert response.status_code == problem["status"] == status
+    assert response.headers["Content-Type"] == "application/problem+json"
+    assert problem["type"] == "about:blank"
+    assert problem["title"]
+    assert problem["detail"] == detail
+
+
+def test_another_method_is_refused_with_the_one_allowed(api: httpx.Client) -> None:
+    response = api.post("/gerar_compra/1")
+
+    assert response.status_code == response.json()["status"] == 405
+    assert response.headers["Content-Type"] == "application/problem+json"
+    assert response.headers["Allow"] == "GET"
