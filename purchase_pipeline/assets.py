@@ -1,16 +1,17 @@
 """The ingest assets: a lot lands raw, is held against the contract, and is kept in two tables."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
 
 import dagster as dg
+import sqlalchemy as sa
 from pydantic import Field
 
 from purchase_pipeline.landing import LandedLote, Landing
 from purchase_pipeline.lots import lotes
 from purchase_pipeline.postgres import RowStream
+from purchase_pipeline.postgres.rows import Row
 from purchase_pipeline.purchase_api import PurchaseApi
 from purchase_pipeline.settings import current_settings
 from purchase_pipeline.tables import COMPRAS_REJEITADAS, TABELA_COMPRAS
@@ -67,16 +68,13 @@ def raw_purchases(
 
 
 @dg.multi_asset(
-    specs=[
-        dg.AssetSpec(
-            table.name,
-            deps=[raw_purchases],
-            description=table.comment,
-            metadata={"partition_expr": "lote"},
-            kinds={"postgres", "table"},
+    outs={
+        table.name: dg.AssetOut(
+            description=table.comment, metadata={"partition_expr": "lote"}, kinds={"postgres", "table"}
         )
         for table in (TABELA_COMPRAS, COMPRAS_REJEITADAS)
-    ],
+    },
+    deps=[raw_purchases],
     partitions_def=lotes,
     group_name=GROUP,
 )
@@ -100,15 +98,14 @@ def validated_purchases(
     with landing.open_rows(landed) as raw_rows:
         accepted = ([(lote, *row) for row in batch] for batch in validation.accepted(raw_rows))
         yield _slice_of(TABELA_COMPRAS, accepted, landed)
-    rejected = [(lote, *row, context.run_id) for row in validation.rejected]
+    rejected = [(lote, *row, context.run.run_id) for row in validation.rejected]
     yield _slice_of(COMPRAS_REJEITADAS, [rejected], landed)
 
 
-def _slice_of(table: Any, batches: Any, landed: LandedLote) -> dg.Output[RowStream]:
+def _slice_of(table: sa.Table, batches: Iterable[Sequence[Row]], landed: LandedLote) -> dg.Output[RowStream]:
     columns = [column.name for column in table.columns if column.identity is None]
     return dg.Output(
         RowStream(table, columns, batches),
         output_name=table.name,
         metadata={"source_rows": landed.rows, "digest": landed.digest},
-        data_version=dg.DataVersion(landed.digest),
     )

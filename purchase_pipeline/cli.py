@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from functools import wraps
 from types import FrameType
-from typing import Any, NoReturn, ParamSpec
+from typing import NoReturn, ParamSpec
 
 import click
 import psutil
@@ -28,7 +28,7 @@ _STOP_SECONDS = 60.0
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="purchase-pipeline")
 def main() -> None:
-    """Purchases from an HTTP API into PostgreSQL, lot by lot, through Dagster.
+    r"""Purchases from an HTTP API into PostgreSQL, lot by lot, through Dagster.
 
     \b
     Start here:   purchase-pipeline up
@@ -86,9 +86,9 @@ def _exit_on_sigterm(signum: int, frame: FrameType | None) -> NoReturn:  # noqa:
     sys.exit(128 + signum)
 
 
-def _settings(**given: Any) -> Settings:
+def _settings(*, lots: int | None, rows: int | None, every: float | None = None) -> Settings:
     try:
-        return new_settings(**given)
+        return new_settings(lots=lots, rows=rows, every=every)
     except ValidationError as error:
         lines = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
         raise click.UsageError("A setting is out of its bounds. " + "; ".join(lines)) from error
@@ -103,7 +103,7 @@ def _settings(**given: Any) -> Settings:
     "--exit-when-done", is_flag=True, help="Stop after the last lot: exit 0 if all are loaded, else 1."
 )
 @_succeeds
-def up(
+def up(  # noqa: PLR0913  (one a documented option)
     *,
     lots: int,
     rows: int,
@@ -174,7 +174,7 @@ def status(*, as_json: bool) -> bool:
 @main.command("db-url")
 @_succeeds
 def db_url() -> bool:
-    """Print the URL of the database in use, and nothing else; start the embedded server if it does not run.
+    r"""Print the URL of the database in use, and nothing else; start the embedded server if it does not run.
 
     \b
     psql "$(purchase-pipeline db-url)"

@@ -63,7 +63,7 @@ def _create_missing(server_url: str, name: str) -> None:
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             if connection.scalar(exists) is None:
                 quoted = connection.dialect.identifier_preparer.quote(name)
-                connection.execute(sa.DDL(f"CREATE DATABASE {quoted}"))
+                connection.execute(sa.text(f"CREATE DATABASE {quoted}"))
     except SQLAlchemyError as error:
         reason = str(getattr(error, "orig", error)).strip()
         raise DatabaseUnavailableError(

@@ -24,10 +24,10 @@ def run_ingest(settings: Settings, options: StackOptions, console: Console) -> b
     """Load every missing lot once, and return whether all are loaded in the end."""
     clock = monotonic()
     processes = Processes(settings.home)
-    with database(settings), mock_api(settings, options, processes) as settings:
-        settings.write_campaign()
-        with open_instance(settings) as instance:
-            ledger = LotLedger(engine_for(database_url(settings)))
+    with database(settings), mock_api(settings, options, processes) as served:
+        served.write_campaign()
+        with open_instance(served) as instance:
+            ledger = LotLedger(engine_for(database_url(served)))
             campaign = Campaign(lote_names(settings.lots), ledger, instance)
             _load_missing(campaign, instance, console)
         loaded = campaign.loaded()

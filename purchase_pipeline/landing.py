@@ -4,10 +4,11 @@ import hashlib
 import os
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import NamedTemporaryFile
+from time import time
 from typing import IO
 
 import zstandard
@@ -16,6 +17,8 @@ from pydantic import AwareDatetime, BaseModel
 from purchase_pipeline.raw_rows import RawFormat, split_rows
 
 _CHUNK_BYTES = 1 << 18
+_ARRIVING = ".arriving-"
+_ABANDONED_SECONDS = 3600.0
 _FAST = 1  # zstd's level: a lot is written once and read once or twice, beside a network and a database
 
 
@@ -35,7 +38,7 @@ class Landing:
     """A folder of raw lots: for each, a file with its bytes and a manifest that makes it count.
 
     The manifest is replaced last, in one step, and names the file; so a reader sees the old lot or the new one, and a
-    stop at any moment leaves at worst a file that no manifest names, cleared when the lot lands again.
+    stop at any moment leaves at worst a file that no manifest names, cleared when the lot, or an hour later any, lands.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -78,7 +81,15 @@ class Landing:
         for stale in self.folder.glob(f"{lote}.*.zst"):
             if stale != data:
                 stale.unlink()
+        self._clear_abandoned()
         return landed
+
+    def _clear_abandoned(self) -> None:
+        """Remove what killed processes were writing; what living ones write is younger."""
+        for arriving in self.folder.glob(f"{_ARRIVING}*"):
+            with suppress(FileNotFoundError):
+                if time() - arriving.stat().st_mtime > _ABANDONED_SECONDS:
+                    arriving.unlink()
 
     @contextmanager
     def open_rows(self, landed: LandedLote) -> Iterator[Iterator[bytes]]:
@@ -96,7 +107,7 @@ class Landing:
 @contextmanager
 def _arriving(folder: Path) -> Iterator[IO[bytes]]:
     """Open a file beside the others that goes away again unless it is kept."""
-    with NamedTemporaryFile(dir=folder, prefix=".arriving-", delete=False) as file:
+    with NamedTemporaryFile(dir=folder, prefix=_ARRIVING, delete=False) as file:
         try:
             yield file
         finally:

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from purchase_pipeline.postgres.ledger import ledger_table
 from purchase_pipeline.tables import COMPRAS_REJEITADAS, TABELA_COMPRAS
 
+_Entry = sa.FromClause
 _LEDGER = ledger_table()
 
 
@@ -91,8 +92,8 @@ class LotLedger:
 
 
 def _loaded(
-    accepted: sa.Alias,
-    rejected: sa.Alias,
+    accepted: _Entry,
+    rejected: _Entry,
     loaded_rows: sa.ColumnElement[int],
     rejected_rows: sa.ColumnElement[int],
 ) -> sa.Select[Any]:
@@ -118,11 +119,11 @@ def _loaded(
     )
 
 
-def _count(table: sa.Table, entry: sa.Alias) -> sa.ScalarSelect[int]:
+def _count(table: sa.Table, entry: _Entry) -> sa.ScalarSelect[int]:
     return sa.select(sa.func.count()).where(table.c.lote == entry.c.partition).scalar_subquery()
 
 
-def _still_there(entry: sa.Alias, table: sa.Table) -> sa.ColumnElement[bool]:
+def _still_there(entry: _Entry, table: sa.Table) -> sa.ColumnElement[bool]:
     return sa.or_(entry.c.rows == 0, sa.exists().where(table.c.lote == entry.c.partition))
 
 

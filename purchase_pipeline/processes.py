@@ -83,6 +83,7 @@ class Processes:
             if len(self._restarts) >= _RESTARTS:
                 raise ServiceFailedError(self._epitaph(service.name, process.returncode))
             self._restarts.append(now)
+            _stop_session(process.pid, service.stop_seconds)  # what it left behind would be nobody's
             self.start(service)
         return [service.name for service, _ in ended]
 
@@ -134,7 +135,7 @@ def _session(leader: int) -> list[psutil.Process]:
     """Return a session's processes, the leader first, orphans included."""
     members = []
     for process in psutil.process_iter():
-        with suppress(ProcessLookupError, PermissionError):
+        with suppress(ProcessLookupError, PermissionError, psutil.Error):  # it may end at any moment
             if os.getsid(process.pid) == leader and process.status() != psutil.STATUS_ZOMBIE:
                 members.append(process)
     return sorted(members, key=lambda member: member.pid != leader)
@@ -148,13 +149,16 @@ def _is_of(home: Path, process: psutil.Process) -> bool:
 
 def _stop_session(leader: int, stop_seconds: float = 10.0) -> None:
     """Ask the leader to end, then what it leaves behind; kill what does not."""
-    members = _session(leader)
-    for group in (members[:1], members[1:]):
-        for member in group:
-            with suppress(psutil.NoSuchProcess):
-                member.terminate()
-        _, alive = psutil.wait_procs(group, timeout=stop_seconds)
-        for member in alive:
-            with suppress(psutil.NoSuchProcess):
-                member.kill()
-        psutil.wait_procs(alive, timeout=stop_seconds)
+    _end(_session(leader)[:1], stop_seconds)
+    _end(_session(leader), stop_seconds)  # looked at anew: the leader may have started more while it ended
+
+
+def _end(processes: list[psutil.Process], stop_seconds: float) -> None:
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.terminate()
+    _, alive = psutil.wait_procs(processes, timeout=stop_seconds)
+    for process in alive:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(alive, timeout=stop_seconds)

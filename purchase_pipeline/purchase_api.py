@@ -78,7 +78,8 @@ class PurchaseApi:
             before_sleep=tenacity.before_sleep_log(_LOGGER, logging.WARNING),
             reraise=True,
         )
-        return retrying(self._fetch_once, lote, rows, land)
+        landed: Landed = retrying(self._fetch_once, lote, rows, land)
+        return landed
 
     def _fetch_once(
         self, lote: str, rows: int, land: Callable[[RawFormat, Iterator[bytes]], Landed]
@@ -97,7 +98,7 @@ class PurchaseApi:
             ) as response:
                 _raise_for_status(lote, response)
                 yield response
-        except httpx.TransportError as error:
+        except (httpx.TransportError, httpx.DecodingError) as error:
             base_url = self._client.base_url.copy_with(userinfo=b"")
             raise ApiUnavailableError(
                 f"{lote}: no whole answer from {base_url} ({type(error).__name__}: {error}). "
@@ -158,11 +159,11 @@ def _compare_digest(lote: str, response: httpx.Response, digest: bytes) -> None:
 def _retry_after_seconds(response: httpx.Response) -> float:
     """Read `Retry-After`, seconds or a date (RFC 9110, 10.2.3); 0 where it is absent or not understood."""
     stated = response.headers.get("retry-after", "").strip()
-    if stated.isdigit():
+    if stated.isdecimal():
         return float(stated)
     try:
         return max(0.0, (parsedate_to_datetime(stated) - datetime.now(UTC)).total_seconds())
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return 0.0
 
 

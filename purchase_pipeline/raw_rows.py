@@ -81,49 +81,56 @@ class _ArraySplitter:
     def __init__(self) -> None:
         # Invalid UTF-8 passes through unharmed, to be judged, and kept, row by row.
         self._utf8 = codecs.getincrementaldecoder("utf-8")("surrogateescape")
-        self._buffer = ""
+        # Joined once there is enough of them: joined at each chunk, a huge row would cost its square.
+        self._parts: list[str] = []
+        self._length = 0
         self._enough = 1
         self._opened = self._closed = self._any = False
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        self._buffer += self._utf8.decode(chunk)
-        if len(self._buffer) < self._enough:
+        self._add(self._utf8.decode(chunk))
+        if self._length < self._enough:
             return []
         elements = list(self._take_elements())
-        # An element longer than the buffer: wait for twice as much, or a huge row costs its square.
-        self._enough = 1 if elements else 2 * len(self._buffer)
+        # An element longer than what is here: wait for twice as much, or reading it again costs the square too.
+        self._enough = 1 if elements else 2 * self._length
         return elements
 
     def close(self) -> list[bytes]:
-        self._buffer += self._utf8.decode(b"", final=True)
+        self._add(self._utf8.decode(b"", final=True))
         elements = list(self._take_elements())
-        if not self._closed or self._buffer:
+        if not self._closed or self._length:
             raise UnreadableLotError("The JSON array is broken, or ends before its closing bracket.")
         return elements
 
+    def _add(self, text: str) -> None:
+        self._parts.append(text)
+        self._length += len(text)
+
     def _take_elements(self) -> Iterator[bytes]:
-        """Yield the whole elements at the buffer's head, and cut them off it."""
-        at = self._open(_after_blanks(self._buffer, 0))
-        while self._opened and not self._closed and at < len(self._buffer):
+        """Yield the whole elements at the head of what is here, and cut them off it."""
+        text = "".join(self._parts)
+        at = self._open(text, _after_blanks(text, 0))
+        while self._opened and not self._closed and at < len(text):
             try:
-                _, end = _DECODER.raw_decode(self._buffer, at)
+                _, end = _DECODER.raw_decode(text, at)
             except (json.JSONDecodeError, RecursionError):
                 break
-            follower = _after_blanks(self._buffer, end)
-            mark = self._buffer[follower : follower + 1]
+            follower = _after_blanks(text, end)
+            mark = text[follower : follower + 1]
             if mark not in {",", "]"}:  # "" included: `12` may be the beginning of `123`
                 break
-            yield self._buffer[at:end].encode("utf-8", "surrogateescape")
+            yield text[at:end].encode("utf-8", "surrogateescape")
             self._any, self._closed = True, mark == "]"
-            at = _after_blanks(self._buffer, follower + 1)
-        self._buffer = self._buffer[at:]
+            at = _after_blanks(text, follower + 1)
+        self._parts, self._length = [text[at:]], len(text) - at
 
-    def _open(self, at: int) -> int:
+    def _open(self, text: str, at: int) -> int:
         """Step over the opening bracket, and the closing one of an empty array."""
-        if not self._opened and self._buffer[at : at + 1] == "[":
-            self._opened, at = True, _after_blanks(self._buffer, at + 1)
-        if self._opened and not self._any and self._buffer[at : at + 1] == "]":
-            self._closed, at = True, _after_blanks(self._buffer, at + 1)
+        if not self._opened and text[at : at + 1] == "[":
+            self._opened, at = True, _after_blanks(text, at + 1)
+        if self._opened and not self._any and not self._closed and text[at : at + 1] == "]":
+            self._closed, at = True, _after_blanks(text, at + 1)
         return at
 
 

@@ -61,7 +61,7 @@ def missing_lots(
         f"{len(loaded & set(wanted))} of {len(wanted)} lots loaded, {len(in_flight)} in flight, {len(missing)} to go"
         + (f", of which {len(resting & set(missing))} rest after a failure" if resting else "")
     )
-    context.log.info(f"{seen}; asking for {', '.join(chosen) or 'none'}.")
+    context.log.info("%s; asking for %s.", seen, ", ".join(chosen) or "none")
     return dg.SensorResult(
         run_requests=[_request(instance, lote) for lote in chosen],
         skip_reason=None if chosen else f"{seen}.",

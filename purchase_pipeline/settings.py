@@ -7,9 +7,9 @@
 import os
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 DATABASE_NAME = "etl_fakedata"
@@ -42,7 +42,9 @@ class Settings(BaseSettings):
     max_rejected_ratio: float = Field(
         default=0.05, gt=0, le=1, description="Share of rejected rows at which a lot fails, whole"
     )
-    home: Path = Field(default_factory=_default_home, description="Folder of all local state")
+    home: Annotated[Path, AfterValidator(Path.absolute)] = Field(
+        default_factory=_default_home, description="Folder of all local state"
+    )
 
     @property
     def landing_folder(self) -> Path:
@@ -71,17 +73,23 @@ class Settings(BaseSettings):
     def write_campaign(self) -> None:
         """Leave the campaign's settings for commands that start later."""
         self.home.mkdir(parents=True, exist_ok=True)
-        lines = [f"{name}='{value}'\n" for name, value in self.campaign().items()]
+        lines = [f"{name}={_quoted(value)}\n" for name, value in self.campaign().items()]
         (self.home / _CAMPAIGN_FILE).write_text("".join(lines))
 
 
-def new_settings(**given: Any) -> Settings:
+def _quoted(value: str) -> str:
+    """Write a value so that python-dotenv reads the same again."""
+    return "'{}'".format(value.replace("\\", r"\\").replace("'", r"\'"))
+
+
+def new_settings(*, lots: int | None = None, rows: int | None = None, every: float | None = None) -> Settings:
     """Read the environment for a new campaign; what is given goes before it.
 
     Raises:
         pydantic.ValidationError: a value out of its bounds.
     """
-    return Settings(**{name: value for name, value in given.items() if value is not None})
+    options: dict[str, Any] = {"lots": lots, "rows": rows, "every": every}
+    return Settings(**{name: value for name, value in options.items() if value is not None})
 
 
 @cache

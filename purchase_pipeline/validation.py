@@ -76,7 +76,7 @@ class LoteValidation:
         self.rejected.append(
             RejectedRow(linha, fields, [_reason(detail) for detail in details], storable_text(raw))
         )
-        if len(self.rejected) >= self._max_rejected_ratio * self._received:
+        if len(self.rejected) / self._received >= self._max_rejected_ratio:  # 0.07 * 100 is more than 7
             raise TooManyRejectsError(self._too_many(linha))
 
     def _too_many(self, linha: int) -> str:
@@ -106,7 +106,7 @@ def _reason(detail: ErrorDetails) -> str:
 
 def storable_text(raw: bytes) -> str:
     r"""Return at most 4,000 characters that PostgreSQL can hold: bytes that are no UTF-8, and NUL, show as `\xNN`."""
-    text = raw[: 4 * _LONGEST_ORIGINAL].decode("utf-8", "backslashreplace").replace("\x00", r"\x00")
+    text = raw[: 4 * (_LONGEST_ORIGINAL + 1)].decode("utf-8", "backslashreplace").replace("\x00", r"\x00")
     if len(text) > _LONGEST_ORIGINAL:
         return f"{text[:_LONGEST_ORIGINAL]}... ({len(raw)} bytes in all)"
     return text

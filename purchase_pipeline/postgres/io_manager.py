@@ -13,7 +13,7 @@ from purchase_pipeline.postgres.connections import engine_for
 from purchase_pipeline.postgres.copy import copy_rows
 from purchase_pipeline.postgres.ledger import record_slice
 from purchase_pipeline.postgres.rows import RowStream
-from purchase_pipeline.postgres.slices import clear_slice, readable_query, rows_of
+from purchase_pipeline.postgres.slices import POSTGRESQL, clear_slice, readable_query, rows_of
 from purchase_pipeline.postgres.tables import create_if_missing, placed
 
 _LEDGER_METADATA = ("source_rows", "digest")
@@ -50,8 +50,10 @@ class PostgresIOManager(dg.ConfigurableIOManagerFactory[DbIOManager]):
 
 
 class PostgresClient(DbClient[sa.Connection]):
-    """Opens one transaction a read or write, and clears slices in it. Dagster's base makes these static; the engine
-    is why they are not here."""
+    """Opens one transaction a read or write, and clears slices in it.
+
+    Dagster's base has static methods alone; `connect` is none here, for the engine's sake.
+    """
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
@@ -120,7 +122,10 @@ class RowStreamHandler(DbTypeHandler[RowStream]):
         }
 
     def load_input(
-        self, context: dg.InputContext, table_slice: TableSlice, connection: sa.Connection
+        self,
+        context: dg.InputContext,  # noqa: ARG002
+        table_slice: TableSlice,
+        connection: sa.Connection,
     ) -> RowStream:
         """Read the slice, whole, as one batch."""
         result = connection.execute(rows_of(table_slice))
@@ -139,7 +144,7 @@ def _column_schema(table: sa.Table) -> dg.TableSchema:
         columns=[
             dg.TableColumn(
                 name=column.name,
-                type=column.type.compile(sa.dialects.postgresql.dialect()),
+                type=column.type.compile(POSTGRESQL),
                 description=column.comment,
                 constraints=dg.TableColumnConstraints(nullable=bool(column.nullable)),
             )

@@ -1,0 +1,52 @@
+# A thin face over the console script and the tools. Needs Python 3.11 to 3.13 and make, nothing else.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+LOCKED := $(PIP) install --quiet --require-hashes --no-deps --requirement
+COMPILE := $(BIN)/uv pip compile --system-certs --universal --generate-hashes --no-emit-index-url \
+	--python-version 3.11 --custom-compile-command "make lock" --quiet pyproject.toml --group build
+
+.DEFAULT_GOAL := help
+.PHONY: help up ingest status down reset test lint lock
+
+help: ## Show this list
+	@echo 'make TARGET [ARGS="--lots 3 ..."]'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+
+up: $(VENV)/.installed ## Load 50 lots of 10,000 purchases, and keep the Dagster UI up (ARGS="--help" tells more)
+	@$(BIN)/purchase-pipeline up $(ARGS)
+
+ingest status down reset: $(VENV)/.installed
+	@$(BIN)/purchase-pipeline $@ $(ARGS)
+
+ingest: ## The same lots, headless, as fast as possible
+status: ## What is loaded, rejected, failed, in flight
+down: ## Stop the embedded PostgreSQL, and whatever a killed `up` left
+reset: ## Remove all local state
+
+test: $(VENV)/.installed-dev ## Run the tests
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.installed-dev ## Check format, lint rules and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+lock: $(VENV)/.installed-dev ## Pin the newest versions that pyproject.toml allows
+	$(COMPILE) --upgrade --output-file requirements.lock
+	$(COMPILE) --upgrade --group dev --constraint requirements.lock --output-file requirements-dev.lock
+
+$(VENV)/.installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; ok = (3, 11) <= sys.version_info < (3, 14); print("" if ok else "This needs Python 3.11 to 3.13; " + sys.version.split()[0] + " is $(PYTHON). Choose another: make PYTHON=python3.13 ..."); sys.exit(not ok)'
+	@echo "Installing the locked dependencies into $(VENV): a minute or two, once."
+	@$(PYTHON) -m venv $(VENV)
+	@$(LOCKED) requirements.lock
+	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
+	@echo "Installing the locked development tools into $(VENV)."
+	@$(LOCKED) requirements-dev.lock
+	@touch $@

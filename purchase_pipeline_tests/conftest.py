@@ -1,0 +1,52 @@
+"""What the tests share: a PostgreSQL server for the whole run, and a database for each test."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+import sqlalchemy as sa
+from purchase_pipeline.embedded_postgres import EmbeddedPostgres
+
+from purchase_pipeline.postgres.connections import engine_for
+
+# Definitions read the environment when a test module imports them, before any fixture: so it is cleared here.
+for _name in [name for name in os.environ if name.startswith(("PURCHASE_", "DAGSTER_"))]:
+    del os.environ[_name]
+os.environ.pop("DATABASE_URL", None)
+os.environ["PURCHASE_LOTS"] = "3"
+os.environ["PURCHASE_HOME"] = str(Path(tempfile.gettempdir()) / "purchase-pipeline-tests-have-no-home")
+
+
+@pytest.fixture(scope="session")
+def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server that may be written to: the one of TEST_DATABASE_URL, or an embedded one."""
+    if given := os.environ.get("TEST_DATABASE_URL"):
+        yield given
+        return
+    server = EmbeddedPostgres(tmp_path_factory.mktemp("server") / "postgres")
+    server.start()
+    try:
+        yield server.url("postgres")
+    finally:
+        server.remove()
+
+
+@pytest.fixture
+def database_url(server_url: str) -> Iterator[str]:
+    """A new database, gone after the test."""
+    name = f"test_{uuid4().hex}"
+    server = engine_for(server_url).execution_options(isolation_level="AUTOCOMMIT")
+    with server.connect() as connection:
+        connection.execute(sa.text(f"CREATE DATABASE {name}"))
+    yield sa.make_url(server_url).set(database=name).render_as_string(hide_password=False)
+    with server.connect() as connection:
+        connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+@pytest.fixture
+def engine(database_url: str) -> sa.Engine:
+    """The test's database."""
+    return engine_for(database_url)

@@ -1,0 +1,54 @@
+"""The pipeline's own assets, put together for a test: a real API, a landing folder, a database."""
+
+from pathlib import Path
+
+import dagster as dg
+
+from purchase_pipeline import assets, checks
+from purchase_pipeline.jobs import ingest_lote
+from purchase_pipeline.resources import (
+    LandingResource,
+    LotLedgerResource,
+    PurchaseApiResource,
+    PurchasesIOManager,
+)
+
+
+def a_pipeline(api_url: str, landing: Path, database_url: str) -> dg.Definitions:
+    """Return the pipeline against these three."""
+    return dg.Definitions(
+        assets=dg.load_assets_from_modules([assets]),
+        asset_checks=dg.load_asset_checks_from_modules([checks]),
+        jobs=[ingest_lote],
+        resources={
+            "purchase_api": PurchaseApiResource(base_url=api_url),
+            "landing": LandingResource(folder=str(landing)),
+            "lot_ledger": LotLedgerResource(database_url=database_url),
+            "io_manager": PurchasesIOManager(database_url=database_url),
+        },
+        executor=dg.in_process_executor,
+    )
+
+
+def ingest(  # noqa: PLR0913  (one a setting of the job)
+    pipeline: dg.Definitions,
+    lote: str = "lote-0001",
+    *,
+    rows: int = 200,
+    refetch: bool = False,
+    max_rejected_ratio: float = 0.05,
+    instance: dg.DagsterInstance | None = None,
+) -> dg.ExecuteInProcessResult:
+    """Load one lot through the job, and return how it went."""
+    return pipeline.resolve_job_def("ingest_lote").execute_in_process(
+        partition_key=lote,
+        run_config={
+            "ops": {
+                "raw_purchases": {"config": {"rows": rows, "refetch": refetch}},
+                "validated_purchases": {"config": {"max_rejected_ratio": max_rejected_ratio}},
+            },
+            "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+        },
+        instance=instance,
+        raise_on_error=False,
+    )

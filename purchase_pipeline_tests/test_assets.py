@@ -1,0 +1,180 @@
+"""One lot through the real assets: a real API, real files, a real database."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import sqlalchemy as sa
+from fastapi import FastAPI
+
+from mock_api.app import create_app
+from purchase_pipeline.tables import TABELA_COMPRAS
+from purchase_pipeline_tests.pipelines import a_pipeline, ingest
+from purchase_pipeline_tests.serving import served
+
+
+@pytest.fixture(scope="module")
+def mock_api_url() -> Iterator[str]:
+    """The mock API."""
+    with served(create_app()) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def faulty_api_url() -> Iterator[str]:
+    """The mock API with one row in a hundred broken."""
+    with served(create_app(defects=0.01)) as url:
+        yield url
+
+
+def count(engine: sa.Engine, query: str) -> tuple[object, ...]:
+    with engine.connect() as connection:
+        return tuple(connection.execute(sa.text(query)).one())
+
+
+LOADED = "SELECT count(*), count(DISTINCT lote), count(DISTINCT (lote, linha)) FROM tabela_compras"
+EVERYTHING = (
+    "SELECT md5(string_agg(t::text, ',' ORDER BY lote, linha)) FROM (SELECT {} FROM tabela_compras) t"
+)
+WITHOUT_ID = EVERYTHING.format(", ".join(c.name for c in TABELA_COMPRAS.columns if c.identity is None))
+
+
+def test_lots_are_loaded_whole_with_their_positions(
+    mock_api_url: str, database_url: str, engine: sa.Engine, tmp_path: Path
+) -> None:
+    pipeline = a_pipeline(mock_api_url, tmp_path, database_url)
+
+    results = [ingest(pipeline, lote) for lote in ("lote-0001", "lote-0002")]
+
+    assert all(result.success for result in results)
+    assert count(engine, LOADED) == (400, 2, 400)
+    assert count(engine, "SELECT min(linha), max(linha) FROM tabela_compras") == (1, 200)
+
+
+def test_every_check_passes_and_tells_its_numbers(
+    faulty_api_url: str, database_url: str, tmp_path: Path
+) -> None:
+    result = ingest(a_pipeline(faulty_api_url, tmp_path, database_url))
+
+    checks = {check.check_name: check for check in result.get_asset_check_evaluations()}
+    assert {name: check.passed for name, check in checks.items()} == {
+        "every_row_is_accounted_for": True,
+        "linhas_are_gap_free": True,
+        "tables_match_the_contract": True,
+        "rejected_share_is_small": True,
+    }
+    numbers = checks["every_row_is_accounted_for"].metadata
+    assert [numbers[name].value for name in ("received", "loaded", "rejected")] == [200, 198, 2]
+
+
+def test_loading_a_lot_again_gives_the_same_rows(
+    mock_api_url: str, database_url: str, engine: sa.Engine, tmp_path: Path
+) -> None:
+    pipeline = a_pipeline(mock_api_url, tmp_path, database_url)
+    ingest(pipeline)
+    first = count(engine, WITHOUT_ID)
+
+    ingest(pipeline)
+    ingest(pipeline, refetch=True)
+
+    assert count(engine, WITHOUT_ID) == first
+    assert count(engine, LOADED) == (200, 1, 200)
+
+
+def test_a_landed_lot_is_not_fetched_again(mock_api_url: str, database_url: str, tmp_path: Path) -> None:
+    ingest(a_pipeline(mock_api_url, tmp_path, database_url))
+
+    result = ingest(a_pipeline("http://127.0.0.1:9", tmp_path, database_url))
+
+    assert result.success
+    metadata = result.asset_materializations_for_node("raw_purchases")[0].metadata
+    assert metadata["fetched_in_this_run"].value is False
+
+
+def test_rejected_rows_are_kept_with_their_reasons(
+    faulty_api_url: str, database_url: str, engine: sa.Engine, tmp_path: Path
+) -> None:
+    result = ingest(a_pipeline(faulty_api_url, tmp_path, database_url), rows=1000)
+
+    assert count(engine, LOADED) == (990, 1, 990)
+    with engine.connect() as connection:
+        rejected = connection.execute(sa.text("SELECT * FROM compras_rejeitadas ORDER BY linha")).all()
+    assert len(rejected) == 10
+    for row in rejected:
+        assert row.lote == "lote-0001"
+        assert row.run_id == result.run_id
+        assert all(row.reasons)
+        assert row.original
+
+
+def test_too_many_rejects_fail_the_lot_before_commit(
+    mock_api_url: str, database_url: str, engine: sa.Engine, tmp_path: Path
+) -> None:
+    ingest(a_pipeline(mock_api_url, tmp_path, database_url))
+    before = count(engine, EVERYTHING.format("*"))
+
+    with served(create_app(defects=0.5)) as broken_url:
+        result = ingest(a_pipeline(broken_url, tmp_path, database_url), refetch=True)
+
+    assert not result.success
+    assert count(engine, EVERYTHING.format("*")) == before
+    assert count(engine, "SELECT count(*) FROM compras_rejeitadas") == (0,)
+
+
+def test_the_reason_of_a_failed_lot_names_the_commonest_faults(database_url: str, tmp_path: Path) -> None:
+    with served(create_app(defects=0.5)) as broken_url:
+        result = ingest(a_pipeline(broken_url, tmp_path, database_url))
+
+    (failure,) = [event for event in result.all_events if event.is_step_failure]
+    error = failure.step_failure_data.error
+    assert error is not None
+    assert error.cause is not None
+    assert "broke the contract" in error.cause.message
+    assert "Most often: " in error.cause.message
+    assert "PURCHASE_MAX_REJECTED_RATIO" in error.cause.message
+
+
+def test_a_lot_that_has_not_landed_says_what_to_do(database_url: str, tmp_path: Path) -> None:
+    pipeline = a_pipeline("http://127.0.0.1:9", tmp_path, database_url)
+
+    with pytest.raises(dg.Failure, match=r"lote-0001 has not landed .* Materialize raw_purchases"):
+        pipeline.resolve_job_def("ingest_lote").execute_in_process(
+            partition_key="lote-0001",
+            asset_selection=[dg.AssetKey("tabela_compras"), dg.AssetKey("compras_rejeitadas")],
+        )
+
+
+def test_a_server_that_only_speaks_the_originals_json_array_is_enough(
+    database_url: str, engine: sa.Engine, tmp_path: Path
+) -> None:
+    app = FastAPI()
+
+    @app.get("/gerar_compra/{param}")
+    def gerar_compra(param: int) -> list[dict[str, object]]:
+        return [a_purchase(price=float(number)) for number in range(1, param + 1)]
+
+    with served(app) as plain_url:
+        result = ingest(a_pipeline(plain_url, tmp_path, database_url), rows=1000)
+
+    assert result.success
+    assert count(engine, LOADED) == (1000, 1, 1000)
+    assert count(engine, "SELECT sum(price) FROM tabela_compras")[0] == sum(range(1, 1001))
+
+
+def a_purchase(**changes: object) -> dict[str, object]:
+    return {
+        "date_purchase": "2024-05-17",
+        "client_name": "Ana",
+        "client_lastname": "Silva",
+        "state": "São Paulo",
+        "birthday_client": "1990-01-31",
+        "job": "Engenheira",
+        "payment_type": "PIX",
+        "store": 7,
+        "category": "Casa",
+        "product": "Air Fryer Digital 5L",
+        "brand": "Mondial",
+        "price": 499.0,
+        **changes,
+    }

@@ -1,0 +1,130 @@
+"""Each check passes on sound lots, and fails on the fault that it is there to find."""
+
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import sqlalchemy as sa
+
+from mock_api.app import create_app
+from purchase_pipeline.checks import (
+    every_row_is_accounted_for,
+    linhas_are_gap_free,
+    rejected_share_is_small,
+    tables_match_the_contract,
+)
+from purchase_pipeline.lot_ledger import LotLedger
+from purchase_pipeline_tests.pipelines import a_pipeline, ingest
+from purchase_pipeline_tests.serving import served
+
+
+@pytest.fixture
+def ledger(database_url: str, engine: sa.Engine, tmp_path: Path) -> LotLedger:
+    """Two loaded lots of 200 rows, of which 4 rejected."""
+    with served(create_app(defects=0.01)) as url:
+        pipeline = a_pipeline(url, tmp_path, database_url)
+        assert ingest(pipeline, "lote-0001").success
+        assert ingest(pipeline, "lote-0002").success
+    return LotLedger(engine)
+
+
+def harm(engine: sa.Engine, statement: str) -> None:
+    with engine.begin() as connection:
+        assert connection.execute(sa.text(statement)).rowcount != 0
+
+
+def judged(check: dg.AssetChecksDefinition, ledger: LotLedger) -> dg.AssetCheckEvaluation:
+    """Run a check by itself, as the UI's Execute button does."""
+    result = dg.materialize(
+        [check], selection=dg.AssetSelection.all_asset_checks(), resources={"lot_ledger": ledger}
+    )
+    (evaluation,) = result.get_asset_check_evaluations()
+    return evaluation
+
+
+@pytest.mark.parametrize(
+    "check",
+    [every_row_is_accounted_for, linhas_are_gap_free, tables_match_the_contract, rejected_share_is_small],
+)
+def test_every_check_passes_on_sound_lots(check: dg.AssetChecksDefinition, ledger: LotLedger) -> None:
+    assert judged(check, ledger).passed
+
+
+@pytest.mark.parametrize("table", ["tabela_compras", "compras_rejeitadas"])
+def test_a_lost_row_is_not_accounted_for(ledger: LotLedger, engine: sa.Engine, table: str) -> None:
+    harm(
+        engine,
+        f"DELETE FROM {table} WHERE (lote, linha) IN (SELECT lote, linha FROM {table} WHERE lote='lote-0002' LIMIT 1)",  # noqa: S608
+    )
+
+    result = judged(every_row_is_accounted_for, ledger)
+
+    assert not result.passed
+    assert result.metadata["lots_that_do_not_add_up"].value == ["lote-0002"]
+
+
+def test_nothing_loaded_is_not_accounted_for(engine: sa.Engine) -> None:
+    assert not judged(every_row_is_accounted_for, LotLedger(engine)).passed
+
+
+def test_a_gap_in_the_positions_is_found(ledger: LotLedger, engine: sa.Engine) -> None:
+    harm(engine, "UPDATE tabela_compras SET linha = linha + 1000 WHERE lote = 'lote-0001' AND linha > 150")
+
+    result = judged(linhas_are_gap_free, ledger)
+
+    assert not result.passed
+    assert result.metadata["lots_with_gaps_or_doubles"].value == ["lote-0001: 1000 gaps, 0 doubles"]
+
+
+def test_a_row_in_both_tables_is_found(ledger: LotLedger, engine: sa.Engine) -> None:
+    harm(
+        engine,
+        "INSERT INTO compras_rejeitadas SELECT lote, linha, '{}', '{}', '', '' FROM tabela_compras LIMIT 1",
+    )
+
+    result = judged(linhas_are_gap_free, ledger)
+
+    assert result.metadata["lots_with_gaps_or_doubles"].value == ["lote-0001: 0 gaps, 1 doubles"]
+
+
+@pytest.mark.parametrize(
+    ("change", "difference"),
+    [
+        (
+            "ALTER COLUMN job TYPE varchar(500)",
+            "tabela_compras.job: the contract has TEXT NOT NULL, the table VARCHAR(500) NOT NULL",
+        ),
+        (
+            "ALTER COLUMN state DROP NOT NULL",
+            "tabela_compras.state: the contract has TEXT NOT NULL, the table TEXT",
+        ),
+        (
+            "DROP COLUMN brand",
+            "tabela_compras.brand: the contract has TEXT NOT NULL, the table no such column",
+        ),
+        (
+            "ADD COLUMN cupom text",
+            "tabela_compras.cupom: the contract has no such column, the table TEXT",
+        ),
+    ],
+)
+def test_a_changed_table_does_not_match_the_contract(
+    ledger: LotLedger, engine: sa.Engine, change: str, difference: str
+) -> None:
+    harm(engine, f"ALTER TABLE tabela_compras {change}")
+
+    result = judged(tables_match_the_contract, ledger)
+
+    assert not result.passed
+    assert result.metadata["differences"].value == [difference]
+
+
+def test_many_rejects_are_an_early_warning(database_url: str, engine: sa.Engine, tmp_path: Path) -> None:
+    with served(create_app(defects=0.04)) as url:
+        assert ingest(a_pipeline(url, tmp_path, database_url)).success
+
+    result = judged(rejected_share_is_small, LotLedger(engine))
+
+    assert not result.passed
+    assert result.severity is dg.AssetCheckSeverity.WARN
+    assert result.metadata["share"].value == pytest.approx(0.04)

@@ -1,0 +1,203 @@
+"""The contract lets a purchase through, and nothing that only looks like one."""
+
+import json
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from pydantic import ValidationError
+
+from mock_api.purchases import PurchaseSource, quarter_of
+from purchase_pipeline.contracts import CompraSchema
+from purchase_pipeline_tests.builders import FIELDS, a_compra, a_raw_compra, stored_values
+
+TODAY = date(2026, 11, 24)
+TEXT_FIELDS = [
+    "client_name",
+    "client_lastname",
+    "state",
+    "job",
+    "payment_type",
+    "category",
+    "product",
+    "brand",
+]
+NO_DATE = "Input should be a date in the form YYYY-MM-DD"
+BAD_DATE = "Input should be a valid date or datetime"
+BLANK = "Input should be a text that is not blank"
+NUL = "Input should hold no NUL character (U+0000)"
+
+
+def refusals_of(raw: bytes, today: date = TODAY) -> list[tuple[str, str]]:
+    with pytest.raises(ValidationError) as refused:
+        CompraSchema.model_validate_json(raw, context={"today": today})
+    return [(str(error["loc"][0]), error["msg"]) for error in refused.value.errors()]
+
+
+def test_the_fields_are_the_originals_twelve_in_its_order() -> None:
+    assert tuple(CompraSchema.model_fields) == FIELDS
+
+
+def test_a_good_purchase_becomes_its_values() -> None:
+    compra = CompraSchema.model_validate_json(a_raw_compra())
+
+    assert compra.model_dump() == dict(zip(FIELDS, stored_values(), strict=True))
+
+
+def test_a_validated_purchase_keeps_the_fields_order_whatever_order_it_was_sent_in() -> None:
+    backwards = dict(reversed(a_compra().items()))
+
+    compra = CompraSchema.model_validate_json(json.dumps(backwards))
+
+    assert tuple(compra.__dict__) == FIELDS
+    assert tuple(compra.__dict__.values()) == stored_values()
+
+
+def test_a_validated_purchase_does_not_change() -> None:
+    compra = CompraSchema.model_validate_json(a_raw_compra())
+
+    with pytest.raises(ValidationError, match="frozen"):
+        compra.price = Decimal(1)
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "value"),
+    [
+        ("date_purchase", '"1970-01-01"', date(1970, 1, 1)),
+        ("date_purchase", '"2024-02-29"', date(2024, 2, 29)),
+        ("date_purchase", '"2026-11-24"', TODAY),
+        ("birthday_client", '"1900-01-01"', date(1900, 1, 1)),
+        ("birthday_client", '"2000-02-29"', date(2000, 2, 29)),
+        ("client_name", '"x"', "x"),
+        ("client_name", '"  Zoë  "', "  Zoë  "),
+        ("client_name", '"\\ud83d\\ude00"', "😀"),
+        ("client_name", '"tab\\tand\\u0001"', "tab\tand\x01"),
+        ("client_name", '"' + "é" * 1000 + '"', "é" * 1000),
+        ("store", "1", 1),
+        ("store", "2147483647", 2_147_483_647),
+        ("price", "0.01", Decimal("0.01")),
+        ("price", "12", Decimal(12)),
+        ("price", "12.5", Decimal("12.5")),
+        ("price", "12.50000", Decimal("12.5")),
+        ("price", "1.25e2", Decimal(125)),
+        ("price", "9999999999.99", Decimal("9999999999.99")),
+    ],
+)
+def test_a_value_within_the_bounds_is_kept_as_it_is(field: str, text: str, value: object) -> None:
+    compra = CompraSchema.model_validate_json(a_raw_compra(**{field: text}), context={"today": TODAY})
+
+    assert tuple(compra.__dict__.values()) == stored_values(**{field: value})
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "message"),
+    [
+        ("date_purchase", '"1969-12-31"', "Input should be greater than or equal to 1970-01-01"),
+        ("date_purchase", '"2026-11-25"', "Date should not be later than 2026-11-24"),
+        ("date_purchase", '"2023-02-29"', f"{BAD_DATE}, day value is outside expected range"),
+        ("date_purchase", '"2023-13-01"', f"{BAD_DATE}, month value is outside expected range of 1-12"),
+        ("date_purchase", '"1704153600"', NO_DATE),
+        ("date_purchase", "1704153600", NO_DATE),
+        ("date_purchase", '"2024-03-09T00:00:00"', NO_DATE),
+        ("date_purchase", '"2024-03-09\\n"', NO_DATE),
+        ("date_purchase", '" 2024-03-09"', NO_DATE),
+        ("date_purchase", '"09/03/2024"', NO_DATE),
+        ("date_purchase", '"2024-3-9"', NO_DATE),
+        ("date_purchase", '"٢٠٢٤-٠٣-٠٩"', f"{BAD_DATE}, invalid character in year"),
+        ("date_purchase", '""', NO_DATE),
+        ("date_purchase", "null", NO_DATE),
+        ("birthday_client", '"1899-12-31"', "Input should be greater than or equal to 1900-01-01"),
+        ("birthday_client", '"2999-12-31"', "Date should be in the past"),
+        ("birthday_client", '"0000-01-01"', "Input should be greater than or equal to 1900-01-01"),
+        ("birthday_client", '"564710400"', NO_DATE),
+        ("birthday_client", "null", NO_DATE),
+        ("job", '"' + "x" * 1001 + '"', "String should have at most 1000 characters"),
+        ("store", "0", "Input should be greater than or equal to 1"),
+        ("store", "-1", "Input should be greater than or equal to 1"),
+        ("store", "2147483648", "Input should be less than or equal to 2147483647"),
+        ("store", "1" + "0" * 30, "Input should be less than or equal to 2147483647"),
+        ("store", "7.0", "Input should be a valid integer"),
+        ("store", '"7"', "Input should be a valid integer"),
+        ("store", "true", "Input should be a valid integer"),
+        ("store", "null", "Input should be a valid integer"),
+        ("price", "0", "Input should be greater than 0"),
+        ("price", "-0.01", "Input should be greater than 0"),
+        ("price", '"12.50"', "Input should be a valid number"),
+        ("price", "true", "Input should be a valid number"),
+        ("price", "null", "Input should be a valid number"),
+        ("price", "[12.5]", "Input should be a valid number"),
+        ("price", "12.505", "Decimal input should have no more than 2 decimal places"),
+        ("price", "1e-3", "Decimal input should have no more than 2 decimal places"),
+        ("price", "10000000000", "Decimal input should have no more than 10 digits before the decimal point"),
+        ("price", "1e300", "Decimal input should have no more than 12 digits in total"),
+        ("price", "1e400", "Input should be a finite number"),
+        ("price", "NaN", "Input should be a finite number"),
+        ("price", "-Infinity", "Input should be a finite number"),
+    ],
+)
+def test_a_value_beyond_the_bounds_is_refused_and_explained(field: str, text: str, message: str) -> None:
+    assert refusals_of(a_raw_compra(**{field: text})) == [(field, message)]
+
+
+@pytest.mark.parametrize("field", TEXT_FIELDS)
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('""', BLANK),
+        ('" \\t\\n\\u00a0\\u2003"', BLANK),
+        ("null", BLANK),
+        ("51", BLANK),
+        ('["Ana"]', BLANK),
+        ('"An\\u0000a"', NUL),
+        ('"\\u0000"', NUL),
+        ('"' + "x" * 1001 + '"', "String should have at most 1000 characters"),
+    ],
+)
+def test_each_text_is_a_text_that_postgresql_can_hold(field: str, text: str, message: str) -> None:
+    assert refusals_of(a_raw_compra(**{field: text})) == [(field, message)]
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_each_field_is_needed(field: str) -> None:
+    assert refusals_of(a_raw_compra(without=[field])) == [(field, "Field required")]
+
+
+def test_an_unknown_field_is_refused() -> None:
+    assert refusals_of(a_raw_compra(cupom='"X"')) == [("cupom", "Extra inputs are not permitted")]
+
+
+def test_every_broken_field_is_named() -> None:
+    raw = a_raw_compra(price="0", store="0", state='""')
+
+    assert [field for field, _ in refusals_of(raw)] == ["state", "store", "price"]
+
+
+def test_the_day_that_is_given_decides_what_is_future() -> None:
+    raw = a_raw_compra(date_purchase='"2024-03-09"')
+
+    CompraSchema.model_validate_json(raw, context={"today": date(2024, 3, 9)})
+    assert refusals_of(raw, today=date(2024, 3, 8)) == [
+        ("date_purchase", "Date should not be later than 2024-03-08")
+    ]
+
+
+def test_without_a_given_day_the_clock_decides_what_is_future() -> None:
+    today = datetime.now(UTC).date()
+    in_two_days = today + timedelta(days=2)
+
+    CompraSchema.model_validate_json(a_raw_compra(date_purchase=f'"{today}"'))
+    with pytest.raises(ValidationError, match="Date should not be later than"):
+        CompraSchema.model_validate_json(a_raw_compra(date_purchase=f'"{in_two_days}"'))
+
+
+@pytest.mark.parametrize("lote", ["lote-0001", "lote-0050"])
+def test_every_row_of_a_good_lot_passes(lote: str) -> None:
+    today = datetime.now(UTC).date()
+    rows = [row for block in PurchaseSource().blocks(lote, 20_000, quarter_of(today)) for row in block]
+
+    compras = [CompraSchema.model_validate_json(row, context={"today": today}) for row in rows]
+
+    assert len(compras) == 20_000
+    assert [compra.model_dump(mode="json") | {"price": float(compra.price)} for compra in compras] == [
+        json.loads(row) for row in rows
+    ]

@@ -1,0 +1,131 @@
+"""The sensor compares what is wanted with what is there, and asks for the rest."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import sqlalchemy as sa
+
+from mock_api.app import create_app
+from purchase_pipeline.lot_ledger import LotLedger
+from purchase_pipeline.lots import lotes
+from purchase_pipeline.sensors import delay_after, missing_lots, ticks
+from purchase_pipeline_tests.pipelines import a_pipeline, ingest
+from purchase_pipeline_tests.serving import served
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    """Dagster's storage for one test."""
+    with dg.DagsterInstance.ephemeral() as ephemeral:
+        yield ephemeral
+
+
+@pytest.fixture
+def pipeline(database_url: str, tmp_path: Path) -> Iterator[dg.Definitions]:
+    """The pipeline with a mock API."""
+    with served(create_app()) as url:
+        yield a_pipeline(url, tmp_path, database_url)
+
+
+def requests(instance: dg.DagsterInstance, engine: sa.Engine) -> list[dg.RunRequest]:
+    with dg.build_sensor_context(instance, resources={"lot_ledger": LotLedger(engine)}) as context:
+        result = missing_lots(context)
+    assert isinstance(result, dg.SensorResult)
+    return list(result.run_requests or [])
+
+
+def test_the_first_lot_is_asked_for_first(instance: dg.DagsterInstance, engine: sa.Engine) -> None:
+    (request,) = requests(instance, engine)
+
+    assert (request.partition_key, request.run_key) == ("lote-0001", "lote-0001/1")
+
+
+def test_a_loaded_lot_is_not_asked_for_again(
+    instance: dg.DagsterInstance, engine: sa.Engine, pipeline: dg.Definitions
+) -> None:
+    ingest(pipeline, "lote-0001", instance=instance)
+
+    (request,) = requests(instance, engine)
+
+    assert request.partition_key == "lote-0002"
+
+
+def test_a_lot_in_flight_is_not_asked_for_twice(
+    instance: dg.DagsterInstance, engine: sa.Engine, pipeline: dg.Definitions
+) -> None:
+    instance.create_run_for_job(
+        pipeline.resolve_job_def("ingest_lote"),
+        tags={"dagster/partition": "lote-0001"},
+        status=dg.DagsterRunStatus.STARTED,
+    )
+
+    (request,) = requests(instance, engine)
+
+    assert request.partition_key == "lote-0002"
+
+
+def test_a_wiped_lot_is_loaded_again_under_a_new_run_key(
+    instance: dg.DagsterInstance, engine: sa.Engine, pipeline: dg.Definitions
+) -> None:
+    for lote in ("lote-0001", "lote-0002"):
+        ingest(pipeline, lote, instance=instance)
+    with engine.begin() as connection:
+        connection.execute(sa.text("DELETE FROM tabela_compras WHERE lote = 'lote-0001'"))
+
+    (request,) = requests(instance, engine)
+
+    assert (request.partition_key, request.run_key) == ("lote-0001", "lote-0001/2")
+
+
+def test_a_dropped_table_makes_every_lot_missing(
+    instance: dg.DagsterInstance, engine: sa.Engine, pipeline: dg.Definitions
+) -> None:
+    ingest(pipeline, "lote-0001", instance=instance)
+    with engine.begin() as connection:
+        connection.execute(sa.text("DROP TABLE tabela_compras"))
+
+    (request,) = requests(instance, engine)
+
+    assert request.partition_key == "lote-0001"
+
+
+def test_a_failed_lot_rests_and_the_others_go_on(
+    instance: dg.DagsterInstance, engine: sa.Engine, database_url: str, tmp_path: Path
+) -> None:
+    with served(create_app(defects=1.0)) as url:
+        failed = ingest(a_pipeline(url, tmp_path, database_url), "lote-0001", instance=instance)
+
+    (request,) = requests(instance, engine)
+
+    assert not failed.success
+    assert request.partition_key == "lote-0002"
+
+
+def test_when_all_is_loaded_the_tick_is_skipped_and_says_so(
+    instance: dg.DagsterInstance, engine: sa.Engine, pipeline: dg.Definitions
+) -> None:
+    for lote in lotes.get_partition_keys():
+        ingest(pipeline, lote, rows=1, instance=instance)
+
+    with dg.build_sensor_context(instance, resources={"lot_ledger": LotLedger(engine)}) as context:
+        result = missing_lots(context)
+
+    assert isinstance(result, dg.SensorResult)
+    assert not result.run_requests
+    assert str(result.skip_reason) == "SkipReason(skip_message='3 of 3 lots loaded, 0 in flight, 0 to go.')"
+
+
+def test_back_off_doubles_to_an_hour() -> None:
+    assert [delay_after(failures) / timedelta(seconds=1) for failures in (1, 2, 3, 9, 10, 99)] == [
+        10, 20, 40, 2560, 3600, 3600,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("every", "interval", "lots"), [(5, 4, 1), (60, 59, 1), (2.5, 4, 2), (1, 4, 5), (0.1, 4, 50)]
+)
+def test_the_cadence_fits_the_daemons_beat(every: float, interval: int, lots: int) -> None:
+    assert ticks(every) == (interval, lots)
