@@ -11,7 +11,6 @@ from purchase_pipeline.dagster_home import open_instance
 from purchase_pipeline.database import database_url
 from purchase_pipeline.local_stack import StackOptions, database, mock_api
 from purchase_pipeline.lot_ledger import LotLedger
-from purchase_pipeline.lots import lote_names
 from purchase_pipeline.postgres.connections import engine_for
 from purchase_pipeline.processes import Processes
 from purchase_pipeline.progress import LiveProgress, print_summary
@@ -28,7 +27,7 @@ def run_ingest(settings: Settings, options: StackOptions, console: Console) -> b
         served.write_campaign()
         with open_instance(served) as instance:
             ledger = LotLedger(engine_for(database_url(served)))
-            campaign = Campaign(lote_names(settings.lots), ledger, instance)
+            campaign = Campaign(settings.lote_names, ledger, instance)
             _load_missing(campaign, instance, console)
         loaded = campaign.loaded()
         print_summary(console, settings.lots, loaded.values(), monotonic() - clock)

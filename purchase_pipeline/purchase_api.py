@@ -25,6 +25,7 @@ Landed = TypeVar("Landed")
 
 _LOGGER = logging.getLogger(__name__)
 _LONGEST_WAIT_SECONDS = 60.0
+_GROWING_WAIT = tenacity.wait_exponential(multiplier=0.5, max=20) + tenacity.wait_random(0, 0.5)
 _WORTH_ANOTHER_TRY = {408, 425, 429}
 _PREFER_NDJSON = f"{RawFormat.NDJSON}, {RawFormat.JSON_ARRAY};q=0.9"
 
@@ -171,5 +172,5 @@ def _back_off(state: tenacity.RetryCallState) -> float:
     """Wait as the server asked, or longer with each try; never more than a minute."""
     error = state.outcome.exception() if state.outcome else None
     asked = error.retry_after_seconds if isinstance(error, ApiUnavailableError) else 0.0
-    grown = tenacity.wait_exponential_jitter(initial=0.5, max=20, jitter=0.5)(state)
+    grown = _GROWING_WAIT(state)
     return min(max(asked, grown), _LONGEST_WAIT_SECONDS)

@@ -47,6 +47,11 @@ class Settings(BaseSettings):
     )
 
     @property
+    def lote_names(self) -> list[str]:
+        """Names of the wanted lots, in order: `lote-0001`, `lote-0002`, ..."""
+        return [f"lote-{number:04d}" for number in range(1, self.lots + 1)]
+
+    @property
     def landing_folder(self) -> Path:
         """Folder of the raw lots."""
         return self.home / "landing"

@@ -11,7 +11,6 @@ from purchase_pipeline.dagster_home import open_instance
 from purchase_pipeline.database import database_url
 from purchase_pipeline.local_stack import database
 from purchase_pipeline.lot_ledger import LotLedger
-from purchase_pipeline.lots import lote_names
 from purchase_pipeline.postgres.connections import engine_for
 from purchase_pipeline.settings import Settings
 
@@ -47,7 +46,7 @@ def read_status(settings: Settings) -> Status:
     """Count the lots in the tables, and ask Dagster about the others."""
     with database(settings), open_instance(settings) as instance:
         ledger = LotLedger(engine_for(database_url(settings)))
-        campaign = Campaign(lote_names(settings.lots), ledger, instance)
+        campaign = Campaign(settings.lote_names, ledger, instance)
         counted = ledger.counted_lots()
         in_flight = campaign.in_flight()
         failed = campaign.times_failed(datetime.now(UTC) - _RECENT).keys() - counted.keys() - in_flight

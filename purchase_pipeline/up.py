@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from time import monotonic, sleep
 
 import dagster as dg
+import sqlalchemy as sa
 from rich.console import Console
 
 from purchase_pipeline.campaign import Campaign
@@ -20,7 +21,6 @@ from purchase_pipeline.local_stack import (
     mock_api,
 )
 from purchase_pipeline.lot_ledger import LotLedger
-from purchase_pipeline.lots import lote_names
 from purchase_pipeline.ports import LOOPBACK
 from purchase_pipeline.postgres.connections import engine_for
 from purchase_pipeline.processes import Processes
@@ -49,7 +49,7 @@ def run_up(settings: Settings, options: StackOptions, console: Console, *, exit_
     """
     started_at, clock = datetime.now(UTC), monotonic()
     with running_stack(settings, options, console) as stack:
-        campaign = Campaign(lote_names(settings.lots), stack.ledger, stack.instance)
+        campaign = Campaign(settings.lote_names, stack.ledger, stack.instance)
         complete = _watch(stack, campaign, console, started_at)
         print_summary(console, settings.lots, campaign.loaded().values(), monotonic() - clock)
         if not exit_when_done:
@@ -83,11 +83,11 @@ def _say_stopping(console: Console) -> None:
 
 
 def _print_addresses(settings: Settings, options: StackOptions, console: Console) -> None:
-    shown = engine_for(database_url(settings)).url.set(drivername="postgresql")
+    shown = sa.make_url(database_url(settings)).render_as_string(hide_password=True)
     lines = {
         "Dagster UI": f"http://{LOOPBACK}:{options.port}" if options.ui else "off (--no-ui)",
         "Purchase API": settings.api_url,
-        "PostgreSQL": shown.render_as_string(hide_password=True),
+        "PostgreSQL": shown,
         "Wanted": f"{settings.lots} lots of {settings.rows:,} rows, one every {settings.every:g} s",
     }
     for name, value in lines.items():

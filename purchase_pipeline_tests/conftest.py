@@ -8,8 +8,8 @@ from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
-from purchase_pipeline.embedded_postgres import EmbeddedPostgres
 
+from purchase_pipeline.embedded_postgres import EmbeddedPostgres
 from purchase_pipeline.postgres.connections import engine_for
 
 # Definitions read the environment when a test module imports them, before any fixture: so it is cleared here.

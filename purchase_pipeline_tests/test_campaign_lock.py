@@ -1,0 +1,82 @@
+"""A home folder has one campaign at a time, and a dead one holds nothing."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from purchase_pipeline.campaign_lock import CampaignRunningError, campaign_process, only_campaign
+
+HOLDS_UNTIL_KILLED = """
+import sys
+import time
+from pathlib import Path
+
+from purchase_pipeline.campaign_lock import only_campaign
+
+with only_campaign(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+@contextmanager
+def another_campaign(home: Path) -> Iterator[int]:
+    """Hold a home folder in another process, killed in the end; give its pid."""
+    command = [sys.executable, "-c", HOLDS_UNTIL_KILLED, str(home)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"held\n"
+            yield process.pid
+        finally:
+            process.kill()
+
+
+def test_a_second_campaign_is_refused_with_the_first_ones_pid_until_that_is_killed(tmp_path: Path) -> None:
+    home = tmp_path / "not" / "there yet"
+
+    with another_campaign(home) as pid:
+        with pytest.raises(CampaignRunningError, match=f"Process {pid} works in .* already.*Ctrl-C"):
+            with only_campaign(home):
+                pytest.fail("two campaigns in one home")
+        assert campaign_process(home) == pid
+
+    assert campaign_process(home) is None
+    with only_campaign(home):
+        assert campaign_process(home) == os.getpid()
+
+
+def test_a_home_that_was_left_is_free_again(tmp_path: Path) -> None:
+    for _ in range(2):
+        with only_campaign(tmp_path):
+            assert campaign_process(tmp_path) == os.getpid()
+
+        assert campaign_process(tmp_path) is None
+
+
+def test_a_campaign_that_fails_leaves_its_home_free(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), only_campaign(tmp_path):
+        raise ZeroDivisionError
+
+    assert campaign_process(tmp_path) is None
+
+
+def test_another_home_is_free(tmp_path: Path) -> None:
+    with only_campaign(tmp_path / "a"), only_campaign(tmp_path / "b"):
+        assert campaign_process(tmp_path / "a") == campaign_process(tmp_path / "b") == os.getpid()
+
+
+def test_processes_started_by_a_campaign_do_not_hold_its_home_after_it(tmp_path: Path) -> None:
+    with only_campaign(tmp_path):
+        child = subprocess.Popen(["sleep", "60"])
+
+    with child:
+        try:
+            assert campaign_process(tmp_path) is None
+        finally:
+            child.kill()

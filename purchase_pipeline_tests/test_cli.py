@@ -1,0 +1,321 @@
+"""The way in, as a person uses it: real commands, real processes, a home of their own."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from time import monotonic, sleep
+
+import psutil
+import psycopg
+import pytest
+from fastapi import FastAPI
+
+from purchase_pipeline_tests.builders import a_compra
+from purchase_pipeline_tests.serving import served
+
+COMMAND = Path(sys.executable).with_name("purchase-pipeline")
+COUNTS = "SELECT count(*), count(DISTINCT lote), count(DISTINCT (lote, linha)) FROM tabela_compras"
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+class Person:
+    """Somebody at a terminal, with a home folder for the pipeline's state and ports that nobody else uses."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.port, self.api_port = free_port(), free_port()
+        self.environment = {**os.environ, "PURCHASE_HOME": str(home), "COLUMNS": "120"}
+        del self.environment["PURCHASE_LOTS"]
+
+    def run(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [COMMAND, *words],
+            env={**self.environment, **environment},
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [COMMAND, *words],
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def up(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return self.run(*self.up_words(*words), **environment)
+
+    def up_words(self, *words: str) -> list[str]:
+        return ["up", "--every", "1", "--no-ui", "--exit-when-done", "--api-port", str(self.api_port), *words]
+
+    def ingest(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return self.run("ingest", "--api-port", str(self.api_port), *words, **environment)
+
+    def counts(self) -> tuple[object, ...]:
+        with psycopg.connect(self.run("db-url").stdout.strip()) as connection:
+            (row,) = connection.execute(COUNTS).fetchall()
+        return tuple(row)
+
+    def processes(self) -> list[str]:
+        """Everything that was started from this home and still runs."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                ours = process.environ().get("PURCHASE_HOME") == str(self.home)
+                if ours or str(self.home) in " ".join(process.cmdline()):
+                    found.append(" ".join(process.cmdline()))
+            except psutil.Error:
+                continue
+        return found
+
+
+@pytest.fixture
+def person(tmp_path: Path) -> Iterator[Person]:
+    """A newcomer; what they leave is removed."""
+    person = Person(tmp_path / "home")
+    yield person
+    reset = person.run("reset", "--yes")
+    assert reset.returncode == 0, reset.stderr
+    assert person.processes() == []
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def wait_for(seen: Callable[[], bool], seconds: float = 60.0) -> None:
+    deadline = monotonic() + seconds
+    while not seen():
+        assert monotonic() < deadline, "waited in vain"
+        sleep(0.1)
+
+
+def test_up_loads_every_lot_and_leaves_no_process(person: Person) -> None:
+    done = person.up("--lots", "3", "--rows", "500", "--defects", "0.01")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "3 of 3 lots loaded" in done.stdout
+    assert "1,500 rows received = 1,485 loaded + 15 rejected." in done.stdout
+    assert person.processes() == []
+    assert person.counts() == (1485, 3, 1485)
+
+
+def test_up_again_goes_on_where_it_stood(person: Person) -> None:
+    first = person.up("--lots", "2", "--rows", "300")
+    again = person.up("--lots", "4", "--rows", "300")
+
+    assert (first.returncode, again.returncode) == (0, 0), again.stdout + again.stderr
+    assert "2 of 4 lots are loaded already" in again.stdout
+    assert re.findall(r"✓ \d/4  (lote-\d+)", again.stdout) == ["lote-0003", "lote-0004"]
+    assert person.counts() == (1200, 4, 1200)
+
+
+@pytest.mark.parametrize(("how", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_up_stops_all_that_it_started_and_resumes(
+    person: Person, how: signal.Signals, exit_code: int
+) -> None:
+    running = person.start(*person.up_words("--lots", "6", "--rows", "300"))
+    wait_for(lambda: person.home.joinpath("landing", "lote-0002.json").exists())
+    running.send_signal(how)
+    printed, _ = running.communicate(timeout=60)
+
+    assert running.returncode == exit_code, printed
+    assert person.processes() == []
+
+    again = person.up("--lots", "6", "--rows", "300")
+
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert person.counts() == (1800, 6, 1800)
+
+
+def test_what_a_killed_up_left_is_stopped_by_the_next(person: Person) -> None:
+    running = person.start(*person.up_words("--lots", "50", "--rows", "300"))
+    wait_for(lambda: person.home.joinpath("landing", "lote-0001.json").exists())
+    running.kill()
+    running.communicate()
+    assert person.processes() != []
+
+    again = person.up("--lots", "3", "--rows", "300")
+
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "which a killed predecessor had left running" in again.stdout
+    assert person.counts()[1:] != (0, 0)
+    status = json.loads(person.run("status", "--json").stdout)
+    assert status["conserved"]
+
+
+def test_ingest_loads_the_same_lots_headless(person: Person) -> None:
+    done = person.ingest("--lots", "3", "--rows", "400", "--defects", "0.01")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert person.counts() == (1188, 3, 1188)
+    assert json.loads(person.run("status", "--json").stdout) | {"lots": []} == {
+        "wanted": 3,
+        "loaded": 3,
+        "failed": [],
+        "in_flight": [],
+        "rows_received": 1200,
+        "rows_loaded": 1188,
+        "rows_rejected": 12,
+        "conserved": True,
+        "lots": [],
+    }
+
+
+def test_a_campaign_against_a_server_that_only_knows_the_original(person: Person) -> None:
+    app = FastAPI()
+
+    @app.get("/gerar_compra/{param}")
+    def gerar_compra(param: int) -> list[dict[str, object]]:
+        return [a_compra() for _ in range(param)]
+
+    with served(app) as url:
+        done = person.up("--lots", "2", "--rows", "100", PURCHASE_API_URL=url)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert person.counts() == (200, 2, 200)
+
+
+def test_lots_that_cannot_be_loaded_are_told_and_the_exit_code_is_1(person: Person) -> None:
+    done = person.ingest("--lots", "1", "--rows", "100", "--defects", "1")
+
+    assert done.returncode == 1
+    assert "lote-0001 failed" in done.stdout
+    assert "broke the contract" in done.stdout
+    assert "0 of 1 lots loaded" in done.stdout
+    status = json.loads(person.run("status", "--json").stdout)
+    assert (status["loaded"], status["failed"]) == (0, ["lote-0001"])
+
+
+@pytest.mark.parametrize(
+    ("words", "environment", "message"),
+    [
+        (["ingest", "--lots", "0"], {}, "lots: Input should be greater than or equal to 1"),
+        (["ingest", "--rows", "2000000"], {}, "rows: Input should be less than or equal to 1000000"),
+        (["ingest"], {"PURCHASE_LOTS": "many"}, "lots: Input should be a valid integer"),
+        (
+            ["ingest", "--defects", "0.5"],
+            {"PURCHASE_API_URL": "http://127.0.0.1:9"},
+            "--defects is for the mock",
+        ),
+    ],
+)
+def test_a_setting_out_of_bounds_is_explained(
+    person: Person, words: list[str], environment: dict[str, str], message: str
+) -> None:
+    done = person.run(*words, **environment)
+
+    assert done.returncode == 2
+    assert message in " ".join(done.stderr.split())
+
+
+def test_a_taken_port_is_named_with_the_way_out(person: Person) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", person.api_port))
+        taken.listen()
+        done = person.up("--lots", "1")
+
+    assert done.returncode == 1
+    assert f"Port {person.api_port}, for the mock API, is not to be had" in done.stderr
+    assert f"--api-port {person.api_port + 1}" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert person.processes() == []
+
+
+def test_an_unreachable_database_is_named_without_its_password(person: Person) -> None:
+    done = person.up("--lots", "1", DATABASE_URL="postgresql://me:hunter2@127.0.0.1:9/shop")
+
+    assert done.returncode == 1
+    assert "postgresql+psycopg://me:***@127.0.0.1:9/shop" in done.stderr
+    assert "Check DATABASE_URL" in done.stderr
+    assert "hunter2" not in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_unreachable_api_is_named_and_the_lot_fails(person: Person) -> None:
+    done = person.ingest("--lots", "1", "--rows", "10", PURCHASE_API_URL="http://127.0.0.1:9")
+
+    assert done.returncode == 1
+    assert "no whole answer from http://127.0.0.1:9" in " ".join(done.stdout.split())
+    assert "PURCHASE_API_URL" in done.stdout
+
+
+def test_db_url_prints_the_url_alone_and_starts_the_server(person: Person) -> None:
+    first = person.run("db-url")
+    second = person.run("db-url")
+
+    assert first.stdout == second.stdout
+    assert first.stdout.count("\n") == 1
+    with psycopg.connect(first.stdout.strip()) as connection:
+        assert connection.execute("SELECT current_database()").fetchone() == ("etl_fakedata",)
+
+
+def test_down_stops_the_server_and_the_data_stays(person: Person) -> None:
+    person.ingest("--lots", "1", "--rows", "50")
+    person.run("db-url")
+
+    down, again = person.run("down"), person.run("down")
+
+    assert "Stopped: the embedded PostgreSQL." in down.stdout
+    assert "Nothing of ours was running." in again.stdout
+    assert person.processes() == []
+    assert person.counts() == (50, 1, 50)
+
+
+def test_down_stops_a_running_up(person: Person) -> None:
+    running = person.start(*person.up_words("--lots", "50", "--rows", "100"))
+    wait_for(lambda: person.home.joinpath("landing", "lote-0001.json").exists())
+
+    down = person.run("down")
+    printed, _ = running.communicate(timeout=60)
+
+    assert down.returncode == 0, down.stderr
+    assert f"the campaign of process {running.pid}" in down.stdout
+    assert running.returncode == 143, printed
+    assert person.processes() == []
+
+
+def test_a_second_campaign_in_one_home_is_refused(person: Person) -> None:
+    running = person.start(*person.up_words("--lots", "50", "--rows", "100"))
+    wait_for(lambda: person.home.joinpath("landing", "lote-0001.json").exists())
+
+    second = person.ingest("--lots", "1")
+
+    assert second.returncode == 1
+    assert f"Process {running.pid} works in {person.home} already" in " ".join(second.stderr.split())
+    running.terminate()
+    running.communicate(timeout=60)
+
+
+def test_reset_removes_all_local_state(person: Person) -> None:
+    person.ingest("--lots", "1", "--rows", "50")
+
+    assert person.run("reset").returncode == 1  # nobody there to say yes
+    assert person.home.exists()
+    assert person.run("reset", "--yes").returncode == 0
+    assert not person.home.exists()
+    assert person.ingest("--lots", "1", "--rows", "20").returncode == 0
+    assert person.counts() == (20, 1, 20)
+
+
+@pytest.mark.parametrize("command", ["", "up", "ingest", "status", "db-url", "down", "reset"])
+def test_help_teaches_at_every_level(person: Person, command: str) -> None:
+    shown = person.run(*command.split(), "--help")
+
+    assert shown.returncode == 0
+    assert shown.stdout.startswith("Usage: purchase-pipeline")
+    assert len(shown.stdout.splitlines()) > 5

@@ -1,0 +1,253 @@
+"""A lot lands whole or not at all, and comes back byte for byte."""
+
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from time import time
+
+import pytest
+
+from purchase_pipeline.landing import LandedLote, Landing
+from purchase_pipeline.raw_rows import RawFormat, UnreadableLotError
+
+LANDS_UNTIL_KILLED = """
+import sys
+import time
+from pathlib import Path
+
+from purchase_pipeline.landing import Landing
+from purchase_pipeline.raw_rows import RawFormat
+
+
+def chunks():
+    for number in range(40):
+        yield b"%d" % number * 100_000 + b"\\n"
+    print("half", flush=True)
+    time.sleep(60)
+
+
+Landing(Path(sys.argv[1])).land("lote-0001", RawFormat.NDJSON, chunks(), rows=80)
+"""
+
+
+@pytest.fixture
+def landing(tmp_path: Path) -> Landing:
+    return Landing(tmp_path / "raw" / "landing")
+
+
+def land_lines(landing: Landing, lote: str, *rows: bytes) -> LandedLote:
+    return landing.land(lote, RawFormat.NDJSON, [row + b"\n" for row in rows], rows=len(rows))
+
+
+def rows_of(landing: Landing, landed: LandedLote | None) -> list[bytes]:
+    assert landed is not None
+    with landing.open_rows(landed) as rows:
+        return list(rows)
+
+
+def files_of(landing: Landing) -> list[str]:
+    return sorted(path.name for path in landing.folder.iterdir())
+
+
+def test_a_lot_lands_with_all_that_is_known_of_it(landing: Landing) -> None:
+    before = datetime.now(UTC)
+
+    landed = landing.land("lote-0001", RawFormat.JSON_ARRAY, [b'[{"a":', b"1},2]"], rows=2)
+
+    digest = hashlib.sha256(b'[{"a":1},2]').hexdigest()
+    assert landed == LandedLote(
+        lote="lote-0001",
+        rows=2,
+        raw_format=RawFormat.JSON_ARRAY,
+        digest=f"sha256:{digest}",
+        raw_bytes=11,
+        file_name=f"lote-0001.{digest[:16]}.zst",
+        received_at=landed.received_at,
+    )
+    assert before <= landed.received_at <= datetime.now(UTC)
+    assert files_of(landing) == [landed.file_name, "lote-0001.json"]
+
+
+def test_a_landed_lot_is_found_by_whoever_looks_later(landing: Landing) -> None:
+    landed = land_lines(landing, "lote-0001", b"1")
+
+    assert Landing(landing.folder).find("lote-0001") == landed
+
+
+def test_what_has_not_landed_is_not_found(landing: Landing) -> None:
+    assert landing.find("lote-0001") is None
+
+    land_lines(landing, "lote-0001", b"1")
+
+    assert landing.find("lote-000") is None
+    assert landing.find("lote-00011") is None
+
+
+@pytest.mark.parametrize(
+    ("raw_format", "raw"),
+    [
+        (RawFormat.NDJSON, b'{"a":"\xff\xc1 \x00"}\r\n\n{"a":"Jos\xc3\xa9"}'),
+        (RawFormat.JSON_ARRAY, b'[{"a":"\xff\xc1 \x00"}\r, {"a":"Jos\xc3\xa9"} ]'),
+    ],
+)
+def test_rows_come_back_byte_for_byte(landing: Landing, raw_format: RawFormat, raw: bytes) -> None:
+    landed = landing.land("a", raw_format, [raw[:9], raw[9:]], rows=2)
+
+    first = b'{"a":"\xff\xc1 \x00"}' + (b"\r" if raw_format is RawFormat.NDJSON else b"")
+    assert rows_of(landing, landed) == [first, b'{"a":"Jos\xc3\xa9"}']
+
+
+@pytest.mark.parametrize("raw_format", RawFormat)
+def test_a_lot_of_many_chunks_comes_back_and_takes_less_room(landing: Landing, raw_format: RawFormat) -> None:
+    rows = [b'{"linha":%d,"job":"Engenheiro"}' % linha for linha in range(50_000)]
+    raw = b"\n".join(rows) if raw_format is RawFormat.NDJSON else b"[" + b",".join(rows) + b"]"
+
+    landed = landing.land(
+        "a", raw_format, (raw[at : at + 9_999] for at in range(0, len(raw), 9_999)), rows=50_000
+    )
+
+    assert rows_of(landing, landed) == rows
+    assert landed.raw_bytes == len(raw)
+    assert (landing.folder / landed.file_name).stat().st_size < len(raw) / 4
+
+
+def test_an_array_that_was_cut_is_unreadable_when_it_is_read(landing: Landing) -> None:
+    landed = landing.land("a", RawFormat.JSON_ARRAY, [b"[1,2"], rows=2)
+
+    with pytest.raises(UnreadableLotError):
+        rows_of(landing, landed)
+
+
+def test_landing_again_replaces_the_lot_and_removes_its_old_file(landing: Landing) -> None:
+    old = land_lines(landing, "lote-0001", b"old")
+    other = land_lines(landing, "lote-00011", b"other")
+
+    new = land_lines(landing, "lote-0001", b"new", b"er")
+
+    assert landing.find("lote-0001") == new
+    assert rows_of(landing, new) == [b"new", b"er"]
+    assert rows_of(landing, other) == [b"other"]
+    assert old.file_name not in files_of(landing)
+    assert len(files_of(landing)) == 4
+
+
+def test_landing_the_same_bytes_again_keeps_their_file(landing: Landing) -> None:
+    land_lines(landing, "a", b"1")
+
+    again = land_lines(landing, "a", b"1")
+
+    assert files_of(landing) == [again.file_name, "a.json"]
+    assert rows_of(landing, again) == [b"1"]
+
+
+def test_a_reader_keeps_the_lot_that_it_opened_while_another_lands(landing: Landing) -> None:
+    old_rows = [b"%d" % number * 1_000 for number in range(1_000)]
+    old = land_lines(landing, "a", *old_rows)
+
+    with landing.open_rows(old) as rows:
+        first = next(rows)
+        land_lines(landing, "a", b"new")
+        rest = list(rows)
+
+    assert [first, *rest] == old_rows
+
+
+@pytest.mark.parametrize("good_chunks", [0, 1, 100])
+def test_an_error_while_a_lot_arrives_leaves_the_old_one_and_nothing_else(
+    landing: Landing, good_chunks: int
+) -> None:
+    old = land_lines(landing, "a", b"old")
+    files = files_of(landing)
+
+    def breaking() -> Iterator[bytes]:
+        for _ in range(good_chunks):
+            yield b"new\n" * 10_000
+        raise ConnectionError("cut")
+
+    with pytest.raises(ConnectionError, match="cut"):
+        landing.land("a", RawFormat.NDJSON, breaking(), rows=9)
+
+    assert landing.find("a") == old
+    assert rows_of(landing, old) == [b"old"]
+    assert files_of(landing) == files
+
+
+def test_an_error_while_a_first_lot_arrives_leaves_nothing(landing: Landing) -> None:
+    def breaking() -> Iterator[bytes]:
+        yield b"1\n"
+        raise ConnectionError("cut")
+
+    with pytest.raises(ConnectionError, match="cut"):
+        landing.land("a", RawFormat.NDJSON, breaking(), rows=9)
+
+    assert landing.find("a") is None
+    assert files_of(landing) == []
+
+
+@pytest.mark.parametrize("landed_before", [True, False])
+def test_a_process_killed_while_a_lot_arrives_leaves_the_old_one_or_none(
+    landing: Landing, *, landed_before: bool
+) -> None:
+    old = land_lines(landing, "lote-0001", b"old") if landed_before else None
+
+    command = [sys.executable, "-c", LANDS_UNTIL_KILLED, str(landing.folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"half\n"
+        process.kill()
+
+    assert landing.find("lote-0001") == old
+    assert old is None or rows_of(landing, old) == [b"old"]
+    assert rows_of(landing, land_lines(landing, "lote-0001", b"new")) == [b"new"]
+
+
+def test_what_a_killed_process_was_writing_goes_when_it_is_an_hour_old(landing: Landing) -> None:
+    command = [sys.executable, "-c", LANDS_UNTIL_KILLED, str(landing.folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.kill()
+    (abandoned,) = landing.folder.iterdir()
+
+    os.utime(abandoned, times=(time(), time() - timedelta(minutes=59).total_seconds()))
+    land_lines(landing, "lote-0002", b"1")
+    assert abandoned.exists()
+
+    os.utime(abandoned, times=(time(), time() - timedelta(minutes=61).total_seconds()))
+    landed = land_lines(landing, "lote-0002", b"1")
+    assert files_of(landing) == [landed.file_name, "lote-0002.json"]
+
+
+def test_a_file_without_a_manifest_does_not_count_and_goes_when_the_lot_lands(landing: Landing) -> None:
+    landed = land_lines(landing, "a", b"1")
+    (landing.folder / "a.json").unlink()
+
+    assert landing.find("a") is None
+
+    again = land_lines(landing, "a", b"2")
+    assert files_of(landing) == [again.file_name, "a.json"]
+    assert again.file_name != landed.file_name
+
+
+def test_a_lot_whose_file_is_gone_has_not_landed(landing: Landing) -> None:
+    landed = land_lines(landing, "a", b"1")
+
+    (landing.folder / landed.file_name).unlink()
+
+    assert landing.find("a") is None
+    assert landing.find("a") != land_lines(landing, "a", b"1") == landing.find("a")
+
+
+@pytest.mark.parametrize(
+    "lote", ["", "../a", "a/b", "a\\b", ".", "..", "a.b", "/etc/passwd", "a*", "a\n", "a\0", "x" * 101]
+)
+def test_a_name_that_could_lead_elsewhere_is_refused(landing: Landing, lote: str) -> None:
+    with pytest.raises(ValueError, match="A lot's name is made of letters, digits, '-' and '_'"):
+        landing.find(lote)
+    with pytest.raises(ValueError, match="A lot's name is made of letters, digits, '-' and '_'"):
+        land_lines(landing, lote, b"1")
+    assert not landing.folder.exists()

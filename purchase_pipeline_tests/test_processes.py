@@ -1,0 +1,336 @@
+"""Services are kept running while they are wanted, and stopped with all they started: those, and no others."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from time import monotonic, sleep
+
+import psutil
+import pytest
+
+from purchase_pipeline.processes import Processes, Service, ServiceFailedError, stop_leftovers
+
+WITH_A_FAMILY = """
+(sleep 300 & echo orphan $!)
+sh -c 'sleep 300 & echo grandchild $!; exec sleep 300' &
+echo child $!
+echo leader $$
+exec sleep 300
+"""
+STUBBORN = "trap '' TERM; echo leader $$; while :; do sleep 300 & wait; done"
+STARTS_ANOTHER_AT_ITS_END = (
+    "trap 'sleep 300 & echo late $!; exit 0' TERM; echo leader $$; while :; do sleep 0.05; done"
+)
+OWNS_UNTIL_KILLED = """
+import sys
+import time
+from pathlib import Path
+
+from purchase_pipeline.processes import Processes, Service
+
+home = Path(sys.argv[1])
+processes = Processes(home)
+for name in ("first", "second"):
+    script = "sleep 300 & echo child $!; echo leader $$; exec sleep 300"
+    processes.start(Service(name, ["sh", "-c", script], {"PURCHASE_HOME": str(home)}))
+print("started", flush=True)
+time.sleep(300)
+"""
+
+
+@pytest.fixture
+def processes(tmp_path: Path) -> Iterator[Processes]:
+    processes = Processes(tmp_path)
+    yield processes
+    processes.stop_all()
+
+
+def a_service(script: str, name: str = "service", *, stop_seconds: float = 10.0) -> Service:
+    return Service(name, ["sh", "-c", script], stop_seconds=stop_seconds)
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = monotonic() + 20
+    while not condition():
+        assert monotonic() < deadline, "waited in vain"
+        sleep(0.02)
+
+
+def told_pids(log: Path, *names: str) -> dict[str, int]:
+    """Wait for a service to tell the pids of its processes in its log; give the newest told."""
+
+    def told() -> dict[str, int]:
+        words = [line.split() for line in log.read_text().splitlines()] if log.exists() else []
+        return {line[0]: int(line[1]) for line in words if len(line) == 2}
+
+    wait_until(lambda: told().keys() >= set(names))
+    return told()
+
+
+def is_running(pid: int) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    return False
+
+
+def killed(pid: int) -> None:
+    psutil.Process(pid).kill()
+    wait_until(lambda: not is_running(pid))
+
+
+def test_a_service_runs_away_from_the_terminal_in_a_session_of_its_own(processes: Processes) -> None:
+    processes.start(a_service("echo leader $$; exec sleep 300"))
+
+    pid = told_pids(processes.log_of("service"), "leader")["leader"]
+
+    processes.check("service")
+    assert os.getsid(pid) == pid != os.getsid(0)
+
+
+def test_a_services_output_goes_to_its_log(processes: Processes, tmp_path: Path) -> None:
+    processes.start(a_service("echo out; echo err >&2; cat; echo end of input; exec sleep 300", "api"))
+
+    log = processes.log_of("api")
+
+    assert log == tmp_path / "logs" / "api.log"
+    wait_until(lambda: log.exists() and "end of input" in log.read_text())
+    assert log.read_text() == "out\nerr\nend of input\n"
+
+
+def test_a_service_has_our_environment_and_its_own(
+    processes: Processes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OURS", "1")
+    monkeypatch.setenv("BOTH", "ours")
+
+    processes.start(
+        Service(
+            "service", ["sh", "-c", "echo $OURS $BOTH $ITS.; exec sleep 300"], {"BOTH": "its", "ITS": "2"}
+        )
+    )
+
+    log = processes.log_of("service")
+    wait_until(lambda: log.read_text() == "1 its 2.\n")
+
+
+def test_a_service_that_died_is_told_with_the_end_of_its_log(processes: Processes) -> None:
+    processes.start(a_service("seq 1 20; printf 'n\\343o\\n'; exit 3"))
+
+    with pytest.raises(ServiceFailedError) as failed:
+        wait_until(lambda: processes.check("service") is not None)
+
+    first, *rest = str(failed.value).splitlines()
+    log = processes.log_of("service")
+    assert first == f"service ended with exit code 3. The end of its log, {log}:"
+    assert rest == [*map(str, range(7, 21)), "n\ufffdo"]
+
+
+def test_what_was_killed_is_started_again_and_nothing_else(processes: Processes) -> None:
+    processes.start(a_service("echo leader $$; exec sleep 300", "a"))
+    processes.start(a_service("echo leader $$; exec sleep 300", "b"))
+    first = told_pids(processes.log_of("a"), "leader")["leader"]
+    other = told_pids(processes.log_of("b"), "leader")["leader"]
+    assert processes.revive() == []
+
+    killed(first)
+
+    wait_until(lambda: processes.revive() == ["a"])
+    wait_until(lambda: told_pids(processes.log_of("a"), "leader")["leader"] != first)
+    processes.check("a")
+    assert is_running(told_pids(processes.log_of("a"), "leader")["leader"])
+    assert told_pids(processes.log_of("b"), "leader")["leader"] == other
+    assert processes.revive() == []
+
+
+def test_what_a_killed_service_left_behind_ends_before_it_is_started_again(processes: Processes) -> None:
+    processes.start(a_service(WITH_A_FAMILY))
+    old = told_pids(processes.log_of("service"), "leader", "child", "grandchild", "orphan")
+
+    killed(old["leader"])
+    wait_until(lambda: processes.revive() == ["service"])
+
+    assert [name for name, pid in old.items() if is_running(pid)] == []
+    processes.check("service")
+
+
+def test_a_service_that_does_not_stay_up_is_given_up(processes: Processes) -> None:
+    processes.start(a_service("echo no luck; exit 4"))
+    deaths = 0
+
+    def gave_up() -> bool:
+        nonlocal deaths
+        deaths += len(processes.revive())
+        return False
+
+    with pytest.raises(ServiceFailedError, match="service ended with exit code 4") as failed:
+        wait_until(gave_up)
+
+    assert deaths == 5
+    assert "no luck" in str(failed.value)
+
+
+def test_stopping_ends_the_whole_family(processes: Processes) -> None:
+    processes.start(a_service(WITH_A_FAMILY))
+    pids = told_pids(processes.log_of("service"), "leader", "child", "grandchild", "orphan")
+    assert all(is_running(pid) for pid in pids.values())
+    below = {process.pid for process in processes.below("service")}
+    assert below >= {pids["child"], pids["grandchild"], pids["orphan"]}
+    assert pids["leader"] not in below
+
+    processes.stop("service")
+
+    assert [name for name, pid in pids.items() if is_running(pid)] == []
+    assert processes.below("service") == []
+
+
+def test_stopping_ends_the_family_of_a_leader_that_died(processes: Processes) -> None:
+    processes.start(a_service(WITH_A_FAMILY))
+    pids = told_pids(processes.log_of("service"), "leader", "child", "grandchild", "orphan")
+
+    killed(pids["leader"])
+    processes.stop("service")
+
+    assert [name for name, pid in pids.items() if is_running(pid)] == []
+
+
+def test_stopping_ends_what_a_service_starts_while_it_ends(processes: Processes) -> None:
+    processes.start(a_service(STARTS_ANOTHER_AT_ITS_END))
+    told_pids(processes.log_of("service"), "leader")
+
+    processes.stop("service")
+
+    assert not is_running(told_pids(processes.log_of("service"), "late")["late"])
+
+
+def test_a_service_that_will_not_end_is_killed_after_its_time(processes: Processes) -> None:
+    processes.start(a_service(STUBBORN, stop_seconds=0.5))
+    pid = told_pids(processes.log_of("service"), "leader")["leader"]
+
+    started = monotonic()
+    processes.stop("service")
+
+    assert not is_running(pid)
+    assert 0.5 <= monotonic() - started < 5
+
+
+def test_a_service_may_end_in_its_own_time(processes: Processes) -> None:
+    processes.start(
+        a_service("trap 'sleep 0.3; echo bye; exit 0' TERM; echo leader $$; while :; do sleep 0.05; done")
+    )
+    told_pids(processes.log_of("service"), "leader")
+
+    processes.stop("service")
+
+    assert processes.log_of("service").read_text().splitlines()[-1] == "bye"
+
+
+def test_all_services_are_stopped_the_last_started_first(processes: Processes, tmp_path: Path) -> None:
+    order = tmp_path / "order"
+    for name in ("a", "b", "c"):
+        script = f"trap 'echo {name} >> {order}; exit 0' TERM; echo leader $$; while :; do sleep 0.05; done"
+        processes.start(a_service(script, name))
+    pids = [told_pids(processes.log_of(name), "leader")["leader"] for name in ("a", "b", "c")]
+
+    processes.stop_all()
+
+    assert order.read_text().split() == ["c", "b", "a"]
+    assert not any(is_running(pid) for pid in pids)
+    assert stop_leftovers(tmp_path) == []
+
+
+def test_stopping_what_does_not_run_does_nothing(processes: Processes) -> None:
+    processes.stop("service")
+    processes.stop_all()
+
+    assert processes.below("service") == []
+
+
+@pytest.fixture
+def left_behind(tmp_path: Path) -> Iterator[dict[str, int]]:
+    """Leave two services, with a child each, of an owner that was killed; give the pids."""
+    with subprocess.Popen(
+        [sys.executable, "-c", OWNS_UNTIL_KILLED, str(tmp_path)], stdout=subprocess.PIPE
+    ) as owner:
+        assert owner.stdout is not None
+        assert owner.stdout.readline() == b"started\n"
+        owner.kill()
+    pids = {
+        f"{service} {name}": pid
+        for service in ("first", "second")
+        for name, pid in told_pids(tmp_path / "logs" / f"{service}.log", "leader", "child").items()
+    }
+    yield pids
+    for pid in pids.values():
+        with suppress(psutil.NoSuchProcess):
+            psutil.Process(pid).kill()
+
+
+@pytest.fixture
+def stranger() -> Iterator[int]:
+    """Run a process of somebody else, the leader of its session."""
+    with subprocess.Popen(["sleep", "300"], start_new_session=True) as process:
+        yield process.pid
+        process.kill()
+
+
+def test_what_a_killed_predecessor_left_running_is_stopped(
+    left_behind: dict[str, int], tmp_path: Path, stranger: int
+) -> None:
+    assert all(is_running(pid) for pid in left_behind.values())
+
+    assert stop_leftovers(tmp_path) == ["first", "second"]
+
+    assert [name for name, pid in left_behind.items() if is_running(pid)] == []
+    assert is_running(stranger)
+    assert stop_leftovers(tmp_path) == []
+
+
+def test_a_leftover_whose_leader_died_is_stopped_by_its_family(
+    left_behind: dict[str, int], tmp_path: Path
+) -> None:
+    killed(left_behind["first leader"])
+
+    assert stop_leftovers(tmp_path) == ["first", "second"]
+
+    assert [name for name, pid in left_behind.items() if is_running(pid)] == []
+
+
+def test_a_leftover_that_ended_by_itself_is_no_news(left_behind: dict[str, int], tmp_path: Path) -> None:
+    killed(left_behind["first child"])
+    killed(left_behind["first leader"])
+
+    assert stop_leftovers(tmp_path) == ["second"]
+
+
+def test_a_stranger_with_a_recorded_pid_is_left_alone(
+    left_behind: dict[str, int], tmp_path: Path, stranger: int
+) -> None:
+    record = tmp_path / "processes.json"
+    record.write_text(record.read_text().replace(str(left_behind["first leader"]), str(stranger)))
+    assert stranger in json.loads(record.read_text()).values()
+
+    assert stop_leftovers(tmp_path) == ["second"]
+
+    assert is_running(stranger)
+
+
+def test_another_homes_services_are_left_alone(left_behind: dict[str, int], tmp_path: Path) -> None:
+    other_home = tmp_path / "other"
+    other_home.mkdir()
+    (other_home / "processes.json").write_text((tmp_path / "processes.json").read_text())
+
+    assert stop_leftovers(other_home) == []
+
+    assert all(is_running(pid) for pid in left_behind.values())
+
+
+@pytest.mark.parametrize("record", [None, "", '{"a": 1'])
+def test_without_a_readable_record_nothing_is_left(tmp_path: Path, record: str | None) -> None:
+    if record is not None:
+        (tmp_path / "processes.json").write_text(record)
+
+    assert stop_leftovers(tmp_path) == []

@@ -1,0 +1,475 @@
+"""Lots arrive whole over real HTTP, from good servers and plain ones; what a bad one does is noticed."""
+
+import asyncio
+import base64
+import gzip
+import hashlib
+import json
+import logging
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from functools import partial
+from pathlib import Path
+from socketserver import StreamRequestHandler, ThreadingTCPServer
+from threading import Thread
+from time import monotonic, time
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.responses import RedirectResponse, Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from mock_api.app import create_app
+from purchase_pipeline.landing import Landing
+from purchase_pipeline.purchase_api import (
+    ApiRefusedError,
+    ApiUnavailableError,
+    IncompleteLotError,
+    PurchaseApi,
+)
+from purchase_pipeline.raw_rows import RawFormat, split_rows
+from purchase_pipeline_tests.builders import a_compra
+from purchase_pipeline_tests.serving import served
+
+
+class Script:
+    """An application that gives its answers one after another, the last one ever again, and notes what was asked."""
+
+    def __init__(self, *answers: Response | Callable[[], Response]) -> None:
+        self._answers = answers
+        self.asked: list[str] = []
+        self.accepts: list[str] = []
+        self.asked_at: list[float] = []
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Give the next answer."""
+        answer = self._answers[min(len(self.asked), len(self._answers) - 1)]
+        self.asked.append(f"{scope['path']}?{scope['query_string'].decode()}")
+        self.accepts.append(dict(scope["headers"])[b"accept"].decode())
+        self.asked_at.append(time())
+        response = answer if isinstance(answer, Response) else answer()
+        await response(scope, receive, send)
+
+
+@contextmanager
+def an_api(url: str, *, timeout_seconds: float = 10.0, attempts: int = 1) -> Iterator[PurchaseApi]:
+    with httpx.Client(base_url=url, timeout=timeout_seconds, trust_env=False) as client:
+        yield PurchaseApi(client, attempts=attempts)
+
+
+@contextmanager
+def sent_raw(answer: bytes) -> Iterator[str]:
+    """Send these bytes, and no others, to everyone who asks, then hang up."""
+
+    class Sender(StreamRequestHandler):
+        def handle(self) -> None:
+            while self.rfile.readline().strip():
+                pass
+            self.wfile.write(answer)
+
+    with ThreadingTCPServer(("127.0.0.1", 0), Sender) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def received(raw_format: RawFormat, chunks: Iterator[bytes]) -> list[bytes]:
+    return list(split_rows(raw_format, chunks))
+
+
+def fetched(url: str, rows: int, *, attempts: int = 1) -> list[bytes]:
+    with an_api(url, attempts=attempts) as api:
+        return api.fetch_lote("lote-0001", rows, received)
+
+
+def lines(rows: int) -> Response:
+    return Response(b'{"a":1}\n' * rows, media_type=RawFormat.NDJSON)
+
+
+def raw_answer(body: bytes, *headers: str) -> bytes:
+    head = "\r\n".join(["HTTP/1.1 200 OK", f"Content-Type: {RawFormat.NDJSON}", *headers, "", ""])
+    return head.encode() + body
+
+
+def drops(chunks: int, seconds_between: float) -> Response:
+    async def dropping() -> AsyncIterator[bytes]:
+        for _ in range(chunks):
+            yield b'{"a":1}\n'
+            await asyncio.sleep(seconds_between)
+
+    return StreamingResponse(dropping(), media_type=RawFormat.NDJSON)
+
+
+@pytest.mark.parametrize("rows", [1, 10_000, 12_345])
+def test_the_mock_apis_lot_arrives_as_it_was_sent(rows: int) -> None:
+    with served(create_app(defects=0)) as url, an_api(url) as api:
+        raw_format, body = api.fetch_lote(
+            "lote-0001", rows, lambda raw_format, chunks: (raw_format, b"".join(chunks))
+        )
+        sent = httpx.get(
+            f"{url}/gerar_compra/{rows}",
+            params={"lote": "lote-0001"},
+            headers={"Accept": RawFormat.NDJSON},
+        )
+
+    assert raw_format is RawFormat.NDJSON
+    assert body == sent.content
+    assert body.count(b"\n") == rows
+
+
+def test_a_lot_full_of_defects_is_whole_all_the_same() -> None:
+    with served(create_app(defects=1)) as url:
+        assert len(fetched(url, 2_000)) == 2_000
+
+
+def test_a_compressed_answer_is_a_whole_one() -> None:
+    app = create_app(defects=0)
+    app.add_middleware(GZipMiddleware, minimum_size=1)
+
+    with served(app) as url:
+        with httpx.stream("GET", f"{url}/gerar_compra/500") as response:
+            assert response.headers["content-encoding"] == "gzip"
+        assert len(fetched(url, 500)) == 500
+
+
+def test_a_server_that_knows_only_the_plain_array_is_understood() -> None:
+    app = FastAPI()
+
+    @app.get("/gerar_compra/{param}")
+    def gerar_compra(param: int) -> list[dict[str, object]]:
+        return [a_compra(store=number) for number in range(1, param + 1)]
+
+    with served(app) as url:
+        rows = fetched(url, 1_000)
+
+    assert [json.loads(row) for row in rows] == [a_compra(store=number) for number in range(1, 1_001)]
+
+
+def test_the_question_names_the_lot_and_prefers_lines() -> None:
+    app = Script(lines(3))
+
+    with served(app, lifespan="off") as url:
+        assert fetched(url, 3) == [b'{"a":1}'] * 3
+
+    assert app.asked == ["/gerar_compra/3?lote=lote-0001"]
+    assert app.accepts == ["application/x-ndjson, application/json;q=0.9"]
+
+
+@pytest.mark.parametrize("path", ["", "/", "/v1", "/v1/"])
+def test_an_api_may_live_below_a_path(path: str) -> None:
+    app = Script(lines(1))
+
+    with served(app, lifespan="off") as url:
+        fetched(f"{url}{path}", 1)
+
+    assert app.asked == [f"{path.rstrip('/')}/gerar_compra/1?lote=lote-0001"]
+
+
+@pytest.mark.parametrize("media_type", ["Application/X-NDJSON", "application/x-ndjson ; charset=utf-8"])
+def test_a_media_type_is_known_in_any_spelling(media_type: str) -> None:
+    with served(Script(Response(b"1\n", headers={"Content-Type": media_type})), lifespan="off") as url:
+        assert fetched(url, 1) == [b"1"]
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504])
+def test_a_server_in_trouble_is_worth_another_try(status: int) -> None:
+    app = Script(Response(status_code=status))
+
+    with (
+        served(app, lifespan="off") as url,
+        pytest.raises(ApiUnavailableError, match=rf"^lote-0001: /gerar_compra/2 answered {status} "),
+    ):
+        fetched(url, 2)
+
+
+def test_a_server_that_recovers_is_forgiven_and_was_not_hurried() -> None:
+    app = Script(Response(status_code=500), lines(2))
+
+    with served(app, lifespan="off") as url:
+        assert fetched(url, 2, attempts=3) == [b'{"a":1}'] * 2
+
+    first, second = app.asked_at
+    assert 0.5 <= second - first < 3
+
+
+def test_a_short_answer_is_asked_for_again_and_landed_anew() -> None:
+    app = Script(lines(2), lines(4), lines(3))
+    landed: list[int] = []
+
+    def land(raw_format: RawFormat, chunks: Iterator[bytes]) -> None:
+        landed.append(0)
+        for row in split_rows(raw_format, chunks):
+            landed[-1] += row == b'{"a":1}'
+
+    with served(app, lifespan="off") as url, an_api(url, attempts=3) as api:
+        api.fetch_lote("lote-0001", 3, land)
+
+    assert landed[-1] == 3
+    assert len(landed) == len(app.asked) == 3
+
+
+def test_the_last_failure_is_raised_after_the_last_try(caplog: pytest.LogCaptureFixture) -> None:
+    app = Script(Response(status_code=500), Response(status_code=502), Response(status_code=503))
+
+    with served(app, lifespan="off") as url, caplog.at_level(logging.WARNING):
+        with pytest.raises(ApiUnavailableError) as failed:
+            fetched(url, 2, attempts=3)
+
+    assert str(failed.value) == "lote-0001: /gerar_compra/2 answered 503 Service Unavailable."
+    assert len(app.asked) == 3
+    tries = [record.message for record in caplog.records if record.name == "purchase_pipeline.purchase_api"]
+    assert [text for text, status in zip(tries, (500, 502), strict=True) if str(status) in text] == tries
+
+
+def test_the_seconds_that_a_server_asks_for_are_waited() -> None:
+    app = Script(Response(status_code=429, headers={"Retry-After": "2"}), lines(1))
+
+    with served(app, lifespan="off") as url:
+        fetched(url, 1, attempts=2)
+
+    first, second = app.asked_at
+    assert 2 <= second - first < 4
+
+
+def test_the_moment_that_a_server_asks_for_is_waited_for() -> None:
+    moments: list[float] = []
+
+    def try_later() -> Response:
+        moment = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=3)
+        moments.append(moment.timestamp())
+        return Response(status_code=429, headers={"Retry-After": format_datetime(moment, usegmt=True)})
+
+    app = Script(try_later, lines(1))
+
+    with served(app, lifespan="off") as url:
+        fetched(url, 1, attempts=2)
+
+    assert moments[0] <= app.asked_at[1] < moments[0] + 2
+
+
+@pytest.mark.parametrize(
+    "retry_after",
+    [
+        "",
+        "soon",
+        "-5",
+        "1.5",
+        "²",
+        "Wed, 21 Oct 2015 07:28:00 GMT",
+        "Wed, 21 Oct 2015 07:28:00 -0000",
+        "Mon, 99999999999999999999 Jan 2024 00:00:00 GMT",
+    ],
+)
+def test_a_wish_that_is_past_or_no_time_is_no_wish(retry_after: str) -> None:
+    refusal = Response(status_code=503)
+    refusal.raw_headers.append((b"retry-after", retry_after.encode("latin-1")))
+    app = Script(refusal)
+
+    with served(app, lifespan="off") as url, pytest.raises(ApiUnavailableError) as failed:
+        fetched(url, 1)
+
+    assert failed.value.retry_after_seconds == 0
+
+
+@pytest.mark.parametrize("status", [300, 304, 400, 401, 403, 404, 410, 422])
+def test_a_refusal_is_final_at_once(status: int) -> None:
+    app = Script(Response(b"" if status == 304 else b"N\xc3\xa3o.", status_code=status))
+
+    with served(app, lifespan="off") as url, pytest.raises(ApiRefusedError) as refused:
+        fetched(url, 2, attempts=3)
+
+    assert str(refused.value).startswith(f"lote-0001: /gerar_compra/2 answered {status} ")
+    assert status == 304 or str(refused.value).endswith(": Não.")
+    assert len(app.asked) == 1
+
+
+def test_a_redirection_is_not_followed_in_silence() -> None:
+    app = Script(RedirectResponse("/login"))
+
+    with served(app, lifespan="off") as url, pytest.raises(ApiRefusedError, match="answered 307"):
+        fetched(url, 2, attempts=3)
+
+    assert len(app.asked) == 1
+
+
+def test_the_mock_apis_refusal_comes_with_its_explanation() -> None:
+    with (
+        served(create_app(defects=0)) as url,
+        pytest.raises(ApiRefusedError, match="422 .*Número de compras deve ser pelo menos 1"),
+    ):
+        fetched(url, 0, attempts=3)
+
+
+def test_nobody_at_home_is_worth_another_try_and_tells_no_password(caplog: pytest.LogCaptureFixture) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed_soon:
+        port = closed_soon.getsockname()[1]
+
+    with (
+        caplog.at_level(logging.DEBUG, logger="purchase_pipeline"),
+        pytest.raises(ApiUnavailableError) as failed,
+    ):
+        fetched(f"http://ana:segredo@127.0.0.1:{port}", 2, attempts=2)
+
+    assert f"lote-0001: no whole answer from http://127.0.0.1:{port} (ConnectError: " in str(failed.value)
+    assert "PURCHASE_API_URL" in str(failed.value)
+    assert "ConnectError" in caplog.text
+    assert "segredo" not in str(failed.value) + caplog.text
+
+
+@pytest.mark.parametrize(
+    ("answer", "saw"),
+    [
+        (b"", "RemoteProtocolError"),
+        (b"SSH-2.0-OpenSSH_9.6\r\n", "RemoteProtocolError"),
+        (raw_answer(b'{"a":1}\n', "Content-Length: 16"), "RemoteProtocolError"),
+        (raw_answer(b'8\r\n{"a":1}\n\r\n', "Transfer-Encoding: chunked"), "RemoteProtocolError"),
+        (raw_answer(b'8\r\n{"a":1}\n\r\n8\r\n{"a"', "Transfer-Encoding: chunked"), "RemoteProtocolError"),
+        (raw_answer(b"no gzip", "Content-Encoding: gzip"), "DecodingError"),
+        (raw_answer(gzip.compress(b"1\n2\n")[:-12] + b"x" * 12, "Content-Encoding: gzip"), "DecodingError"),
+    ],
+    ids=["silence", "not HTTP", "cut length", "cut chunks", "cut in a chunk", "no gzip", "damaged gzip"],
+)
+def test_an_answer_broken_on_its_way_is_worth_another_try(answer: bytes, saw: str) -> None:
+    with sent_raw(answer) as url, pytest.raises(ApiUnavailableError, match=rf"no whole answer .*\({saw}: "):
+        fetched(url, 2)
+
+
+@pytest.mark.parametrize(
+    ("media_type", "body", "saw"),
+    [
+        (RawFormat.NDJSON, b"", "asked for 3 rows, got 0."),
+        (RawFormat.NDJSON, b"1\n2\n", "asked for 3 rows, got 2."),
+        (RawFormat.NDJSON, b"1\n2\n3\n4\n", "asked for 3 rows, got 4."),
+        (RawFormat.JSON_ARRAY, b"[]", "asked for 3 rows, got 0."),
+        (RawFormat.JSON_ARRAY, b"[1,2]", "asked for 3 rows, got 2."),
+        (RawFormat.JSON_ARRAY, b"[1,2,3,4]", "asked for 3 rows, got 4."),
+        (
+            RawFormat.JSON_ARRAY,
+            b"[1,2,3",
+            "The JSON array is broken, or ends before its closing bracket. 2 of 3 rows were whole.",
+        ),
+        (
+            RawFormat.JSON_ARRAY,
+            b'{"detail":"oops"}',
+            "The JSON array is broken, or ends before its closing bracket. 0 of 3 rows were whole.",
+        ),
+    ],
+)
+def test_an_answer_of_another_length_is_incomplete(media_type: RawFormat, body: bytes, saw: str) -> None:
+    with (
+        served(Script(Response(body, media_type=media_type)), lifespan="off") as url,
+        pytest.raises(IncompleteLotError) as failed,
+    ):
+        fetched(url, 3)
+
+    assert str(failed.value) == f"lote-0001: {saw}"
+
+
+@pytest.mark.parametrize(
+    ("kept", "rows"), [(len(gzip.compress(b"1\n2\n3\n")) - 8, 4), (12, 3)], ids=["without its end", "cut"]
+)
+def test_a_compressed_answer_that_was_cut_is_incomplete(kept: int, rows: int) -> None:
+    answer = raw_answer(gzip.compress(b"1\n2\n3\n")[:kept], "Content-Encoding: gzip")
+
+    with sent_raw(answer) as url, pytest.raises(IncompleteLotError, match=f"asked for {rows} rows, got "):
+        fetched(url, rows)
+
+
+@pytest.mark.parametrize("content_type", ["text/html; charset=utf-8", "text/plain", "application/jsonl", ""])
+def test_another_kind_of_answer_is_worth_another_try(content_type: str) -> None:
+    answer = Response(b"1\n")
+    answer.raw_headers.append((b"content-type", content_type.encode()))
+
+    with (
+        served(Script(answer), lifespan="off") as url,
+        pytest.raises(ApiUnavailableError, match=r"^lote-0001: expected application/x-ndjson or ") as failed,
+    ):
+        fetched(url, 1)
+
+    assert f"got {content_type.partition(';')[0] or 'no type'!r}." in str(failed.value)
+
+
+def test_bytes_that_differ_from_their_digest_are_incomplete() -> None:
+    digest = base64.b64encode(hashlib.sha256(b"1\n2\n").digest()).decode()
+    headers = {"Content-Digest": f"sha-256=:{digest}:"}
+    app = Script(
+        Response(b"1\n3\n", headers=headers, media_type=RawFormat.NDJSON),
+        Response(b"1\n2\n", headers=headers, media_type=RawFormat.NDJSON),
+    )
+
+    with served(app, lifespan="off") as url:
+        with pytest.raises(IncompleteLotError, match="do not match its Content-Digest"):
+            fetched(url, 2)
+        assert fetched(url, 2) == [b"1", b"2"]
+
+
+@pytest.mark.parametrize("stated", ["sha-512=:AAAA:", "md5", ""])
+def test_a_digest_of_another_kind_is_not_held_against_the_bytes(stated: str) -> None:
+    answer = Response(b"1\n", headers={"Content-Digest": stated}, media_type=RawFormat.NDJSON)
+
+    with served(Script(answer), lifespan="off") as url:
+        assert fetched(url, 1) == [b"1"]
+
+
+def test_a_server_that_falls_silent_is_worth_another_try() -> None:
+    with (
+        served(Script(drops(2, seconds_between=5)), lifespan="off") as url,
+        an_api(url, timeout_seconds=0.3) as api,
+        pytest.raises(ApiUnavailableError, match="ReadTimeout"),
+    ):
+        api.fetch_lote("lote-0001", 2, received)
+
+
+def test_a_server_that_drips_for_ever_meets_the_deadline() -> None:
+    started = monotonic()
+
+    with (
+        served(Script(drops(1_000, seconds_between=0.05)), lifespan="off") as url,
+        httpx.Client(base_url=url, timeout=5, trust_env=False) as client,
+        pytest.raises(ApiUnavailableError, match=r"lote-0001: not whole after 0\.4 s\."),
+    ):
+        PurchaseApi(client, attempts=1, lote_timeout_seconds=0.4).fetch_lote("lote-0001", 1_000, received)
+
+    assert 0.4 <= monotonic() - started < 5
+
+
+def test_a_lot_that_failed_to_the_last_try_leaves_the_landed_one(tmp_path: Path) -> None:
+    landing = Landing(tmp_path)
+    app = Script(lines(3), lines(2), Response(b"1\n2\n", media_type=RawFormat.NDJSON))
+
+    with served(app, lifespan="off") as url, an_api(url, attempts=2) as api:
+        old = api.fetch_lote("lote-0001", 3, partial(landing.land, "lote-0001", rows=3))
+        with pytest.raises(IncompleteLotError):
+            api.fetch_lote("lote-0001", 3, partial(landing.land, "lote-0001", rows=3))
+
+    assert len(app.asked) == 3
+    assert landing.find("lote-0001") == old
+    with landing.open_rows(old) as rows:
+        assert list(rows) == [b'{"a":1}'] * 3
+    assert sorted(path.name for path in tmp_path.iterdir()) == [old.file_name, "lote-0001.json"]
+
+
+def test_an_error_of_the_landing_itself_is_not_tried_again() -> None:
+    app = Script(lines(3))
+
+    def full_disk(_: RawFormat, chunks: Iterator[bytes]) -> None:
+        next(chunks)
+        raise OSError(28, "No space left on device")
+
+    with (
+        served(app, lifespan="off") as url,
+        an_api(url, attempts=3) as api,
+        pytest.raises(OSError, match="No space left on device"),
+    ):
+        api.fetch_lote("lote-0001", 3, full_disk)
+
+    assert len(app.asked) == 1

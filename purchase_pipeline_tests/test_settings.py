@@ -1,0 +1,247 @@
+"""Settings come from options, the environment and the newest campaign, in this order; secrets stay unseen."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+import purchase_pipeline
+from purchase_pipeline.settings import Settings, current_settings, is_environment_variable, new_settings
+
+VARIABLES = (
+    "DATABASE_URL",
+    "PURCHASE_API_URL",
+    "PURCHASE_LOTS",
+    "PURCHASE_ROWS",
+    "PURCHASE_EVERY",
+    "PURCHASE_MAX_REJECTED_RATIO",
+    "PURCHASE_HOME",
+)
+
+
+@pytest.fixture(autouse=True)
+def _empty_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for variable in VARIABLES:
+        monkeypatch.delenv(variable, raising=False)
+    current_settings.cache_clear()
+    yield
+    current_settings.cache_clear()
+
+
+def values_of(settings: Settings) -> tuple[object, ...]:
+    return tuple(settings.model_dump().values())
+
+
+def test_without_anything_the_defaults_hold() -> None:
+    home = Path(purchase_pipeline.__file__).parent.parent / ".purchase"
+
+    settings = Settings()
+
+    assert values_of(settings) == (None, "http://127.0.0.1:8000", 50, 10_000, 5.0, 0.05, home)
+    assert (settings.landing_folder, settings.dagster_home, settings.postgres_home) == (
+        home / "landing",
+        home / "dagster",
+        home / "postgres",
+    )
+
+
+def test_the_environment_goes_before_the_defaults(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://ana@db/compras")
+    monkeypatch.setenv("PURCHASE_API_URL", "http://api:9000")
+    monkeypatch.setenv("PURCHASE_LOTS", "3")
+    monkeypatch.setenv("PURCHASE_ROWS", "70")
+    monkeypatch.setenv("PURCHASE_EVERY", "0.5")
+    monkeypatch.setenv("PURCHASE_MAX_REJECTED_RATIO", "1")
+    monkeypatch.setenv("PURCHASE_HOME", str(tmp_path))
+
+    settings = Settings()
+
+    assert settings.database_url is not None
+    assert settings.database_url.get_secret_value() == "postgresql://ana@db/compras"
+    assert values_of(settings)[1:] == ("http://api:9000", 3, 70, 0.5, 1.0, tmp_path)
+    assert all(settings.is_given(field) for field in Settings.model_fields)
+
+
+def test_an_empty_variable_counts_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in VARIABLES:
+        monkeypatch.setenv(variable, "")
+
+    settings = Settings()
+
+    assert (settings.database_url, settings.lots, settings.home.name) == (None, 50, ".purchase")
+    assert not any(settings.is_given(field) for field in Settings.model_fields)
+    assert not is_environment_variable("PURCHASE_LOTS")
+
+
+def test_a_variable_that_is_set_is_known_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PURCHASE_LOTS", "50")
+
+    assert is_environment_variable("PURCHASE_LOTS")
+    assert not is_environment_variable("PURCHASE_ROWS")
+    assert Settings().is_given("lots")
+    assert not Settings().is_given("rows")
+
+
+def test_what_is_given_goes_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PURCHASE_LOTS", "3")
+    monkeypatch.setenv("PURCHASE_ROWS", "70")
+
+    settings = new_settings(lots=9, every=1.5)
+
+    assert (settings.lots, settings.rows, settings.every) == (9, 70, 1.5)
+
+
+def test_a_folder_of_the_environment_is_meant_from_here(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PURCHASE_HOME", "state")
+
+    assert Settings().home == tmp_path / "state"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("PURCHASE_LOTS", "1"),
+        ("PURCHASE_LOTS", "100000"),
+        ("PURCHASE_ROWS", "1"),
+        ("PURCHASE_ROWS", "1000000"),
+        ("PURCHASE_EVERY", "0.1"),
+        ("PURCHASE_EVERY", "86400"),
+        ("PURCHASE_MAX_REJECTED_RATIO", "0.000001"),
+        ("PURCHASE_MAX_REJECTED_RATIO", "1"),
+    ],
+)
+def test_a_value_at_its_bound_holds(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
+    monkeypatch.setenv(variable, value)
+
+    settings = Settings()
+
+    assert getattr(settings, variable.removeprefix("PURCHASE_").lower()) == float(value)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("PURCHASE_LOTS", "0"),
+        ("PURCHASE_LOTS", "100001"),
+        ("PURCHASE_LOTS", "many"),
+        ("PURCHASE_LOTS", "1.5"),
+        ("PURCHASE_ROWS", "0"),
+        ("PURCHASE_ROWS", "1000001"),
+        ("PURCHASE_EVERY", "0.09"),
+        ("PURCHASE_EVERY", "86401"),
+        ("PURCHASE_EVERY", "nan"),
+        ("PURCHASE_MAX_REJECTED_RATIO", "0"),
+        ("PURCHASE_MAX_REJECTED_RATIO", "1.01"),
+        ("PURCHASE_MAX_REJECTED_RATIO", "nan"),
+    ],
+)
+def test_a_value_beyond_its_bounds_is_refused_by_name(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://ana:segredo@db/compras")
+    monkeypatch.setenv(variable, value)
+
+    with pytest.raises(ValidationError) as refused:
+        Settings()
+
+    (error,) = refused.value.errors()
+    assert error["loc"] == (variable.removeprefix("PURCHASE_").lower(),)
+    assert "segredo" not in str(refused.value)
+
+
+def test_a_given_value_beyond_its_bounds_is_refused() -> None:
+    with pytest.raises(ValidationError, match="lots"):
+        new_settings(lots=0)
+
+
+def test_a_later_command_agrees_with_the_newest_campaign(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PURCHASE_HOME", str(tmp_path / "it's a \\ home"))
+    monkeypatch.setenv("PURCHASE_API_URL", "http://api:9000/it's?a=b#c")
+    campaign = new_settings(lots=3, rows=70, every=0.5)
+    campaign.write_campaign()
+    monkeypatch.delenv("PURCHASE_API_URL")
+
+    settings = current_settings()
+
+    assert settings == campaign
+    assert values_of(settings)[1:] == (
+        "http://api:9000/it's?a=b#c",
+        3,
+        70,
+        0.5,
+        0.05,
+        tmp_path / "it's a \\ home",
+    )
+
+
+def test_the_environment_goes_before_the_newest_campaign(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PURCHASE_HOME", str(tmp_path))
+    new_settings(lots=3, rows=70).write_campaign()
+    monkeypatch.setenv("PURCHASE_ROWS", "80")
+
+    assert (current_settings().lots, current_settings().rows) == (3, 80)
+
+
+def test_a_new_campaign_does_not_inherit_from_the_last_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PURCHASE_HOME", str(tmp_path))
+    new_settings(lots=3, rows=70).write_campaign()
+    new_settings(rows=80).write_campaign()
+
+    assert (new_settings().lots, new_settings().rows) == (50, 10_000)
+    assert (current_settings().lots, current_settings().rows) == (50, 80)
+
+
+def test_without_a_campaign_the_environment_holds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PURCHASE_HOME", str(tmp_path))
+    monkeypatch.setenv("PURCHASE_LOTS", "4")
+
+    assert current_settings() == Settings()
+    assert current_settings().lots == 4
+
+
+def test_a_campaigns_processes_are_told_what_to_agree_on(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PURCHASE_HOME", str(tmp_path))
+    monkeypatch.setenv("PURCHASE_API_URL", "http://api:9000")
+    campaign = new_settings(lots=3, rows=70, every=0.5)
+
+    assert campaign.campaign() == {
+        "PURCHASE_LOTS": "3",
+        "PURCHASE_ROWS": "70",
+        "PURCHASE_EVERY": "0.5",
+        "PURCHASE_MAX_REJECTED_RATIO": "0.05",
+        "PURCHASE_API_URL": "http://api:9000",
+        "PURCHASE_HOME": str(tmp_path),
+    }
+
+
+def test_the_databases_password_is_not_shown_and_not_written(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PURCHASE_HOME", str(tmp_path))
+    monkeypatch.setenv("DATABASE_URL", "postgresql://ana:segredo@db/compras")
+
+    settings = Settings()
+    settings.write_campaign()
+
+    written = "".join(path.read_text() for path in tmp_path.iterdir())
+    assert "PURCHASE_LOTS" in written
+    assert "segredo" not in written + repr(settings) + str(settings) + settings.model_dump_json()
+
+
+def test_settings_do_not_change() -> None:
+    settings = Settings()
+
+    with pytest.raises(ValidationError, match="frozen"):
+        settings.lots = 3
