@@ -51,12 +51,12 @@ class Campaign:
         return Counter(run.tags[PARTITION_NAME_TAG] for run in self.failures(since))
 
     def explain(self, run: dg.DagsterRun) -> FailedRun:
-        """Return a failed run with its innermost reason: the error that we, or a library, raised."""
+        """Return a failed run with its reason: the error that was raised inside Dagster's own wrapping."""
         reason = "the run ended without a word; its worker process may have been killed"
         for record in self._instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE):
             data = record.dagster_event.step_failure_data if record.dagster_event else None
             error = data.error if data else None
-            while error and error.cause:
+            while error and error.cause and (error.cls_name or "").startswith("Dagster"):
                 error = error.cause
             if error:
                 reason = error.message.strip()

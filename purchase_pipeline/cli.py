@@ -17,12 +17,12 @@ from purchase_pipeline.campaign_lock import CampaignRunningError, campaign_proce
 from purchase_pipeline.database import DatabaseUnavailableError, database_url, start_database
 from purchase_pipeline.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
 from purchase_pipeline.ports import PortTakenError
-from purchase_pipeline.processes import ServiceFailedError, stop_leftovers
+from purchase_pipeline.processes import ServiceFailedError, end, stop_leftovers
 from purchase_pipeline.settings import Settings, current_settings, new_settings
 
 P = ParamSpec("P")
 _OUT = Console()
-_STOP_SECONDS = 60.0
+_STOP_SECONDS = 90.0
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -215,9 +215,7 @@ def reset(*, yes: bool) -> bool:
 def _stop_everything(settings: Settings) -> None:
     stopped = []
     if settings.home.exists() and (pid := campaign_process(settings.home)) is not None:
-        process = psutil.Process(pid)
-        process.terminate()
-        process.wait(_STOP_SECONDS)
+        end([psutil.Process(pid)], _STOP_SECONDS)
         stopped.append(f"the campaign of process {pid}")
     stopped += stop_leftovers(settings.home)
     if EmbeddedPostgres(settings.postgres_home).stop():

@@ -1,10 +1,10 @@
 """Which database: the one given by `DATABASE_URL`, or an embedded server's."""
 
+import psycopg
 import sqlalchemy as sa
-from sqlalchemy.exc import SQLAlchemyError
+from psycopg import sql
 
 from purchase_pipeline.embedded_postgres import EmbeddedPostgres
-from purchase_pipeline.postgres.connections import engine_for
 from purchase_pipeline.settings import DATABASE_NAME, Settings, current_settings
 
 DAGSTER_DATABASE_NAME = "dagster"
@@ -56,18 +56,20 @@ def start_database(settings: Settings) -> bool:
 
 
 def _create_missing(server_url: str, name: str) -> None:
-    engine = engine_for(server_url)
-    shown = engine.url.render_as_string(hide_password=True)
-    exists = sa.text("select 1 from pg_database where datname = :name").bindparams(name=name)
+    shown = sa.make_url(server_url).render_as_string(hide_password=True)
     try:
-        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            if connection.scalar(exists) is None:
-                quoted = connection.dialect.identifier_preparer.quote(name)
-                connection.execute(sa.text(f"CREATE DATABASE {quoted}"))
-    except SQLAlchemyError as error:
-        reason = str(getattr(error, "orig", error)).strip()
+        with psycopg.connect(_libpq(server_url), connect_timeout=10, autocommit=True) as connection:
+            found = connection.execute("SELECT FROM pg_database WHERE datname = %s", [name]).rowcount
+            if not found:
+                connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    except psycopg.Error as error:
         raise DatabaseUnavailableError(
-            f"The database {name!r} is not to be had through {shown}: {reason}\n"
+            f"The database {name!r} is not to be had through {shown}: {str(error).strip()}\n"
             "Check DATABASE_URL (postgresql://user:password@host:port/database): the server must run, the database "
             f"must exist, and {DAGSTER_DATABASE_NAME!r} must exist beside it or the user be allowed to create it."
         ) from error
+
+
+def _libpq(url: str) -> str:
+    """Return a URL without SQLAlchemy's driver in it."""
+    return sa.make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)

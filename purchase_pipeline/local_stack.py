@@ -77,7 +77,7 @@ def dagster_services(
             _start_dagster(settings, options, processes)
             yield instance
         finally:
-            _stop_dagster(processes)
+            _stop_dagster(instance, processes)
             end_orphaned_runs(instance)
 
 
@@ -101,18 +101,15 @@ def _start_dagster(settings: Settings, options: StackOptions, processes: Process
         _wait_until(lambda: _answers(f"http://{LOOPBACK}:{options.port}/server_info"), processes, "webserver")
 
 
-def _stop_dagster(processes: Processes) -> None:
+def _stop_dagster(instance: dg.DagsterInstance, processes: Processes) -> None:
     """Stop asking for lots first, let the runs under way end, then stop the rest."""
     processes.stop("daemon")
+    under_way = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED])
     deadline = monotonic() + _RUN_END_SECONDS
-    while _run_workers(processes) and monotonic() < deadline:
-        sleep(0.1)
+    while instance.get_runs_count(under_way) and monotonic() < deadline:
+        sleep(0.2)
     processes.stop("webserver")
     processes.stop("code_server")
-
-
-def _run_workers(processes: Processes) -> bool:
-    return any("execute_run" in " ".join(process.cmdline()) for process in processes.below("code_server"))
 
 
 def end_orphaned_runs(instance: dg.DagsterInstance) -> None:

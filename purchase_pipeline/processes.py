@@ -2,16 +2,18 @@
 
 import json
 import os
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 
 import psutil
 
 _RECORD = "processes.json"
+_LOOK_SECONDS = 0.02
 _RESTARTS = 5
 _RESTART_WINDOW_SECONDS = 60.0
 
@@ -36,14 +38,14 @@ class Processes:
     def __init__(self, home: Path) -> None:
         self._record = home / _RECORD
         self._logs = home / "logs"
-        self._running: dict[str, tuple[Service, psutil.Popen]] = {}
+        self._running: dict[str, tuple[Service, subprocess.Popen[bytes]]] = {}
         self._restarts: list[float] = []
 
     def start(self, service: Service) -> None:
         """Start a service, away from the terminal: Ctrl-C is for us to hear, and to pass on in order."""
         self._logs.mkdir(parents=True, exist_ok=True)
         with self.log_of(service.name).open("ab") as log:
-            process = psutil.Popen(
+            process = subprocess.Popen(
                 service.command,
                 env={**os.environ, **service.environment},
                 stdin=subprocess.DEVNULL,
@@ -87,10 +89,6 @@ class Processes:
             self.start(service)
         return [service.name for service, _ in ended]
 
-    def below(self, name: str) -> list[psutil.Process]:
-        """Return all processes that a service has started, and theirs."""
-        return _session(self._running[name][1].pid)[1:] if name in self._running else []
-
     def stop(self, name: str) -> None:
         """Stop a service and all below it."""
         if name in self._running:
@@ -106,9 +104,9 @@ class Processes:
         self._record.unlink(missing_ok=True)
 
     def _write_record(self) -> None:
-        self._record.write_text(
-            json.dumps({name: process.pid for name, (_, process) in self._running.items()})
-        )
+        arriving = self._record.with_suffix(".arriving")
+        arriving.write_text(json.dumps({name: process.pid for name, (_, process) in self._running.items()}))
+        arriving.replace(self._record)
 
     def _epitaph(self, name: str, code: int | None) -> str:
         log = self.log_of(name)
@@ -135,8 +133,8 @@ def _session(leader: int) -> list[psutil.Process]:
     """Return a session's processes, the leader first, orphans included."""
     members = []
     for process in psutil.process_iter():
-        with suppress(ProcessLookupError, PermissionError, psutil.Error):  # it may end at any moment
-            if os.getsid(process.pid) == leader and process.status() != psutil.STATUS_ZOMBIE:
+        with suppress(ProcessLookupError, PermissionError):
+            if os.getsid(process.pid) == leader and _runs(process):
                 members.append(process)
     return sorted(members, key=lambda member: member.pid != leader)
 
@@ -149,16 +147,23 @@ def _is_of(home: Path, process: psutil.Process) -> bool:
 
 def _stop_session(leader: int, stop_seconds: float = 10.0) -> None:
     """Ask the leader to end, then what it leaves behind; kill what does not."""
-    _end(_session(leader)[:1], stop_seconds)
-    _end(_session(leader), stop_seconds)  # looked at anew: the leader may have started more while it ended
+    end(_session(leader)[:1], stop_seconds)
+    end(_session(leader), stop_seconds)  # looked at anew: the leader may have started more while it ended
 
 
-def _end(processes: list[psutil.Process], stop_seconds: float) -> None:
-    for process in processes:
-        with suppress(psutil.NoSuchProcess):
-            process.terminate()
-    _, alive = psutil.wait_procs(processes, timeout=stop_seconds)
-    for process in alive:
-        with suppress(psutil.NoSuchProcess):
-            process.kill()
-    psutil.wait_procs(alive, timeout=stop_seconds)
+def end(processes: list[psutil.Process], stop_seconds: float) -> None:
+    """Ask processes to end, wait, and kill those that have not; return when all are gone."""
+    for wish in (signal.SIGTERM, signal.SIGKILL):
+        for process in processes:
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(wish)
+        deadline = monotonic() + stop_seconds
+        while (processes := [one for one in processes if _runs(one)]) and monotonic() < deadline:
+            sleep(_LOOK_SECONDS)
+
+
+def _runs(process: psutil.Process) -> bool:
+    """Tell whether a process has not ended. A zombie has: it waits for a parent that may never ask."""
+    with suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False

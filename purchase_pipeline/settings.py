@@ -79,7 +79,9 @@ class Settings(BaseSettings):
         """Leave the campaign's settings for commands that start later."""
         self.home.mkdir(parents=True, exist_ok=True)
         lines = [f"{name}={_quoted(value)}\n" for name, value in self.campaign().items()]
-        (self.home / _CAMPAIGN_FILE).write_text("".join(lines))
+        file = self.home / _CAMPAIGN_FILE
+        file.touch(mode=0o600)  # the API's URL may hold a password
+        file.write_text("".join(lines))
 
 
 def _quoted(value: str) -> str:

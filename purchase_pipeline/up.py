@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from time import monotonic, sleep
 
 import dagster as dg
+import httpx
 import sqlalchemy as sa
 from rich.console import Console
 
@@ -86,7 +87,7 @@ def _print_addresses(settings: Settings, options: StackOptions, console: Console
     shown = sa.make_url(database_url(settings)).render_as_string(hide_password=True)
     lines = {
         "Dagster UI": f"http://{LOOPBACK}:{options.port}" if options.ui else "off (--no-ui)",
-        "Purchase API": settings.api_url,
+        "Purchase API": str(httpx.URL(settings.api_url).copy_with(userinfo=b"")),
         "PostgreSQL": shown,
         "Wanted": f"{settings.lots} lots of {settings.rows:,} rows, one every {settings.every:g} s",
     }

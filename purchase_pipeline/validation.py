@@ -23,6 +23,10 @@ class TooManyRejectsError(Exception):
     """So many rows break the contract that the lot, or the contract, must be wrong."""
 
 
+class DamagedLotError(Exception):
+    """The landed lot does not have the rows that it had when it landed."""
+
+
 class RejectedRow(NamedTuple):
     """A row that broke the contract, with what is needed to understand it."""
 
@@ -53,10 +57,17 @@ class LoteValidation:
 
         Raises:
             TooManyRejectsError: as soon as the rejects reach the allowed share of the lot.
+            DamagedLotError: the rows end before, or go on after, the number received.
         """
-        numbered = enumerate(raw_rows, start=1)
+        numbered, seen = enumerate(raw_rows, start=1), 0
         while batch := list(islice(numbered, BATCH_ROWS)):
+            seen += len(batch)
             yield self._judge(batch)
+        if seen != self._received:
+            raise DamagedLotError(
+                f"{self._lote}: {self._received} rows were received, but the landed file has {seen}. "
+                "Fetch it again: materialize raw_purchases with `refetch: true`."
+            )
 
     def _judge(self, batch: list[tuple[int, bytes]]) -> list[tuple[object, ...]]:
         validate = CompraSchema.__pydantic_validator__.validate_json

@@ -41,9 +41,9 @@ def test_a_second_campaign_is_refused_with_the_first_ones_pid_until_that_is_kill
     home = tmp_path / "not" / "there yet"
 
     with another_campaign(home) as pid:
-        with pytest.raises(CampaignRunningError, match=f"Process {pid} works in .* already.*Ctrl-C"):
-            with only_campaign(home):
-                pytest.fail("two campaigns in one home")
+        with pytest.raises(CampaignRunningError) as refused, only_campaign(home):
+            pytest.fail("two campaigns in one home")
+        assert f"Process {pid} works in {home} already." in str(refused.value)
         assert campaign_process(home) == pid
 
     assert campaign_process(home) is None
@@ -73,7 +73,7 @@ def test_another_home_is_free(tmp_path: Path) -> None:
 
 def test_processes_started_by_a_campaign_do_not_hold_its_home_after_it(tmp_path: Path) -> None:
     with only_campaign(tmp_path):
-        child = subprocess.Popen(["sleep", "60"])
+        child = subprocess.Popen(["/bin/sleep", "60"])
 
     with child:
         try:

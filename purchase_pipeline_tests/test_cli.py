@@ -240,7 +240,7 @@ def test_an_unreachable_database_is_named_without_its_password(person: Person) -
     done = person.up("--lots", "1", DATABASE_URL="postgresql://me:hunter2@127.0.0.1:9/shop")
 
     assert done.returncode == 1
-    assert "postgresql+psycopg://me:***@127.0.0.1:9/shop" in done.stderr
+    assert "postgresql://me:***@127.0.0.1:9/shop" in done.stderr
     assert "Check DATABASE_URL" in done.stderr
     assert "hunter2" not in done.stdout + done.stderr
     assert "Traceback" not in done.stderr

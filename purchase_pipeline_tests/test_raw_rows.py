@@ -90,6 +90,7 @@ def test_a_row_is_given_as_soon_as_it_is_whole() -> None:
         (b"\n\n", []),
         (b" \t\r\n", []),
         (b"1\n\n \n2\n", [b"1", b"2"]),
+        (b"1\n \t", [b"1"]),
         (b"1\r\n2\r\n", [b"1\r", b"2\r"]),
         (b" 1 \n2", [b" 1 ", b"2"]),
         (b'{"a"\n<html>\n[1', [b'{"a"', b"<html>", b"[1"]),

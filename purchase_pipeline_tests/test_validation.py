@@ -9,6 +9,7 @@ from mock_api.faults import LINE_DEFECTS
 from mock_api.purchases import PurchaseSource, quarter_of
 from purchase_pipeline.validation import (
     BATCH_ROWS,
+    DamagedLotError,
     LoteValidation,
     RejectedRow,
     TooManyRejectsError,
@@ -23,7 +24,8 @@ REASON_BY_DEFECT = {
     "price negative": "price: Input should be greater than 0 (saw -999.0)",
     "price zero": "price: Input should be greater than 0 (saw 0.0)",
     "price with too many decimals": "price: Decimal input should have no more than 2 decimal places (saw 999.001)",
-    "price with too many digits": "price: Decimal input should have no more than 12 digits in total (saw 9999999999999.99)",
+    "price with too many digits": "price: Decimal input should have no more than 12 digits in total"
+    " (saw 9999999999999.99)",
     "price null": "price: Input should be a valid number (saw None)",
     "field missing": "job: Field required",
     "field unknown": "cupom: Extra inputs are not permitted (saw 'BLACKFRIDAY')",
@@ -65,8 +67,8 @@ def judged(validation: LoteValidation, raw_rows: Iterable[bytes]) -> list[tuple[
 
 
 def rejection_of(raw: bytes) -> RejectedRow:
-    validation = a_validation()
-    assert judged(validation, [raw]) == []
+    validation = a_validation(received=2)
+    assert [row[0] for row in judged(validation, [raw, a_raw_compra()])] == [2]
     (rejected,) = validation.rejected
     return rejected
 
@@ -79,7 +81,7 @@ def assert_storable(rejected: RejectedRow) -> None:
 
 
 def test_good_rows_become_their_values_numbered_from_one() -> None:
-    validation = a_validation()
+    validation = a_validation(received=3)
 
     accepted = judged(validation, [a_raw_compra(), a_raw_compra(store="8"), a_raw_compra()])
 
@@ -113,7 +115,7 @@ def test_one_bad_row_among_ten_thousand_costs_itself_alone() -> None:
 
 @pytest.mark.parametrize("rows", [0, 1, BATCH_ROWS - 1, BATCH_ROWS, BATCH_ROWS + 1, 3 * BATCH_ROWS])
 def test_rows_come_in_batches_of_a_bounded_size(rows: int) -> None:
-    sizes = [len(batch) for batch in a_validation().accepted([a_raw_compra()] * rows)]
+    sizes = [len(batch) for batch in a_validation(received=rows).accepted([a_raw_compra()] * rows)]
 
     assert sum(sizes) == rows
     assert sizes == [*[BATCH_ROWS] * (rows // BATCH_ROWS), *[rows % BATCH_ROWS] * (rows % BATCH_ROWS > 0)]
@@ -141,6 +143,17 @@ def test_a_whole_good_lot_is_accepted() -> None:
 
     assert [row[0] for row in accepted] == [*range(1, 10_001)]
     assert validation.rejected == []
+
+
+def test_the_day_that_is_given_decides_what_is_future() -> None:
+    validation = a_validation(received=3, today=date(2024, 3, 8))
+
+    accepted = judged(validation, [a_raw_compra(date_purchase=f'"2024-03-0{day}"') for day in (7, 8, 9)])
+
+    assert [row[:2] for row in accepted] == [(1, date(2024, 3, 7)), (2, date(2024, 3, 8))]
+    assert [row.reasons for row in validation.rejected] == [
+        ["date_purchase: Date should not be later than 2024-03-08 (saw '2024-03-09')"]
+    ]
 
 
 def test_every_defect_has_its_reason_here() -> None:
@@ -264,7 +277,7 @@ def test_an_original_is_kept_bounded_and_storable(raw: bytes | str, text: str) -
 def test_a_lot_fails_when_its_rejects_reach_the_share(received: int, ratio: float, enough: int) -> None:
     below, reached = a_validation(received, ratio), a_validation(received, ratio)
 
-    judged(below, [b"bad"] * (enough - 1))
+    judged(below, [b"bad"] * (enough - 1) + [a_raw_compra()] * (received - enough + 1))
     assert len(below.rejected) == enough - 1
 
     with pytest.raises(TooManyRejectsError, match=f"{enough} of {received} rows broke the contract"):
@@ -304,3 +317,11 @@ def test_too_many_rejects_end_the_reading_early() -> None:
         judged(a_validation(received=100_000, ratio=0.05), counted())
 
     assert asked <= 5_000 + BATCH_ROWS
+
+
+@pytest.mark.parametrize("landed", [2, 4])
+def test_a_landed_file_with_other_rows_than_were_received_is_no_lot(landed: int) -> None:
+    validation = LoteValidation("lote-0001", received=3, max_rejected_ratio=0.05, today=date(2026, 1, 1))
+
+    with pytest.raises(DamagedLotError, match=f"3 rows were received, but the landed file has {landed}"):
+        list(validation.accepted([a_raw_compra()] * landed))

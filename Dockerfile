@@ -1,0 +1,47 @@
+# One image for every process of ours: mock API, code server, web server, daemon. docker-compose.yml says who runs what.
+# It holds what requirements.lock says, hash by hash: nothing is resolved here, and nothing compiled by a compiler.
+# The lock is taken whole, so that `pip check` can vouch for the image. The price: 73 MB of embedded PostgreSQL that no
+# container starts.
+
+FROM python:3.13-slim AS dependencies
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+RUN python -m venv /opt/venv
+ENV PATH=/opt/venv/bin:$PATH
+WORKDIR /src
+COPY requirements.lock ./
+RUN pip install --require-hashes --no-deps --only-binary :all: --requirement requirements.lock
+
+FROM dependencies AS project
+COPY pyproject.toml README.md ./
+COPY mock_api ./mock_api
+COPY purchase_pipeline ./purchase_pipeline
+RUN pip wheel --no-deps --no-build-isolation --wheel-dir /dist .
+
+FROM python:3.13-slim
+LABEL org.opencontainers.image.title="purchase-pipeline" \
+      org.opencontainers.image.description="From an HTTP API into PostgreSQL with Dagster: contract, quarantine, atomic lots"
+
+# The official image ships the standard library uncompiled. A run is a new process, in a read-only container, under a
+# user who may write no cache: it would compile the same modules again for every lot (0.7 s of 3.0, measured). pip
+# compiles the rest.
+RUN python -m compileall -q /usr/local/lib/python3.13
+
+# Folders that volumes are laid over: a new volume takes its owner from here.
+RUN groupadd --gid 10001 purchase \
+ && useradd --uid 10001 --gid purchase --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin purchase \
+ && install -d -o purchase -g purchase /opt/purchase /opt/dagster/storage
+
+COPY --from=dependencies /opt/venv /opt/venv
+ENV PATH=/opt/venv/bin:$PATH
+# A layer of its own, small: a change of our code leaves the dependencies' layer as it was.
+RUN --mount=type=bind,from=project,source=/dist,target=/dist \
+    pip install --no-cache-dir --no-index --no-deps /dist/*.whl && pip check
+COPY purchase_pipeline/dagster.yaml deploy/workspace.yaml /opt/dagster/
+
+ENV DAGSTER_HOME=/opt/dagster \
+    PURCHASE_HOME=/opt/purchase \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1
+WORKDIR /opt/dagster
+USER 10001:10001
+CMD ["purchase-pipeline", "--help"]
