@@ -1,6 +1,5 @@
 """A campaign as it stands: which lots are loaded, which failed, which are under way."""
 
-from collections import Counter
 from datetime import datetime
 from typing import NamedTuple
 
@@ -19,6 +18,11 @@ class FailedRun(NamedTuple):
     reason: str
 
 
+def lote_of(run: dg.DagsterRun) -> str:
+    """Return the lot that a run is for; '' for a run of another kind."""
+    return run.tags.get(PARTITION_NAME_TAG, "")
+
+
 class Campaign:
     """Reads the ledger for what is loaded, and Dagster for what is not."""
 
@@ -35,7 +39,7 @@ class Campaign:
     def in_flight(self) -> set[str]:
         """Return the wanted lots of which a run is queued or under way."""
         runs = self._instance.get_runs(dg.RunsFilter(statuses=NOT_FINISHED_STATUSES))
-        return {run.tags.get(PARTITION_NAME_TAG, "") for run in runs} & set(self.lots)
+        return set(map(lote_of, runs)) & set(self.lots)
 
     def failures(self, since: datetime) -> list[dg.DagsterRun]:
         """Return the runs of wanted lots, begun since a moment, that failed or were cancelled; the oldest first."""
@@ -44,11 +48,7 @@ class Campaign:
                 statuses=[dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED], created_after=since
             )
         )
-        return [run for run in reversed(runs) if run.tags.get(PARTITION_NAME_TAG) in self.lots]
-
-    def times_failed(self, since: datetime) -> Counter[str]:
-        """Return how many runs of each lot failed since a moment."""
-        return Counter(run.tags[PARTITION_NAME_TAG] for run in self.failures(since))
+        return [run for run in reversed(runs) if lote_of(run) in self.lots]
 
     def explain(self, run: dg.DagsterRun) -> FailedRun:
         """Return a failed run with its reason: the error that was raised inside Dagster's own wrapping."""
@@ -60,7 +60,7 @@ class Campaign:
                 error = error.cause
             if error:
                 reason = error.message.strip()
-        return FailedRun(run.run_id, run.tags[PARTITION_NAME_TAG], reason)
+        return FailedRun(run.run_id, lote_of(run), reason)
 
     def seconds_taken(self, lot: LotCount) -> float | None:
         """Return the seconds from the request of the lot's last run to its commit."""

@@ -67,22 +67,24 @@ def _campaign_options(command: Callable[P, None]) -> Callable[P, None]:
 
 
 def _succeeds(command: Callable[P, bool]) -> Callable[P, None]:
-    """Exit 0 when the command says yes and 1 when not; turn what goes wrong outside of us into a message."""
+    """Exit 0 when the command says yes and 1 when not, 130 or 143 when stopped; explain what goes wrong outside."""
 
     @wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        signal.signal(signal.SIGTERM, _exit_on_sigterm)
+        signal.signal(signal.SIGINT, _stop)
+        signal.signal(signal.SIGTERM, _stop)
         try:
             sys.exit(0 if command(*args, **kwargs) else 1)
         except _EXPECTED as error:
             raise click.ClickException(str(error)) from error
-        except KeyboardInterrupt:
-            sys.exit(130)
 
     return run
 
 
-def _exit_on_sigterm(signum: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001
+def _stop(signum: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001
+    """Exit, with all that an exit stops. A second signal does not cut that short: it would leave processes behind."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     sys.exit(128 + signum)
 
 
@@ -142,7 +144,7 @@ def ingest(*, lots: int, rows: int, defects: float, api_port: int) -> bool:
     from purchase_pipeline.local_stack import StackOptions  # noqa: PLC0415
 
     settings = _settings(lots=lots, rows=rows)
-    options = StackOptions(api_port=api_port, defects=_defects(settings, defects))
+    options = StackOptions(ui=False, api_port=api_port, defects=_defects(settings, defects))
     with only_campaign(settings.home):
         return run_ingest(settings, options, _OUT)
 

@@ -21,6 +21,13 @@ def database_url(settings: Settings) -> str:
     return EmbeddedPostgres(settings.postgres_home).url(DATABASE_NAME)
 
 
+def shown_database_url(settings: Settings) -> str:
+    """Return the URL in use as anybody may see it."""
+    url = database_url(settings)
+    masked = sa.make_url(url)
+    return masked.render_as_string(hide_password=True) if masked.password else url
+
+
 def dagster_storage_url(settings: Settings) -> str:
     """Return the URL of Dagster's own database, in the same server.
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from purchase_pipeline.campaign import Campaign
 from purchase_pipeline.dagster_home import open_instance
 from purchase_pipeline.database import database_url
-from purchase_pipeline.local_stack import StackOptions, database, mock_api
+from purchase_pipeline.local_stack import StackOptions, database, make_room, mock_api
 from purchase_pipeline.lot_ledger import LotLedger
 from purchase_pipeline.postgres.connections import engine_for
 from purchase_pipeline.processes import Processes
@@ -22,6 +22,7 @@ _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 def run_ingest(settings: Settings, options: StackOptions, console: Console) -> bool:
     """Load every missing lot once, and return whether all are loaded in the end."""
     clock = monotonic()
+    make_room(settings, options, console)
     processes = Processes(settings.home)
     with database(settings), mock_api(settings, options, processes) as served:
         served.write_campaign()

@@ -11,6 +11,7 @@ import dagster as dg
 import httpx
 from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 from dagster._grpc.client import DagsterGrpcClient
+from rich.console import Console
 
 from purchase_pipeline.dagster_home import CODE_LOCATION, dagster_environment, open_instance, write_workspace
 from purchase_pipeline.database import start_database
@@ -33,13 +34,26 @@ class StackOptions:
     ui: bool = True
 
 
+def make_room(settings: Settings, options: StackOptions, console: Console) -> None:
+    """Stop what a killed predecessor left running; make sure that the ports are free before anything starts.
+
+    Raises:
+        PortTakenError: one is not.
+    """
+    for name in stop_leftovers(settings.home):
+        console.print(f"Stopped {name}, which a killed predecessor had left running.")
+    if not settings.is_given("api_url"):
+        require_free(options.api_port, "mock API", "--api-port")
+    if options.ui:
+        require_free(options.port, "Dagster UI", "--port")
+
+
 @contextmanager
 def mock_api(settings: Settings, options: StackOptions, processes: Processes) -> Iterator[Settings]:
     """Serve the mock API, unless the settings name one, and yield settings that say where the API is."""
     if settings.is_given("api_url"):
         yield settings
         return
-    require_free(options.api_port, "mock API", "--api-port")
     address = f"http://{LOOPBACK}:{options.api_port}"
     command = [sys.executable, "-m", "uvicorn", "--factory", "mock_api.app:create_app", "--no-access-log"]
     environment = {"MOCK_API_DEFECTS": str(options.defects), "PURCHASE_HOME": str(settings.home)}
@@ -69,8 +83,6 @@ def dagster_services(
     settings: Settings, options: StackOptions, processes: Processes
 ) -> Iterator[dg.DagsterInstance]:
     """Run Dagster's code server, daemon and, if wanted, web server; yield its instance."""
-    if options.ui:
-        require_free(options.port, "Dagster UI", "--port")
     with open_instance(settings) as instance:
         end_orphaned_runs(instance)
         try:
@@ -120,11 +132,6 @@ def end_orphaned_runs(instance: dg.DagsterInstance) -> None:
     for run in instance.get_runs(dg.RunsFilter(statuses=NOT_FINISHED_STATUSES)):
         if run.status is not dg.DagsterRunStatus.QUEUED:
             instance.report_run_failed(run, "The process of this run ended before it did.")
-
-
-def clear_leftovers(settings: Settings) -> list[str]:
-    """Stop what a killed `up` left running. The embedded database is not among it: it may stay."""
-    return stop_leftovers(settings.home)
 
 
 def _wait_until(ready: Callable[[], bool], processes: Processes, name: str) -> None:

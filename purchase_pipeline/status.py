@@ -6,7 +6,7 @@ from pydantic import AwareDatetime, BaseModel
 from rich.console import Console
 from rich.table import Table
 
-from purchase_pipeline.campaign import Campaign
+from purchase_pipeline.campaign import Campaign, lote_of
 from purchase_pipeline.dagster_home import open_instance
 from purchase_pipeline.database import database_url
 from purchase_pipeline.local_stack import database
@@ -49,7 +49,9 @@ def read_status(settings: Settings) -> Status:
         campaign = Campaign(settings.lote_names, ledger, instance)
         counted = ledger.counted_lots()
         in_flight = campaign.in_flight()
-        failed = campaign.times_failed(datetime.now(UTC) - _RECENT).keys() - counted.keys() - in_flight
+        failed = (
+            set(map(lote_of, campaign.failures(datetime.now(UTC) - _RECENT))) - counted.keys() - in_flight
+        )
     lots = [LotStatus(**lot._asdict(), conserved=lot.conserved) for lot in counted.values()]
     return Status(
         wanted=settings.lots,

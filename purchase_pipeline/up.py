@@ -1,6 +1,6 @@
 """The main job: start what is not given, watch the sensor load every lot, stop what was started."""
 
-import signal
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -9,16 +9,15 @@ from time import monotonic, sleep
 
 import dagster as dg
 import httpx
-import sqlalchemy as sa
 from rich.console import Console
 
-from purchase_pipeline.campaign import Campaign
-from purchase_pipeline.database import database_url
+from purchase_pipeline.campaign import Campaign, lote_of
+from purchase_pipeline.database import database_url, shown_database_url
 from purchase_pipeline.local_stack import (
     StackOptions,
-    clear_leftovers,
     dagster_services,
     database,
+    make_room,
     mock_api,
 )
 from purchase_pipeline.lot_ledger import LotLedger
@@ -62,8 +61,7 @@ def run_up(settings: Settings, options: StackOptions, console: Console, *, exit_
 @contextmanager
 def running_stack(settings: Settings, options: StackOptions, console: Console) -> Iterator[Stack]:
     """Start everything, say where it is, and stop it all at the end, whatever the end is."""
-    for name in clear_leftovers(settings):
-        console.print(f"Stopped {name}, which a killed predecessor had left running.")
+    make_room(settings, options, console)
     processes = Processes(settings.home)
     with ExitStack() as stack:
         stack.callback(processes.stop_all)
@@ -72,23 +70,16 @@ def running_stack(settings: Settings, options: StackOptions, console: Console) -
             settings = stack.enter_context(mock_api(settings, options, processes))
             settings.write_campaign()
             instance = stack.enter_context(dagster_services(settings, options, processes))
-        stack.callback(_say_stopping, console)
+        stack.callback(console.print, "Stopping what was started ...")
         _print_addresses(settings, options, console)
         yield Stack(settings, processes, instance, LotLedger(engine_for(database_url(settings))))
 
 
-def _say_stopping(console: Console) -> None:
-    """Announce the stop, and let no second Ctrl-C cut it short: it would leave processes behind."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    console.print("Stopping what was started ...")
-
-
 def _print_addresses(settings: Settings, options: StackOptions, console: Console) -> None:
-    shown = sa.make_url(database_url(settings)).render_as_string(hide_password=True)
     lines = {
         "Dagster UI": f"http://{LOOPBACK}:{options.port}" if options.ui else "off (--no-ui)",
         "Purchase API": str(httpx.URL(settings.api_url).copy_with(userinfo=b"")),
-        "PostgreSQL": shown,
+        "PostgreSQL": shown_database_url(settings),
         "Wanted": f"{settings.lots} lots of {settings.rows:,} rows, one every {settings.every:g} s",
     }
     for name, value in lines.items():
@@ -104,15 +95,17 @@ def _watch(stack: Stack, campaign: Campaign, console: Console, since: datetime) 
         while len(shown) < len(campaign.lots):
             _keep_up(stack, progress.say)
             loaded = campaign.loaded()
-            for lote in loaded.keys() - shown.keys():
-                shown[lote] = loaded[lote]
-                progress.loaded(len(shown), loaded[lote], campaign.seconds_taken(loaded[lote]))
-            for run in campaign.failures(since):
+            for lot in sorted(loaded.values(), key=lambda lot: lot.committed_at):
+                if lot.lote not in shown:
+                    shown[lot.lote] = lot
+                    progress.loaded(len(shown), lot, campaign.seconds_taken(lot))
+            failures = campaign.failures(since)
+            for run in failures:
                 if run.run_id not in told:
                     told.add(run.run_id)
                     progress.failed(campaign.explain(run))
-            times = campaign.times_failed(since)
             missing = [lote for lote in campaign.lots if lote not in shown]
+            times = Counter(map(lote_of, failures))
             if missing and all(times[lote] >= _FAILURES_TO_GIVE_UP for lote in missing):
                 progress.say(f"Giving up on {', '.join(missing)}: failed {_FAILURES_TO_GIVE_UP} times.")
                 return False
