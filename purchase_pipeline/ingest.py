@@ -1,5 +1,6 @@
 """The same lots without the wait: one process, one after the other, through the same Dagster job."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from time import monotonic
 
@@ -42,14 +43,19 @@ def _load_missing(campaign: Campaign, instance: dg.DagsterInstance, console: Con
     job = defs.resolve_job_def("ingest_lote")
     known = campaign.loaded()
     done = len(known)
-    with LiveProgress(console, len(campaign.lots)) as progress:
+    # In a thread of its own, Dagster leaves the signals to us: an interrupt lets the lot under way end, then stops.
+    with LiveProgress(console, len(campaign.lots)) as progress, ThreadPoolExecutor(max_workers=1) as worker:
         progress.already_loaded(known.values())
         for lote in (lote for lote in campaign.lots if lote not in known):
             begun, clock = datetime.now(UTC), monotonic()
-            result = job.execute_in_process(
-                instance=instance, partition_key=lote, run_config=_QUIET, raise_on_error=False
+            execution = worker.submit(
+                job.execute_in_process,
+                instance=instance,
+                partition_key=lote,
+                run_config=_QUIET,
+                raise_on_error=False,
             )
-            if result.success:
+            if execution.result().success:
                 done += 1
                 progress.loaded(done, campaign.loaded()[lote], monotonic() - clock)
             for run in campaign.failures(begun):

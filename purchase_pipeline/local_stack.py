@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import monotonic, sleep
 
 import dagster as dg
@@ -83,20 +84,21 @@ def dagster_services(
     settings: Settings, options: StackOptions, processes: Processes
 ) -> Iterator[dg.DagsterInstance]:
     """Run Dagster's code server, daemon and, if wanted, web server; yield its instance."""
-    with open_instance(settings) as instance:
+    with open_instance(settings) as instance, TemporaryDirectory(prefix="purchase-pipeline-") as private:
         end_orphaned_runs(instance)
         try:
-            _start_dagster(settings, options, processes)
+            _start_dagster(settings, options, processes, Path(private, "code-server.sock"))
             yield instance
         finally:
             _stop_dagster(instance, processes)
             end_orphaned_runs(instance)
 
 
-def _start_dagster(settings: Settings, options: StackOptions, processes: Processes) -> None:
+def _start_dagster(
+    settings: Settings, options: StackOptions, processes: Processes, code_socket: Path
+) -> None:
+    # A socket, not a port: whoever reaches a code server may have it run code.
     environment = dagster_environment(settings)
-    code_socket = EmbeddedPostgres(settings.postgres_home).socket_folder / "code-server.sock"
-    code_socket.unlink(missing_ok=True)
     workspace = str(write_workspace(settings, code_socket))
     dagster, daemon, webserver = (
         str(Path(sys.executable).with_name(name))

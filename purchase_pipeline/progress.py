@@ -43,9 +43,8 @@ class LiveProgress:
         known = list(lots)
         if known:
             self._advance(known)
-            self._console.print(
-                f"{len(known)} of {self._wanted} lots are loaded already; going on with the rest."
-            )
+            going_on = "" if len(known) == self._wanted else "; going on with the rest"
+            self._console.print(f"{len(known)} of {self._wanted} lots are loaded already{going_on}.")
 
     def loaded(self, number: int, lot: LotCount, seconds: float | None) -> None:
         """Show a lot that has just been committed."""
@@ -85,4 +84,5 @@ def print_summary(console: Console, wanted: int, lots: Iterable[LotCount], secon
         f"{received:,} rows received = {loaded:,} loaded + {rejected:,} rejected"
         + ("." if conserved else "  [red]- which does not add up; see `purchase-pipeline status`.[/]"),
         highlight=False,
+        soft_wrap=True,
     )

