@@ -41,14 +41,17 @@ class Campaign:
         runs = self._instance.get_runs(dg.RunsFilter(statuses=NOT_FINISHED_STATUSES))
         return set(map(lote_of, runs)) & set(self.lots)
 
-    def failures(self, since: datetime) -> list[dg.DagsterRun]:
+    def failures(self, since: datetime) -> list[dg.RunRecord]:
         """Return the runs of wanted lots, begun since a moment, that failed or were cancelled; the oldest first."""
-        runs = self._instance.get_runs(
-            dg.RunsFilter(
-                statuses=[dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED], created_after=since
-            )
+        failed = dg.RunsFilter(
+            statuses=[dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED], created_after=since
         )
-        return [run for run in reversed(runs) if lote_of(run) in self.lots]
+        records = self._instance.get_run_records(failed, ascending=True)
+        return [record for record in records if lote_of(record.dagster_run) in self.lots]
+
+    def attempts(self, lote: str) -> int:
+        """Return how many runs of a lot there were, whatever became of them."""
+        return self._instance.get_runs_count(dg.RunsFilter(tags={PARTITION_NAME_TAG: lote}))
 
     def explain(self, run: dg.DagsterRun) -> FailedRun:
         """Return a failed run with its reason: the error that was raised inside Dagster's own wrapping."""

@@ -58,5 +58,5 @@ def _load_missing(campaign: Campaign, instance: dg.DagsterInstance, console: Con
             if execution.result().success:
                 done += 1
                 progress.loaded(done, campaign.loaded()[lote], monotonic() - clock)
-            for run in campaign.failures(begun):
-                progress.failed(campaign.explain(run))
+            for record in campaign.failures(begun):
+                progress.failed(campaign.explain(record.dagster_run))

@@ -84,14 +84,14 @@ def dagster_services(
     settings: Settings, options: StackOptions, processes: Processes
 ) -> Iterator[dg.DagsterInstance]:
     """Run Dagster's code server, daemon and, if wanted, web server; yield its instance."""
-    with open_instance(settings) as instance, TemporaryDirectory(prefix="purchase-pipeline-") as private:
-        end_orphaned_runs(instance)
+    with open_instance(settings) as instance, TemporaryDirectory(prefix="purchase-") as private:
+        _end_orphaned_runs(settings, instance)
         try:
-            _start_dagster(settings, options, processes, Path(private, "code-server.sock"))
+            _start_dagster(settings, options, processes, Path(private, "code.sock"))
             yield instance
         finally:
             _stop_dagster(instance, processes)
-            end_orphaned_runs(instance)
+            _end_orphaned_runs(settings, instance)
 
 
 def _start_dagster(
@@ -126,11 +126,14 @@ def _stop_dagster(instance: dg.DagsterInstance, processes: Processes) -> None:
     processes.stop("code_server")
 
 
-def end_orphaned_runs(instance: dg.DagsterInstance) -> None:
+def _end_orphaned_runs(settings: Settings, instance: dg.DagsterInstance) -> None:
     """Mark as failed every run that Dagster thinks is under way, when no process of ours can be doing it.
 
-    Otherwise the lots of a killed predecessor would count as in flight until run monitoring gives up on them.
+    Otherwise the lots of a killed predecessor would count as in flight until run monitoring gives up on them. In a
+    given database the runs may be another machine's, and are left to the monitoring.
     """
+    if settings.database_url is not None:
+        return
     for run in instance.get_runs(dg.RunsFilter(statuses=NOT_FINISHED_STATUSES)):
         if run.status is not dg.DagsterRunStatus.QUEUED:
             instance.report_run_failed(run, "The process of this run ended before it did.")

@@ -1,13 +1,11 @@
 """The sensor that asks for missing lots. It compares and asks; it remembers nothing."""
 
 from collections import Counter
-from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
-from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
-from dagster._core.storage.tags import PARTITION_NAME_TAG
 
+from purchase_pipeline.campaign import Campaign, lote_of
 from purchase_pipeline.jobs import ingest_lote
 from purchase_pipeline.lot_ledger import LotLedger
 from purchase_pipeline.lots import lotes
@@ -50,46 +48,33 @@ def missing_lots(
     A failed lot comes back by itself, a wiped lot is loaded again, and a raised number of lots goes on where it
     stood, because each tick starts from what the database says.
     """
-    instance = context.instance
-    wanted = lotes.get_partition_keys()
-    loaded = lot_ledger.loaded_lots().keys()
-    in_flight = _lots_of(instance.get_runs(dg.RunsFilter(statuses=NOT_FINISHED_STATUSES)))
-    resting = _resting_lots(instance, datetime.now(UTC))
-    missing = [lote for lote in wanted if lote not in loaded and lote not in in_flight]
+    campaign = Campaign(list(lotes.get_partition_keys()), lot_ledger, context.instance)
+    loaded, in_flight = campaign.loaded().keys(), campaign.in_flight()
+    resting = _resting_lots(campaign, datetime.now(UTC))
+    missing = [lote for lote in campaign.lots if lote not in loaded and lote not in in_flight]
     chosen = [lote for lote in missing if lote not in resting][:_LOTS_A_TICK]
     seen = (
-        f"{len(loaded & set(wanted))} of {len(wanted)} lots loaded, {len(in_flight)} in flight, {len(missing)} to go"
+        f"{len(loaded)} of {len(campaign.lots)} lots loaded, {len(in_flight)} in flight, {len(missing)} to go"
         + (f", of which {len(resting & set(missing))} rest after a failure" if resting else "")
     )
     context.log.info("%s; asking for %s.", seen, ", ".join(chosen) or "none")
     return dg.SensorResult(
-        run_requests=[_request(instance, lote) for lote in chosen],
+        run_requests=[_request(campaign, lote) for lote in chosen],
         skip_reason=None if chosen else f"{seen}.",
     )
 
 
-def _request(instance: dg.DagsterInstance, lote: str) -> dg.RunRequest:
+def _request(campaign: Campaign, lote: str) -> dg.RunRequest:
     """Ask for a lot. Dagster starts a run key once and never again (dagster #15982), so the attempt is part of it."""
-    attempt = instance.get_runs_count(dg.RunsFilter(tags={PARTITION_NAME_TAG: lote})) + 1
-    return dg.RunRequest(run_key=f"{lote}/{attempt}", partition_key=lote)
+    return dg.RunRequest(run_key=f"{lote}/{campaign.attempts(lote) + 1}", partition_key=lote)
 
 
-def _resting_lots(instance: dg.DagsterInstance, now: datetime) -> set[str]:
+def _resting_lots(campaign: Campaign, now: datetime) -> set[str]:
     """Return the lots whose last failure is too near. Failures of the last day count."""
-    failed = instance.get_run_records(
-        dg.RunsFilter(
-            statuses=[dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED],
-            updated_after=now - timedelta(days=1),
-        )
-    )
-    failures = Counter(record.dagster_run.tags.get(PARTITION_NAME_TAG, "") for record in failed)
+    failed = campaign.failures(since=now - timedelta(days=1))
+    times = Counter(lote_of(record.dagster_run) for record in failed)
     return {
         lote
         for record in failed
-        if (lote := record.dagster_run.tags.get(PARTITION_NAME_TAG))
-        and record.update_timestamp + delay_after(failures[lote]) > now
+        if record.update_timestamp + delay_after(times[lote := lote_of(record.dagster_run)]) > now
     }
-
-
-def _lots_of(runs: Iterable[dg.DagsterRun]) -> set[str]:
-    return {run.tags[PARTITION_NAME_TAG] for run in runs if PARTITION_NAME_TAG in run.tags}

@@ -50,7 +50,9 @@ def read_status(settings: Settings) -> Status:
         counted = ledger.counted_lots()
         in_flight = campaign.in_flight()
         failed = (
-            set(map(lote_of, campaign.failures(datetime.now(UTC) - _RECENT))) - counted.keys() - in_flight
+            {lote_of(record.dagster_run) for record in campaign.failures(datetime.now(UTC) - _RECENT)}
+            - counted.keys()
+            - in_flight
         )
     lots = [LotStatus(**lot._asdict(), conserved=lot.conserved) for lot in counted.values()]
     return Status(

@@ -99,7 +99,7 @@ def _watch(stack: Stack, campaign: Campaign, console: Console, since: datetime) 
                 if lot.lote not in shown:
                     shown[lot.lote] = lot
                     progress.loaded(len(shown), lot, campaign.seconds_taken(lot))
-            failures = campaign.failures(since)
+            failures = [record.dagster_run for record in campaign.failures(since)]
             for run in failures:
                 if run.run_id not in told:
                     told.add(run.run_id)
