@@ -83,9 +83,13 @@ def _succeeds(command: Callable[P, bool]) -> Callable[P, None]:
 
 def _stop(signum: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001
     """Exit, with all that an exit stops. A second signal does not cut that short: it would leave processes behind."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, _be_patient)  # not SIG_IGN, which a process that is started now would inherit
     sys.exit(128 + signum)
+
+
+def _be_patient(signum: int, frame: FrameType | None) -> None:
+    """Let the stop that is under way take its time."""
 
 
 def _settings(*, lots: int | None, rows: int | None, every: float | None = None) -> Settings:
