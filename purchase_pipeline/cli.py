@@ -3,7 +3,8 @@
 import shutil
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from types import FrameType
 from typing import NoReturn, ParamSpec
@@ -12,6 +13,7 @@ import click
 import psutil
 from pydantic import ValidationError
 from rich.console import Console
+from sqlalchemy.exc import OperationalError
 
 from purchase_pipeline.campaign_lock import CampaignRunningError, campaign_process, only_campaign
 from purchase_pipeline.database import DatabaseUnavailableError, database_url, start_database
@@ -77,6 +79,8 @@ def _succeeds(command: Callable[P, bool]) -> Callable[P, None]:
             sys.exit(0 if command(*args, **kwargs) else 1)
         except _EXPECTED as error:
             raise click.ClickException(str(error)) from error
+        except OperationalError as error:
+            raise click.ClickException(f"The database does not answer any more: {error.orig}") from error
 
     return run
 
@@ -93,8 +97,19 @@ def _be_patient(signum: int, frame: FrameType | None) -> None:
 
 
 def _settings(*, lots: int | None, rows: int | None, every: float | None = None) -> Settings:
-    try:
+    with _bounds_explained():
         return new_settings(lots=lots, rows=rows, every=every)
+
+
+def _newest_settings() -> Settings:
+    with _bounds_explained():
+        return current_settings()
+
+
+@contextmanager
+def _bounds_explained() -> Iterator[None]:
+    try:
+        yield
     except ValidationError as error:
         lines = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
         raise click.UsageError("A setting is out of its bounds. " + "; ".join(lines)) from error
@@ -169,7 +184,7 @@ def status(*, as_json: bool) -> bool:
     """
     from purchase_pipeline.status import print_status, read_status  # noqa: PLC0415
 
-    found = read_status(current_settings())
+    found = read_status(_newest_settings())
     if as_json:
         click.echo(found.model_dump_json(indent=2))
     else:
@@ -185,7 +200,7 @@ def db_url() -> bool:
     \b
     psql "$(purchase-pipeline db-url)"
     """
-    settings = current_settings()
+    settings = _newest_settings()
     if settings.database_url is None:
         start_database(settings)
     click.echo(database_url(settings))
@@ -196,7 +211,7 @@ def db_url() -> bool:
 @_succeeds
 def down() -> bool:
     """Stop what runs: an `up`, what a killed `up` left behind, the embedded PostgreSQL. The data stays."""
-    _stop_everything(current_settings())
+    _stop_everything(_newest_settings())
     return True
 
 
@@ -208,7 +223,7 @@ def reset(*, yes: bool) -> bool:
 
     A database given by DATABASE_URL is left as it is.
     """
-    settings = current_settings()
+    settings = _newest_settings()
     if not yes:
         click.confirm(f"Remove {settings.home}, with the embedded database and all landed lots?", abort=True)
     _stop_everything(settings)

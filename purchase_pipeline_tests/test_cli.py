@@ -223,6 +223,7 @@ def test_lots_that_cannot_be_loaded_are_told_and_the_exit_code_is_1(person: Pers
         (["ingest", "--lots", "0"], {}, "lots: Input should be greater than or equal to 1"),
         (["ingest", "--rows", "2000000"], {}, "rows: Input should be less than or equal to 1000000"),
         (["ingest"], {"PURCHASE_LOTS": "many"}, "lots: Input should be a valid integer"),
+        (["status"], {"PURCHASE_EVERY": "never"}, "every: Input should be a valid number"),
         (
             ["ingest", "--defects", "0.5"],
             {"PURCHASE_API_URL": "http://127.0.0.1:9"},
