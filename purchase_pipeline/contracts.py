@@ -14,7 +14,6 @@ from pydantic import (
     ConfigDict,
     Field,
     GetCoreSchemaHandler,
-    PastDate,
     ValidationInfo,
 )
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
@@ -71,7 +70,9 @@ PurchaseDate = Annotated[
     date, Field(strict=False, ge=date(1970, 1, 1)), AfterValidator(_not_in_the_future), _ISO_DATE_TEXT
 ]
 
-BirthDate = Annotated[PastDate, Field(strict=False, ge=date(1900, 1, 1)), _ISO_DATE_TEXT]
+BirthDate = Annotated[
+    date, Field(strict=False, ge=date(1900, 1, 1)), AfterValidator(_not_in_the_future), _ISO_DATE_TEXT
+]
 
 
 class CompraSchema(BaseModel):
@@ -83,7 +84,7 @@ class CompraSchema(BaseModel):
     client_name: Text = Field(description="Client's first name")
     client_lastname: Text = Field(description="Client's last name")
     state: Text = Field(description="State of Brazil, by its full name")
-    birthday_client: BirthDate = Field(description="Client's date of birth, from 1900 to yesterday")
+    birthday_client: BirthDate = Field(description="Client's date of birth, from 1900 to today")
     job: Text = Field(description="Client's occupation")
     payment_type: Text = Field(description="How it was paid: PIX, Boleto, ...")
     store: int = Field(ge=1, le=2_147_483_647, description="Number of the store, from 1")

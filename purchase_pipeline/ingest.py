@@ -59,4 +59,6 @@ def _load_missing(campaign: Campaign, instance: dg.DagsterInstance, console: Con
                 done += 1
                 progress.loaded(done, campaign.loaded()[lote], monotonic() - clock)
             for record in campaign.failures(begun):
-                progress.failed(campaign.explain(record.dagster_run))
+                progress.failed(
+                    campaign.explain(record.dagster_run), "another `ingest` or `up` tries it again"
+                )

@@ -57,9 +57,9 @@ class LiveProgress:
         )
         self._advance([lot])
 
-    def failed(self, run: FailedRun) -> None:
-        """Show a run that failed, and why."""
-        self._console.print(f"[red]✗ {run.lote} failed[/] (run {run.run_id[:8]}; it will be tried again)")
+    def failed(self, run: FailedRun, outlook: str) -> None:
+        """Show a run that failed, why, and what comes of it."""
+        self._console.print(f"[red]✗ {run.lote} failed[/] (run {run.run_id[:8]}); {outlook}")
         self._console.print(f"  {run.reason}", markup=False, highlight=False)
 
     def say(self, text: str) -> None:

@@ -103,7 +103,7 @@ def _watch(stack: Stack, campaign: Campaign, console: Console, since: datetime) 
             for run in failures:
                 if run.run_id not in told:
                     told.add(run.run_id)
-                    progress.failed(campaign.explain(run))
+                    progress.failed(campaign.explain(run), "it will be tried again")
             missing = [lote for lote in campaign.lots if lote not in shown]
             times = Counter(map(lote_of, failures))
             if missing and all(times[lote] >= _FAILURES_TO_GIVE_UP for lote in missing):

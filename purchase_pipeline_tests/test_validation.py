@@ -42,7 +42,7 @@ REASON_BY_DEFECT = {
     " (saw '2023-02-30')",
     "date in the future": "date_purchase: Date should not be later than 2026-11-24 (saw '2999-12-31')",
     "birthday in year 1": "birthday_client: Input should be greater than or equal to 1900-01-01 (saw '0001-01-01')",
-    "birthday in the future": "birthday_client: Date should be in the past (saw '2999-12-31')",
+    "birthday in the future": "birthday_client: Date should not be later than 2026-11-24 (saw '2999-12-31')",
     "store zero": "store: Input should be greater than or equal to 1 (saw 0)",
     "store as text": "store: Input should be a valid integer (saw '7')",
     "store beyond 32 bits": "store: Input should be less than or equal to 2147483647 (saw 2147483648)",
