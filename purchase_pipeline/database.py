@@ -1,5 +1,7 @@
 """Which database: the one given by `DATABASE_URL`, or an embedded server's."""
 
+from contextlib import suppress
+
 import psycopg
 import sqlalchemy as sa
 from psycopg import sql
@@ -48,18 +50,18 @@ def ensure_database(url: str) -> None:
         start_database(settings)
 
 
-def start_database(settings: Settings) -> bool:
-    """Make both databases ready, and return whether a server had to be started for it.
+def start_database(settings: Settings) -> None:
+    """Make both databases ready; start the embedded server for it, unless a database is given.
 
     Raises:
         DatabaseUnavailableError: a given database that cannot be reached, or may not have a `dagster` beside it.
         EmbeddedPostgresError: the embedded server does not start.
     """
-    started = settings.database_url is None and EmbeddedPostgres(settings.postgres_home).start()
     if settings.database_url is None:
-        _create_missing(EmbeddedPostgres(settings.postgres_home).url("postgres"), DATABASE_NAME)
+        embedded = EmbeddedPostgres(settings.postgres_home)
+        embedded.start()
+        _create_missing(embedded.url("postgres"), DATABASE_NAME)
     _create_missing(database_url(settings), DAGSTER_DATABASE_NAME)
-    return started
 
 
 def _create_missing(server_url: str, name: str) -> None:
@@ -68,7 +70,10 @@ def _create_missing(server_url: str, name: str) -> None:
         with psycopg.connect(_libpq(server_url), connect_timeout=10, autocommit=True) as connection:
             found = connection.execute("SELECT FROM pg_database WHERE datname = %s", [name]).rowcount
             if not found:
-                connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+                with suppress(
+                    psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation
+                ):  # made just now
+                    connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
     except psycopg.Error as error:
         raise DatabaseUnavailableError(
             f"The database {name!r} is not to be had through {shown}: {str(error).strip()}\n"

@@ -58,10 +58,11 @@ def mock_api(settings: Settings, options: StackOptions, processes: Processes) ->
     address = f"http://{LOOPBACK}:{options.api_port}"
     command = [sys.executable, "-m", "uvicorn", "--factory", "mock_api.app:create_app", "--no-access-log"]
     environment = {"MOCK_API_DEFECTS": str(options.defects), "PURCHASE_HOME": str(settings.home)}
-    processes.start(
-        Service("mock_api", [*command, "--host", LOOPBACK, "--port", str(options.api_port)], environment)
+    service = Service(
+        "mock_api", [*command, "--host", LOOPBACK, "--port", str(options.api_port)], environment
     )
     try:
+        processes.start(service)
         _wait_until(lambda: _answers(f"{address}/readyz"), processes, "mock_api")
         yield settings.model_copy(update={"api_url": address})
     finally:
@@ -71,12 +72,14 @@ def mock_api(settings: Settings, options: StackOptions, processes: Processes) ->
 @contextmanager
 def database(settings: Settings) -> Iterator[None]:
     """Have both databases ready, and stop the embedded server after if it was started here."""
-    started = start_database(settings)
+    embedded = EmbeddedPostgres(settings.postgres_home)
+    ours = settings.database_url is None and not embedded.is_running()
     try:
+        start_database(settings)
         yield
     finally:
-        if started:
-            EmbeddedPostgres(settings.postgres_home).stop()
+        if ours:
+            embedded.stop()
 
 
 @contextmanager
