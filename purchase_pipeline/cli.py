@@ -30,7 +30,7 @@ _STOP_SECONDS = 90.0
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="purchase-pipeline")
 def main() -> None:
-    r"""Purchases from an HTTP API into PostgreSQL, lot by lot, through Dagster.
+    """Purchases from an HTTP API into PostgreSQL, lot by lot, through Dagster.
 
     \b
     Start here:   purchase-pipeline up
@@ -154,10 +154,10 @@ def up(  # noqa: PLR0913  (one a documented option)
 @_campaign_options
 @_succeeds
 def ingest(*, lots: int, rows: int, defects: float, api_port: int) -> bool:
-    """Load every missing lot at once, as fast as it goes, without daemon or UI.
+    """Load every missing lot at once, without daemon or UI.
 
-    The same Dagster job as under `up`, run in this process; its runs show in the UI of a later `up`. Exit code 0 if
-    all lots are loaded in the end, else 1.
+    The same Dagster job as under `up`, run in this process as fast as it goes; its runs show in the UI of a later
+    `up`. Exit code 0 if all lots are loaded in the end, else 1.
     """
     from purchase_pipeline.ingest import run_ingest  # noqa: PLC0415
     from purchase_pipeline.local_stack import StackOptions  # noqa: PLC0415
@@ -178,9 +178,9 @@ def _defects(settings: Settings, share: float) -> float:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 @_succeeds
 def status(*, as_json: bool) -> bool:
-    """Show what is wanted, loaded, rejected, failed and in flight, and whether every lot adds up.
+    """Show what is loaded, rejected, failed and in flight.
 
-    Rows are counted in the tables. Exit code 0 if received = loaded + rejected for every lot, else 1.
+    Rows are counted in the tables, lot by lot. Exit code 0 if received = loaded + rejected for every lot, else 1.
     """
     from purchase_pipeline.status import print_status, read_status  # noqa: PLC0415
 
@@ -195,7 +195,9 @@ def status(*, as_json: bool) -> bool:
 @main.command("db-url")
 @_succeeds
 def db_url() -> bool:
-    r"""Print the URL of the database in use, and nothing else; start the embedded server if it does not run.
+    """Print the URL of the database in use, and nothing else.
+
+    Starts the embedded server if it does not run, so that this always works:
 
     \b
     psql "$(purchase-pipeline db-url)"
@@ -210,7 +212,10 @@ def db_url() -> bool:
 @main.command()
 @_succeeds
 def down() -> bool:
-    """Stop what runs: an `up`, what a killed `up` left behind, the embedded PostgreSQL. The data stays."""
+    """Stop everything of ours that runs; the data stays.
+
+    That is an `up` or `ingest`, what a killed one left behind, and the embedded PostgreSQL.
+    """
     _stop_everything(_newest_settings())
     return True
 
@@ -219,9 +224,9 @@ def down() -> bool:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @_succeeds
 def reset(*, yes: bool) -> bool:
-    """Stop everything and remove all local state: landing files, embedded database, Dagster's history.
+    """Stop everything and remove all local state.
 
-    A database given by DATABASE_URL is left as it is.
+    Landed lots, embedded database, Dagster's history, logs. A database given by DATABASE_URL is left as it is.
     """
     settings = _newest_settings()
     if not yes:

@@ -329,3 +329,5 @@ def test_help_teaches_at_every_level(person: Person, command: str) -> None:
     assert shown.returncode == 0
     assert shown.stdout.startswith("Usage: purchase-pipeline")
     assert len(shown.stdout.splitlines()) > 5
+    assert "\\b" not in shown.stdout
+    assert not re.search(r"\w\.\.\.$", shown.stdout, re.MULTILINE), "a command's first sentence is cut"
