@@ -1,6 +1,7 @@
 """What the tests share: a PostgreSQL server for the whole run, and a database for each test."""
 
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,10 @@ for _name in [name for name in os.environ if name.startswith(("PURCHASE_", "DAGS
 os.environ.pop("DATABASE_URL", None)
 os.environ["PURCHASE_LOTS"] = "3"
 os.environ["PURCHASE_HOME"] = str(Path(tempfile.gettempdir()) / "purchase-pipeline-tests-have-no-home")
+
+# A shell that runs the tests in the background ignores Ctrl-C for them; Dagster, run in this process, would copy that
+# to SIGTERM, and every process that a test starts would inherit it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
