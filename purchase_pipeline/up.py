@@ -35,7 +35,6 @@ _FAILURES_TO_GIVE_UP = 3
 class Stack:
     """A stack that runs."""
 
-    settings: Settings
     processes: Processes
     instance: dg.DagsterInstance
     ledger: LotLedger
@@ -72,7 +71,7 @@ def running_stack(settings: Settings, options: StackOptions, console: Console) -
             instance = stack.enter_context(dagster_services(settings, options, processes))
         stack.callback(console.print, "Stopping what was started ...")
         _print_addresses(settings, options, console)
-        yield Stack(settings, processes, instance, LotLedger(engine_for(database_url(settings))))
+        yield Stack(processes, instance, LotLedger(engine_for(database_url(settings))))
 
 
 def _print_addresses(settings: Settings, options: StackOptions, console: Console) -> None:

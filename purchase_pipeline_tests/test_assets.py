@@ -10,6 +10,7 @@ from fastapi import FastAPI
 
 from mock_api.app import create_app
 from purchase_pipeline.tables import TABELA_COMPRAS
+from purchase_pipeline_tests.builders import a_compra
 from purchase_pipeline_tests.pipelines import a_pipeline, ingest
 from purchase_pipeline_tests.serving import served
 
@@ -152,7 +153,7 @@ def test_a_server_that_only_speaks_the_originals_json_array_is_enough(
 
     @app.get("/gerar_compra/{param}")
     def gerar_compra(param: int) -> list[dict[str, object]]:
-        return [a_purchase(price=float(number)) for number in range(1, param + 1)]
+        return [a_compra(price=float(number)) for number in range(1, param + 1)]
 
     with served(app) as plain_url:
         result = ingest(a_pipeline(plain_url, tmp_path, database_url), rows=1000)
@@ -160,21 +161,3 @@ def test_a_server_that_only_speaks_the_originals_json_array_is_enough(
     assert result.success
     assert count(engine, LOADED) == (1000, 1, 1000)
     assert count(engine, "SELECT sum(price) FROM tabela_compras")[0] == sum(range(1, 1001))
-
-
-def a_purchase(**changes: object) -> dict[str, object]:
-    return {
-        "date_purchase": "2024-05-17",
-        "client_name": "Ana",
-        "client_lastname": "Silva",
-        "state": "São Paulo",
-        "birthday_client": "1990-01-31",
-        "job": "Engenheira",
-        "payment_type": "PIX",
-        "store": 7,
-        "category": "Casa",
-        "product": "Air Fryer Digital 5L",
-        "brand": "Mondial",
-        "price": 499.0,
-        **changes,
-    }

@@ -11,22 +11,9 @@ from faker.providers.job.pt_BR import Provider as JobProvider
 
 from mock_api.catalog import PAYMENT_TYPES, PRODUCTS, STORES
 from mock_api.purchases import Days, PurchaseSource, quarter_of
+from purchase_pipeline_tests.builders import FIELDS
 
 TODAY = date(2026, 11, 24)
-FIELDS = [
-    "date_purchase",
-    "client_name",
-    "client_lastname",
-    "state",
-    "birthday_client",
-    "job",
-    "payment_type",
-    "store",
-    "category",
-    "product",
-    "brand",
-    "price",
-]
 DIGEST_OF_A_LOT = """
 import hashlib
 from datetime import date
@@ -47,7 +34,7 @@ def age_on(day: date, born: date) -> int:
 
 
 def test_a_purchase_has_the_originals_twelve_fields_in_order() -> None:
-    assert {tuple(orjson.loads(row)) for row in a_lot()} == {tuple(FIELDS)}
+    assert {tuple(orjson.loads(row)) for row in a_lot()} == {FIELDS}
 
 
 def test_every_value_comes_from_the_originals_lists() -> None:
