@@ -105,7 +105,7 @@ def validated_purchases(
 def _slice_of(table: sa.Table, batches: Iterable[Sequence[Row]], landed: LandedLote) -> dg.Output[RowStream]:
     columns = [column.name for column in table.columns if column.identity is None]
     return dg.Output(
-        RowStream(table, columns, batches),
+        RowStream(columns, batches, table),
         output_name=table.name,
         metadata={"source_rows": landed.rows, "digest": landed.digest},
     )

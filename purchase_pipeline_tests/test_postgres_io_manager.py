@@ -31,7 +31,7 @@ class FruitConfig(dg.Config):
 def fruits(context: dg.AssetExecutionContext, config: FruitConfig) -> RowStream:
     """Fruits by shop."""
     rows = [(context.partition_key, number, name) for number, name in enumerate(config.names, start=1)]
-    return RowStream(FRUITS, ("shop", "number", "name"), [rows])
+    return RowStream(("shop", "number", "name"), [rows], FRUITS)
 
 
 def stock(
@@ -89,7 +89,7 @@ def test_a_stream_that_breaks_off_leaves_the_old_slice(database_url: str, engine
             message = "the source went away"
             raise ConnectionError(message)
 
-        return RowStream(FRUITS, ("shop", "number", "name"), batches())
+        return RowStream(("shop", "number", "name"), batches(), FRUITS)
 
     result = dg.materialize(
         [broken],
@@ -145,7 +145,7 @@ def test_table_and_schema_are_found_as_in_dagsters_own_io_managers(
 ) -> None:
     @dg.asset(key=key)
     def unpartitioned() -> RowStream:
-        return RowStream(FRUITS, ("shop", "number", "name"), [[("north", 1, "apple")]])
+        return RowStream(("shop", "number", "name"), [[("north", 1, "apple")]], FRUITS)
 
     io_manager = PostgresIOManager(database_url=database_url, schema=schema)
     for _ in range(2):

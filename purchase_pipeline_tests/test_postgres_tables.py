@@ -8,7 +8,8 @@ import pytest
 import sqlalchemy as sa
 from pydantic import BaseModel, Field, PastDate
 
-from purchase_pipeline.postgres.tables import columns_from_model, create_if_missing, placed
+from purchase_pipeline.postgres.models import columns_from_model
+from purchase_pipeline.postgres.tables import create_if_missing, placed
 
 
 class Parcel(BaseModel):

@@ -3,7 +3,24 @@
 Knows nothing of purchases.
 """
 
+from purchase_pipeline.postgres.errors import (
+    PostgresWriteError,
+    SchemaDriftError,
+    UnstorableValueError,
+    UnusableMetadataError,
+    UnusableNameError,
+)
 from purchase_pipeline.postgres.io_manager import PostgresIOManager
-from purchase_pipeline.postgres.rows import RowStream
+from purchase_pipeline.postgres.rows import Batches, PerPartition, RowStream
 
-__all__ = ["PostgresIOManager", "RowStream"]
+__all__ = [
+    "Batches",
+    "PerPartition",
+    "PostgresIOManager",
+    "PostgresWriteError",
+    "RowStream",
+    "SchemaDriftError",
+    "UnstorableValueError",
+    "UnusableMetadataError",
+    "UnusableNameError",
+]

@@ -1,28 +1,94 @@
 """Rows into a table by COPY, PostgreSQL's fastest way in."""
 
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
 import sqlalchemy as sa
-from psycopg import Connection, sql
+from psycopg import sql
+from psycopg.adapt import PyFormat, Transformer
+from psycopg.copy import LibpqWriter
 
-from purchase_pipeline.postgres.rows import RowStream
+from purchase_pipeline.postgres.column_types import shown
+from purchase_pipeline.postgres.errors import UnstorableValueError
+from purchase_pipeline.postgres.rows import Row
+
+_A_ROWS_FAULT = ("22", "23")  # classes of SQLSTATE: a value, or a constraint
 
 
-def copy_rows(connection: sa.Connection, table: sa.Table, stream: RowStream) -> int:
-    """Write the stream into the table, inside the connection's transaction, and return how many rows it had.
+@dataclass(frozen=True)
+class Copied:
+    """What went over the wire: rows, and bytes in PostgreSQL's text form."""
+
+    rows: int
+    bytes: int
+
+
+class _CountingWriter(LibpqWriter):
+    def __init__(self, cursor: psycopg.Cursor[Any]) -> None:
+        super().__init__(cursor)
+        self.bytes = 0
+
+    def write(self, data: Any) -> None:  # noqa: ANN401
+        self.bytes += len(data)
+        super().write(data)
+
+
+def copy_rows(
+    connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: Iterable[Row]
+) -> Copied:
+    """Write rows into the table, inside the connection's transaction.
 
     Raises:
-        psycopg.Error: what PostgreSQL says of a row it cannot hold; its context names the line and column.
+        UnstorableValueError: what psycopg or PostgreSQL says of a value, with its row and column.
+        psycopg.Error: what is no row's fault: a lost connection, a full disk, a deadlock.
     """
     driver = connection.connection.driver_connection
-    if not isinstance(driver, Connection):
+    if not isinstance(driver, psycopg.Connection):
         raise TypeError(f"COPY needs psycopg 3; this connection is by {type(driver).__module__}.")
     statement = sql.SQL("COPY {table} ({columns}) FROM STDIN").format(
         table=sql.Identifier(*filter(None, (table.schema, table.name))),
-        columns=sql.SQL(", ").join(map(sql.Identifier, stream.columns)),
+        columns=sql.SQL(", ").join(map(sql.Identifier, columns)),
     )
-    rows = 0
-    with driver.cursor() as cursor, cursor.copy(statement) as copy:
-        for batch in stream.batches:
-            for row in batch:
-                copy.write_row(row)
-            rows += len(batch)
-    return rows
+    number = 0
+    with driver.cursor() as cursor:
+        writer = _CountingWriter(cursor)
+        try:
+            with cursor.copy(statement, writer=writer) as copy:
+                for number, row in enumerate(rows, start=1):
+                    try:
+                        copy.write_row(row)
+                    except (UnicodeError, psycopg.DataError, psycopg.ProgrammingError) as error:
+                        raise _unwritable(driver, table, columns, number, row) from error
+        except psycopg.DatabaseError as error:
+            if (error.sqlstate or "")[:2] not in _A_ROWS_FAULT:
+                raise
+            raise _refused(error, table, columns) from error
+    return Copied(number, writer.bytes)
+
+
+def _unwritable(
+    driver: psycopg.Connection[Any], table: sa.Table, columns: Sequence[str], number: int, row: Row
+) -> UnstorableValueError:
+    """Find the value that psycopg could not write, by writing each alone."""
+    transformer = Transformer(driver)
+    for name, value in zip(columns, row, strict=False):
+        try:
+            if value is not None:
+                transformer.get_dumper(value, PyFormat.TEXT).dump(value)
+        except (UnicodeError, psycopg.Error) as error:
+            return UnstorableValueError(str(table), number, name, f"{shown(value)}: {error}")
+    return UnstorableValueError(str(table), number, None, f"{len(row)} values for {len(columns)} columns")
+
+
+def _refused(error: psycopg.DatabaseError, table: sa.Table, columns: Sequence[str]) -> UnstorableValueError:
+    """Say PostgreSQL's own words, with the row and column that its context names."""
+    place = (error.diag.context or "").removeprefix(f"COPY {table.name}").partition(': "')[0]
+    number = re.search(r"\d+", place)
+    column = error.diag.column_name or next(
+        (name for name in sorted(columns, key=len, reverse=True) if place.endswith(f" {name}")), None
+    )
+    reason = " ".join(filter(None, (error.diag.message_primary, error.diag.message_detail)))
+    return UnstorableValueError(str(table), number and int(number.group()), column, reason)

@@ -1,6 +1,6 @@
 """The ledger: for each slice of each table, what was committed last, written in the slice's own transaction."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -19,7 +19,9 @@ def ledger_table(schema: str | None = None) -> sa.Table:
         sa.Column("asset", sa.Text, primary_key=True, comment="Asset key, its parts joined by '/'"),
         sa.Column("partition", sa.Text, primary_key=True, comment="Partition key; '' for a whole table"),
         sa.Column("run_id", sa.Text, nullable=False, comment="Dagster run that wrote the slice"),
-        sa.Column("rows", sa.BigInteger, nullable=False, comment="Rows in the slice"),
+        sa.Column(
+            "rows", sa.BigInteger, nullable=False, comment="Rows in the slice; of an upsert, rows merged last"
+        ),
         sa.Column("source_rows", sa.BigInteger, comment="Rows of the source that the slice was made from"),
         sa.Column("digest", sa.Text, comment="Digest of the source that the slice was made from"),
         sa.Column(
@@ -33,20 +35,27 @@ def ledger_table(schema: str | None = None) -> sa.Table:
     )
 
 
-def record_slice(connection: sa.Connection, schema: str, entry: Mapping[str, Any]) -> None:
-    """Write or replace the entry of `(asset, partition)`."""
+def record_slices(
+    connection: sa.Connection, schema: str, entries: Sequence[Mapping[str, Any]], *, adding: bool = False
+) -> None:
+    """Write or replace the entries of these `(asset, partition)`; when adding, rows are added to those noted before."""
     ledger = ledger_table(schema)
     create_if_missing(connection, [ledger])
-    new = insert(ledger).values(**entry)
+    new = insert(ledger)
+    values: dict[str, sa.ColumnElement[Any]] = {
+        column.name: new.excluded[column.name] for column in ledger.columns if not column.primary_key
+    } | {"committed_at": sa.func.clock_timestamp()}
+    if adding:
+        values["rows"] = ledger.c.rows + new.excluded.rows
     connection.execute(
-        new.on_conflict_do_update(
-            index_elements=[ledger.c.asset, ledger.c.partition],
-            set_={
-                column.name: sa.func.clock_timestamp()
-                if column.name == "committed_at"
-                else new.excluded[column.name]
-                for column in ledger.columns
-                if not column.primary_key
-            },
-        )
+        new.on_conflict_do_update(index_elements=[ledger.c.asset, ledger.c.partition], set_=values),
+        list(entries),
     )
+
+
+def noted_rows(connection: sa.Connection, schema: str, asset: str, partition: str | None = None) -> int:
+    """Return how many rows a slice has, or all slices of an asset together, as noted: no table is read for it."""
+    ledger = ledger_table(schema)
+    of_slices = ledger.c.partition != "" if partition is None else ledger.c.partition == partition
+    total = sa.select(sa.func.coalesce(sa.func.sum(ledger.c.rows), 0))
+    return int(connection.execute(total.where(ledger.c.asset == asset, of_slices)).scalar_one())

@@ -1,24 +1,94 @@
-"""Rows on their way to a table: streamed in batches, with the table they are meant for."""
+"""Rows on their way to a table or from it: in batches, so that a table need not fit into memory."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Table
 
+from purchase_pipeline.postgres.column_types import ColumnType
+from purchase_pipeline.postgres.errors import RefusedValueError
+
 Row = Sequence[Any]
+Frame = TypeVar("Frame")
 
 
 @dataclass(frozen=True)
 class RowStream:
-    """A slice of a table as batches of rows.
+    """A table, or a slice of one, as batches of rows.
 
     Attributes:
-        table: the table's declaration. Its columns, keys and comments count; its name and schema are the asset's.
         columns: names of the columns that the rows fill, in the rows' order.
         batches: the rows, a batch at a time; read once.
+        table: the table's declaration, taken at its word. Its columns, keys and comments count; its name and schema
+            are the asset's. Without one the types are inferred from the first batch.
     """
 
-    table: Table
     columns: Sequence[str]
     batches: Iterable[Sequence[Row]]
+    table: Table | None = None
+
+
+class Batches(Generic[Frame]):
+    """A table, or a slice of one, as an iterator of frames, read once.
+
+    `Batches[pandas.DataFrame](frames)` writes them as they come, in one transaction; an input annotated so reads them
+    as it goes. Frames: `pandas.DataFrame`, `polars.DataFrame`, `pyarrow.Table`, `pyarrow.RecordBatch`, or a list of
+    rows as dicts.
+    """
+
+    frame_type: type | None = None
+
+    def __init__(self, frames: Iterable[Frame]) -> None:
+        self._frames = iter(frames)
+
+    @classmethod
+    @cache
+    def __class_getitem__(cls, frame_type: Any) -> Any:  # noqa: ANN401
+        """Return a class of its own, for Dagster takes classes alone as types."""
+        if not isinstance(frame_type, type):
+            return super().__class_getitem__(frame_type)  # type: ignore[misc]  # Generic's own
+        return type(f"{cls.__name__}[{frame_type.__qualname__}]", (cls,), {"frame_type": frame_type})
+
+    def __iter__(self) -> Iterator[Frame]:
+        return self._frames
+
+
+class PerPartition:
+    """The data of several partitions, for a run over a range of them: each is committed alone, as it comes.
+
+    `PerPartition((key, frame) for ...)`. What is committed stays when a later partition fails.
+    """
+
+    def __init__(self, partitions: Iterable[tuple[str, Any]]) -> None:
+        self.partitions = iter(partitions)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows with the types of their columns, whatever they came in.
+
+    Attributes:
+        types: each column's type, in the rows' order; of a declared column, what was declared.
+        rows: values as psycopg takes them; None for a missing one.
+        declared: the table as the rows' author declares it.
+    """
+
+    types: Mapping[str, ColumnType]
+    rows: Iterable[Row]
+    declared: Table | None = None
+
+    @classmethod
+    def of_columns(cls, names: Iterable[str], columns: Sequence[tuple[ColumnType, Sequence[Any]]]) -> "Batch":
+        """Turn columns, each with its type and its values, into rows.
+
+        Raises:
+            RefusedValueError: two columns of one name.
+        """
+        types: dict[str, ColumnType] = {}
+        for name, (column_type, _) in zip(names, columns, strict=True):
+            if name in types:
+                raise RefusedValueError(name, None, "two columns have this name")
+            types[name] = column_type
+        return cls(types, zip(*(values for _, values in columns), strict=True))

@@ -1,16 +1,18 @@
-"""Slices: a table's partition as a condition on its rows, and its removal."""
+"""Slices: a table's partition as a condition on its rows, its removal, and its rows counted by partition."""
 
 from collections.abc import Callable, Sequence
+from datetime import time
 from typing import Any
 
 import sqlalchemy as sa
 from dagster import TimeWindow
 from dagster._core.storage.db_io_manager import TablePartitionDimension, TableSlice
-from sqlalchemy.dialects.postgresql.base import PGDialect
 
-from purchase_pipeline.postgres.locks import hold_until_commit
+from purchase_pipeline.postgres.column_types import POSTGRESQL, ColumnType, family, sql
+from purchase_pipeline.postgres.errors import UnusableMetadataError
+from purchase_pipeline.postgres.reading import result_types
 
-POSTGRESQL: sa.Dialect = PGDialect(paramstyle="named")  # type: ignore[no-untyped-call]  # SQLAlchemy left it so
+_TIMES = ("timestamp", "zoned timestamp", "date")
 
 
 class _Untyped(sa.types.UserDefinedType[str]):
@@ -23,49 +25,95 @@ class _Untyped(sa.types.UserDefinedType[str]):
         return lambda key: "'" + key.replace("'", "''") + "'"
 
 
-def rows_of(table_slice: TableSlice) -> sa.Select[tuple[object, ...]]:
-    """Return the query that reads a slice: its columns, or all, of its partitions' rows."""
-    names = table_slice.columns or ()
-    columns: list[sa.ColumnElement[Any]] = [sa.column(name) for name in names]
-    return (
-        sa.select(*columns or [sa.literal_column("*")])
-        .select_from(_table(table_slice))
-        .where(*_conditions(table_slice))
-    )
+def untyped(text: str) -> sa.BindParameter[str]:
+    """Return a text as a parameter that PostgreSQL reads as the type it is compared with."""
+    return sa.bindparam(None, text, type_=_Untyped())
+
+
+def slice_conditions(
+    connection: sa.Connection, table: sa.Table, table_slice: TableSlice
+) -> list[sa.ColumnElement[bool]]:
+    """Return what is true of the slice's rows, as the table stands: keys and times are parameters.
+
+    A `partition_expr` is a column's name, or else its author's own SQL. The bounds of a time window are instants for
+    a zoned column, and the wall's time in the partitions' zone for any other.
+
+    Raises:
+        UnusableMetadataError: time windows over an expression that cannot tell them apart.
+    """
+    for dimension in table_slice.partition_dimensions or ():
+        if isinstance(dimension.partitions, TimeWindow):
+            _check_time(
+                dimension.partition_expr, dimension.partitions, _type_of(connection, table, dimension)
+            )
+    return [
+        _condition(expression_of(table, dimension), dimension.partitions)
+        for dimension in table_slice.partition_dimensions or ()
+    ]
+
+
+def slice_query(connection: sa.Connection, table: sa.Table, table_slice: TableSlice) -> sa.Select[Any]:
+    """Return the query that reads the slice: its columns, in the order asked for, or all."""
+    columns: list[sa.ColumnElement[Any]] = [
+        sa.column(name) for name in table_slice.columns or table.columns.keys()
+    ]
+    return sa.select(*columns).select_from(table).where(*slice_conditions(connection, table, table_slice))
+
+
+def clear_slice(connection: sa.Connection, table: sa.Table, table_slice: TableSlice) -> None:
+    """Delete the slice's rows."""
+    connection.execute(sa.delete(table).where(*slice_conditions(connection, table, table_slice)))
 
 
 def readable_query(table_slice: TableSlice) -> str:
-    """Return that query as a person would type it."""
-    literal = rows_of(table_slice).compile(dialect=POSTGRESQL, compile_kwargs={"literal_binds": True})
-    return str(literal)
+    """Return the query that reads the slice, as a person would type it."""
+    table = sa.table(table_slice.table, schema=table_slice.schema)
+    columns: list[sa.ColumnElement[Any]] = [sa.column(name) for name in table_slice.columns or ()]
+    query = sa.select(*columns or [sa.literal_column("*")]).select_from(table)
+    for dimension in table_slice.partition_dimensions or ():
+        query = query.where(_condition(expression_of(table, dimension), dimension.partitions))
+    return str(query.compile(dialect=POSTGRESQL, compile_kwargs={"literal_binds": True}))
 
 
-def clear_slice(connection: sa.Connection, table_slice: TableSlice) -> None:
-    """Delete a slice's rows, if its table exists, after every other writer of the slice has ended."""
-    hold_until_commit(connection, "slice", table_slice.schema, table_slice.table, *_key(table_slice))
-    if sa.inspect(connection).has_table(table_slice.table, schema=table_slice.schema):
-        connection.execute(sa.delete(_table(table_slice)).where(*_conditions(table_slice)))
+def partition_columns(table_slice: TableSlice, names: Sequence[str]) -> list[str]:
+    """Return the columns that the slice is cut by; none if an expression is among them."""
+    wanted = [dimension.partition_expr for dimension in table_slice.partition_dimensions or ()]
+    return wanted if set(wanted) <= set(names) else []
 
 
-def _table(table_slice: TableSlice) -> sa.TableClause:
-    return sa.table(table_slice.table, schema=table_slice.schema)
+def expression_of(table: sa.FromClause, dimension: TablePartitionDimension) -> sa.ColumnElement[Any]:
+    """Return what `partition_expr` names: the table's column of that name, or an expression."""
+    text = dimension.partition_expr
+    if text in table.columns:
+        return table.columns[text]
+    return sa.column(text) if text.isidentifier() else sa.literal_column(text)
 
 
-def _key(table_slice: TableSlice) -> Sequence[str]:
-    return [str(dimension.partitions) for dimension in table_slice.partition_dimensions or ()]
+def _type_of(connection: sa.Connection, table: sa.Table, dimension: TablePartitionDimension) -> ColumnType:
+    """Ask PostgreSQL for the type of an expression, without reading a row."""
+    if dimension.partition_expr in table.columns:
+        return table.columns[dimension.partition_expr].type
+    result = connection.execute(sa.select(expression_of(table, dimension)).select_from(table).limit(0))
+    return next(iter(result_types(result).values()))
 
 
-def _conditions(table_slice: TableSlice) -> list[sa.ColumnElement[bool]]:
-    return [_condition(dimension) for dimension in table_slice.partition_dimensions or ()]
+def _check_time(expression: str, window: TimeWindow, column_type: ColumnType) -> None:
+    kind = family(column_type)
+    if kind not in _TIMES:
+        raise UnusableMetadataError(
+            f"partition_expr {expression!r} is {sql(column_type)}, and time windows need a DATE or "
+            f"TIMESTAMP: name another column, or cast this one (CAST(... AS TIMESTAMP))."
+        )
+    if kind == "date" and any(bound.time() != time.min for bound in window):
+        raise UnusableMetadataError(
+            f"partition_expr {expression!r} is a DATE, which cannot tell the hours of a day apart."
+        )
 
 
-def _condition(dimension: TablePartitionDimension) -> sa.ColumnElement[bool]:
-    """Keys and times are parameters. `partition_expr` is its author's SQL: quoted as a name when it is one."""
-    expression = dimension.partition_expr
-    column: sa.ColumnElement[Any] = (
-        sa.column(expression) if expression.isidentifier() else sa.literal_column(expression)
-    )
-    if isinstance(dimension.partitions, TimeWindow):
-        start, end = (moment.replace(tzinfo=None) for moment in dimension.partitions)
-        return sa.and_(column >= start, column < end)
-    return column.in_([sa.bindparam(None, key, type_=_Untyped()) for key in dimension.partitions])
+def _condition(
+    expression: sa.ColumnElement[Any], partitions: TimeWindow | Sequence[str]
+) -> sa.ColumnElement[bool]:
+    if not isinstance(partitions, TimeWindow):
+        return expression.in_([untyped(key) for key in partitions])
+    start, end = (untyped(moment.isoformat(sep=" ")) for moment in partitions)
+    return sa.and_(expression >= start, expression < end)

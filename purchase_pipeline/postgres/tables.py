@@ -1,57 +1,92 @@
-"""Tables from declarations: a pydantic model's fields as columns, a declared table as one that exists."""
+"""Tables as they stand in the database, and their creation."""
 
-from collections.abc import Iterable
-from datetime import date
-from decimal import Decimal
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
 
 import sqlalchemy as sa
-from pydantic import BaseModel, PastDate
-from pydantic.fields import FieldInfo
-from sqlalchemy.types import TypeEngine
+from sqlalchemy.dialects.postgresql import ARRAY
 
+from purchase_pipeline.postgres.column_types import TEXT, ColumnType, family
+from purchase_pipeline.postgres.errors import UnusableNameError
 from purchase_pipeline.postgres.locks import hold_until_commit
 
-_LARGEST_INTEGER = 2**31 - 1
+_LONGEST_NAME = 63  # bytes: PostgreSQL cuts a longer name without an error, so that two of them may meet
 
 
-def columns_from_model(model: type[BaseModel]) -> list[sa.Column[Any]]:
-    """Return one column a field, in order, with the field's description as its comment.
-
-    Texts become TEXT whatever their bound: a bound is the contract's to change, not a migration's. Integers become
-    INTEGER where the model bounds them to it, else BIGINT; decimals NUMERIC with the model's digits.
+def check_names(names: Iterable[str]) -> None:
+    """Refuse names that PostgreSQL would cut, or cannot hold.
 
     Raises:
-        TypeError: a field of a type that has no column type here.
+        UnusableNameError: the first such name.
     """
-    return [
-        sa.Column(
-            name, _column_type(name, field), nullable=not field.is_required(), comment=field.description
-        )
-        for name, field in model.model_fields.items()
-    ]
+    for name in names:
+        size = len(name.encode(errors="replace"))
+        if not name or "\x00" in name:
+            raise UnusableNameError(f"{name!r} cannot name a schema, table or column in PostgreSQL.")
+        if size > _LONGEST_NAME:
+            raise UnusableNameError(
+                f"{name!r} has {size} bytes, and a PostgreSQL name {_LONGEST_NAME} at most: the rest would be cut off."
+            )
 
 
-def _column_type(name: str, field: FieldInfo) -> TypeEngine[Any]:
-    if field.annotation is str:
-        return sa.Text()
-    if field.annotation in {date, PastDate}:
-        return sa.Date()
-    if field.annotation is int:
-        bounded = (_bound(field, "le") or _LARGEST_INTEGER + 1) <= _LARGEST_INTEGER
-        return sa.Integer() if bounded else sa.BigInteger()
-    if field.annotation is Decimal:
-        return sa.Numeric(_bound(field, "max_digits"), _bound(field, "decimal_places"))
-    raise TypeError(f"Field {name!r}: no column type for {field.annotation!r}.")
+def existing_table(connection: sa.Connection, schema: str, name: str) -> sa.Table | None:
+    """Return the table as it stands: its columns, what fills them by itself, their comments. None if there is none."""
+    try:
+        columns = sa.inspect(connection).get_columns(name, schema=schema)
+    except sa.exc.NoSuchTableError:
+        return None
+    return sa.Table(
+        name,
+        sa.MetaData(schema=schema),
+        *(
+            sa.Column(
+                column["name"],
+                column["type"],
+                *([sa.Identity()] if column.get("identity") else []),
+                *([sa.Computed("")] if column.get("computed") else []),
+                nullable=column["nullable"],
+                server_default=None if column["default"] is None else sa.text(column["default"]),
+                comment=column.get("comment"),
+            )
+            for column in columns
+        ),
+    )
 
 
-def _bound(field: FieldInfo, name: str) -> int | None:
-    return next((getattr(item, name) for item in field.metadata if hasattr(item, name)), None)
+def fills_itself(column: sa.Column[object]) -> bool:
+    """Return whether PostgreSQL gives the column a value when none is written."""
+    return column.identity is not None or column.computed is not None or column.server_default is not None
 
 
 def placed(table: sa.Table, schema: str, name: str) -> sa.Table:
     """Return the same declaration under another schema and name."""
     return table.to_metadata(sa.MetaData(), schema=schema, name=name)
+
+
+def concrete(column_type: ColumnType) -> ColumnType:
+    """Return the type that a new column has: TEXT where no value told another."""
+    if family(column_type) == "array":
+        return ARRAY(concrete(column_type.item_type))  # type: ignore[attr-defined]
+    return TEXT if family(column_type) == "unknown" else column_type
+
+
+def inferred_table(name: str, columns: Mapping[str, ColumnType]) -> sa.Table:
+    """Return a declaration that allows NULL everywhere, for what was inferred from values."""
+    return sa.Table(
+        name, sa.MetaData(), *(sa.Column(column, concrete(kind)) for column, kind in columns.items())
+    )
+
+
+def with_keys(table: sa.Table, primary_key: Sequence[str], indexed: Sequence[str]) -> sa.Table:
+    """Give a declaration that says nothing of keys or indexes the primary key, or an index on the columns.
+
+    The index is for those that partitions are cut by: without it, replacing a partition would read the whole table.
+    """
+    if not table.indexes and not table.primary_key.columns:
+        if primary_key:
+            table.append_constraint(sa.PrimaryKeyConstraint(*primary_key))
+        elif indexed:
+            sa.Index(None, *(table.columns[column] for column in indexed))
+    return table
 
 
 def create_if_missing(connection: sa.Connection, tables: Iterable[sa.Table]) -> None:
@@ -62,5 +97,12 @@ def create_if_missing(connection: sa.Connection, tables: Iterable[sa.Table]) -> 
         # IF NOT EXISTS alone still fails when two transactions create the same name at once.
         hold_until_commit(connection, "create", table.schema, table.name)
         if table.schema is not None:
-            connection.execute(sa.schema.CreateSchema(table.schema, if_not_exists=True))
+            create_schema_if_missing(connection, table.schema)
         table.create(connection, checkfirst=True)
+
+
+def create_schema_if_missing(connection: sa.Connection, schema: str) -> None:
+    """Create a schema that does not exist; a role that may not create schemas can use one that does."""
+    if not sa.inspect(connection).has_schema(schema):
+        hold_until_commit(connection, "create", schema)
+        connection.execute(sa.schema.CreateSchema(schema, if_not_exists=True))

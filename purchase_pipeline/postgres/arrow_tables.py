@@ -1,0 +1,183 @@
+"""Arrow tables, record batches and readers: columns by their Arrow types. Imported by those who use pyarrow."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from purchase_pipeline.postgres import column_types as types
+from purchase_pipeline.postgres.column_types import ColumnType, family
+from purchase_pipeline.postgres.errors import RefusedValueError
+from purchase_pipeline.postgres.nested import Shape, as_json, scale_of, shape_of
+from purchase_pipeline.postgres.rows import Batch, Row
+
+FRAME_TYPES = (pa.Table, pa.RecordBatch)
+
+_TESTS = (
+    (pa.types.is_boolean, types.BOOLEAN),
+    (pa.types.is_uint64, types.NUMERIC),
+    (pa.types.is_integer, types.BIGINT),
+    (pa.types.is_floating, types.DOUBLE),
+    (pa.types.is_decimal, types.NUMERIC),
+    (pa.types.is_string, types.TEXT),
+    (pa.types.is_large_string, types.TEXT),
+    (pa.types.is_string_view, types.TEXT),
+    (pa.types.is_binary, types.BYTES),
+    (pa.types.is_large_binary, types.BYTES),
+    (pa.types.is_fixed_size_binary, types.BYTES),
+    (pa.types.is_binary_view, types.BYTES),
+    (pa.types.is_date, types.DATE),
+    (pa.types.is_time, types.TIME),
+    (pa.types.is_duration, types.DURATION),
+    (pa.types.is_struct, types.JSON),
+    (pa.types.is_null, types.UNKNOWN),
+)
+_ARROW: dict[str, Any] = {
+    "boolean": pa.bool_(),
+    "integer": pa.int64(),
+    "float": pa.float64(),
+    "text": pa.string(),
+    "bytes": pa.binary(),
+    "date": pa.date32(),
+    "time": pa.time64("us"),
+    "interval": pa.duration("us"),
+    "timestamp": pa.timestamp("us"),
+    "zoned timestamp": pa.timestamp("us", "UTC"),
+}
+
+
+def to_batch(table: pa.Table | pa.RecordBatch) -> Batch:
+    """Return the table's rows. NaN is a number, and stays one.
+
+    Raises:
+        RefusedValueError: a column, or a value, that PostgreSQL has no type for.
+    """
+    return Batch.of_columns(
+        table.column_names,
+        [column(name, values) for name, values in zip(table.column_names, table.columns, strict=True)],
+    )
+
+
+def from_rows(columns: Mapping[str, ColumnType], rows: Sequence[Row]) -> pa.Table:
+    """Return a table. JSON becomes structs and lists where all values have one shape, else its text."""
+    by_column = zip(*rows, strict=True) if rows else ((),) * len(columns)
+    arrays = [
+        _array(column_type, values) for column_type, values in zip(columns.values(), by_column, strict=True)
+    ]
+    return pa.Table.from_arrays(arrays, names=list(columns))
+
+
+def reader(columns: Mapping[str, ColumnType], batches: Iterator[Sequence[Row]]) -> pa.RecordBatchReader:
+    """Return a reader. Its schema must be known before the rows: JSON, and NUMERIC without a scale, become text."""
+    schema = pa.schema([(name, _fixed(column_type)) for name, column_type in columns.items()])
+
+    def record_batches() -> Iterator[pa.RecordBatch]:
+        for rows in batches:
+            values = [
+                as_json(column)
+                if family(column_type) == "json"
+                else [None if one is None else str(one) for one in column]
+                if pa.types.is_string(field.type)
+                else column
+                for column_type, field, column in zip(
+                    columns.values(), schema, zip(*rows, strict=True), strict=True
+                )
+            ]
+            yield pa.record_batch(values, schema=schema)
+
+    return pa.RecordBatchReader.from_batches(schema, record_batches())
+
+
+def column(name: str, values: Any) -> tuple[ColumnType, Sequence[Any]]:  # noqa: ANN401
+    """Return an array's column type, with its values as Python's.
+
+    Raises:
+        RefusedValueError: a type that PostgreSQL has none for, or a value finer than microseconds.
+    """
+    kind = values.type
+    if isinstance(kind, pa.ExtensionType):
+        return column(name, values.storage if hasattr(values, "storage") else values.cast(kind.storage_type))
+    if pa.types.is_dictionary(kind):
+        return column(name, values.cast(kind.value_type))
+    if getattr(kind, "unit", None) == "ns":
+        values = _in_microseconds(name, values)
+    return _column_type(name, kind), values.to_pylist(
+        **({"maps_as_pydicts": "strict"} if pa.types.is_map(kind) else {})
+    )
+
+
+def _column_type(name: str, kind: Any) -> ColumnType:  # noqa: ANN401
+    if pa.types.is_timestamp(kind):
+        return types.NAIVE if kind.tz is None else types.ZONED
+    if pa.types.is_map(kind):
+        return types.JSON
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        element = _column_type(name, kind.value_type)
+        return types.JSON if family(element) in {"json", "array"} else ARRAY(element)
+    found = next((column_type for test, column_type in _TESTS if test(kind)), None)
+    if found is None:
+        raise RefusedValueError(name, None, f"PostgreSQL has no type for Arrow's {kind}")
+    return found
+
+
+def _in_microseconds(name: str, values: Any) -> Any:  # noqa: ANN401
+    kind = values.type
+    coarse = (
+        pa.timestamp("us", kind.tz)
+        if pa.types.is_timestamp(kind)
+        else pa.time64("us")
+        if pa.types.is_time(kind)
+        else pa.duration("us")
+    )
+    exact = values.cast(coarse, safe=False)
+    finer = pc.not_equal(exact.cast(kind), values)
+    position = pc.index(finer, value=True).as_py()
+    if position >= 0:
+        reason = f"{values[position]} is finer than microseconds, which is what is kept"
+        raise RefusedValueError(name, position, reason)
+    return exact
+
+
+def _array(column_type: ColumnType, values: Sequence[Any]) -> Any:  # noqa: ANN401
+    kind = family(column_type)
+    if kind == "json":
+        shape = shape_of(values)
+        nested = isinstance(shape, dict | list)
+        return pa.array(values, _nested(shape)) if nested else pa.array(as_json(values), pa.string())
+    if kind in {"uuid", "other"}:
+        values = [None if value is None else str(value) for value in values]
+    return pa.array(values, _arrow_type(column_type, values))
+
+
+def _arrow_type(column_type: Any, values: Sequence[Any]) -> Any:  # noqa: ANN401
+    kind = family(column_type)
+    if kind == "array":
+        inner = [one for value in values if value is not None for one in value]
+        return pa.list_(_arrow_type(column_type.item_type, inner))
+    if kind == "numeric":
+        scale = scale_of(column_type, values)
+        return pa.decimal256(76, scale) if _wide(values, scale) else pa.decimal128(38, scale)
+    return _ARROW.get(kind, pa.string())
+
+
+def _wide(values: Sequence[Any], scale: int) -> bool:
+    return any(value is not None and value.adjusted() + 1 + scale > 38 for value in values)  # noqa: PLR2004
+
+
+def _fixed(column_type: Any) -> Any:  # noqa: ANN401
+    kind = family(column_type)
+    if kind == "array":
+        return pa.list_(_fixed(column_type.item_type))
+    if kind == "numeric" and column_type.scale is not None:
+        return pa.decimal128(38, column_type.scale)
+    return _ARROW.get(kind, pa.string())
+
+
+def _nested(shape: Shape) -> Any:  # noqa: ANN401
+    if isinstance(shape, dict):
+        return pa.struct([(name, _nested(inner)) for name, inner in shape.items()])
+    if isinstance(shape, list):
+        return pa.list_(_nested(shape[0]))
+    return {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), str: pa.string(), None: pa.null()}[shape]

@@ -1,0 +1,78 @@
+"""The database client that Dagster's base drives: a transaction a read or write, and slices cleared in it."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import dagster as dg
+import sqlalchemy as sa
+from dagster._core.storage.db_io_manager import DbClient, TableSlice
+
+from purchase_pipeline.postgres.locks import hold_slice
+from purchase_pipeline.postgres.options import WriteOptions
+from purchase_pipeline.postgres.slices import clear_slice, readable_query
+from purchase_pipeline.postgres.tables import check_names, existing_table
+
+
+class PostgresClient(DbClient[sa.Connection]):
+    """Opens one transaction a read or write, and clears slices in it.
+
+    Dagster's base has static methods alone; here some are none, for the engine's sake.
+    """
+
+    def __init__(self, engine: sa.Engine, options: WriteOptions) -> None:
+        # Every statement must see what was committed while it waited for a lock, whatever the server's default.
+        self._engine = engine.execution_options(isolation_level="READ COMMITTED")
+        self._options = options
+
+    @contextmanager
+    def connect(  # type: ignore[override]
+        self,
+        context: dg.OutputContext | dg.InputContext,  # noqa: ARG002
+        table_slice: TableSlice,
+    ) -> Iterator[sa.Connection]:
+        """Open a transaction: all that is done with the connection is committed at its end, or nothing is.
+
+        Raises:
+            UnusableNameError: a schema, table or column that PostgreSQL could not name so.
+        """
+        check_names([table_slice.schema, table_slice.table, *(table_slice.columns or ())])
+        with self._engine.begin() as connection:
+            yield connection
+
+    def options(self, context: dg.OutputContext) -> WriteOptions:
+        """Return how this output is written: what the IO manager says, changed by the asset's metadata.
+
+        Raises:
+            UnusableMetadataError: metadata that say nothing that is understood.
+        """
+        return self._options.updated(context.definition_metadata or {})
+
+    @staticmethod
+    def ensure_schema_exists(
+        context: dg.OutputContext, table_slice: TableSlice, connection: sa.Connection
+    ) -> None:
+        """Leave it to the table's creation, which knows whether a schema is missing at all."""
+
+    def delete_table_slice(  # type: ignore[override]
+        self, context: dg.OutputContext, table_slice: TableSlice, connection: sa.Connection
+    ) -> None:
+        """Clear the slice, alone among its writers; clear nothing where rows are to be kept."""
+        keys = context.asset_partition_keys if context.has_asset_partitions else []
+        self.clear(self.options(context), table_slice, keys, connection)
+
+    @staticmethod
+    def clear(
+        options: WriteOptions, table_slice: TableSlice, keys: Sequence[str], connection: sa.Connection
+    ) -> None:
+        """Wait for the slice's other writers, then delete its rows if they are to be replaced."""
+        one_partition = len(keys) == 1 and options.write_mode != "upsert" and options.schema_drift == "freeze"
+        hold_slice(connection, table_slice.schema, table_slice.table, str(keys[0]) if one_partition else None)
+        if options.write_mode == "replace":
+            table = existing_table(connection, table_slice.schema, table_slice.table)
+            if table is not None:
+                clear_slice(connection, table, table_slice)
+
+    @staticmethod
+    def get_select_statement(table_slice: TableSlice) -> str:
+        """Return a query that shows the slice, for a person."""
+        return readable_query(table_slice)

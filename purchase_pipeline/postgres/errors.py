@@ -1,0 +1,65 @@
+"""What can be wrong with what is written. Each is terminal: the same data would be refused again.
+
+PostgresWriteError
+ ├─ UnusableNameError      a name that PostgreSQL would cut, or cannot hold
+ ├─ UnusableMetadataError  asset metadata that says nothing the IO manager understands
+ ├─ UnstorableValueError   a value that its column cannot hold as it is
+ └─ SchemaDriftError       columns that are not the table's
+"""
+
+from collections.abc import Sequence
+
+
+class PostgresWriteError(ValueError):
+    """Nothing was written, and what was there before is there still."""
+
+
+class UnusableNameError(PostgresWriteError):
+    """A schema, table or column name that PostgreSQL would cut, or cannot hold."""
+
+
+class UnusableMetadataError(PostgresWriteError):
+    """Asset metadata that the IO manager does not understand."""
+
+
+class UnstorableValueError(PostgresWriteError):
+    """A value that its column cannot hold as it is.
+
+    Attributes:
+        row: position in what was written, from 1; None where it is not known.
+        column: name of the column; None where the whole row is at fault.
+    """
+
+    def __init__(self, table: str, row: int | None, column: str | None, reason: str) -> None:
+        place = (
+            f"table {table}" + (f", row {row}" if row else "") + (f", column {column!r}" if column else "")
+        )
+        super().__init__(f"{place}: {reason}")
+        self.row = row
+        self.column = column
+
+
+class RefusedValueError(ValueError):
+    """A value of one batch that has no place in a table. The writer, who knows table and row, says it anew.
+
+    Attributes:
+        position: of the row in its batch, from 0; None where the whole column is at fault.
+    """
+
+    def __init__(self, column: str, position: int | None, reason: str) -> None:
+        super().__init__(reason)
+        self.column = column
+        self.position = position
+
+
+class SchemaDriftError(PostgresWriteError):
+    """Columns that are not the table's, with every difference.
+
+    Attributes:
+        differences: one sentence each.
+    """
+
+    def __init__(self, table: str, differences: Sequence[str], remedy: str) -> None:
+        listed = "\n".join(f"  - {difference}" for difference in differences)
+        super().__init__(f"The data does not fit table {table}:\n{listed}\n{remedy}")
+        self.differences = list(differences)

@@ -1,0 +1,121 @@
+"""Which objects can be written and read, and who knows how. A library is imported only by those who use it."""
+
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from importlib import import_module
+from typing import Any, Protocol, cast
+
+from purchase_pipeline.postgres import column_types as types
+from purchase_pipeline.postgres.column_types import ColumnType
+from purchase_pipeline.postgres.errors import RefusedValueError
+from purchase_pipeline.postgres.rows import Batch, Batches, PerPartition, Row, RowStream
+
+READ = (
+    "pandas.DataFrame, polars.DataFrame, pyarrow.Table, or as a stream pyarrow.RecordBatchReader, RowStream, "
+    "Batches[pandas.DataFrame], Batches[polars.DataFrame], Batches[pyarrow.Table], Batches[list]"
+)
+WRITTEN = f"{READ}; also any other iterator of frames, or of lists of rows as dicts; and PerPartition"
+
+_LIBRARIES = {
+    "pandas": "purchase_pipeline.postgres.pandas_frames",
+    "polars": "purchase_pipeline.postgres.polars_frames",
+    "pyarrow": "purchase_pipeline.postgres.arrow_tables",
+}
+
+
+class FrameLibrary(Protocol):
+    """What a module for a library of frames has."""
+
+    FRAME_TYPES: tuple[type, ...]
+
+    def to_batch(self, frame: Any) -> Batch:  # noqa: ANN401
+        """Return a frame's rows."""
+
+    def from_rows(self, columns: Mapping[str, ColumnType], rows: Sequence[Row]) -> Any:  # noqa: ANN401
+        """Return rows as a frame."""
+
+
+def library_of(frame_type: type) -> FrameLibrary | None:
+    """Return the module for a class of frames. Whose library is not imported has no frame to be asked for."""
+    for name, module in _LIBRARIES.items():
+        if name in sys.modules:
+            library = cast("FrameLibrary", import_module(module))
+            if issubclass(frame_type, library.FRAME_TYPES):
+                return library
+    return None
+
+
+def is_reader(kind: type) -> bool:
+    """Return whether it is a `pyarrow.RecordBatchReader`, or a class of them."""
+    arrow = sys.modules.get("pyarrow")
+    return arrow is not None and issubclass(kind, arrow.RecordBatchReader)
+
+
+def can_be_written(kind: Any) -> bool:  # noqa: ANN401
+    """Return whether values of a class can be written."""
+    if not isinstance(kind, type):
+        return False
+    streams = RowStream, Batches, PerPartition, Iterator
+    return issubclass(kind, streams) or is_reader(kind) or library_of(kind) is not None
+
+
+def can_be_read(kind: Any) -> bool:  # noqa: ANN401
+    """Return whether a slice can be read as a class."""
+    if not isinstance(kind, type):
+        return False
+    return kind is RowStream or issubclass(kind, Batches) or is_reader(kind) or library_of(kind) is not None
+
+
+def batches_of(value: Any) -> Iterator[Batch]:  # noqa: ANN401
+    """Yield the batches of what can be written.
+
+    Raises:
+        RefusedValueError: a column or value that PostgreSQL has no type for.
+        TypeError: an iterator of something else.
+    """
+    library = library_of(type(value))
+    if library is not None:
+        yield library.to_batch(value)
+    elif isinstance(value, RowStream):
+        yield from (_rows_batch(value, rows) for rows in value.batches)
+    elif is_reader(type(value)):
+        yield from batches_of(value.schema.empty_table())
+        for record_batch in value:
+            yield from batches_of(record_batch)
+    else:
+        for frame in value:
+            yield from _batches_of_item(frame)
+
+
+def _batches_of_item(frame: Any) -> Iterator[Batch]:  # noqa: ANN401
+    if isinstance(frame, list) and all(isinstance(row, Mapping) for row in frame):
+        yield _dicts_batch(frame)
+    elif can_be_written(type(frame)):
+        yield from batches_of(frame)
+    else:
+        raise TypeError(
+            f"Cannot write {types.shown(frame)}, {type(frame).__name__}, out of an iterator of {WRITTEN}."
+        )
+
+
+def _dicts_batch(rows: Sequence[Mapping[str, Any]]) -> Batch:
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    return _inferred_batch(names, [tuple(row.get(name) for name in names) for row in rows])
+
+
+def _rows_batch(stream: RowStream, rows: Sequence[Row]) -> Batch:
+    if stream.table is None:
+        return _inferred_batch(stream.columns, rows)
+    declared = {name: stream.table.columns[name].type for name in stream.columns}
+    return Batch(declared, rows, stream.table)
+
+
+def _inferred_batch(names: Sequence[str], rows: Sequence[Row]) -> Batch:
+    columns: Iterable[Sequence[Any]] = zip(*rows, strict=True) if rows else ((),) * len(names)
+    inferred: dict[str, ColumnType] = {}
+    for name, values in zip(names, columns, strict=True):
+        try:
+            inferred[name] = types.inferred(values)
+        except types.NoColumnTypeError as error:
+            raise RefusedValueError(name, error.position, str(error)) from error
+    return Batch(inferred, rows)

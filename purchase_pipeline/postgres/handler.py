@@ -1,0 +1,93 @@
+"""Between Dagster's base and PostgreSQL: any frame or stream into its slice, any slice into a frame or stream."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import import_module
+from typing import Any
+
+import dagster as dg
+import sqlalchemy as sa
+from dagster._core.definitions.metadata import RawMetadataValue
+from dagster._core.storage.db_io_manager import DbTypeHandler, TableSlice
+
+from purchase_pipeline.postgres.client import PostgresClient
+from purchase_pipeline.postgres.column_types import ColumnType
+from purchase_pipeline.postgres.frames import batches_of, is_reader, library_of
+from purchase_pipeline.postgres.notes import note_slices
+from purchase_pipeline.postgres.partitions import Target
+from purchase_pipeline.postgres.reading import read_slice, stream_slice
+from purchase_pipeline.postgres.report import write_metadata
+from purchase_pipeline.postgres.rows import Batches, Row, RowStream
+from purchase_pipeline.postgres.slices import slice_query
+from purchase_pipeline.postgres.tables import existing_table
+from purchase_pipeline.postgres.writing import write_batches
+
+
+class FrameHandler(DbTypeHandler[Any]):
+    """Writes and reads all that `frames.TAKEN` names."""
+
+    def __init__(self, client: PostgresClient) -> None:
+        self._client = client
+
+    @property
+    def supported_types(self) -> Sequence[type[object]]:
+        """Anything: what cannot be written or read is refused before a connection is opened."""
+        return [RowStream, Batches, object]
+
+    def handle_output(
+        self,
+        context: dg.OutputContext,
+        table_slice: TableSlice,
+        obj: Any,  # noqa: ANN401
+        connection: sa.Connection,
+    ) -> Mapping[str, RawMetadataValue]:
+        """Write the slice, whose old rows are gone by now, and note it in the ledger."""
+        keys = [str(key) for key in context.asset_partition_keys] if context.has_asset_partitions else []
+        return self.write(context, Target(table_slice, keys), obj, connection)
+
+    def write(
+        self,
+        context: dg.OutputContext,
+        target: Target,
+        obj: Any,  # noqa: ANN401
+        connection: sa.Connection,
+    ) -> dict[str, RawMetadataValue]:
+        """Write the slice, note it, and return what to tell of it."""
+        options = self._client.options(context)
+        written = write_batches(connection, target.table_slice, batches_of(obj), options)
+        counts = note_slices(connection, context, target, written, options)
+        return write_metadata(written, preview=options.preview_rows > 0) | counts
+
+    def load_input(self, context: dg.InputContext, table_slice: TableSlice, connection: sa.Connection) -> Any:  # noqa: ANN401
+        """Read the slice as what the input is annotated with; a stream is read as it is asked for.
+
+        Raises:
+            LookupError: there is no such table.
+        """
+        kind = context.dagster_type.typing_type
+        table = existing_table(connection, table_slice.schema, table_slice.table)
+        if table is None:
+            if context.has_asset_partitions and not context.asset_partition_keys:
+                return _whole(kind, {}, [])  # no partition is before the first
+            raise LookupError(
+                f"There is no table {table_slice.schema}.{table_slice.table}: materialize what writes it first."
+            )
+        query = slice_query(connection, table, table_slice)
+        if library_of(kind) is not None:
+            return _whole(kind, *read_slice(connection, query))
+        return _streamed(kind, *stream_slice(connection.engine, query))
+
+
+def _whole(kind: type, columns: Mapping[str, ColumnType], rows: Sequence[Row]) -> Any:  # noqa: ANN401
+    library = library_of(kind)
+    return _streamed(kind, columns, iter([rows])) if library is None else library.from_rows(columns, rows)
+
+
+def _streamed(kind: Any, columns: Mapping[str, ColumnType], batches: Iterator[Sequence[Row]]) -> Any:  # noqa: ANN401
+    if kind is RowStream:
+        return RowStream(tuple(columns), batches)
+    if is_reader(kind):
+        return import_module("purchase_pipeline.postgres.arrow_tables").reader(columns, batches)
+    library = library_of(kind.frame_type)
+    if library is not None:
+        return kind(library.from_rows(columns, rows) for rows in batches)
+    return kind([dict(zip(columns, row, strict=True)) for row in rows] for rows in batches)

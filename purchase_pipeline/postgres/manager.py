@@ -1,0 +1,120 @@
+"""Dagster's own database IO manager, taught what it may be handed, and to commit partitions one by one."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import dagster as dg
+from dagster._check import CheckError
+from dagster._core.definitions.metadata import RawMetadataValue
+from dagster._core.events import DagsterEvent
+from dagster._core.storage.db_io_manager import DbIOManager, DbTypeHandler
+
+from purchase_pipeline.postgres.client import PostgresClient
+from purchase_pipeline.postgres.frames import READ, WRITTEN, can_be_read, can_be_written
+from purchase_pipeline.postgres.handler import FrameHandler
+from purchase_pipeline.postgres.notes import tell_of_partition
+from purchase_pipeline.postgres.partitions import Target, slice_of_partition
+from purchase_pipeline.postgres.rows import PerPartition
+
+Metadata = dict[str, RawMetadataValue]
+
+
+class PostgresDbIOManager(DbIOManager):
+    """Refuses by name what it cannot write or read, and writes `PerPartition` a transaction a partition."""
+
+    def __init__(
+        self,
+        client: PostgresClient,
+        *,
+        database: str,
+        schema: str | None = None,
+        type_handlers: Sequence[DbTypeHandler[Any]] = (),
+        default_load_type: type | None = None,
+    ) -> None:
+        self._client = client
+        self._frames = FrameHandler(client)
+        self._added_types = tuple(kind for handler in type_handlers for kind in handler.supported_types)
+        super().__init__(
+            type_handlers=[*type_handlers, self._frames],  # asked in this order: FrameHandler takes the rest
+            db_client=client,
+            database=database,
+            schema=schema,
+            io_manager_name="PostgresIOManager",
+            default_load_type=default_load_type,
+        )
+
+    def handle_output(self, context: dg.OutputContext, obj: object) -> None:
+        """Write an output; of several partitions handed over one by one, each in a transaction of its own."""
+        if isinstance(obj, PerPartition):
+            self._write_each(context, obj)
+        else:
+            super().handle_output(context, obj)
+
+    def load_input(self, context: dg.InputContext) -> object:
+        """Read an input as what it is annotated with.
+
+        Raises:
+            CheckError: no annotation, or one that nothing can be read as.
+        """
+        kind = context.dagster_type.typing_type
+        kind = self._default_load_type if kind is Any else kind
+        if not (can_be_read(kind) or self._has_handler(kind)):
+            seen = "has no type hint" if kind is None else f"is annotated with {kind}"
+            raise CheckError(
+                f"PostgresIOManager does not have a handler for type '{kind}': input {context.name!r} {seen}. "
+                f"Annotate it with {READ}."
+            )
+        return super().load_input(context)
+
+    def _check_supported_type(self, obj_type: Any) -> None:  # noqa: ANN401
+        if not (can_be_written(obj_type) or can_be_read(obj_type) or self._has_handler(obj_type)):
+            raise CheckError(
+                f"PostgresIOManager does not have a handler for type '{obj_type}'. Return {WRITTEN}; or nothing, with "
+                "'-> None', if the asset stores its own data."
+            )
+
+    def _has_handler(self, kind: object) -> bool:
+        return isinstance(kind, type) and issubclass(kind, self._added_types)
+
+    def _write_each(self, context: dg.OutputContext, output: PerPartition) -> None:
+        table_slice = self._get_table_slice(context, context)
+        done: dict[str, Metadata] = {}
+        try:
+            for key, value in _expected(output, [str(key) for key in context.asset_partition_keys]):
+                self._check_supported_type(type(value))
+                part = slice_of_partition(table_slice, context.asset_partitions_def, key)
+                with self._client.connect(context, part) as connection:
+                    self._client.clear(self._client.options(context), part, [key], connection)
+                    metadata = self._frames.write(context, Target(part, [key]), value, connection)
+                done[key] = metadata
+        except BaseException:
+            _tell_of_committed(context, done)
+            raise
+        for key, metadata in done.items():
+            tell_of_partition(context, key, metadata)
+        context.add_output_metadata(
+            {
+                "Query": self._client.get_select_statement(table_slice),
+                "dagster/table_name": self._client.get_table_name(table_slice),
+            }
+        )
+
+
+def _expected(output: PerPartition, keys: Sequence[str]) -> Iterator[tuple[str, Any]]:
+    """Yield the partitions, and see to it that each of the run's comes once."""
+    left = list(keys)
+    for key, value in output.partitions:
+        if key not in left:
+            fault = "came twice" if key in keys else f"is not of this run, which is for {', '.join(keys)}"
+            raise ValueError(f"PerPartition: partition {key!r} {fault}.")
+        left.remove(key)
+        yield key, value
+    if left:
+        raise ValueError(f"PerPartition: nothing came for {', '.join(left)}.")
+
+
+def _tell_of_committed(context: dg.OutputContext, done: dict[str, Metadata]) -> None:
+    """Record what stays though the step fails: Dagster itself records only for a step that succeeds."""
+    for key, metadata in done.items():
+        materialization = dg.AssetMaterialization(context.asset_key, partition=key, metadata=metadata)
+        DagsterEvent.asset_materialization(context.step_context, materialization)

@@ -1,0 +1,100 @@
+"""Columns from a pydantic model: the contract is written once, and the table follows it."""
+
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from uuid import UUID
+
+import sqlalchemy as sa
+from pydantic import AwareDatetime, BaseModel, FutureDate, NaiveDatetime, PastDate
+from pydantic.fields import FieldInfo
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from purchase_pipeline.postgres import column_types as types
+from purchase_pipeline.postgres.column_types import ColumnType
+
+_LARGEST_INTEGER = 2**31 - 1
+_BY_CLASS: dict[Any, ColumnType] = {
+    str: types.TEXT,
+    bool: types.BOOLEAN,
+    float: types.DOUBLE,
+    bytes: types.BYTES,
+    date: types.DATE,
+    PastDate: types.DATE,
+    FutureDate: types.DATE,
+    datetime: types.NAIVE,
+    NaiveDatetime: types.NAIVE,
+    AwareDatetime: types.ZONED,
+    time: types.TIME,
+    timedelta: types.DURATION,
+    UUID: types.IDENTIFIER,
+    dict: types.JSON,
+    list: types.JSON,
+    Any: types.JSON,
+}
+
+
+def columns_from_model(model: type[BaseModel]) -> list[sa.Column[Any]]:
+    """Return one column a field, in order, with the field's description as its comment.
+
+    Texts become TEXT whatever their bound: a bound is the contract's to change, not a migration's. Integers become
+    INTEGER where the model bounds them to it, else BIGINT; decimals NUMERIC with the model's digits; a plain
+    `datetime` TIMESTAMP, `AwareDatetime` TIMESTAMP WITH TIME ZONE; a list of scalars an array; what is nested, JSONB.
+    A field that is not required, or may be None, may be NULL.
+
+    Raises:
+        TypeError: a field of a type that has no column type here.
+    """
+    return [_column(name, field) for name, field in model.model_fields.items()]
+
+
+def _column(name: str, field: FieldInfo) -> sa.Column[Any]:
+    annotation, bounds, optional = _unwrapped(field.annotation, list(field.metadata))
+    column_type = _column_type(annotation, bounds)
+    if column_type is None:
+        raise TypeError(f"Field {name!r}: no column type for {field.annotation!r}.")
+    return sa.Column(
+        name, column_type, nullable=optional or not field.is_required(), comment=field.description
+    )
+
+
+def _unwrapped(annotation: Any, bounds: list[Any]) -> tuple[Any, list[Any], bool]:  # noqa: ANN401
+    """Return what is annotated, without `Annotated` and `| None`, with all bounds, and whether None is allowed."""
+    if get_origin(annotation) is Annotated:
+        inner, *more = get_args(annotation)
+        return _unwrapped(inner, bounds + more)
+    if get_origin(annotation) in (Union, UnionType) and NoneType in get_args(annotation):
+        others = [one for one in get_args(annotation) if one is not NoneType]
+        if len(others) == 1:
+            return (*_unwrapped(others[0], bounds)[:2], True)
+    return annotation, bounds, False
+
+
+def _column_type(annotation: Any, bounds: list[Any]) -> ColumnType | None:  # noqa: ANN401
+    origin = get_origin(annotation)
+    if origin is list:
+        element = _column_type(*_unwrapped(get_args(annotation)[0], [])[:2])
+        scalar = element is not None and types.family(element) not in {"json", "array"}
+        return ARRAY(element) if element is not None and scalar else types.JSON
+    if origin is Literal:
+        return types.inferred(get_args(annotation))
+    if annotation is int:
+        bounded = (_bound(bounds, "le") or _LARGEST_INTEGER + 1) <= _LARGEST_INTEGER
+        return sa.Integer() if bounded else types.BIGINT
+    if annotation is Decimal:
+        return sa.Numeric(_bound(bounds, "max_digits"), _bound(bounds, "decimal_places"))
+    return _BY_CLASS.get(origin or annotation) or _of_class(annotation)
+
+
+def _of_class(annotation: object) -> ColumnType | None:
+    if not isinstance(annotation, type):
+        return None
+    if issubclass(annotation, Enum):
+        return types.inferred([member.value for member in annotation])
+    return types.JSON if issubclass(annotation, BaseModel) else None
+
+
+def _bound(bounds: list[Any], name: str) -> int | None:
+    return next((getattr(item, name) for item in bounds if hasattr(item, name)), None)

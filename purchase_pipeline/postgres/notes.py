@@ -1,0 +1,74 @@
+"""After a write: its slices noted in the ledger, and their rows counted for the materialization."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+import sqlalchemy as sa
+from dagster._core.definitions.metadata import RawMetadataValue
+
+from purchase_pipeline.postgres.ledger import noted_rows, record_slices
+from purchase_pipeline.postgres.options import WriteOptions
+from purchase_pipeline.postgres.partitions import Target, rows_by_partition
+from purchase_pipeline.postgres.writing import Written
+
+_SOURCE = ("source_rows", "digest")
+"""Metadata of an output that go into the ledger: how much, and what, the slice was made from."""
+
+
+def note_slices(
+    connection: sa.Connection,
+    context: dg.OutputContext,
+    target: Target,
+    written: Written,
+    options: WriteOptions,
+) -> dict[str, RawMetadataValue]:
+    """Write one ledger entry a partition, and return the row counts: the partition's, and the table's where noted."""
+    (schema, keys), asset = (target.table_slice.schema, target.keys), _asset(context, target)
+    counts = _counts(connection, context, target, written)
+    adding = options.write_mode == "append" and len(keys) <= 1
+    record_slices(connection, schema, _entries(context, asset, counts), adding=adding)
+    if len(keys) > 1:
+        for key, rows in counts.items():
+            tell_of_partition(context, key, {"dagster/partition_row_count": rows})
+    if options.write_mode == "upsert":  # how many of its rows are new, nobody counted
+        return {}
+    if not keys:
+        return {"dagster/row_count": noted_rows(connection, schema, asset, "")}
+    metadata: dict[str, RawMetadataValue] = {"dagster/row_count": noted_rows(connection, schema, asset)}
+    if len(keys) == 1:
+        metadata["dagster/partition_row_count"] = noted_rows(connection, schema, asset, keys[0])
+    return metadata
+
+
+def _asset(context: dg.OutputContext, target: Target) -> str:
+    return context.asset_key.to_user_string() if context.has_asset_key else target.table_slice.table
+
+
+def _counts(
+    connection: sa.Connection, context: dg.OutputContext, target: Target, written: Written
+) -> Mapping[str, int]:
+    """Return the rows of each partition: those written, or counted where they were several partitions'."""
+    if len(target.keys) <= 1:
+        return {target.keys[0] if target.keys else "": written.copied.rows}
+    if written.table is None:
+        return dict.fromkeys(target.keys, 0)
+    return rows_by_partition(connection, written.table, target, context.asset_partitions_def)
+
+
+def _entries(context: dg.OutputContext, asset: str, counts: Mapping[str, int]) -> list[dict[str, Any]]:
+    said = context.output_metadata or {}
+    source = {name: getattr(said.get(name), "value", None) for name in _SOURCE}
+    return [
+        {"asset": asset, "partition": key, "run_id": context.run_id, "rows": rows, **source}
+        for key, rows in counts.items()
+    ]
+
+
+def tell_of_partition(context: dg.OutputContext, key: str, metadata: Mapping[str, RawMetadataValue]) -> None:
+    """Let the materialization of one partition, out of the several of a run, say more than the others."""
+    try:
+        step = context.step_context
+    except dg.DagsterInvariantViolationError:  # a context built by hand, in a test, has none
+        return
+    step.add_asset_metadata(metadata, context.asset_key, key)

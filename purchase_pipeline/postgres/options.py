@@ -1,0 +1,88 @@
+"""What an asset's metadata says of how it is written."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args
+
+import sqlalchemy as sa
+from pydantic import BaseModel
+
+from purchase_pipeline.postgres.drift import DriftPolicy
+from purchase_pipeline.postgres.errors import UnusableMetadataError
+from purchase_pipeline.postgres.models import columns_from_model
+
+WriteMode = Literal["replace", "append", "upsert"]
+
+
+@dataclass(frozen=True)
+class WriteOptions:
+    """How an asset is written.
+
+    Attributes:
+        write_mode: `replace` the slice; `append` to it; or `upsert`: rows of the same keys are updated.
+        upsert_keys: columns whose values tell one row from another.
+        schema_drift: what happens when the data's columns are not the table's.
+        declared: the table as its author declares it, whatever the data look like; None: inferred.
+        preview_rows: how many rows the materialization shows.
+    """
+
+    write_mode: WriteMode = "replace"
+    upsert_keys: Sequence[str] = ()
+    schema_drift: DriftPolicy = "freeze"
+    declared: sa.Table | None = None
+    preview_rows: int = 0
+
+    def updated(self, metadata: Mapping[str, Any]) -> "WriteOptions":
+        """Return the options as the asset's metadata change them.
+
+        Raises:
+            UnusableMetadataError: a value that is none of those possible, or keys that do not go with the mode.
+        """
+        changed = replace(
+            self,
+            write_mode=_one_of(WriteMode, "write_mode", metadata, self.write_mode),
+            upsert_keys=_names("upsert_keys", metadata),
+            schema_drift=_one_of(DriftPolicy, "schema_drift", metadata, self.schema_drift),
+            declared=_declared(metadata.get("row_model")),
+            preview_rows=_count("preview_rows", metadata, self.preview_rows),
+        )
+        if (changed.write_mode == "upsert") != bool(changed.upsert_keys):
+            raise UnusableMetadataError(
+                'Metadata "write_mode": "upsert" and "upsert_keys": ["column", ...] go together: '
+                f"here are {changed.write_mode!r} and {list(changed.upsert_keys)!r}."
+            )
+        return changed
+
+
+def _one_of(choice: Any, name: str, metadata: Mapping[str, Any], otherwise: Any) -> Any:  # noqa: ANN401
+    value = metadata.get(name, otherwise)
+    if value not in get_args(choice):
+        raise UnusableMetadataError(
+            f'Metadata "{name}" is {value!r}; it can be {", ".join(get_args(choice))}.'
+        )
+    return value
+
+
+def _names(name: str, metadata: Mapping[str, Any]) -> Sequence[str]:
+    value = metadata.get(name, ())
+    names = [value] if isinstance(value, str) else value
+    if not isinstance(names, Sequence) or not all(isinstance(one, str) for one in names):
+        raise UnusableMetadataError(f'Metadata "{name}" is {value!r}; it is a list of column names.')
+    return tuple(names)
+
+
+def _count(name: str, metadata: Mapping[str, Any], otherwise: int) -> int:
+    value = metadata.get(name, otherwise)
+    if not isinstance(value, int) or value < 0:
+        raise UnusableMetadataError(f'Metadata "{name}" is {value!r}; it is a number of rows.')
+    return value
+
+
+def _declared(model: object) -> sa.Table | None:
+    if model is None or isinstance(model, sa.Table):
+        return model
+    if isinstance(model, type) and issubclass(model, BaseModel):
+        return sa.Table("declared", sa.MetaData(), *columns_from_model(model))
+    raise UnusableMetadataError(
+        f'Metadata "row_model" is {model!r}; it is a pydantic model, or a SQLAlchemy Table.'
+    )

@@ -1,0 +1,89 @@
+"""Partitions of a range, one by one: the slice of each, and how many rows it has."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import dagster as dg
+import sqlalchemy as sa
+from dagster import TimeWindow
+from dagster._core.storage.db_io_manager import TableSlice
+
+from purchase_pipeline.postgres.slices import expression_of, slice_conditions, untyped
+
+_Window = TimeWindow | Sequence[str]
+
+
+class Target(NamedTuple):
+    """What is written: a slice, and the keys of its partitions; none for a whole table."""
+
+    table_slice: TableSlice
+    keys: Sequence[str]
+
+
+def slice_of_partition(
+    table_slice: TableSlice, definition: dg.PartitionsDefinition[str], key: str
+) -> TableSlice:
+    """Return one partition's slice out of a range's."""
+    return table_slice._replace(
+        partition_dimensions=[
+            dimension._replace(partitions=window)
+            for dimension, window in zip(
+                table_slice.partition_dimensions or (), _windows(definition, key), strict=True
+            )
+        ]
+    )
+
+
+def rows_by_partition(
+    connection: sa.Connection, table: sa.Table, target: Target, definition: dg.PartitionsDefinition[str]
+) -> dict[str, int]:
+    """Count the rows of each partition in a slice, in one pass over it."""
+    table_slice = target.table_slice
+    windows = {key: _windows(definition, key) for key in target.keys}
+    starts = [sorted({_start(window) for window in column}) for column in zip(*windows.values(), strict=True)]
+    buckets = [
+        _bucket(expression_of(table, dimension), dimension.partitions, places)
+        for dimension, places in zip(table_slice.partition_dimensions or (), starts, strict=True)
+    ]
+    counts = connection.execute(
+        sa.select(*buckets, sa.func.count())
+        .select_from(table)
+        .where(*slice_conditions(connection, table, table_slice))
+        .group_by(*(sa.literal_column(str(place)) for place in range(1, len(buckets) + 1)))
+    )
+    found = {tuple(bucket): count for *bucket, count in counts}
+    return {
+        key: found.get(
+            tuple(places.index(_start(window)) + 1 for places, window in zip(starts, of_key, strict=True)), 0
+        )
+        for key, of_key in windows.items()
+    }
+
+
+def _windows(definition: dg.PartitionsDefinition[str], key: str) -> list[_Window]:
+    if isinstance(definition, dg.MultiPartitionsDefinition):
+        keys = definition.get_partition_key_from_str(key).keys_by_dimension
+        return [_windows(part.partitions_def, keys[part.name])[0] for part in definition.partitions_defs]
+    if isinstance(definition, dg.TimeWindowPartitionsDefinition):
+        return [definition.time_window_for_partition_key(key)]
+    return [[key]]
+
+
+def _start(window: _Window) -> str:
+    return window.start.isoformat(sep=" ") if isinstance(window, TimeWindow) else window[0]
+
+
+def _bucket(
+    expression: sa.ColumnElement[Any], partitions: _Window, places: Sequence[str]
+) -> sa.ColumnElement[int]:
+    """Return the number, from 1, of the partition that a row lies in."""
+    listed = untyped("{" + ",".join(map(_quoted, places)) + "}")
+    if isinstance(partitions, TimeWindow):
+        return sa.func.width_bucket(expression, listed)
+    return sa.func.array_position(listed, expression)
+
+
+def _quoted(element: str) -> str:
+    """Quote an element as PostgreSQL's array text does."""
+    escaped = element.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

@@ -1,0 +1,61 @@
+"""What a materialization tells: rows, bytes and their speed, the table's columns, a look at the first rows."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+import sqlalchemy as sa
+from dagster._core.definitions.metadata import RawMetadataValue
+
+from purchase_pipeline.postgres.column_types import shown, sql
+from purchase_pipeline.postgres.writing import Written
+
+
+def write_metadata(written: Written, *, preview: bool) -> dict[str, RawMetadataValue]:
+    """Return the metadata of one write, but for how many rows are in the table."""
+    seconds = max(written.seconds, 1e-9)
+    metadata: dict[str, RawMetadataValue] = {
+        "rows_written": written.copied.rows,
+        "bytes_copied": written.copied.bytes,
+        "rows_per_second": round(written.copied.rows / seconds),
+        "seconds": round(written.seconds, 3),
+    }
+    if written.table is not None:
+        metadata["dagster/column_schema"] = column_schema(written.table)
+    if preview:
+        metadata["preview"] = dg.MetadataValue.md(markdown_table(written.preview))
+    return metadata
+
+
+def column_schema(table: sa.Table) -> dg.TableSchema:
+    """Return the table's columns with their types as PostgreSQL names them."""
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                name=column.name,
+                type=sql(column.type),
+                description=column.comment,
+                constraints=dg.TableColumnConstraints(nullable=bool(column.nullable)),
+            )
+            for column in table.columns
+        ]
+    )
+
+
+def markdown_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return rows as a Markdown table, long values cut, so that none can break out of its cell."""
+    if not rows:
+        return "no rows"
+    lines = [
+        list(rows[0]),
+        ["---"] * len(rows[0]),
+        *([_cell(value) for value in row.values()] for row in rows),
+    ]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "NULL"
+    text = value if isinstance(value, str) else str(value)
+    return shown(text)[1:-1].replace("|", "\\|").replace("<", "&lt;")

@@ -1,0 +1,146 @@
+"""Batches into a slice's table: whole or not at all, inside the transaction that the caller opened."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain, islice
+from typing import Any
+
+import sqlalchemy as sa
+from dagster._core.storage.db_io_manager import TableSlice
+
+from purchase_pipeline.postgres.copy import Copied, copy_rows
+from purchase_pipeline.postgres.drift import differences_between, follow, settle
+from purchase_pipeline.postgres.fitting import fitted_rows, next_batch
+from purchase_pipeline.postgres.options import WriteOptions
+from purchase_pipeline.postgres.rows import Batch, Row
+from purchase_pipeline.postgres.slices import partition_columns
+from purchase_pipeline.postgres.staging import insert_staged, staging_table, upsert_staged
+from purchase_pipeline.postgres.tables import (
+    check_names,
+    create_if_missing,
+    existing_table,
+    inferred_table,
+    placed,
+    with_keys,
+)
+
+
+@dataclass(frozen=True)
+class Written:
+    """What was written.
+
+    Attributes:
+        table: the table as it stands now; None: there is none, for not one column is known.
+        copied: rows and bytes.
+        seconds: from the first batch asked for to the last row stored.
+        preview: the first rows, by column.
+    """
+
+    table: sa.Table | None
+    copied: Copied
+    seconds: float
+    preview: Sequence[Mapping[str, Any]]
+
+
+def write_batches(
+    connection: sa.Connection, table_slice: TableSlice, batches: Iterator[Batch], options: WriteOptions
+) -> Written:
+    """Write the batches, after the table was made as the options allow. The slice's old rows are gone by now.
+
+    Raises:
+        SchemaDriftError: columns that are not the table's.
+        UnstorableValueError: a value that its column cannot hold.
+        UnusableNameError: a column's name that PostgreSQL would cut.
+    """
+    started = time.perf_counter()
+    table = existing_table(connection, table_slice.schema, table_slice.table)
+    first = next_batch(batches, f"{table_slice.schema}.{table_slice.table}", rows_before=0)
+    if first is None or not first.types:
+        return Written(table, Copied(0, 0), time.perf_counter() - started, [])
+    if first.declared is not None:
+        options = replace(options, declared=first.declared)
+    check_names(first.types)
+    if table is None:
+        table = _created(connection, table_slice, first, options)
+    evolving = options.schema_drift == "evolve"
+    first, head = _with_rows_at_hand(first, None if evolving else options.preview_rows)
+    changes = _changes(table, first, head if evolving else (), options)
+    rows = _Rows(first, batches)
+    if changes or options.write_mode == "upsert":
+        copied = _written_beside(connection, table, rows, changes, options)
+    else:
+        copied = copy_rows(connection, table, rows.names, rows.fitting(table))
+    return Written(
+        existing_table(connection, table_slice.schema, table_slice.table) if changes else table,
+        copied,
+        time.perf_counter() - started,
+        [dict(zip(first.types, row, strict=True)) for row in head[: options.preview_rows]],
+    )
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """What is to be written: a batch that is here, and those that are to come."""
+
+    first: Batch
+    others: Iterator[Batch]
+
+    @property
+    def names(self) -> list[str]:
+        return list(self.first.types)
+
+    def fitting(self, table: sa.Table) -> Iterator[Row]:
+        return fitted_rows(self.first, self.others, table)
+
+
+def _created(
+    connection: sa.Connection, table_slice: TableSlice, first: Batch, options: WriteOptions
+) -> sa.Table:
+    declared = options.declared
+    if declared is None:
+        declared = inferred_table(table_slice.table, first.types)
+    table = with_keys(
+        placed(declared, table_slice.schema, table_slice.table),
+        options.upsert_keys,
+        partition_columns(table_slice, list(first.types)),
+    )
+    create_if_missing(connection, [table])
+    return table
+
+
+def _with_rows_at_hand(batch: Batch, count: int | None) -> tuple[Batch, list[Row]]:
+    """Return the batch, with its first rows as well; with all of them when no count is given."""
+    rows = iter(batch.rows)
+    head = list(islice(rows, count))
+    return replace(batch, rows=chain(head, rows)), head
+
+
+def _changes(
+    table: sa.Table, first: Batch, rows: Sequence[Row], options: WriteOptions
+) -> dict[str, sa.Column[Any]]:
+    declared = options.declared.columns if options.declared is not None else None
+    differences = list(differences_between(first.types, rows, table.columns, declared))
+    return settle(differences, table, options.schema_drift)
+
+
+def _written_beside(
+    connection: sa.Connection,
+    table: sa.Table,
+    rows: _Rows,
+    changes: Mapping[str, sa.Column[Any]],
+    options: WriteOptions,
+) -> Copied:
+    """Copy the rows into the database first, then change the table, and move or merge them.
+
+    A changing table is locked for its readers until the commit: so it changes when all rows are there.
+    """
+    columns = [changes[name] if name in changes else table.columns[name] for name in rows.names]
+    staged = staging_table(connection, columns)
+    copied = copy_rows(connection, staged, rows.names, rows.fitting(staged))
+    follow(connection, table, changes)
+    if options.write_mode == "upsert":
+        upsert_staged(connection, staged, table, options.upsert_keys)
+    else:
+        insert_staged(connection, staged, table)
+    return copied
