@@ -4,13 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from purchase_pipeline.postgres import column_types as types
 from purchase_pipeline.postgres.column_types import ColumnType, family
 from purchase_pipeline.postgres.errors import RefusedValueError
-from purchase_pipeline.postgres.nested import Shape, as_json, scale_of, shape_of
+from purchase_pipeline.postgres.nested import Shape, as_json, as_text, digits_of, scale_of, shape_of
 from purchase_pipeline.postgres.rows import Batch, Row
 
 FRAME_TYPES = (pa.Table, pa.RecordBatch)
@@ -46,6 +45,8 @@ _ARROW: dict[str, Any] = {
     "timestamp": pa.timestamp("us"),
     "zoned timestamp": pa.timestamp("us", "UTC"),
 }
+_NO_PYTHON_VALUE = (ValueError, OverflowError, KeyError)
+"""What Arrow raises for a date beyond Python's years, a time finer than its microseconds, a map's key come twice."""
 
 
 def to_batch(table: pa.Table | pa.RecordBatch) -> Batch:
@@ -76,11 +77,7 @@ def reader(columns: Mapping[str, ColumnType], batches: Iterator[Sequence[Row]]) 
     def record_batches() -> Iterator[pa.RecordBatch]:
         for rows in batches:
             values = [
-                as_json(column)
-                if family(column_type) == "json"
-                else [None if one is None else str(one) for one in column]
-                if pa.types.is_string(field.type)
-                else column
+                as_json(column) if family(column_type) == "json" else _values(column_type, field.type, column)
                 for column_type, field, column in zip(
                     columns.values(), schema, zip(*rows, strict=True), strict=True
                 )
@@ -96,16 +93,56 @@ def column(name: str, values: Any) -> tuple[ColumnType, Sequence[Any]]:  # noqa:
     Raises:
         RefusedValueError: a type that PostgreSQL has none for, or a value finer than microseconds.
     """
-    kind = values.type
+    kind = _plain(values.type)
+    column_type = _column_type(name, kind)
+    try:
+        return column_type, _python_values(values, kind)
+    except _NO_PYTHON_VALUE:
+        for position in range(len(values)):
+            try:
+                _python_values(values.slice(position, 1), kind)
+            except _NO_PYTHON_VALUE as error:
+                raise RefusedValueError(name, position, str(error)) from error
+        raise
+
+
+def _python_values(values: Any, kind: Any) -> list[Any]:  # noqa: ANN401
+    plain = values if values.type == kind else values.cast(kind)
+    return plain.to_pylist(maps_as_pydicts="strict")  # type: ignore[no-any-return]
+
+
+def _plain(kind: Any) -> Any:  # noqa: ANN401
+    """Return the type in Python's terms: no dictionaries, no extensions, no nanoseconds, no zone but UTC."""
     if isinstance(kind, pa.ExtensionType):
-        return column(name, values.storage if hasattr(values, "storage") else values.cast(kind.storage_type))
+        return _plain(kind.storage_type)
     if pa.types.is_dictionary(kind):
-        return column(name, values.cast(kind.value_type))
-    if getattr(kind, "unit", None) == "ns":
-        values = _in_microseconds(name, values)
-    return _column_type(name, kind), values.to_pylist(
-        **({"maps_as_pydicts": "strict"} if pa.types.is_map(kind) else {})
-    )
+        return _plain(kind.value_type)
+    if pa.types.is_map(kind):
+        return pa.map_(_plain(kind.key_type), _plain(kind.item_type))
+    if pa.types.is_nested(kind):
+        return _with_plain_fields(kind)
+    return _plain_time(kind) if pa.types.is_temporal(kind) else kind
+
+
+def _plain_time(kind: Any) -> Any:  # noqa: ANN401
+    unit = "us" if getattr(kind, "unit", None) == "ns" else getattr(kind, "unit", None)
+    if pa.types.is_timestamp(kind):
+        return pa.timestamp(unit, kind.tz and "UTC")
+    if pa.types.is_duration(kind):
+        return pa.duration(unit)
+    return pa.time64("us") if pa.types.is_time64(kind) else kind
+
+
+def _with_plain_fields(kind: Any) -> Any:  # noqa: ANN401
+    fields = [kind.field(place) for place in range(kind.num_fields)]
+    fields = [field.with_type(_plain(field.type)) for field in fields]
+    if pa.types.is_struct(kind):
+        return pa.struct(fields)
+    if pa.types.is_list(kind):
+        return pa.list_(*fields)
+    if pa.types.is_large_list(kind):
+        return pa.large_list(*fields)
+    return pa.list_(*fields, kind.list_size) if pa.types.is_fixed_size_list(kind) else kind
 
 
 def _column_type(name: str, kind: Any) -> ColumnType:  # noqa: ANN401
@@ -122,33 +159,20 @@ def _column_type(name: str, kind: Any) -> ColumnType:  # noqa: ANN401
     return found
 
 
-def _in_microseconds(name: str, values: Any) -> Any:  # noqa: ANN401
-    kind = values.type
-    coarse = (
-        pa.timestamp("us", kind.tz)
-        if pa.types.is_timestamp(kind)
-        else pa.time64("us")
-        if pa.types.is_time(kind)
-        else pa.duration("us")
-    )
-    exact = values.cast(coarse, safe=False)
-    finer = pc.not_equal(exact.cast(kind), values)
-    position = pc.index(finer, value=True).as_py()
-    if position >= 0:
-        reason = f"{values[position]} is finer than microseconds, which is what is kept"
-        raise RefusedValueError(name, position, reason)
-    return exact
-
-
 def _array(column_type: ColumnType, values: Sequence[Any]) -> Any:  # noqa: ANN401
     kind = family(column_type)
     if kind == "json":
         shape = shape_of(values)
         nested = isinstance(shape, dict | list)
         return pa.array(values, _nested(shape)) if nested else pa.array(as_json(values), pa.string())
-    if kind in {"uuid", "other"}:
-        values = [None if value is None else str(value) for value in values]
-    return pa.array(values, _arrow_type(column_type, values))
+    arrow_type = _arrow_type(column_type, values)
+    return pa.array(_values(column_type, arrow_type, values), arrow_type)
+
+
+def _values(column_type: ColumnType, arrow_type: Any, values: Sequence[Any]) -> Sequence[Any]:  # noqa: ANN401
+    """Return the values, as texts where Arrow has no type for them."""
+    is_text = pa.types.is_string(getattr(arrow_type, "value_type", arrow_type))
+    return as_text(values) if is_text and family(column_type) != "text" else values
 
 
 def _arrow_type(column_type: Any, values: Sequence[Any]) -> Any:  # noqa: ANN401
@@ -158,12 +182,14 @@ def _arrow_type(column_type: Any, values: Sequence[Any]) -> Any:  # noqa: ANN401
         return pa.list_(_arrow_type(column_type.item_type, inner))
     if kind == "numeric":
         scale = scale_of(column_type, values)
-        return pa.decimal256(76, scale) if _wide(values, scale) else pa.decimal128(38, scale)
+        return _decimal(digits_of(values, scale), scale)
     return _ARROW.get(kind, pa.string())
 
 
-def _wide(values: Sequence[Any], scale: int) -> bool:
-    return any(value is not None and value.adjusted() + 1 + scale > 38 for value in values)  # noqa: PLR2004
+def _decimal(digits: float, scale: int) -> Any:  # noqa: ANN401
+    if digits <= 38:  # noqa: PLR2004  # of 128 bits
+        return pa.decimal128(38, scale)
+    return pa.decimal256(76, scale) if digits <= 76 else pa.string()  # noqa: PLR2004  # of 256 bits
 
 
 def _fixed(column_type: Any) -> Any:  # noqa: ANN401
@@ -171,7 +197,7 @@ def _fixed(column_type: Any) -> Any:  # noqa: ANN401
     if kind == "array":
         return pa.list_(_fixed(column_type.item_type))
     if kind == "numeric" and column_type.scale is not None:
-        return pa.decimal128(38, column_type.scale)
+        return _decimal(column_type.precision, column_type.scale)
     return _ARROW.get(kind, pa.string())
 
 

@@ -6,6 +6,7 @@ digits beyond a NUMERIC's scale, a float beside an integer, the zone of a timest
 
 import json
 import math
+import re
 import struct
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ Cast = Callable[[Any], Any]
 
 _MOST_DECIMALS = 16383  # of a NUMERIC: PostgreSQL, table 8.2
 _INTEGER_BITS = {"SMALLINT": 16, "INTEGER": 32}
+_TEXT_OR_LARGE_FLOAT = re.compile(r'"(?:[^"\\]|\\.)*"|-?[\d.]+e\+\d+')
 _TAKEN_AT_THEIR_WORD = ("integer", "numeric", "float", "text")  # bounds that only a declaration has
 _AS_JSON = ("json", "array", "text", "boolean", "integer", "float")
 
@@ -45,9 +47,12 @@ def cast_between(incoming: ColumnType, column: ColumnType) -> Cast | None:
 
 
 def _array(incoming: Any, column: Any) -> Cast | None:  # noqa: ANN401
-    element = cast_between(incoming.item_type, column.item_type)
+    kinds = family(incoming.item_type), family(column.item_type)
+    # A list's numbers may be of several classes, and psycopg writes lists of one.
+    one_class = _ONE_CLASS.get(kinds)
+    element = one_class(column.item_type) if one_class else cast_between(incoming.item_type, column.item_type)
     if element is None or element is unchanged:
-        return element
+        return element and list
     return lambda values: [None if value is None else element(value) for value in values]
 
 
@@ -67,11 +72,12 @@ def _integer_in(column: ColumnType) -> Cast:
 def _decimal_in(column: Any) -> Cast:  # noqa: ANN401
     scale = _MOST_DECIMALS if column.scale is None else column.scale
 
-    def scaled(value: Decimal) -> Decimal:
-        exponent = value.as_tuple().exponent
-        if isinstance(exponent, int) and exponent < -scale and value != round(value, scale):
+    def scaled(value: Decimal | int) -> Decimal:
+        decimal = value if isinstance(value, Decimal) else Decimal(value)
+        _, digits, exponent = decimal.as_tuple()
+        if isinstance(exponent, int) and exponent < -scale and any(digits[scale + exponent :]):
             raise ValueError(f"{shown(value)} has more than {scale} decimals")
-        return value
+        return decimal
 
     return scaled
 
@@ -97,7 +103,7 @@ def _exact_float(column: ColumnType) -> Cast:
     narrow = _float_in(column)
 
     def exact(value: Any) -> Any:  # noqa: ANN401
-        if value == value and float(value) != value:  # noqa: PLR0124  # a decimal's NaN is not itself
+        if not math.isnan(value) and float(value) != value:
             raise ValueError(f"{shown(value)} has more digits than {sql(column)}")
         return narrow(float(value))
 
@@ -108,7 +114,7 @@ def _whole_number(column: ColumnType) -> Cast:
     bounded = _integer_in(column)
 
     def whole(value: float) -> int:
-        if not value.is_integer():
+        if math.isfinite(value) and value != int(value):
             raise ValueError(f"{value!r} is no whole number, and the column is {sql(column)}")
         return int(bounded(int(value)))
 
@@ -129,12 +135,24 @@ def _text_in(column: Any) -> Cast:  # noqa: ANN401
 
 
 def _in_utc(value: datetime) -> datetime:
+    if value.tzinfo is None:
+        raise ValueError(f"{value} has no zone, and the column's values have one")
     return value.astimezone(UTC)
 
 
 def _as_json(value: object) -> str:
-    _refuse_keys_that_are_no_text(value)
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    try:
+        _refuse_keys_that_are_no_text(value)
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    except RecursionError as error:
+        raise ValueError("lists and dicts nested too deep, or in themselves") from error
+    return _TEXT_OR_LARGE_FLOAT.sub(_with_a_point, text) if "e+" in text else text
+
+
+def _with_a_point(match: re.Match[str]) -> str:
+    """Write a large float out: of 1e+16, PostgreSQL would make an integer."""
+    token = match.group()
+    return token if token.startswith('"') else f"{Decimal(token):f}.0"
 
 
 def _refuse_keys_that_are_no_text(value: object) -> None:
@@ -162,4 +180,9 @@ _CASTS: dict[tuple[str, str], Callable[[ColumnType], Cast]] = {
     ("text", "other"): lambda _: unchanged,
     ("date", "timestamp"): lambda _: unchanged,
     ("zoned timestamp", "zoned timestamp"): lambda _: _in_utc,
+}
+_ONE_CLASS: dict[tuple[str, str], Callable[[ColumnType], Cast]] = {
+    ("numeric", "numeric"): _decimal_in,
+    ("integer", "numeric"): _decimal_in,
+    ("float", "float"): _exact_float,
 }

@@ -3,7 +3,7 @@
 Inferred types are never narrow: integers become BIGINT, texts TEXT, decimals NUMERIC without bounds.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -45,7 +45,6 @@ _BY_CLASS: dict[type, ColumnType] = {
     bytearray: BYTES,
     memoryview: BYTES,
     date: DATE,
-    time: TIME,
     timedelta: DURATION,
     UUID: IDENTIFIER,
     dict: JSON,
@@ -112,7 +111,7 @@ def family(column_type: ColumnType) -> str:
     return next((name for kind, name in _FAMILIES if isinstance(column_type, kind)), "other")
 
 
-def inferred(values: Iterable[object]) -> ColumnType:
+def inferred(values: Collection[object]) -> ColumnType:
     """Return the type for a column of Python values, where None is a missing one.
 
     Raises:
@@ -134,6 +133,8 @@ def inferred(values: Iterable[object]) -> ColumnType:
                 position, f"{shown(value)} is {type(value).__name__}, the values before it are {sql(found)}"
             )
         found = mixed
+    if family(found) == "float" and classes != {float}:
+        _refuse_integers_that_are_no_floats(values)
     return found
 
 
@@ -155,12 +156,18 @@ def _of_value(value: object) -> ColumnType | None:
         return BIGINT if -(2**63) <= value < 2**63 else NUMERIC
     if isinstance(value, datetime):
         return NAIVE if value.tzinfo is None else ZONED
+    if isinstance(value, time):  # PostgreSQL would drop a zone without a word
+        return TIME if value.tzinfo is None else None
     if isinstance(value, list | tuple):
         return _of_list(value)
-    for kind in type(value).__mro__:
-        if kind in _BY_CLASS:
-            return _BY_CLASS[kind]
-    return None
+    return next((_BY_CLASS[kind] for kind in type(value).__mro__ if kind in _BY_CLASS), None)
+
+
+def _refuse_integers_that_are_no_floats(values: Collection[object]) -> None:
+    for position, value in enumerate(values):
+        if isinstance(value, int) and float(value) != value:
+            reason = f"{value} beside floats would become one, and has more digits than they have"
+            raise NoColumnTypeError(position, reason)
 
 
 def _of_list(values: list[Any] | tuple[Any, ...]) -> ColumnType:

@@ -12,7 +12,7 @@ from purchase_pipeline.postgres.rows import Batch, Batches, PerPartition, Row, R
 
 READ = (
     "pandas.DataFrame, polars.DataFrame, pyarrow.Table, or as a stream pyarrow.RecordBatchReader, RowStream, "
-    "Batches[pandas.DataFrame], Batches[polars.DataFrame], Batches[pyarrow.Table], Batches[list]"
+    "Batches[pandas.DataFrame], Batches[polars.DataFrame], Batches[pyarrow.Table], Batches[list[dict]]"
 )
 WRITTEN = f"{READ}; also any other iterator of frames, or of lists of rows as dicts; and PerPartition"
 
@@ -63,7 +63,11 @@ def can_be_read(kind: Any) -> bool:  # noqa: ANN401
     """Return whether a slice can be read as a class."""
     if not isinstance(kind, type):
         return False
-    return kind is RowStream or issubclass(kind, Batches) or is_reader(kind) or library_of(kind) is not None
+    if issubclass(kind, Batches):
+        return kind.frame_type is list or (
+            kind.frame_type is not None and library_of(kind.frame_type) is not None
+        )
+    return kind is RowStream or is_reader(kind) or library_of(kind) is not None
 
 
 def batches_of(value: Any) -> Iterator[Batch]:  # noqa: ANN401

@@ -102,10 +102,12 @@ class PostgresDbIOManager(DbIOManager):
 
 def _expected(output: PerPartition, keys: Sequence[str]) -> Iterator[tuple[str, Any]]:
     """Yield the partitions, and see to it that each of the run's comes once."""
-    left = list(keys)
+    left = sorted(keys)
     for key, value in output.partitions:
         if key not in left:
-            fault = "came twice" if key in keys else f"is not of this run, which is for {', '.join(keys)}"
+            fault = (
+                "came twice" if key in keys else f"is not of this run, which is for {', '.join(sorted(keys))}"
+            )
             raise ValueError(f"PerPartition: partition {key!r} {fault}.")
         left.remove(key)
         yield key, value

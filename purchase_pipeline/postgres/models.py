@@ -63,7 +63,8 @@ def _column(name: str, field: FieldInfo) -> sa.Column[Any]:
 def _unwrapped(annotation: Any, bounds: list[Any]) -> tuple[Any, list[Any], bool]:  # noqa: ANN401
     """Return what is annotated, without `Annotated` and `| None`, with all bounds, and whether None is allowed."""
     if get_origin(annotation) is Annotated:
-        inner, *more = get_args(annotation)
+        inner, *said = get_args(annotation)
+        more = [bound for one in said for bound in (one.metadata if isinstance(one, FieldInfo) else [one])]
         return _unwrapped(inner, bounds + more)
     if get_origin(annotation) in (Union, UnionType) and NoneType in get_args(annotation):
         others = [one for one in get_args(annotation) if one is not NoneType]

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib import import_module
 from typing import Any, Literal, get_args
 
+import dagster as dg
 import sqlalchemy as sa
 from pydantic import BaseModel
 
@@ -78,11 +80,28 @@ def _count(name: str, metadata: Mapping[str, Any], otherwise: int) -> int:
     return value
 
 
-def _declared(model: object) -> sa.Table | None:
-    if model is None or isinstance(model, sa.Table):
-        return model
-    if isinstance(model, type) and issubclass(model, BaseModel):
-        return sa.Table("declared", sa.MetaData(), *columns_from_model(model))
+def _declared(said: object) -> sa.Table | None:
+    """Return the table that `row_model` names: Dagster's metadata point to a class, and do not hold it."""
+    if said is None:
+        return None
+    try:
+        named = _imported(said)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise UnusableMetadataError(
+            f'Metadata "row_model" is {said!r}, and cannot be imported: {error}.'
+        ) from error
+    if isinstance(named, sa.Table):
+        return named
+    if isinstance(named, type) and issubclass(named, BaseModel):
+        return sa.Table("declared", sa.MetaData(), *columns_from_model(named))
     raise UnusableMetadataError(
-        f'Metadata "row_model" is {model!r}; it is a pydantic model, or a SQLAlchemy Table.'
+        f'Metadata "row_model" names {named!r}; it is a pydantic model, as MetadataValue.python_artifact(Model), or '
+        'the import path "package.module:NAME" of one, or of a SQLAlchemy Table.'
     )
+
+
+def _imported(said: object) -> object:
+    if isinstance(said, dg.PythonArtifactMetadataValue):
+        return getattr(import_module(said.module), said.name)
+    module, _, name = str(getattr(said, "value", said)).partition(":")
+    return getattr(import_module(module), name)

@@ -1,6 +1,7 @@
 """polars frames: columns by dtype, null as NULL. Imported by those who use polars."""
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any
 
 import polars as pl
@@ -9,7 +10,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from purchase_pipeline.postgres import column_types as types
 from purchase_pipeline.postgres.column_types import ColumnType, family
 from purchase_pipeline.postgres.errors import RefusedValueError
-from purchase_pipeline.postgres.nested import Shape, as_json, scale_of, shape_of
+from purchase_pipeline.postgres.nested import Shape, as_json, as_text, digits_of, scale_of, shape_of
 from purchase_pipeline.postgres.rows import Batch, Row
 
 FRAME_TYPES = (pl.DataFrame,)
@@ -27,6 +28,11 @@ _BY_DTYPE: dict[Any, ColumnType] = {
     pl.Struct: types.JSON,
     pl.Null: types.UNKNOWN,
 }
+_MOST_DIGITS = 38  # of a Decimal
+_EPOCH = date(1970, 1, 1)
+_FIRST_DAY, _LAST_DAY = (date.min - _EPOCH).days, (date.max - _EPOCH).days
+_DAY = {"ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000, None: 1}
+_LONGEST = (2**63 - 1) // 1000  # milliseconds, as microseconds in 64 bits
 _DTYPES: dict[str, Any] = {
     "boolean": pl.Boolean,
     "integer": pl.Int64,
@@ -68,9 +74,10 @@ def _series(name: str, column_type: ColumnType, values: list[Any]) -> pl.Series:
         if isinstance(shape, dict | list):
             return pl.Series(name, values, dtype=_nested(shape))
         return pl.Series(name, as_json(values), dtype=pl.String)
-    if kind in {"uuid", "other"}:
-        values = [None if value is None else str(value) for value in values]
-    return pl.Series(name, values, dtype=_dtype(column_type, values))
+    dtype = _dtype(column_type, values)
+    if kind != "text" and pl.String in {dtype, getattr(dtype, "inner", None)}:
+        values = as_text(values)
+    return pl.Series(name, values, dtype=dtype)
 
 
 def _dtype(column_type: Any, values: Sequence[Any]) -> Any:  # noqa: ANN401
@@ -80,7 +87,8 @@ def _dtype(column_type: Any, values: Sequence[Any]) -> Any:  # noqa: ANN401
             _dtype(column_type.item_type, [one for value in values if value is not None for one in value])
         )
     if kind == "numeric":
-        return pl.Decimal(38, scale_of(column_type, values))
+        scale = scale_of(column_type, values)
+        return pl.Decimal(_MOST_DIGITS, scale) if digits_of(values, scale) <= _MOST_DIGITS else pl.String
     return _DTYPES.get(kind, pl.String)
 
 
@@ -93,8 +101,9 @@ def _nested(shape: Shape) -> Any:  # noqa: ANN401
 
 
 def _column(series: pl.Series) -> tuple[ColumnType, Sequence[Any]]:
-    _refuse_what_is_finer_than_microseconds(series)
-    return _column_type(series, series.dtype), series.to_list()
+    column_type = _column_type(series, series.dtype)
+    _refuse_times(series, pl.int_range(len(series), eager=True))
+    return column_type, series.cast(_in_utc(series.dtype)).to_list()
 
 
 def _column_type(series: pl.Series, dtype: Any) -> ColumnType:  # noqa: ANN401
@@ -113,12 +122,42 @@ def _column_type(series: pl.Series, dtype: Any) -> ColumnType:  # noqa: ANN401
     return _BY_DTYPE[dtype.base_type()]
 
 
-def _refuse_what_is_finer_than_microseconds(series: pl.Series) -> None:
+def _in_utc(dtype: Any) -> Any:  # noqa: ANN401
+    """Return the dtype in UTC, where Python has every instant of the years 1 to 9999; in other zones, not the first and last."""
+    if isinstance(dtype, pl.Datetime):
+        return pl.Datetime(dtype.time_unit, dtype.time_zone and "UTC")
+    if isinstance(dtype, pl.List):
+        return pl.List(_in_utc(dtype.inner))
+    return dtype
+
+
+def _refuse_times(series: pl.Series, rows: pl.Series) -> None:
+    """Refuse dates, times and durations that Python, or a microsecond, cannot hold, in lists and structs too."""
     dtype = series.dtype
-    if dtype == pl.Time or (isinstance(dtype, pl.Datetime | pl.Duration) and dtype.time_unit == "ns"):
-        finer = series.to_physical() % 1000 != 0
-        if finer.any():
-            position = int(finer.arg_true()[0])
-            raise RefusedValueError(
-                series.name, position, f"{series[position]} is finer than microseconds, which is what is kept"
+    if isinstance(dtype, pl.List | pl.Array):
+        flat = pl.DataFrame({"row": rows, series.name: series}).explode(series.name)
+        _refuse_times(flat.to_series(1), flat.to_series(0))
+    elif isinstance(dtype, pl.Struct):
+        for field in dtype.fields:
+            _refuse_times(series.struct.field(field.name).alias(series.name), rows)
+    elif dtype.is_temporal():
+        unit = getattr(dtype, "time_unit", None)
+        physical = series.to_physical()
+        if dtype == pl.Time or unit == "ns":
+            _refuse_first(
+                series, rows, physical % 1000 != 0, "finer than microseconds, which is what is kept"
             )
+        if dtype == pl.Duration and unit == "ms":
+            _refuse_first(
+                series, rows, ~physical.is_between(-_LONGEST, _LONGEST), "longer than 64 bits of microseconds"
+            )
+        if dtype.base_type() in (pl.Date, pl.Datetime):
+            days = physical // _DAY[unit]
+            _refuse_first(series, rows, ~days.is_between(_FIRST_DAY, _LAST_DAY), "beyond the years 1 to 9999")
+
+
+def _refuse_first(series: pl.Series, rows: pl.Series, wrong: pl.Series, reason: str) -> None:
+    if wrong.any():
+        position = int(wrong.arg_true()[0])
+        shown = f"{series.to_physical()[position]} as {series.dtype}"
+        raise RefusedValueError(series.name, int(rows[position]), f"{shown} is {reason}")

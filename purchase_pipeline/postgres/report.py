@@ -47,7 +47,7 @@ def markdown_table(rows: Sequence[Mapping[str, Any]]) -> str:
     if not rows:
         return "no rows"
     lines = [
-        list(rows[0]),
+        [_cell(name) for name in rows[0]],
         ["---"] * len(rows[0]),
         *([_cell(value) for value in row.values()] for row in rows),
     ]

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, get_origin
 
 from sqlalchemy import Table
 
@@ -47,9 +47,10 @@ class Batches(Generic[Frame]):
     @cache
     def __class_getitem__(cls, frame_type: Any) -> Any:  # noqa: ANN401
         """Return a class of its own, for Dagster takes classes alone as types."""
-        if not isinstance(frame_type, type):
+        kind = get_origin(frame_type) or frame_type
+        if not isinstance(kind, type):
             return super().__class_getitem__(frame_type)  # type: ignore[misc]  # Generic's own
-        return type(f"{cls.__name__}[{frame_type.__qualname__}]", (cls,), {"frame_type": frame_type})
+        return type(f"{cls.__name__}[{kind.__qualname__}]", (cls,), {"frame_type": kind})
 
     def __iter__(self) -> Iterator[Frame]:
         return self._frames

@@ -14,7 +14,7 @@ from purchase_pipeline.postgres.drift import differences_between, follow, settle
 from purchase_pipeline.postgres.fitting import fitted_rows, next_batch
 from purchase_pipeline.postgres.options import WriteOptions
 from purchase_pipeline.postgres.rows import Batch, Row
-from purchase_pipeline.postgres.slices import partition_columns
+from purchase_pipeline.postgres.slices import partition_columns, slice_conditions
 from purchase_pipeline.postgres.staging import insert_staged, staging_table, upsert_staged
 from purchase_pipeline.postgres.tables import (
     check_names,
@@ -106,6 +106,9 @@ def _created(
         partition_columns(table_slice, list(first.types)),
     )
     create_if_missing(connection, [table])
+    slice_conditions(
+        connection, table, table_slice
+    )  # a partition_expr that cannot work is refused from the start
     return table
 
 

@@ -1,0 +1,97 @@
+"""A pydantic model's fields become columns that hold all that the model lets through."""
+
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+import pytest
+from pydantic import AwareDatetime, BaseModel, Field, PastDate
+
+from purchase_pipeline.postgres.column_types import sql
+from purchase_pipeline.postgres.models import columns_from_model
+
+
+class Size(Enum):
+    """How big a parcel is."""
+
+    SMALL = "small"
+    LARGE = "large"
+
+
+class Address(BaseModel):
+    """Where it goes."""
+
+    street: str
+
+
+class Parcel(BaseModel):
+    """One field of each kind."""
+
+    label: str = Field(max_length=10, description="Written on it")
+    pieces: int = Field(ge=1, le=100)
+    grams: int
+    value: Decimal = Field(max_digits=12, decimal_places=2)
+    weight: Decimal
+    ratio: float
+    fragile: bool
+    sent: date
+    made: PastDate
+    note: str = ""
+    tax: Annotated[Decimal, Field(max_digits=5, decimal_places=1)] | None
+    at: datetime
+    seen: AwareDatetime
+    hour: time
+    took: timedelta
+    number: UUID
+    seal: bytes
+    size: Size
+    kind: Literal["box", "bag"]
+    tags: list[str]
+    doses: list[Annotated[int, Field(le=9)] | None] = []
+    address: Address
+    route: list[Address]
+    extra: dict[str, int]
+    anything: Any
+
+
+def test_each_field_has_its_column() -> None:
+    columns = columns_from_model(Parcel)
+
+    assert [(column.name, sql(column.type), column.nullable) for column in columns] == [
+        ("label", "TEXT", False),
+        ("pieces", "INTEGER", False),
+        ("grams", "BIGINT", False),
+        ("value", "NUMERIC(12, 2)", False),
+        ("weight", "NUMERIC", False),
+        ("ratio", "DOUBLE PRECISION", False),
+        ("fragile", "BOOLEAN", False),
+        ("sent", "DATE", False),
+        ("made", "DATE", False),
+        ("note", "TEXT", True),
+        ("tax", "NUMERIC(5, 1)", True),
+        ("at", "TIMESTAMP WITHOUT TIME ZONE", False),
+        ("seen", "TIMESTAMP WITH TIME ZONE", False),
+        ("hour", "TIME WITHOUT TIME ZONE", False),
+        ("took", "INTERVAL", False),
+        ("number", "UUID", False),
+        ("seal", "BYTEA", False),
+        ("size", "TEXT", False),
+        ("kind", "TEXT", False),
+        ("tags", "TEXT[]", False),
+        ("doses", "INTEGER[]", True),
+        ("address", "JSONB", False),
+        ("route", "JSONB", False),
+        ("extra", "JSONB", False),
+        ("anything", "JSONB", False),
+    ]
+    assert columns[0].comment == "Written on it"
+
+
+@pytest.mark.parametrize("annotation", [complex, str | int, tuple[int, int]])
+def test_a_type_without_a_column_is_refused_by_name(annotation: Any) -> None:  # noqa: ANN401
+    model = type("Odd", (BaseModel,), {"__annotations__": {"shape": annotation}, "__module__": __name__})
+
+    with pytest.raises(TypeError, match="Field 'shape': no column type for"):
+        columns_from_model(model)

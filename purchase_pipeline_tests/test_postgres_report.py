@@ -1,0 +1,75 @@
+"""What a materialization tells of a write."""
+
+from datetime import date
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+import pytest
+import sqlalchemy as sa
+
+from purchase_pipeline.postgres.report import markdown_table
+from purchase_pipeline_tests.storing import Store, metadata_of
+
+SHOPS = dg.StaticPartitionsDefinition(["north", "south"])
+FRUITS = pd.DataFrame({"id": [1, 2], "name": ["apple", None], "picked": [date(2024, 1, 1), None]})
+
+
+@pytest.fixture
+def store(database_url: str, engine: sa.Engine) -> Store:
+    """An empty database."""
+    return Store(database_url, engine)
+
+
+def test_rows_bytes_speed_columns_and_place_are_told(store: Store) -> None:
+    told = metadata_of(store.store(FRUITS))
+
+    assert told["dagster/row_count"] == told["rows_written"] == 2
+    assert told["bytes_copied"] == len("1\tapple\t2024-01-01\n2\t\\N\t\\N\n")
+    assert told["rows_per_second"] > 0
+    assert told["seconds"] > 0
+    assert told["dagster/table_name"].endswith(".public.things")
+    assert [(column.name, column.type) for column in told["dagster/column_schema"].columns] == [
+        ("id", "BIGINT"),
+        ("name", "TEXT"),
+        ("picked", "DATE"),
+    ]
+    assert "preview" not in told
+
+
+def test_the_query_shown_reads_the_partition(store: Store) -> None:
+    frame = pd.DataFrame({"shop": ["south"], "id": [1]})
+
+    told = metadata_of(store.store(frame, {"partition_expr": "shop"}, SHOPS, "south"))
+
+    with store.engine.connect() as connection:
+        assert connection.execute(sa.text(told["Query"])).all() == [("south", 1)]
+
+
+def test_partition_and_table_are_counted_apart(store: Store) -> None:
+    for shop, rows in (("north", 3), ("south", 2), ("north", 1)):
+        frame = pd.DataFrame({"shop": [shop] * rows})
+        result = store.store(frame, {"partition_expr": "shop"}, SHOPS, shop)
+
+    told = metadata_of(result)
+    assert (told["dagster/partition_row_count"], told["dagster/row_count"]) == (1, 3)
+
+
+@pytest.mark.parametrize("config", [{"preview_rows": 1}, {}])
+def test_a_preview_is_shown_when_asked_for(store: Store, config: dict[str, Any]) -> None:
+    told = metadata_of(store.store(FRUITS, {} if config else {"preview_rows": 1}, **config))
+
+    assert told["preview"] == "| id | name | picked |\n| --- | --- | --- |\n| 1 | apple | 2024-01-01 |"
+
+
+def test_no_value_breaks_out_of_its_cell() -> None:
+    table = markdown_table([{"a|b": "x|y\nz", "c": "<b>", "d": None, "e": "long" * 100}])
+
+    header, _, row = table.splitlines()
+    assert header == "| a\\|b | c | d | e |"
+    assert row.startswith("| x\\|y\\nz | &lt;b> | NULL | longlong")
+    assert len(row) < 130
+
+
+def test_a_table_of_no_rows_has_a_preview_too(store: Store) -> None:
+    assert metadata_of(store.store(FRUITS.head(0), {"preview_rows": 3}))["preview"] == "no rows"
