@@ -78,6 +78,17 @@ def test_a_run_pays_for_no_import_that_it_does_not_use() -> None:
     assert printed.stdout.strip() == "[]"
 
 
+def test_the_postgres_library_imports_no_library_of_frames() -> None:
+    program = (
+        "import sys, purchase_pipeline.postgres; "
+        "print(sorted({'pandas', 'polars', 'pyarrow', 'numpy'} & set(sys.modules)))"
+    )
+
+    printed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert printed.stdout.strip() == "[]"
+
+
 def test_definitions_have_the_names_that_others_rely_on() -> None:
     repository = defs.get_repository_def()
 

@@ -113,7 +113,7 @@ def test_columns_that_fill_themselves_need_not_be_in_the_data(store: Store) -> N
 
     store.store(pd.DataFrame({"name": ["fig"]}))
 
-    assert store.rows() == [("fig", 1, datetime(2024, 1, 1), 3)]  # noqa: DTZ001  # the column has no zone
+    assert store.rows() == [("fig", 1, datetime(2024, 1, 1), 3)]
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_columns_that_fill_themselves_need_not_be_in_the_data(store: Store) -> N
         ("NUMERIC(4, 1)", "1.5", Decimal("1.55"), "NUMERIC"),
         ("REAL", "0.5", 0.1, "DOUBLE PRECISION"),
         ("VARCHAR(3)", "'fig'", "apple", "TEXT"),
-        ("DATE", "'2024-01-31'", datetime(2024, 1, 31, 12), "TIMESTAMP WITHOUT TIME ZONE"),  # noqa: DTZ001
+        ("DATE", "'2024-01-31'", datetime(2024, 1, 31, 12), "TIMESTAMP WITHOUT TIME ZONE"),
     ],
 )
 def test_a_type_is_widened_where_nothing_is_lost(

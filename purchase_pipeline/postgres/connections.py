@@ -1,6 +1,7 @@
-"""Connections: one URL in any of its spellings, psycopg 3 as the driver, and no wait without an end."""
+"""Connections: one URL in any of its spellings, psycopg 3 as the driver, every name quoted, no wait without an end."""
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql.base import PGIdentifierPreparer
 
 _DEADLINES = {
     "connect_timeout": "10",
@@ -9,6 +10,19 @@ _DEADLINES = {
     "keepalives_interval": "5",
     "keepalives_count": "4",
 }
+
+
+class _QuotingPreparer(PGIdentifierPreparer):
+    """Quotes every name: SQLAlchemy leaves bare what it holds for safe, and PostgreSQL has more words than it knows."""
+
+    def quote(self, ident: str, force: object = None) -> str:  # noqa: ARG002
+        return self.quote_identifier(ident)
+
+
+def quote_all_names(dialect: sa.Dialect) -> sa.Dialect:
+    """Make the dialect quote every name that it writes."""
+    dialect.identifier_preparer = _QuotingPreparer(dialect)
+    return dialect
 
 
 def engine_for(database_url: str) -> sa.Engine:
@@ -21,4 +35,6 @@ def engine_for(database_url: str) -> sa.Engine:
     """
     url = sa.make_url(database_url).set(drivername="postgresql+psycopg")
     url = url.update_query_dict({key: value for key, value in _DEADLINES.items() if key not in url.query})
-    return sa.create_engine(url, poolclass=sa.NullPool)
+    engine = sa.create_engine(url, poolclass=sa.NullPool)
+    quote_all_names(engine.dialect)
+    return engine

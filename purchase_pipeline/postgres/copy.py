@@ -85,7 +85,8 @@ def _unwritable(
 
 def _refused(error: psycopg.DatabaseError, table: sa.Table, columns: Sequence[str]) -> UnstorableValueError:
     """Say PostgreSQL's own words, with the row and column that its context names."""
-    place = (error.diag.context or "").removeprefix(f"COPY {table.name}").partition(': "')[0]
+    copying = re.search(rf"^COPY {re.escape(table.name)}(.*)", error.diag.context or "", re.MULTILINE)
+    place = copying[1].partition(': "')[0] if copying else ""
     number = re.search(r"\d+", place)
     column = error.diag.column_name or next(
         (name for name in sorted(columns, key=len, reverse=True) if place.endswith(f" {name}")), None

@@ -16,7 +16,7 @@ def ledger_table(schema: str | None = None) -> sa.Table:
     return sa.Table(
         LEDGER_NAME,
         sa.MetaData(schema=schema),
-        sa.Column("asset", sa.Text, primary_key=True, comment="Asset key, its parts joined by '/'"),
+        sa.Column("asset", sa.Text, primary_key=True, comment="Asset key, its parts joined by slashes"),
         sa.Column("partition", sa.Text, primary_key=True, comment="Partition key; '' for a whole table"),
         sa.Column("run_id", sa.Text, nullable=False, comment="Dagster run that wrote the slice"),
         sa.Column(

@@ -1,19 +1,19 @@
 """Dagster's own database IO manager, taught what it may be handed, and to commit partitions one by one."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 import dagster as dg
 from dagster._check import CheckError
 from dagster._core.definitions.metadata import RawMetadataValue
 from dagster._core.events import DagsterEvent
-from dagster._core.storage.db_io_manager import DbIOManager, DbTypeHandler
+from dagster._core.storage.db_io_manager import DbIOManager, DbTypeHandler, TableSlice
 
 from purchase_pipeline.postgres.client import PostgresClient
 from purchase_pipeline.postgres.frames import READ, WRITTEN, can_be_read, can_be_written
 from purchase_pipeline.postgres.handler import FrameHandler
 from purchase_pipeline.postgres.notes import tell_of_partition
-from purchase_pipeline.postgres.partitions import Target, slice_of_partition
+from purchase_pipeline.postgres.partitions import Target, dimensions_of, slice_of_partition
 from purchase_pipeline.postgres.rows import PerPartition
 
 Metadata = dict[str, RawMetadataValue]
@@ -66,6 +66,20 @@ class PostgresDbIOManager(DbIOManager):
             )
         return super().load_input(context)
 
+    def _get_table_slice(
+        self, context: dg.OutputContext | dg.InputContext, output_context: dg.OutputContext
+    ) -> TableSlice:
+        """Return the slice; over several dimensions, of all the run's partitions, which the base knows for one alone."""
+        definition = context.asset_partitions_def if context.has_asset_partitions else None
+        if not isinstance(definition, dg.MultiPartitionsDefinition):
+            return super()._get_table_slice(context, output_context)
+        expressions = (output_context.definition_metadata or {}).get("partition_expr")
+        dimensions = dimensions_of(
+            definition, expressions, [str(key) for key in context.asset_partition_keys]
+        )
+        whole_table = cast("dg.OutputContext", _WithoutPartitions(context))
+        return super()._get_table_slice(whole_table, output_context)._replace(partition_dimensions=dimensions)
+
     def _check_supported_type(self, obj_type: Any) -> None:  # noqa: ANN401
         if not (can_be_written(obj_type) or can_be_read(obj_type) or self._has_handler(obj_type)):
             raise CheckError(
@@ -98,6 +112,18 @@ class PostgresDbIOManager(DbIOManager):
                 "dagster/table_name": self._client.get_table_name(table_slice),
             }
         )
+
+
+class _WithoutPartitions:
+    """A context, but for its partitions."""
+
+    has_asset_partitions = False
+
+    def __init__(self, context: dg.OutputContext | dg.InputContext) -> None:
+        self._context = context
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401  # whatever the context has
+        return getattr(self._context, name)
 
 
 def _expected(output: PerPartition, keys: Sequence[str]) -> Iterator[tuple[str, Any]]:

@@ -42,7 +42,7 @@ def note_slices(
 
 
 def _asset(context: dg.OutputContext, target: Target) -> str:
-    return context.asset_key.to_user_string() if context.has_asset_key else target.table_slice.table
+    return context.asset_key.to_escaped_user_string() if context.has_asset_key else target.table_slice.table
 
 
 def _counts(

@@ -1,7 +1,8 @@
 """pandas frames: columns by dtype, missing values as NULL, the index left out. Imported by those who use pandas."""
 
+import math
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from typing import Any
 
@@ -17,8 +18,16 @@ from purchase_pipeline.postgres.rows import Batch, Row
 FRAME_TYPES = (pd.DataFrame,)
 
 _BY_KIND: dict[str, ColumnType] = {"b": types.BOOLEAN, "i": types.BIGINT, "f": types.DOUBLE}
-_FIRST, _LAST = np.datetime64("0001-01-01", "s"), np.datetime64("9999-12-31T23:59:59", "s")
-_PLAIN = {str, bytes, bool, int}
+_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+_LONGEST = (2**63 - 1) // 10**6
+_BOUNDS = {
+    "M": (-62_135_596_800, 253_402_300_799, "is beyond the years 1 to 9999"),
+    "m": (-_LONGEST, _LONGEST, "is beyond 64 bits of microseconds"),
+}
+"""Of datetimes and timedeltas, in seconds."""
+_FINER = "is finer than microseconds, which is what is kept"
+_KEPT = {str, bytes, bool, int}
+_PLAIN = {*_KEPT, float, type(None)}
 _DTYPES = {
     "integer": "int64",
     "boolean": "bool",
@@ -96,13 +105,11 @@ def _times(name: str, series: "pd.Series[Any]") -> _Column:
     zoned = isinstance(series.dtype, pd.DatetimeTZDtype)
     times = (series.dt.tz_convert(None) if zoned else series).to_numpy()
     kind = times.dtype.kind
-    if kind == "M":
-        seconds = times.astype("M8[s]")
-        _refuse_first(name, series, (seconds < _FIRST) | (seconds > _LAST), "is beyond the years 1 to 9999")
+    first, last, reason = _BOUNDS[kind]
+    seconds = times.view("i8") // _PER_SECOND[np.datetime_data(times.dtype)[0]]
+    _refuse_first(name, series, ((seconds < first) | (seconds > last)) & ~np.isnat(times), reason)
     exact = times.astype(f"{kind}8[us]")
-    _refuse_first(
-        name, series, (exact != times) & ~np.isnat(times), "is finer than microseconds, which is what is kept"
-    )
+    _refuse_first(name, series, (exact != times) & ~np.isnat(times), _FINER)
     values = exact.astype(object).tolist()
     if zoned:
         values = [value and value.replace(tzinfo=UTC) for value in values]
@@ -121,7 +128,7 @@ def _objects(name: str, series: "pd.Series[Any]") -> _Column:
     if series.dtype.kind != "O":
         raise RefusedValueError(name, None, f"PostgreSQL has no type for the dtype {series.dtype}")
     values = [
-        value if value.__class__ in _PLAIN else _plain(name, position, value)
+        value if value.__class__ in _KEPT else _plain_cell(name, position, value)
         for position, value in enumerate(series)
     ]
     try:
@@ -130,18 +137,41 @@ def _objects(name: str, series: "pd.Series[Any]") -> _Column:
         raise RefusedValueError(name, error.position, str(error)) from error
 
 
-def _plain(name: str, position: int, value: Any) -> Any:  # noqa: ANN401
-    """Return a value without pandas and NumPy: None for a missing one, Python's own class for any other."""
-    if value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and value != value):  # noqa: PLR0124
-        return None
+def _plain_cell(name: str, position: int, value: Any) -> Any:  # noqa: ANN401
+    """Return a cell's value without pandas and NumPy: None for a missing one, Python's own class for any other."""
+    try:
+        plain = _plain(value)
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
+        raise RefusedValueError(name, position, str(error)) from error
+    return None if isinstance(plain, float) and math.isnan(plain) else plain
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401
+    if value.__class__ in _PLAIN:
+        return value
     if isinstance(value, np.ndarray):
-        return value.tolist()
-    if isinstance(value, np.datetime64 | np.timedelta64):
-        value = pd.Timestamp(value) if isinstance(value, np.datetime64) else pd.Timedelta(value)
+        return value.tolist() if value.dtype.kind in "biuf" else [_plain(one) for one in value]
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in value.items()}
+    return _plain_scalar(value)
+
+
+def _plain_scalar(value: Any) -> Any:  # noqa: ANN401
+    if isinstance(value, np.datetime64):
+        value = pd.Timestamp(value)
+    elif isinstance(value, timedelta | np.timedelta64):
+        value = pd.Timedelta(value)
+    if value is pd.NA or value is pd.NaT:
+        return None
     if isinstance(value, pd.Timestamp | pd.Timedelta):
-        if value.nanoseconds if isinstance(value, pd.Timedelta) else value.nanosecond:
-            raise RefusedValueError(
-                name, position, f"{value} is finer than microseconds, which is what is kept"
-            )
-        return value.to_pydatetime() if isinstance(value, datetime) else value.to_pytimedelta()
+        return _to_the_microsecond(value)
     return value.item() if isinstance(value, np.generic) else value
+
+
+def _to_the_microsecond(value: pd.Timestamp | pd.Timedelta) -> datetime | timedelta:
+    exact = value.as_unit("us")
+    if exact != value:
+        raise ValueError(f"{value} {_FINER}")
+    return exact.to_pydatetime() if isinstance(exact, pd.Timestamp) else exact.to_pytimedelta()

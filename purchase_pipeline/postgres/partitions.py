@@ -1,13 +1,16 @@
 """Partitions of a range, one by one: the slice of each, and how many rows it has."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
+from math import prod
 from typing import Any, NamedTuple
 
 import dagster as dg
 import sqlalchemy as sa
 from dagster import TimeWindow
-from dagster._core.storage.db_io_manager import TableSlice
+from dagster._core.storage.db_io_manager import TablePartitionDimension, TableSlice
 
+from purchase_pipeline.postgres.errors import UnusableMetadataError
 from purchase_pipeline.postgres.slices import expression_of, slice_conditions, untyped
 
 _Window = TimeWindow | Sequence[str]
@@ -18,6 +21,35 @@ class Target(NamedTuple):
 
     table_slice: TableSlice
     keys: Sequence[str]
+
+
+def dimensions_of(
+    definition: dg.MultiPartitionsDefinition, partition_expr: object, keys: Sequence[str]
+) -> list[TablePartitionDimension]:
+    """Return the slice along each dimension that these partitions have together.
+
+    Raises:
+        UnusableMetadataError: a dimension without an expression; or partitions that do not fill the slice between
+            them, so that replacing it would clear others too.
+    """
+    expressions = partition_expr if isinstance(partition_expr, Mapping) else {}
+    missing = [part.name for part in definition.partitions_defs if not expressions.get(part.name)]
+    if missing:
+        raise UnusableMetadataError(
+            f"partition_expr is {partition_expr!r}; it needs an expression for each dimension, and has none for "
+            f"{', '.join(map(repr, missing))}."
+        )
+    columns = list(zip(*(_windows(definition, key) for key in keys), strict=True)) or [()] * len(expressions)
+    merged = [_merged(windows) for windows in columns]
+    if prod(size for _, size in merged) != len(keys):
+        raise UnusableMetadataError(
+            f"The {len(keys)} partitions of this run are not all those between them along each dimension: "
+            "run them one by one."
+        )
+    return [
+        TablePartitionDimension(expressions[part.name], window)
+        for part, (window, _) in zip(definition.partitions_defs, merged, strict=True)
+    ]
 
 
 def slice_of_partition(
@@ -67,6 +99,16 @@ def _windows(definition: dg.PartitionsDefinition[str], key: str) -> list[_Window
     if isinstance(definition, dg.TimeWindowPartitionsDefinition):
         return [definition.time_window_for_partition_key(key)]
     return [[key]]
+
+
+def _merged(windows: Iterable[_Window]) -> tuple[_Window, int]:
+    """Return several windows of one dimension as one, and how many different ones they are; 0 for a gap in time."""
+    times = sorted({window for window in windows if isinstance(window, TimeWindow)})
+    if times:
+        gap = any(one.end != other.start for one, other in pairwise(times))
+        return TimeWindow(times[0].start, times[-1].end), 0 if gap else len(times)
+    keys = list(dict.fromkeys(_start(window) for window in windows))
+    return keys, len(keys)
 
 
 def _start(window: _Window) -> str:

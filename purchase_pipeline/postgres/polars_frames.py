@@ -123,20 +123,18 @@ def _column_type(series: pl.Series, dtype: Any) -> ColumnType:  # noqa: ANN401
 
 
 def _in_utc(dtype: Any) -> Any:  # noqa: ANN401
-    """Return the dtype in UTC, where Python has every instant of the years 1 to 9999; in other zones, not the first and last."""
+    """Return the dtype in UTC: Python has all its instants there, and in other zones not the first and last of them."""
     if isinstance(dtype, pl.Datetime):
         return pl.Datetime(dtype.time_unit, dtype.time_zone and "UTC")
-    if isinstance(dtype, pl.List):
-        return pl.List(_in_utc(dtype.inner))
-    return dtype
+    return pl.List(_in_utc(dtype.inner)) if isinstance(dtype, pl.List | pl.Array) else dtype
 
 
 def _refuse_times(series: pl.Series, rows: pl.Series) -> None:
     """Refuse dates, times and durations that Python, or a microsecond, cannot hold, in lists and structs too."""
     dtype = series.dtype
     if isinstance(dtype, pl.List | pl.Array):
-        flat = pl.DataFrame({"row": rows, series.name: series}).explode(series.name)
-        _refuse_times(flat.to_series(1), flat.to_series(0))
+        flat = pl.DataFrame({"row": rows, "one": series}).explode("one")
+        _refuse_times(flat["one"].alias(series.name), flat["row"])
     elif isinstance(dtype, pl.Struct):
         for field in dtype.fields:
             _refuse_times(series.struct.field(field.name).alias(series.name), rows)

@@ -7,11 +7,14 @@ from typing import Any
 import sqlalchemy as sa
 from dagster import TimeWindow
 from dagster._core.storage.db_io_manager import TablePartitionDimension, TableSlice
+from sqlalchemy.dialects.postgresql.base import PGDialect
 
-from purchase_pipeline.postgres.column_types import POSTGRESQL, ColumnType, family, sql
+from purchase_pipeline.postgres.column_types import ColumnType, family, sql
+from purchase_pipeline.postgres.connections import quote_all_names
 from purchase_pipeline.postgres.errors import UnusableMetadataError
 from purchase_pipeline.postgres.reading import result_types
 
+_READABLE = quote_all_names(PGDialect(paramstyle="named"))  # type: ignore[no-untyped-call]  # SQLAlchemy left it so
 _TIMES = ("timestamp", "zoned timestamp", "date")
 
 
@@ -72,7 +75,7 @@ def readable_query(table_slice: TableSlice) -> str:
     query = sa.select(*columns or [sa.literal_column("*")]).select_from(table)
     for dimension in table_slice.partition_dimensions or ():
         query = query.where(_condition(expression_of(table, dimension), dimension.partitions))
-    return str(query.compile(dialect=POSTGRESQL, compile_kwargs={"literal_binds": True}))
+    return str(query.compile(dialect=_READABLE, compile_kwargs={"literal_binds": True}))
 
 
 def partition_columns(table_slice: TableSlice, names: Sequence[str]) -> list[str]:

@@ -1,0 +1,129 @@
+"""Partitions: which rows are one partition, told by keys."""
+
+import dagster as dg
+
+from purchase_pipeline_tests.conformance_fruits import SHOPS, joined, shop_table, stock, two_shops
+from purchase_pipeline_tests.conformance_subject import Subject
+from purchase_pipeline_tests.conformance_table import expect
+
+
+def replacing_one_partition_leaves_the_others(subject: Subject) -> None:
+    fruits = shop_table(subject)
+    fruits.write(stock("north", "apple", "pear"), "north")
+    fruits.write(stock("south", "fig"), "south")
+
+    fruits.write(stock("north", "quince"), "north")
+
+    expect(fruits.stored(), stock("north", "quince"), stock("south", "fig"))
+
+
+def a_downstream_partition_reads_the_same_partition(subject: Subject) -> None:
+    fruits = two_shops(subject)
+
+    expect(fruits.rows("south"), stock("south", "fig"))
+
+
+def an_unpartitioned_downstream_reads_all_partitions(subject: Subject) -> None:
+    fruits = two_shops(subject)
+
+    expect(fruits.rows(), stock("north", "apple", "pear"), stock("south", "fig"))
+
+
+def a_mapping_to_chosen_partitions_reads_those_alone(subject: Subject) -> None:
+    fruits = shop_table(subject)
+    shops = ("north", "south", "west")
+    fruits.write(joined(*(stock(shop, "apple") for shop in shops)), ("north", "west"))
+
+    frame = fruits.read(mapping=dg.SpecificPartitionsPartitionMapping(["north", "west"]))
+
+    expect(subject.rows_of(frame), stock("north", "apple"), stock("west", "apple"))
+
+
+def an_empty_frame_empties_its_partition_alone(subject: Subject) -> None:
+    fruits = two_shops(subject)
+
+    fruits.write_empty(stock("north", "apple"), "north")
+
+    expect(fruits.stored(), stock("south", "fig"))
+
+
+def a_partition_never_written_reads_as_empty(subject: Subject) -> None:
+    fruits = two_shops(subject)
+
+    expect(fruits.rows("west"))
+
+
+def dynamic_partitions_are_replaced_one_by_one(subject: Subject) -> None:
+    fruits = shop_table(subject, dg.DynamicPartitionsDefinition(name="shops"))
+    subject.instance.add_dynamic_partitions("shops", ["new", "newer"])
+    fruits.write(stock("new", "apple"), "new")
+    fruits.write(stock("newer", "fig"), "newer")
+
+    fruits.write(stock("new", "quince"), "new")
+
+    expect(fruits.rows("new"), stock("new", "quince"))
+    expect(fruits.rows(), stock("new", "quince"), stock("newer", "fig"))
+
+
+def a_range_of_keys_is_replaced_in_one_run(subject: Subject) -> None:
+    fruits = shop_table(subject)
+    all_shops = joined(*(stock(shop, "apple", "pear") for shop in SHOPS.get_partition_keys()))
+    fruits.write(all_shops, ("north", "west"))
+
+    fruits.write(joined(stock("east", "fig"), stock("south", "quince")), ("east", "south"))
+
+    replaced = [stock("east", "fig"), stock("south", "quince")]
+    expect(fruits.rows(("east", "south")), *replaced)
+    expect(fruits.stored(), stock("north", "apple", "pear"), *replaced, stock("west", "apple", "pear"))
+
+
+def a_partition_is_found_by_an_expression(subject: Subject) -> None:
+    fruits = shop_table(subject, metadata={"partition_expr": "lower(shop)"})
+    fruits.write(joined(stock("NORTH", "apple", "pear"), stock("SOUTH", "fig")), ("north", "south"))
+
+    fruits.write(stock("North", "quince"), "north")
+
+    expect(fruits.rows("north"), stock("North", "quince"))
+    expect(fruits.stored(), stock("North", "quince"), stock("SOUTH", "fig"))
+
+
+def a_partition_is_found_by_a_column_with_capitals(subject: Subject) -> None:
+    fruits = shop_table(subject, metadata={"partition_expr": "soldBy"})
+    fruits.write({"soldBy": ["north", "south"], "name": ["apple", "fig"]}, ("north", "south"))
+
+    fruits.write({"soldBy": ["north"], "name": ["quince"]}, "north")
+
+    expect(fruits.stored(), {"soldBy": ["north", "south"], "name": ["quince", "fig"]})
+
+
+def a_partition_is_found_by_a_column_of_numbers(subject: Subject) -> None:
+    years = dg.StaticPartitionsDefinition(["2023", "2024"])
+    fruits = shop_table(subject, years, metadata={"partition_expr": "year"})
+    fruits.write({"year": [2023, 2024], "name": ["apple", "fig"]}, ("2023", "2024"))
+
+    fruits.write({"year": [2023], "name": ["quince"]}, "2023")
+
+    expect(fruits.rows("2023"), {"year": [2023], "name": ["quince"]})
+    expect(fruits.stored(), {"year": [2023, 2024], "name": ["quince", "fig"]})
+
+
+def a_key_of_any_characters_is_only_a_value(subject: Subject) -> None:
+    keys = ["o'brien'; DROP TABLE fruits; --", '100% %s {x} "hi"', "a\\b:name", "maçã 🍎"]
+    fruits = shop_table(subject, dg.StaticPartitionsDefinition(keys))
+    fruits.write(joined(*(stock(key, "apple", "pear") for key in keys)), (keys[0], keys[-1]))
+
+    for key in keys:
+        quince = fruits.asset(subject.make_frame(stock(key, "quince")))
+        frame = fruits.read(key, upstream=quince)
+        expect(subject.rows_of(frame), stock(key, "quince"))
+
+    expect(fruits.stored(), *(stock(key, "quince") for key in keys))
+
+
+def a_partitioned_asset_without_an_expression_is_refused_by_name(subject: Subject) -> None:
+    fruits = shop_table(subject, metadata={})
+
+    said = fruits.refusal_of(subject.make_frame(stock("north", "apple")), "north")
+
+    assert "fruits" in said, said
+    assert "partition_expr" in said, said

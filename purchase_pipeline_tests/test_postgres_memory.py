@@ -1,0 +1,63 @@
+"""A slice of any size passes through the memory of a small one."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psycopg
+
+PROJECT = Path(__file__).parent.parent
+PEAK_MIB = 300
+GROWTH_MIB = 20
+
+
+def peaks_of(what: str, database_url: str, rows: int) -> dict[str, dict[str, float]]:
+    """Run the process that writes or reads, and return what it told of each moment."""
+    begin = time.monotonic()
+    command = [sys.executable, "-m", "purchase_pipeline_tests.big_slice", what, database_url, str(rows)]
+    ran = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr[-5000:]
+    told = {entry.pop("moment"): entry for entry in map(json.loads, ran.stdout.splitlines())}
+    peaks = ", ".join(
+        f"{moment} {entry['peak_mib']:.0f}" for moment, entry in told.items() if "rows" in entry
+    )
+    print(f"{what} of {rows} rows in {time.monotonic() - begin:.1f} s; peak MiB: {peaks}")  # the figures
+    return told
+
+
+def assert_flat(told: dict[str, dict[str, float]]) -> None:
+    assert told["early"]["rows"] == 1_000_000
+    assert told["end"]["peak_mib"] < PEAK_MIB
+    assert told["end"]["peak_mib"] - told["early"]["peak_mib"] < GROWTH_MIB
+
+
+def test_five_million_rows_are_written_in_flat_memory(database_url: str) -> None:
+    rows = 5_000_000
+
+    told = peaks_of("write", database_url, rows)
+
+    assert_flat(told)
+    with psycopg.connect(database_url) as connection:
+        stored = connection.execute("SELECT count(*), sum(number), sum(half)::bigint FROM numbers").fetchone()
+        ledger = connection.execute("SELECT partition, rows FROM slice_ledger").fetchall()
+    assert stored == (rows, rows * (rows - 1) // 2, rows * (rows - 1) // 4)
+    assert ledger == [("big", rows)]
+
+
+def test_two_million_rows_are_read_in_flat_memory(database_url: str) -> None:
+    rows = 2_000_000
+    with psycopg.connect(database_url) as connection:
+        connection.execute("CREATE TABLE numbers (number bigint, size text, half double precision)")
+        connection.execute(
+            "INSERT INTO numbers SELECT number, CASE WHEN number < %(rows)s THEN 'big' ELSE 'small' END, number / 2.0 "
+            "FROM generate_series(0, %(rows)s + 1000) AS number",
+            {"rows": rows},
+        )
+
+    told = peaks_of("read", database_url, rows)
+
+    assert_flat(told)
+    assert told["late"]["rows"] == rows
+    assert told["sum"]["sum"] == rows * (rows - 1) // 2
