@@ -17,12 +17,12 @@ from dagster_duckdb_pandas import DuckDBPandasIOManager
 
 from purchase_pipeline.postgres import PostgresIOManager
 from purchase_pipeline.postgres.connections import engine_for
-from purchase_pipeline_tests.conformance import BEHAVIOURS
-from purchase_pipeline_tests.conformance_frames import ArrowFrames, PandasFrames, PolarsFrames
-from purchase_pipeline_tests.conformance_subject import Columns, Rows, Subject
+from purchase_pipeline_tests.conformance.behaviours import BEHAVIOURS
+from purchase_pipeline_tests.conformance.frames import ArrowFrames, PandasFrames, PolarsFrames
+from purchase_pipeline_tests.conformance.subject import Columns, Rows, Subject
 from purchase_pipeline_tests.test_house import imports_of, roots
 
-BESIDE_THE_KIT = {"conformance_frames", "conformance_report"}
+BESIDE_THE_KIT = {"frames", "report"}
 
 DUCKDB_LACKS = {
     "an_empty_frame_makes_a_table_that_keeps_its_columns": "writes nothing, and fails to read",
@@ -159,10 +159,11 @@ def test_duckdb_io_manager_lacks_what_is_named(behaviour: str, duckdb_subject: S
 
 
 def test_the_kit_stands_on_dagster_and_the_standard_library_alone() -> None:
-    folder = Path(__file__).parent
-    kit = {path for path in folder.glob("conformance*.py") if path.stem not in BESIDE_THE_KIT}
+    folder = Path(__file__).parent / "conformance"
+    kit = {path for path in folder.glob("*.py") if path.stem not in BESIDE_THE_KIT}
     imported = set[str]().union(*map(imports_of, kit))
 
     ours = {name for name in imported if name.startswith("purchase_pipeline_tests")}
     assert roots(imported - ours) <= sys.stdlib_module_names | {"dagster"}
-    assert ours <= {"purchase_pipeline_tests", *(f"purchase_pipeline_tests.{path.stem}" for path in kit)}
+    package = "purchase_pipeline_tests.conformance"
+    assert ours <= {package, *(f"{package}.{path.stem}" for path in kit)}

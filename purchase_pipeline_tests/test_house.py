@@ -47,7 +47,7 @@ def test_the_mock_api_and_the_pipeline_do_not_know_each_other() -> None:
 def test_the_postgres_library_knows_nothing_of_purchases() -> None:
     ours = {
         name
-        for path in PROJECT.glob("purchase_pipeline/postgres/*.py")
+        for path in PROJECT.glob("purchase_pipeline/postgres/**/*.py")
         for name in imports_of(path)
         if name.startswith("purchase_pipeline")
     }

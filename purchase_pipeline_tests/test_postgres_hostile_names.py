@@ -208,6 +208,7 @@ def assert_writes_replace_the_slice_alone(
     assert database.execute(ledger).fetchall() == [(case.key, 1)]
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("kind", NAMES)
 def test_a_hostile_name_is_a_name_wherever_it_stands(
     database: psycopg.Connection, manager: DirectIOManager, kind: str
@@ -215,6 +216,7 @@ def test_a_hostile_name_is_a_name_wherever_it_stands(
     assert_writes_stay_in_their_tables(database, manager, cases_of(NAMES[kind], step=1))
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(("categories", "step"), [("RTC", 2), ("U", 8)])
 def test_a_word_of_sql_is_a_name_wherever_it_stands(
     database: psycopg.Connection, manager: DirectIOManager, categories: str, step: int

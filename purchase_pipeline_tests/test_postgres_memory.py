@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import psycopg
+import pytest
 
 PROJECT = Path(__file__).parent.parent
 PEAK_MIB = 300
@@ -33,6 +34,7 @@ def assert_flat(told: dict[str, dict[str, float]]) -> None:
     assert told["end"]["peak_mib"] - told["early"]["peak_mib"] < GROWTH_MIB
 
 
+@pytest.mark.proof
 def test_five_million_rows_are_written_in_flat_memory(database_url: str) -> None:
     rows = 5_000_000
 
@@ -46,6 +48,7 @@ def test_five_million_rows_are_written_in_flat_memory(database_url: str) -> None
     assert ledger == [("big", rows)]
 
 
+@pytest.mark.proof
 def test_two_million_rows_are_read_in_flat_memory(database_url: str) -> None:
     rows = 2_000_000
     with psycopg.connect(database_url) as connection:

@@ -11,7 +11,7 @@ from psycopg import sql
 from psycopg.adapt import PyFormat, Transformer
 from psycopg.copy import LibpqWriter
 
-from purchase_pipeline.postgres.column_types import shown
+from purchase_pipeline.postgres.columns.types import shown
 from purchase_pipeline.postgres.errors import UnstorableValueError
 from purchase_pipeline.postgres.rows import Row
 

@@ -8,12 +8,12 @@ import sqlalchemy as sa
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
 
-from purchase_pipeline.postgres.casts import cast_between, unchanged
-from purchase_pipeline.postgres.column_types import ColumnType, sql
+from purchase_pipeline.postgres.columns.casts import cast_between, unchanged
+from purchase_pipeline.postgres.columns.types import ColumnType, sql
+from purchase_pipeline.postgres.columns.widening import widened
 from purchase_pipeline.postgres.errors import SchemaDriftError
 from purchase_pipeline.postgres.rows import Row
 from purchase_pipeline.postgres.tables import concrete, fills_itself
-from purchase_pipeline.postgres.widening import widened
 
 DriftPolicy = Literal["freeze", "evolve"]
 

@@ -5,8 +5,8 @@ from itertools import count
 
 import sqlalchemy as sa
 
-from purchase_pipeline.postgres.casts import Cast, cast_between, unchanged
-from purchase_pipeline.postgres.column_types import UNKNOWN, sql
+from purchase_pipeline.postgres.columns.casts import Cast, cast_between, unchanged
+from purchase_pipeline.postgres.columns.types import UNKNOWN, sql
 from purchase_pipeline.postgres.errors import RefusedValueError, SchemaDriftError, UnstorableValueError
 from purchase_pipeline.postgres.rows import Batch, Row
 

@@ -10,8 +10,8 @@ from dagster._core.definitions.metadata import RawMetadataValue
 from dagster._core.storage.db_io_manager import DbTypeHandler, TableSlice
 
 from purchase_pipeline.postgres.client import PostgresClient
-from purchase_pipeline.postgres.column_types import ColumnType
-from purchase_pipeline.postgres.frames import batches_of, is_reader, library_of
+from purchase_pipeline.postgres.columns.types import ColumnType
+from purchase_pipeline.postgres.frames.libraries import batches_of, is_reader, library_of
 from purchase_pipeline.postgres.notes import note_slices
 from purchase_pipeline.postgres.partitions import Target
 from purchase_pipeline.postgres.reading import read_slice, stream_slice
@@ -23,7 +23,7 @@ from purchase_pipeline.postgres.writing import write_batches
 
 
 class FrameHandler(DbTypeHandler[Any]):
-    """Writes and reads all that `frames.TAKEN` names."""
+    """Writes and reads all that `WRITTEN` and `READ` name."""
 
     def __init__(self, client: PostgresClient) -> None:
         self._client = client
@@ -86,7 +86,7 @@ def _streamed(kind: Any, columns: Mapping[str, ColumnType], batches: Iterator[Se
     if kind is RowStream:
         return RowStream(tuple(columns), batches)
     if is_reader(kind):
-        return import_module("purchase_pipeline.postgres.arrow_tables").reader(columns, batches)
+        return import_module("purchase_pipeline.postgres.frames.arrow_tables").reader(columns, batches)
     library = library_of(kind.frame_type)
     if library is not None:
         return kind(library.from_rows(columns, rows) for rows in batches)

@@ -10,7 +10,7 @@ from dagster._core.events import DagsterEvent
 from dagster._core.storage.db_io_manager import DbIOManager, DbTypeHandler, TableSlice
 
 from purchase_pipeline.postgres.client import PostgresClient
-from purchase_pipeline.postgres.frames import READ, WRITTEN, can_be_read, can_be_written
+from purchase_pipeline.postgres.frames.libraries import READ, WRITTEN, can_be_read, can_be_written
 from purchase_pipeline.postgres.handler import FrameHandler
 from purchase_pipeline.postgres.notes import tell_of_partition
 from purchase_pipeline.postgres.partitions import Target, dimensions_of, slice_of_partition
@@ -69,7 +69,7 @@ class PostgresDbIOManager(DbIOManager):
     def _get_table_slice(
         self, context: dg.OutputContext | dg.InputContext, output_context: dg.OutputContext
     ) -> TableSlice:
-        """Return the slice; over several dimensions, of all the run's partitions, which the base knows for one alone."""
+        """Return the slice; over several dimensions, of all partitions of the run: the base knows but one range."""
         definition = context.asset_partitions_def if context.has_asset_partitions else None
         if not isinstance(definition, dg.MultiPartitionsDefinition):
             return super()._get_table_slice(context, output_context)

@@ -7,8 +7,8 @@ import psycopg
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, INET
 
-from purchase_pipeline.postgres import column_types as types
-from purchase_pipeline.postgres.column_types import ColumnType
+from purchase_pipeline.postgres.columns import types
+from purchase_pipeline.postgres.columns.types import ColumnType
 from purchase_pipeline.postgres.rows import Row
 
 BATCH_ROWS = 20_000

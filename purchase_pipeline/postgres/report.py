@@ -7,7 +7,7 @@ import dagster as dg
 import sqlalchemy as sa
 from dagster._core.definitions.metadata import RawMetadataValue
 
-from purchase_pipeline.postgres.column_types import shown, sql
+from purchase_pipeline.postgres.columns.types import shown, sql
 from purchase_pipeline.postgres.writing import Written
 
 

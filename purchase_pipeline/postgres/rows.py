@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar, get_origin
 
 from sqlalchemy import Table
 
-from purchase_pipeline.postgres.column_types import ColumnType
+from purchase_pipeline.postgres.columns.types import ColumnType
 from purchase_pipeline.postgres.errors import RefusedValueError
 
 Row = Sequence[Any]

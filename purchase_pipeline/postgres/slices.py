@@ -9,7 +9,7 @@ from dagster import TimeWindow
 from dagster._core.storage.db_io_manager import TablePartitionDimension, TableSlice
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
-from purchase_pipeline.postgres.column_types import ColumnType, family, sql
+from purchase_pipeline.postgres.columns.types import ColumnType, family, sql
 from purchase_pipeline.postgres.connections import quote_all_names
 from purchase_pipeline.postgres.errors import UnusableMetadataError
 from purchase_pipeline.postgres.reading import result_types

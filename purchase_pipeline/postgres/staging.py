@@ -7,7 +7,7 @@ import psycopg
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from purchase_pipeline.postgres.column_types import shown
+from purchase_pipeline.postgres.columns.types import shown
 from purchase_pipeline.postgres.errors import UnstorableValueError, UnusableMetadataError
 
 _NAME = "staged_rows"

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from purchase_pipeline.postgres.column_types import TEXT, ColumnType, family
+from purchase_pipeline.postgres.columns.types import TEXT, ColumnType, family
 from purchase_pipeline.postgres.errors import UnusableNameError
 from purchase_pipeline.postgres.locks import hold_until_commit
 

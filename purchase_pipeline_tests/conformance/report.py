@@ -1,11 +1,11 @@
 """The table of behaviours: who has which, as `test_conformance` holds them to it.
 
-`python -m purchase_pipeline_tests.conformance_report` prints it in Markdown.
+`python -m purchase_pipeline_tests.conformance.report` prints it in Markdown.
 """
 
 from collections.abc import Iterator
 
-from purchase_pipeline_tests.conformance import CHAPTERS
+from purchase_pipeline_tests.conformance.behaviours import CHAPTERS
 from purchase_pipeline_tests.test_conformance import DUCKDB_LACKS
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import dagster as dg
 
-from purchase_pipeline_tests.conformance_subject import Columns, Frame, Rows, Subject
+from purchase_pipeline_tests.conformance.subject import Columns, Frame, Rows, Subject
 
 Partition = str | tuple[str, str] | None
 """A key, or the first and last key of a range that one run takes at once, or none."""

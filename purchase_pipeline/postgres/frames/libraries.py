@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
 from typing import Any, Protocol, cast
 
-from purchase_pipeline.postgres import column_types as types
-from purchase_pipeline.postgres.column_types import ColumnType
+from purchase_pipeline.postgres.columns import types
+from purchase_pipeline.postgres.columns.types import ColumnType
 from purchase_pipeline.postgres.errors import RefusedValueError
 from purchase_pipeline.postgres.rows import Batch, Batches, PerPartition, Row, RowStream
 
@@ -17,9 +17,9 @@ READ = (
 WRITTEN = f"{READ}; also any other iterator of frames, or of lists of rows as dicts; and PerPartition"
 
 _LIBRARIES = {
-    "pandas": "purchase_pipeline.postgres.pandas_frames",
-    "polars": "purchase_pipeline.postgres.polars_frames",
-    "pyarrow": "purchase_pipeline.postgres.arrow_tables",
+    "pandas": "purchase_pipeline.postgres.frames.pandas_frames",
+    "polars": "purchase_pipeline.postgres.frames.polars_frames",
+    "pyarrow": "purchase_pipeline.postgres.frames.arrow_tables",
 }
 
 

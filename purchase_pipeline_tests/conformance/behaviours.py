@@ -12,17 +12,17 @@ from collections.abc import Callable, Mapping, Sequence
 from inspect import isfunction
 from types import ModuleType
 
-from purchase_pipeline_tests import (
-    conformance_atomicity,
-    conformance_concurrency,
-    conformance_dimensions,
-    conformance_metadata,
-    conformance_partitions,
-    conformance_tables,
-    conformance_time_windows,
-    conformance_values,
+from purchase_pipeline_tests.conformance import (
+    atomicity,
+    concurrency,
+    dimensions,
+    metadata,
+    partitions,
+    tables,
+    time_windows,
+    values,
 )
-from purchase_pipeline_tests.conformance_subject import Subject
+from purchase_pipeline_tests.conformance.subject import Subject
 
 Behaviour = Callable[[Subject], None]
 
@@ -38,14 +38,14 @@ def _behaviours_of(chapter: ModuleType) -> Sequence[Behaviour]:
 CHAPTERS: Mapping[str, Sequence[Behaviour]] = {
     (chapter.__doc__ or "").partition(":")[0]: _behaviours_of(chapter)
     for chapter in (
-        conformance_tables,
-        conformance_partitions,
-        conformance_time_windows,
-        conformance_dimensions,
-        conformance_atomicity,
-        conformance_concurrency,
-        conformance_values,
-        conformance_metadata,
+        tables,
+        partitions,
+        time_windows,
+        dimensions,
+        atomicity,
+        concurrency,
+        values,
+        metadata,
     )
 }
 """Behaviours by subject."""

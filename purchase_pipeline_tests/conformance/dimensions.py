@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from purchase_pipeline_tests.conformance_fruits import joined, shop_day, shop_day_table, sold
-from purchase_pipeline_tests.conformance_subject import Subject
-from purchase_pipeline_tests.conformance_table import expect
+from purchase_pipeline_tests.conformance.fruits import joined, shop_day, shop_day_table, sold
+from purchase_pipeline_tests.conformance.subject import Subject
+from purchase_pipeline_tests.conformance.table_under_test import expect
 
 _FIRST, _SECOND = "2024-01-01", "2024-01-02"
 

@@ -5,9 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from threading import Barrier, Event
 
-from purchase_pipeline_tests.conformance_fruits import shop_table, stock
-from purchase_pipeline_tests.conformance_subject import Columns, Subject
-from purchase_pipeline_tests.conformance_table import Table, words_of
+from purchase_pipeline_tests.conformance.fruits import shop_table, stock
+from purchase_pipeline_tests.conformance.subject import Columns, Subject
+from purchase_pipeline_tests.conformance.table_under_test import Table, words_of
 
 _ROWS = 4_000
 _TIMES = 2

@@ -1,8 +1,8 @@
 """Atomicity: a write happens whole, or not at all."""
 
-from purchase_pipeline_tests.conformance_fruits import joined, shop_table, stock, two_shops
-from purchase_pipeline_tests.conformance_subject import Columns, Subject
-from purchase_pipeline_tests.conformance_table import Table, expect
+from purchase_pipeline_tests.conformance.fruits import joined, shop_table, stock, two_shops
+from purchase_pipeline_tests.conformance.subject import Columns, Subject
+from purchase_pipeline_tests.conformance.table_under_test import Table, expect
 
 _NORTH, _SOUTH = stock("north", "apple", "pear"), stock("south", "fig")
 _ILL_TYPED = {**stock("north", "quince"), "number": ["many"]}

@@ -96,6 +96,8 @@ def sql(column_type: ColumnType) -> str:
     kind = family(column_type)
     if kind == "unknown":
         return "unknown"
+    if kind == "array":
+        return f"{sql(column_type.item_type)}[]"  # type: ignore[attr-defined]  # it is an array
     if isinstance(column_type, sa.Float):
         single = isinstance(column_type, sa.REAL) or (column_type.precision or 53) <= 24  # noqa: PLR2004  # bits
         return "REAL" if single else "DOUBLE PRECISION"

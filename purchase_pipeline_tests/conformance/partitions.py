@@ -2,9 +2,9 @@
 
 import dagster as dg
 
-from purchase_pipeline_tests.conformance_fruits import SHOPS, joined, shop_table, stock, two_shops
-from purchase_pipeline_tests.conformance_subject import Subject
-from purchase_pipeline_tests.conformance_table import expect
+from purchase_pipeline_tests.conformance.fruits import SHOPS, joined, shop_table, stock, two_shops
+from purchase_pipeline_tests.conformance.subject import Subject
+from purchase_pipeline_tests.conformance.table_under_test import expect
 
 
 def replacing_one_partition_leaves_the_others(subject: Subject) -> None:

@@ -7,10 +7,10 @@ from typing import Any
 import polars as pl
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from purchase_pipeline.postgres import column_types as types
-from purchase_pipeline.postgres.column_types import ColumnType, family
+from purchase_pipeline.postgres.columns import types
+from purchase_pipeline.postgres.columns.types import ColumnType, family
 from purchase_pipeline.postgres.errors import RefusedValueError
-from purchase_pipeline.postgres.nested import Shape, as_json, as_text, digits_of, scale_of, shape_of
+from purchase_pipeline.postgres.frames.nested import Shape, as_json, as_text, digits_of, scale_of, shape_of
 from purchase_pipeline.postgres.rows import Batch, Row
 
 FRAME_TYPES = (pl.DataFrame,)

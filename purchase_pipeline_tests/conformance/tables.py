@@ -4,9 +4,9 @@ from typing import Any
 
 import dagster as dg
 
-from purchase_pipeline_tests.conformance_fruits import stock
-from purchase_pipeline_tests.conformance_subject import Subject
-from purchase_pipeline_tests.conformance_table import QUIET, Table, expect
+from purchase_pipeline_tests.conformance.fruits import stock
+from purchase_pipeline_tests.conformance.subject import Subject
+from purchase_pipeline_tests.conformance.table_under_test import QUIET, Table, expect
 
 _NORTH, _SOUTH = stock("north", "apple", "pear"), stock("south", "fig")
 

@@ -4,8 +4,8 @@ from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from math import inf
 
-from purchase_pipeline_tests.conformance_subject import Subject
-from purchase_pipeline_tests.conformance_table import Table, expect
+from purchase_pipeline_tests.conformance.subject import Subject
+from purchase_pipeline_tests.conformance.table_under_test import Table, expect
 
 _BOTH = (True, False)
 _BRASILIA = timezone(timedelta(hours=-3))

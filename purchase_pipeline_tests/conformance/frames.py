@@ -8,7 +8,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 
-from purchase_pipeline_tests.conformance_subject import Columns, Rows
+from purchase_pipeline_tests.conformance.subject import Columns, Rows
 
 _NULLABLE = {int: "Int64", bool: "boolean"}
 """What keeps integers and booleans as they are beside a missing one; pandas itself would make floats and objects."""

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from purchase_pipeline.postgres import column_types as types
-from purchase_pipeline.postgres.column_types import ColumnType, family
+from purchase_pipeline.postgres.columns import types
+from purchase_pipeline.postgres.columns.types import ColumnType, family
 from purchase_pipeline.postgres.errors import RefusedValueError
 from purchase_pipeline.postgres.rows import Batch, Row
 
@@ -77,7 +77,7 @@ def _column(name: str, series: "pd.Series[Any]") -> _Column:
     if isinstance(dtype, pd.CategoricalDtype):
         return _column(name, series.astype(object if series.hasnans else dtype.categories.dtype))
     if isinstance(dtype, pd.ArrowDtype):
-        arrow = import_module("purchase_pipeline.postgres.arrow_tables")  # pyarrow is optional
+        arrow = import_module("purchase_pipeline.postgres.frames.arrow_tables")  # pyarrow is optional
         return arrow.column(name, series.array.__arrow_array__())  # type: ignore[no-any-return]
     if dtype.kind in "mM":
         return _times(name, series)

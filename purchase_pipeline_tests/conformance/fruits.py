@@ -5,8 +5,8 @@ from typing import Any
 
 import dagster as dg
 
-from purchase_pipeline_tests.conformance_subject import Columns, Subject
-from purchase_pipeline_tests.conformance_table import Table
+from purchase_pipeline_tests.conformance.subject import Columns, Subject
+from purchase_pipeline_tests.conformance.table_under_test import Table
 
 SHOPS = dg.StaticPartitionsDefinition(["north", "east", "south", "west"])
 DAYS = dg.DailyPartitionsDefinition("2024-01-01", end_date="2024-01-05")

@@ -12,8 +12,8 @@ from pydantic import AwareDatetime, BaseModel, FutureDate, NaiveDatetime, PastDa
 from pydantic.fields import FieldInfo
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from purchase_pipeline.postgres import column_types as types
-from purchase_pipeline.postgres.column_types import ColumnType
+from purchase_pipeline.postgres.columns import types
+from purchase_pipeline.postgres.columns.types import ColumnType
 
 _LARGEST_INTEGER = 2**31 - 1
 _BY_CLASS: dict[Any, ColumnType] = {

@@ -2,9 +2,9 @@
 
 import dagster as dg
 
-from purchase_pipeline_tests.conformance_fruits import shop_table, stock
-from purchase_pipeline_tests.conformance_subject import Subject
-from purchase_pipeline_tests.conformance_table import Table
+from purchase_pipeline_tests.conformance.fruits import shop_table, stock
+from purchase_pipeline_tests.conformance.subject import Subject
+from purchase_pipeline_tests.conformance.table_under_test import Table
 
 _NORTH = stock("north", "apple", "pear")
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import dagster as dg
 
-from purchase_pipeline_tests.conformance_fruits import DAYS, day_table, joined, picked
-from purchase_pipeline_tests.conformance_subject import Columns, Frame, Subject
-from purchase_pipeline_tests.conformance_table import expect
+from purchase_pipeline_tests.conformance.fruits import DAYS, day_table, joined, picked
+from purchase_pipeline_tests.conformance.subject import Columns, Frame, Subject
+from purchase_pipeline_tests.conformance.table_under_test import expect
 
 _DAYS_OF_KATHMANDU = dg.DailyPartitionsDefinition(
     "2024-01-01", end_date="2024-01-05", timezone="Asia/Kathmandu"
