@@ -167,7 +167,7 @@ def test_spellings_of_one_type_give_one_text(spellings: list[ColumnType], expect
         (sa.Numeric(10, 2), "numeric"),
         (sa.REAL(), "float"),
         (sa.VARCHAR(5), "text"),
-        (CITEXT(), "other"),
+        (CITEXT(), "text"),
         (sa.Enum("a", name="letter"), "other"),
         (INET(), "other"),
         (JSON(), "json"),

@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from purchase_pipeline.postgres.options import WriteOptions
+from purchase_pipeline_tests.conformance.report import markdown
 
 GUIDE = Path(__file__).parent.parent / "docs" / "postgres-io-manager.md"
 PROGRAMS = re.findall(r"```python\n(.*?)```", GUIDE.read_text(), re.DOTALL)
@@ -38,6 +39,10 @@ def test_the_first_table_is_there_after_the_first_command_and_the_second(
 @pytest.mark.parametrize("program", PROGRAMS, ids=range(len(PROGRAMS)))
 def test_every_program_in_the_guide_is_python(program: str) -> None:
     compile(program, str(GUIDE), "exec")
+
+
+def test_the_guide_shows_who_has_which_behaviour() -> None:
+    assert markdown() in GUIDE.read_text()
 
 
 def test_the_guide_tells_of_every_option() -> None:

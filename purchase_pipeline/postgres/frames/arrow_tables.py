@@ -98,12 +98,15 @@ def column(name: str, values: Any) -> tuple[ColumnType, Sequence[Any]]:  # noqa:
     try:
         return column_type, _python_values(values, kind)
     except _NO_PYTHON_VALUE:
-        for position in range(len(values)):
-            try:
-                _python_values(values.slice(position, 1), kind)
-            except _NO_PYTHON_VALUE as error:
-                raise RefusedValueError(name, position, str(error)) from error
-        raise
+        return column_type, [_python_value(name, values, position, kind) for position in range(len(values))]
+
+
+def _python_value(name: str, values: Any, position: int, kind: Any) -> Any:  # noqa: ANN401
+    try:
+        # A slice of lists would be cast with what lies beside it.
+        return _python_values(values.take([position]), kind)[0]
+    except _NO_PYTHON_VALUE as error:
+        raise RefusedValueError(name, position, str(error)) from error
 
 
 def _python_values(values: Any, kind: Any) -> list[Any]:  # noqa: ANN401

@@ -165,6 +165,8 @@ def _plain_scalar(value: Any) -> Any:  # noqa: ANN401
         value = pd.Timedelta(value)
     if value is pd.NA or value is pd.NaT:
         return None
+    if isinstance(value, memoryview):  # psycopg takes those alone that have no gaps
+        return value.tobytes()
     if isinstance(value, pd.Timestamp | pd.Timedelta):
         return _to_the_microsecond(value)
     return value.item() if isinstance(value, np.generic) else value
