@@ -11,14 +11,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, CITEXT, INET, JSON, TIMESTAMP
 
 from purchase_pipeline.postgres.columns import types
-from purchase_pipeline.postgres.columns.types import (
-    ColumnType,
-    NoColumnTypeError,
-    common,
-    family,
-    inferred,
-    sql,
-)
+from purchase_pipeline.postgres.columns.inference import NoColumnTypeError, common, inferred_type
+from purchase_pipeline.postgres.columns.types import ColumnType, family, sql
 
 
 class Colour(Enum):
@@ -76,7 +70,7 @@ class Label(str):
     ],
 )
 def test_a_type_holds_all_values_of_its_column(values: list[object], expected: str) -> None:
-    assert sql(inferred(values)) == expected
+    assert sql(inferred_type(values)) == expected
 
 
 @pytest.mark.parametrize(
@@ -105,7 +99,7 @@ def test_what_no_type_holds_is_refused_by_its_position(
     values: list[object], position: int, words: str
 ) -> None:
     with pytest.raises(NoColumnTypeError, match=words) as caught:
-        inferred(values)
+        inferred_type(values)
 
     assert caught.value.position == position
 

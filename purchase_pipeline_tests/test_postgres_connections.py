@@ -1,10 +1,12 @@
 """One database, whatever way its URL is written."""
 
+from datetime import UTC, datetime, timedelta
+
 import psycopg
 import pytest
 import sqlalchemy as sa
 
-from purchase_pipeline.postgres.connections import engine_for
+from purchase_pipeline.postgres.connections import engine_for, transaction
 
 
 @pytest.mark.parametrize("spelling", ["postgres", "postgresql", "postgresql+psycopg", "postgresql+psycopg2"])
@@ -30,3 +32,34 @@ def test_the_urls_own_deadline_goes_before_ours() -> None:
 
 def test_a_password_is_not_shown() -> None:
     assert "hunter2" not in repr(engine_for("postgresql://me:hunter2@db.example.com/shop"))
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("TimeZone", "America/Sao_Paulo"),
+        ("TimeZone", "Asia/Tokyo"),
+        ("IntervalStyle", "iso_8601"),
+        ("extra_float_digits", "0"),
+    ],
+)
+def test_values_read_the_same_whatever_the_servers_settings(
+    engine: sa.Engine, database_url: str, setting: str, value: str
+) -> None:
+    stored = (
+        datetime.min.replace(tzinfo=UTC),
+        datetime.max.replace(tzinfo=UTC),
+        timedelta(days=1, seconds=1),
+        0.1 + 0.2,
+    )
+    with engine.begin() as connection:
+        name = sa.make_url(database_url).database
+        connection.execute(sa.text(f"ALTER DATABASE {name} SET {setting} = '{value}'"))
+
+    with transaction(engine) as connection:
+        values = sa.text(
+            "SELECT CAST(:a AS TIMESTAMPTZ), CAST(:b AS TIMESTAMPTZ), CAST(:c AS INTERVAL), CAST(:d AS FLOAT8)"
+        )
+        read = connection.execute(values, dict(zip("abcd", stored, strict=True))).one()
+
+    assert tuple(read) == stored

@@ -7,6 +7,7 @@ import dagster as dg
 import sqlalchemy as sa
 from dagster._core.storage.db_io_manager import DbClient, TableSlice
 
+from purchase_pipeline.postgres.connections import transaction
 from purchase_pipeline.postgres.locks import hold_slice
 from purchase_pipeline.postgres.options import WriteOptions
 from purchase_pipeline.postgres.slices import clear_slice, readable_query
@@ -36,7 +37,7 @@ class PostgresClient(DbClient[sa.Connection]):
             UnusableNameError: a schema, table or column that PostgreSQL could not name so.
         """
         check_names([table_slice.schema, table_slice.table, *(table_slice.columns or ())])
-        with self._engine.begin() as connection:
+        with transaction(self._engine) as connection:
             yield connection
 
     def options(self, context: dg.OutputContext) -> WriteOptions:

@@ -1,5 +1,8 @@
 """Connections: one URL in any of its spellings, psycopg 3 as the driver, every name quoted, no wait without an end."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql.base import PGIdentifierPreparer
 
@@ -9,6 +12,13 @@ _DEADLINES = {
     "keepalives_idle": "10",
     "keepalives_interval": "5",
     "keepalives_count": "4",
+}
+
+
+_SETTINGS = {
+    "TimeZone": "UTC",  # else an instant of the first or last day has no year that Python knows
+    "IntervalStyle": "postgres",  # psycopg reads no other
+    "extra_float_digits": "1",  # below, floats are rounded on their way out
 }
 
 
@@ -38,3 +48,11 @@ def engine_for(database_url: str) -> sa.Engine:
     engine = sa.create_engine(url, poolclass=sa.NullPool)
     quote_all_names(engine.dialect)
     return engine
+
+
+@contextmanager
+def transaction(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """Open a transaction in which values read the same whatever the server's settings are."""
+    with engine.begin() as connection:
+        connection.execute(sa.select(*(sa.func.set_config(*setting, True) for setting in _SETTINGS.items())))  # noqa: FBT003  # for this transaction
+        yield connection

@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, INET
 
 from purchase_pipeline.postgres.columns import types
 from purchase_pipeline.postgres.columns.types import ColumnType
+from purchase_pipeline.postgres.connections import transaction
 from purchase_pipeline.postgres.rows import Row
 
 BATCH_ROWS = 20_000
@@ -53,11 +54,11 @@ def stream_slice(
     All batches are of one moment: they come from one statement. Its connection is open from the first batch to the
     last, or until the iterator is let go.
     """
-    with engine.connect() as connection:
+    with transaction(engine) as connection:
         columns = result_types(connection.execute(query.limit(0)))
 
     def batches() -> Iterator[Sequence[Row]]:
-        with engine.connect() as connection:
+        with transaction(engine) as connection:
             yield from connection.execution_options(yield_per=batch_rows).execute(query).partitions()
 
     return columns, batches()

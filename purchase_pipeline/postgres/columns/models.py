@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from purchase_pipeline.postgres.columns import types
+from purchase_pipeline.postgres.columns.inference import inferred_type
 from purchase_pipeline.postgres.columns.types import ColumnType
 
 _LARGEST_INTEGER = 2**31 - 1
@@ -80,7 +81,7 @@ def _column_type(annotation: Any, bounds: list[Any]) -> ColumnType | None:  # no
         scalar = element is not None and types.family(element) not in {"json", "array"}
         return ARRAY(element) if element is not None and scalar else types.JSON
     if origin is Literal:
-        return types.inferred(get_args(annotation))
+        return inferred_type(get_args(annotation))
     if annotation is int:
         bounded = (_bound(bounds, "le") or _LARGEST_INTEGER + 1) <= _LARGEST_INTEGER
         return sa.Integer() if bounded else types.BIGINT
@@ -93,7 +94,7 @@ def _of_class(annotation: object) -> ColumnType | None:
     if not isinstance(annotation, type):
         return None
     if issubclass(annotation, Enum):
-        return types.inferred([member.value for member in annotation])
+        return inferred_type([member.value for member in annotation])
     return types.JSON if issubclass(annotation, BaseModel) else None
 
 

@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import Any, Protocol, cast
 
 from purchase_pipeline.postgres.columns import types
+from purchase_pipeline.postgres.columns.inference import NoColumnTypeError, inferred_type
 from purchase_pipeline.postgres.columns.types import ColumnType
 from purchase_pipeline.postgres.errors import RefusedValueError
 from purchase_pipeline.postgres.rows import Batch, Batches, PerPartition, Row, RowStream
@@ -119,7 +120,7 @@ def _inferred_batch(names: Sequence[str], rows: Sequence[Row]) -> Batch:
     inferred: dict[str, ColumnType] = {}
     for name, values in zip(names, columns, strict=True):
         try:
-            inferred[name] = types.inferred(values)
-        except types.NoColumnTypeError as error:
+            inferred[name] = inferred_type(values)
+        except NoColumnTypeError as error:
             raise RefusedValueError(name, error.position, str(error)) from error
     return Batch(inferred, rows)

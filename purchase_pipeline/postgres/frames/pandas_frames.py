@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from purchase_pipeline.postgres.columns import types
+from purchase_pipeline.postgres.columns.inference import NoColumnTypeError, inferred_type
 from purchase_pipeline.postgres.columns.types import ColumnType, family
 from purchase_pipeline.postgres.errors import RefusedValueError
 from purchase_pipeline.postgres.rows import Batch, Row
@@ -132,8 +133,8 @@ def _objects(name: str, series: "pd.Series[Any]") -> _Column:
         for position, value in enumerate(series)
     ]
     try:
-        return types.inferred(values), values
-    except types.NoColumnTypeError as error:
+        return inferred_type(values), values
+    except NoColumnTypeError as error:
         raise RefusedValueError(name, error.position, str(error)) from error
 
 

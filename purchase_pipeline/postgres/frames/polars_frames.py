@@ -8,6 +8,7 @@ import polars as pl
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from purchase_pipeline.postgres.columns import types
+from purchase_pipeline.postgres.columns.inference import NoColumnTypeError, inferred_type
 from purchase_pipeline.postgres.columns.types import ColumnType, family
 from purchase_pipeline.postgres.errors import RefusedValueError
 from purchase_pipeline.postgres.frames.nested import Shape, as_json, as_text, digits_of, scale_of, shape_of
@@ -114,8 +115,8 @@ def _column_type(series: pl.Series, dtype: Any) -> ColumnType:  # noqa: ANN401
         return types.JSON if family(element) in {"json", "array"} else ARRAY(element)
     if dtype == pl.Object:
         try:
-            return types.inferred(series.to_list())
-        except types.NoColumnTypeError as error:
+            return inferred_type(series.to_list())
+        except NoColumnTypeError as error:
             raise RefusedValueError(series.name, error.position, str(error)) from error
     if dtype.base_type() not in _BY_DTYPE:
         raise RefusedValueError(series.name, None, f"PostgreSQL has no type for the dtype {dtype}")
