@@ -120,6 +120,13 @@ def test_a_slice_is_read_as_a_stream_of_any_kind(store: Store) -> None:
     assert table["data"].to_pylist() == ['{"a": [1]}', None]
 
 
+def test_streams_of_two_libraries_are_two_types_to_dagster() -> None:
+    kinds: list[Any] = [Batches[pd.DataFrame], Batches[pl.DataFrame], Batches[list[dict[str, Any]]]]
+
+    assert len({dg.PythonObjectDagsterType(kind).display_name for kind in kinds}) == 3
+    assert Batches[pd.DataFrame] is kinds[0]
+
+
 def test_a_stream_is_read_in_batches_of_one_moment(store: Store) -> None:
     store.store(pd.DataFrame({"id": range(BATCH_ROWS + 1)}))
 

@@ -50,7 +50,8 @@ class Batches(Generic[Frame]):
         kind = get_origin(frame_type) or frame_type
         if not isinstance(kind, type):
             return super().__class_getitem__(frame_type)  # type: ignore[misc]  # Generic's own
-        return type(f"{cls.__name__}[{kind.__qualname__}]", (cls,), {"frame_type": kind})
+        # Dagster tells types apart by their names: several libraries have a DataFrame.
+        return type(f"{cls.__name__}[{kind.__module__}.{kind.__qualname__}]", (cls,), {"frame_type": kind})
 
     def __iter__(self) -> Iterator[Frame]:
         return self._frames
