@@ -91,5 +91,9 @@ def _refused(error: psycopg.DatabaseError, table: sa.Table, columns: Sequence[st
     column = error.diag.column_name or next(
         (name for name in sorted(columns, key=len, reverse=True) if place.endswith(f" {name}")), None
     )
-    reason = " ".join(filter(None, (error.diag.message_primary, error.diag.message_detail)))
-    return UnstorableValueError(str(table), number and int(number.group()), column, reason)
+    return UnstorableValueError(str(table), number and int(number.group()), column, words_of(error))
+
+
+def words_of(error: psycopg.Error) -> str:
+    """Return what PostgreSQL says of a row that it refuses."""
+    return " ".join(filter(None, (error.diag.message_primary, error.diag.message_detail)))

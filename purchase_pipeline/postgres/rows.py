@@ -14,6 +14,11 @@ Row = Sequence[Any]
 Frame = TypeVar("Frame")
 
 
+def by_column(rows: Sequence[Row], columns: int) -> Iterable[Sequence[Any]]:
+    """Return the values of each column, of which there are some even where there is no row."""
+    return zip(*rows, strict=True) if rows else ((),) * columns
+
+
 @dataclass(frozen=True)
 class RowStream:
     """A table, or a slice of one, as batches of rows.

@@ -1,4 +1,4 @@
-"""Slices: a table's partition as a condition on its rows, its removal, and its rows counted by partition."""
+"""Slices: a table's partition as a condition on its rows, the query that reads it, its removal."""
 
 from collections.abc import Callable, Sequence
 from datetime import time

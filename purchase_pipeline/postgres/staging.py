@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from purchase_pipeline.postgres.columns.types import shown
+from purchase_pipeline.postgres.copy import words_of
 from purchase_pipeline.postgres.errors import UnstorableValueError, UnusableMetadataError
 
 _NAME = "staged_rows"
@@ -86,11 +87,8 @@ def _execute(connection: sa.Connection, statement: sa.Executable, table: sa.Tabl
     try:
         connection.execute(statement)
     except sa.exc.IntegrityError as error:
-        diagnosis = getattr(error.orig, "diag", None)
-        reason = " ".join(
-            filter(
-                None, (getattr(diagnosis, "message_primary", ""), getattr(diagnosis, "message_detail", ""))
-            )
-        )
-        column = getattr(diagnosis, "column_name", None)
-        raise UnstorableValueError(str(table), None, column, reason) from error
+        if not isinstance(error.orig, psycopg.Error):
+            raise
+        raise UnstorableValueError(
+            str(table), None, error.orig.diag.column_name, words_of(error.orig)
+        ) from error

@@ -32,6 +32,7 @@ from purchase_pipeline.postgres.columns.types import (
     shown,
     sql,
 )
+from purchase_pipeline.postgres.errors import RefusedValueError
 
 _BY_CLASS: dict[type, ColumnType] = {
     bool: BOOLEAN,
@@ -90,6 +91,18 @@ def inferred_type(values: Collection[object]) -> ColumnType:
     if family(found) == "float" and classes != {float}:
         _refuse_integers_that_are_no_floats(values)
     return found
+
+
+def type_of_column(name: str, values: Collection[object]) -> ColumnType:
+    """Return the type for a named column of a batch.
+
+    Raises:
+        RefusedValueError: a value that no column type holds, alone or with the values before it.
+    """
+    try:
+        return inferred_type(values)
+    except NoColumnTypeError as error:
+        raise RefusedValueError(name, error.position, str(error)) from error
 
 
 def common(one: ColumnType, other: ColumnType) -> ColumnType | None:

@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from purchase_pipeline.postgres.columns.types import ColumnType, family
 from purchase_pipeline.postgres.frames.nested import Shape, as_json, as_text, digits_of, scale_of, shape_of
-from purchase_pipeline.postgres.rows import Row
+from purchase_pipeline.postgres.rows import Row, by_column
 
 _ARROW: dict[str, Any] = {
     "boolean": pa.bool_(),
@@ -25,9 +25,9 @@ _ARROW: dict[str, Any] = {
 
 def from_rows(columns: Mapping[str, ColumnType], rows: Sequence[Row]) -> pa.Table:
     """Return a table. JSON becomes structs and lists where all values have one shape, else its text."""
-    by_column = zip(*rows, strict=True) if rows else ((),) * len(columns)
     arrays = [
-        _array(column_type, values) for column_type, values in zip(columns.values(), by_column, strict=True)
+        _array(column_type, values)
+        for column_type, values in zip(columns.values(), by_column(rows, len(columns)), strict=True)
     ]
     return pa.Table.from_arrays(arrays, names=list(columns))
 

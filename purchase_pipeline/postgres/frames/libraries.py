@@ -1,15 +1,14 @@
 """Which objects can be written and read, and who knows how. A library is imported only by those who use it."""
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from typing import Any, Protocol, cast
 
 from purchase_pipeline.postgres.columns import types
-from purchase_pipeline.postgres.columns.inference import NoColumnTypeError, inferred_type
+from purchase_pipeline.postgres.columns.inference import type_of_column
 from purchase_pipeline.postgres.columns.types import ColumnType
-from purchase_pipeline.postgres.errors import RefusedValueError
-from purchase_pipeline.postgres.rows import Batch, Batches, PerPartition, Row, RowStream
+from purchase_pipeline.postgres.rows import Batch, Batches, PerPartition, Row, RowStream, by_column
 
 READ = (
     "pandas.DataFrame, polars.DataFrame, pyarrow.Table, or as a stream pyarrow.RecordBatchReader, RowStream, "
@@ -116,11 +115,5 @@ def _rows_batch(stream: RowStream, rows: Sequence[Row]) -> Batch:
 
 
 def _inferred_batch(names: Sequence[str], rows: Sequence[Row]) -> Batch:
-    columns: Iterable[Sequence[Any]] = zip(*rows, strict=True) if rows else ((),) * len(names)
-    inferred: dict[str, ColumnType] = {}
-    for name, values in zip(names, columns, strict=True):
-        try:
-            inferred[name] = inferred_type(values)
-        except NoColumnTypeError as error:
-            raise RefusedValueError(name, error.position, str(error)) from error
-    return Batch(inferred, rows)
+    columns = zip(names, by_column(rows, len(names)), strict=True)
+    return Batch({name: type_of_column(name, values) for name, values in columns}, rows)

@@ -11,10 +11,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from purchase_pipeline.postgres.columns import types
-from purchase_pipeline.postgres.columns.inference import NoColumnTypeError, inferred_type
+from purchase_pipeline.postgres.columns.inference import type_of_column
 from purchase_pipeline.postgres.columns.types import ColumnType, family
 from purchase_pipeline.postgres.errors import RefusedValueError
-from purchase_pipeline.postgres.rows import Batch, Row
+from purchase_pipeline.postgres.rows import Batch, Row, by_column
 
 FRAME_TYPES = (pd.DataFrame,)
 
@@ -55,10 +55,9 @@ def to_batch(frame: pd.DataFrame) -> Batch:
 
 def from_rows(columns: Mapping[str, ColumnType], rows: Sequence[Row]) -> pd.DataFrame:
     """Return a frame whose dtypes depend on the columns, and for integers and booleans on whether one is missing."""
-    by_column = zip(*rows, strict=True) if rows else ((),) * len(columns)
     series = [
         _series(list(values), column_type)
-        for column_type, values in zip(columns.values(), by_column, strict=True)
+        for column_type, values in zip(columns.values(), by_column(rows, len(columns)), strict=True)
     ]
     return pd.DataFrame(dict(zip(columns, series, strict=True)), index=range(len(rows)))
 
@@ -132,10 +131,7 @@ def _objects(name: str, series: "pd.Series[Any]") -> _Column:
         value if value.__class__ in _KEPT else _plain_cell(name, position, value)
         for position, value in enumerate(series)
     ]
-    try:
-        return inferred_type(values), values
-    except NoColumnTypeError as error:
-        raise RefusedValueError(name, error.position, str(error)) from error
+    return type_of_column(name, values), values
 
 
 def _plain_cell(name: str, position: int, value: Any) -> Any:  # noqa: ANN401

@@ -8,11 +8,11 @@ import polars as pl
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from purchase_pipeline.postgres.columns import types
-from purchase_pipeline.postgres.columns.inference import NoColumnTypeError, inferred_type
+from purchase_pipeline.postgres.columns.inference import type_of_column
 from purchase_pipeline.postgres.columns.types import ColumnType, family
 from purchase_pipeline.postgres.errors import RefusedValueError
 from purchase_pipeline.postgres.frames.nested import Shape, as_json, as_text, digits_of, scale_of, shape_of
-from purchase_pipeline.postgres.rows import Batch, Row
+from purchase_pipeline.postgres.rows import Batch, Row, by_column
 
 FRAME_TYPES = (pl.DataFrame,)
 
@@ -59,11 +59,12 @@ def to_batch(frame: pl.DataFrame) -> Batch:
 
 def from_rows(columns: Mapping[str, ColumnType], rows: Sequence[Row]) -> pl.DataFrame:
     """Return a frame. JSON becomes structs and lists where all values have one shape, else its text."""
-    by_column = zip(*rows, strict=True) if rows else ((),) * len(columns)
     return pl.DataFrame(
         [
             _series(name, column_type, list(values))
-            for (name, column_type), values in zip(columns.items(), by_column, strict=True)
+            for (name, column_type), values in zip(
+                columns.items(), by_column(rows, len(columns)), strict=True
+            )
         ]
     )
 
@@ -114,10 +115,7 @@ def _column_type(series: pl.Series, dtype: Any) -> ColumnType:  # noqa: ANN401
         element = _column_type(series, dtype.inner)
         return types.JSON if family(element) in {"json", "array"} else ARRAY(element)
     if dtype == pl.Object:
-        try:
-            return inferred_type(series.to_list())
-        except NoColumnTypeError as error:
-            raise RefusedValueError(series.name, error.position, str(error)) from error
+        return type_of_column(series.name, series.to_list())
     if dtype.base_type() not in _BY_DTYPE:
         raise RefusedValueError(series.name, None, f"PostgreSQL has no type for the dtype {dtype}")
     return _BY_DTYPE[dtype.base_type()]
