@@ -1,0 +1,1 @@
+"""The commands of `purchase-pipeline`, by what a person wants from them."""

@@ -1,0 +1,94 @@
+"""Commands that load lots: `up` and `ingest`."""
+
+from collections.abc import Callable
+from typing import ParamSpec
+
+import click
+from rich.console import Console
+
+from purchase_pipeline.campaign_lock import only_campaign
+from purchase_pipeline.commands.outcome import bounds_explained, succeeds
+from purchase_pipeline.settings import Settings, new_settings
+
+P = ParamSpec("P")
+
+
+def _campaign_options(command: Callable[P, None]) -> Callable[P, None]:
+    for option in (
+        click.option("--api-port", default=8000, show_default=True, help="Port of the mock API."),
+        click.option(
+            "--defects",
+            type=click.FloatRange(0, 1),
+            default=0.0,
+            show_default=True,
+            help="Share of rows that the mock API breaks on purpose.",
+        ),
+        click.option("--rows", type=int, help="Rows in a lot.  [default: PURCHASE_ROWS, or 10000]"),
+        click.option("--lots", type=int, help="Number of lots wanted.  [default: PURCHASE_LOTS, or 50]"),
+    ):
+        command = option(command)
+    return command
+
+
+def _settings(*, lots: int | None, rows: int | None, every: float | None = None) -> Settings:
+    with bounds_explained():
+        return new_settings(lots=lots, rows=rows, every=every)
+
+
+@click.command()
+@_campaign_options
+@click.option("--every", type=float, help="Seconds between two lots.  [default: PURCHASE_EVERY, or 5]")
+@click.option("--port", default=3000, show_default=True, help="Port of the Dagster UI.")
+@click.option("--no-ui", is_flag=True, help="Do without the Dagster UI.")
+@click.option(
+    "--exit-when-done", is_flag=True, help="Stop after the last lot: exit 0 if all are loaded, else 1."
+)
+@succeeds
+def up(  # noqa: PLR0913  (one a documented option)
+    *,
+    lots: int,
+    rows: int,
+    every: float,
+    defects: float,
+    port: int,
+    api_port: int,
+    no_ui: bool,
+    exit_when_done: bool,
+) -> bool:
+    """Start everything that is not given, and load every lot.
+
+    Starts an embedded PostgreSQL (without DATABASE_URL), the mock API (without PURCHASE_API_URL) and Dagster, whose
+    sensor asks for the next missing lot every few seconds. Ctrl-C stops all that it started; a second `up` goes on
+    where the first stood.
+    """
+    from purchase_pipeline.local_stack import StackOptions  # noqa: PLC0415  (Dagster: 1 s that `db-url` need not pay)
+    from purchase_pipeline.up import run_up  # noqa: PLC0415
+
+    settings = _settings(lots=lots, rows=rows, every=every)
+    options = StackOptions(port=port, api_port=api_port, defects=_defects(settings, defects), ui=not no_ui)
+    with only_campaign(settings.home):
+        return run_up(settings, options, Console(), exit_when_done=exit_when_done)
+
+
+@click.command()
+@_campaign_options
+@succeeds
+def ingest(*, lots: int, rows: int, defects: float, api_port: int) -> bool:
+    """Load every missing lot at once, without daemon or UI.
+
+    The same Dagster job as under `up`, run in this process as fast as it goes; its runs show in the UI of a later
+    `up`. Exit code 0 if all lots are loaded in the end, else 1.
+    """
+    from purchase_pipeline.ingest import run_ingest  # noqa: PLC0415
+    from purchase_pipeline.local_stack import StackOptions  # noqa: PLC0415
+
+    settings = _settings(lots=lots, rows=rows)
+    options = StackOptions(ui=False, api_port=api_port, defects=_defects(settings, defects))
+    with only_campaign(settings.home):
+        return run_ingest(settings, options, Console())
+
+
+def _defects(settings: Settings, share: float) -> float:
+    if share and settings.is_given("api_url"):
+        raise click.UsageError("--defects is for the mock API, but PURCHASE_API_URL names another one.")
+    return share
