@@ -11,7 +11,7 @@ from purchase_pipeline.postgres.errors import (
     UnusableNameError,
 )
 from purchase_pipeline.postgres.io_manager import PostgresIOManager
-from purchase_pipeline.postgres.rows import Batches, PerPartition, RowStream
+from purchase_pipeline.postgres.rows import Batches, PerPartition, RowStream, Together
 
 __all__ = [
     "Batches",
@@ -20,6 +20,7 @@ __all__ = [
     "PostgresWriteError",
     "RowStream",
     "SchemaDriftError",
+    "Together",
     "UnstorableValueError",
     "UnusableMetadataError",
     "UnusableNameError",

@@ -8,14 +8,22 @@ from sqlalchemy.dialects.postgresql.base import PGIdentifierPreparer
 
 _DEADLINES = {
     "connect_timeout": "10",
-    # A peer that vanished without a word is noticed within half a minute.
+    # A server that vanished without a word is noticed within half a minute: by its silence, or by what it leaves
+    # unacknowledged.
     "keepalives_idle": "10",
     "keepalives_interval": "5",
     "keepalives_count": "4",
+    "tcp_user_timeout": "30000",
 }
 
 
 _SETTINGS = {
+    # So does the server notice a client that vanished: else its half-written slice stays locked for hours.
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "4",
+    "tcp_user_timeout": "30000",
+    "lock_timeout": "10min",  # who waits longer for another writer fails, and says so, rather than hang
     "TimeZone": "UTC",  # else an instant of the first or last day has no year that Python knows
     "IntervalStyle": "postgres",  # psycopg reads no other
     "extra_float_digits": "1",  # below, floats are rounded on their way out

@@ -1,6 +1,7 @@
 """Between Dagster's base and PostgreSQL: any frame or stream into its slice, any slice into a frame or stream."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
@@ -11,14 +12,16 @@ from dagster._core.storage.db_io_manager import DbTypeHandler, TableSlice
 
 from purchase_pipeline.postgres.client import PostgresClient
 from purchase_pipeline.postgres.columns.types import ColumnType
+from purchase_pipeline.postgres.errors import UnusableMetadataError
 from purchase_pipeline.postgres.frames.libraries import batches_of, is_reader, library_of
 from purchase_pipeline.postgres.notes import note_slices
+from purchase_pipeline.postgres.options import WriteOptions
 from purchase_pipeline.postgres.partitions import Target
 from purchase_pipeline.postgres.reading import read_slice, stream_slice
 from purchase_pipeline.postgres.report import write_metadata
-from purchase_pipeline.postgres.rows import Batches, Row, RowStream
+from purchase_pipeline.postgres.rows import Batches, Row, RowStream, Together
 from purchase_pipeline.postgres.slices import slice_query
-from purchase_pipeline.postgres.tables import existing_table
+from purchase_pipeline.postgres.tables import check_names, existing_table
 from purchase_pipeline.postgres.writing import write_batches
 
 
@@ -51,11 +54,41 @@ class FrameHandler(DbTypeHandler[Any]):
         obj: Any,  # noqa: ANN401
         connection: sa.Connection,
     ) -> dict[str, RawMetadataValue]:
-        """Write the slice, note it, and return what to tell of it."""
+        """Write the slice, and those beside it; note them, and return what to tell of the slice."""
         options = self._client.options(context)
-        written = write_batches(connection, target.table_slice, batches_of(obj), options)
-        counts = note_slices(connection, context, target, written, options)
-        return write_metadata(written, preview=options.preview_rows > 0) | counts
+        if not isinstance(obj, Together):
+            return _write_one(context, target, obj, connection, options)
+        metadata = _write_one(context, target, obj.value, connection, options)
+        for name, value in obj.beside.items():
+            table_slice = target.table_slice._replace(table=name, columns=None)
+            obj.written[name] = self._write_beside(
+                context, target._replace(table_slice=table_slice), value, connection, options
+            )
+        return metadata
+
+    def _write_beside(
+        self,
+        context: dg.OutputContext,
+        target: Target,
+        value: Any,  # noqa: ANN401
+        connection: sa.Connection,
+        options: WriteOptions,
+    ) -> dict[str, RawMetadataValue]:
+        """Replace, or append to, the slice of a table beside, and return what to tell of it.
+
+        Raises:
+            UnusableMetadataError: an upsert, whose keys are those of the asset's own table.
+        """
+        if options.write_mode == "upsert":
+            raise UnusableMetadataError('Together goes with "write_mode" replace or append, not with upsert.')
+        table_slice, own = target.table_slice, replace(options, declared=None)
+        check_names([table_slice.table])
+        self._client.clear(own, table_slice, target.keys, connection)
+        return {
+            **_write_one(context, target, value, connection, own),
+            "Query": self._client.get_select_statement(table_slice),
+            "dagster/table_name": self._client.get_table_name(table_slice),
+        }
 
     def load_input(self, context: dg.InputContext, table_slice: TableSlice, connection: sa.Connection) -> Any:  # noqa: ANN401
         """Read the slice as what the input is annotated with; a stream is read as it is asked for.
@@ -75,6 +108,18 @@ class FrameHandler(DbTypeHandler[Any]):
         if library_of(kind) is not None:
             return _whole(kind, *read_slice(connection, query))
         return _streamed(kind, *stream_slice(connection.engine, query))
+
+
+def _write_one(
+    context: dg.OutputContext,
+    target: Target,
+    value: Any,  # noqa: ANN401
+    connection: sa.Connection,
+    options: WriteOptions,
+) -> dict[str, RawMetadataValue]:
+    written = write_batches(connection, target.table_slice, batches_of(value), options)
+    counts = note_slices(connection, context, target, written, options)
+    return write_metadata(written, preview=options.preview_rows > 0) | counts
 
 
 def _whole(kind: type, columns: Mapping[str, ColumnType], rows: Sequence[Row]) -> Any:  # noqa: ANN401

@@ -28,7 +28,7 @@ def note_slices(
     counts = _counts(connection, context, target, written)
     adding = options.write_mode == "append" and len(keys) <= 1
     record_slices(connection, schema, _entries(context, asset, counts), adding=adding)
-    if len(keys) > 1:
+    if len(keys) > 1 and target.is_of(context):
         for key, rows in counts.items():
             tell_of_partition(context, key, {"dagster/partition_row_count": rows})
     if options.write_mode == "upsert":  # how many of its rows are new, nobody counted
@@ -42,7 +42,11 @@ def note_slices(
 
 
 def _asset(context: dg.OutputContext, target: Target) -> str:
-    return context.asset_key.to_escaped_user_string() if context.has_asset_key else target.table_slice.table
+    """Return the asset's key, its parts joined by slashes; beside it lie the assets of the same prefix."""
+    if not context.has_asset_key:
+        return target.table_slice.table
+    key = dg.AssetKey([*context.asset_key.path[:-1], target.table_slice.table])
+    return key.to_escaped_user_string()
 
 
 def _counts(

@@ -22,6 +22,10 @@ class Target(NamedTuple):
     table_slice: TableSlice
     keys: Sequence[str]
 
+    def is_of(self, context: dg.OutputContext) -> bool:
+        """Tell whether the table is the output's own, and not one beside it."""
+        return not context.has_asset_key or context.asset_key.path[-1] == self.table_slice.table
+
 
 def dimensions_of(
     definition: dg.MultiPartitionsDefinition, partition_expr: object, keys: Sequence[str]

@@ -1,10 +1,11 @@
 """Rows on their way to a table or from it: in batches, so that a table need not fit into memory."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Generic, TypeVar, get_origin
 
+from dagster._core.definitions.metadata import RawMetadataValue
 from sqlalchemy import Table
 
 from purchase_pipeline.postgres.columns.types import ColumnType
@@ -70,6 +71,25 @@ class PerPartition:
 
     def __init__(self, partitions: Iterable[tuple[str, Any]]) -> None:
         self.partitions = iter(partitions)
+
+
+@dataclass(frozen=True)
+class Together:
+    """A slice, and the same partition's slices in other tables: replaced in one transaction, all or none.
+
+    For outputs that belong together, such as rows and their rejects, which one by one would be committed one by one.
+    The asset of a table beside is then materialized without a value: `MaterializeResult(key, metadata=written[name])`.
+
+    Attributes:
+        value: what goes into the asset's own table; anything that can be written.
+        beside: what goes into other tables of its schema, cut by the same `partition_expr`, by the tables' names.
+            Written after `value`, in order: a stream may depend on what came before.
+        written: once committed, what there is to tell of each table beside: its materialization's metadata.
+    """
+
+    value: Any
+    beside: Mapping[str, Any]
+    written: dict[str, Mapping[str, RawMetadataValue]] = field(default_factory=dict, init=False)
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,13 @@ from typing import Any, Protocol, cast
 from purchase_pipeline.postgres.columns import types
 from purchase_pipeline.postgres.columns.inference import type_of_column
 from purchase_pipeline.postgres.columns.types import ColumnType
-from purchase_pipeline.postgres.rows import Batch, Batches, PerPartition, Row, RowStream, by_column
+from purchase_pipeline.postgres.rows import Batch, Batches, PerPartition, Row, RowStream, Together, by_column
 
 READ = (
     "pandas.DataFrame, polars.DataFrame, pyarrow.Table, or as a stream pyarrow.RecordBatchReader, RowStream, "
     "Batches[pandas.DataFrame], Batches[polars.DataFrame], Batches[pyarrow.Table], Batches[list[dict]]"
 )
-WRITTEN = f"{READ}; also any other iterator of frames, or of lists of rows as dicts; and PerPartition"
+WRITTEN = f"{READ}; also any other iterator of frames, or of lists of rows as dicts; PerPartition, Together"
 
 _LIBRARIES = {
     "pandas": "purchase_pipeline.postgres.frames.pandas_frames",
@@ -55,7 +55,7 @@ def can_be_written(kind: Any) -> bool:  # noqa: ANN401
     """Return whether values of a class can be written."""
     if not isinstance(kind, type):
         return False
-    streams = RowStream, Batches, PerPartition, Iterator
+    streams = RowStream, Batches, PerPartition, Together, Iterator
     return issubclass(kind, streams) or is_reader(kind) or library_of(kind) is not None
 
 
