@@ -1,23 +1,26 @@
 """The ingest assets: a lot lands raw, is held against the contract, and is kept in two tables."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import dagster as dg
 import sqlalchemy as sa
+from dagster._core.definitions.metadata import RawMetadataValue
 from pydantic import Field
 
 from purchase_pipeline.landing import LandedLote, Landing
+from purchase_pipeline.lot_ledger import LotLedger
+from purchase_pipeline.lot_slices import LotSlices
 from purchase_pipeline.lots import lotes
-from purchase_pipeline.postgres import RowStream
-from purchase_pipeline.postgres.rows import Row
+from purchase_pipeline.postgres import Together
 from purchase_pipeline.purchase_api import PurchaseApi
 from purchase_pipeline.settings import current_settings
 from purchase_pipeline.tables import COMPRAS_REJEITADAS, TABELA_COMPRAS
-from purchase_pipeline.validation import LoteValidation
+from purchase_pipeline.validation import RejectedRow, commonest_reasons
 
 GROUP = "ingest"
+_REASONS_SHOWN = 20
 
 
 class RawPurchasesConfig(dg.Config):
@@ -47,11 +50,12 @@ def raw_purchases(
 ) -> dg.MaterializeResult[None]:
     """Lots of purchases as the API sent them, one compressed file each.
 
-    A lot that has landed whole is not asked for again, so that every later step starts from the same rows.
+    A lot that has landed whole is not asked for again, so that every later step starts from the same rows; one whose
+    file is damaged, or that had too many rejects to be loaded, is.
     """
     lote = context.partition_key
     landed = landing.find(lote)
-    fetched = config.refetch or landed is None or landed.rows != config.rows
+    fetched = config.refetch or landed is None or not _is_worth_loading(landed, landing, config.rows)
     if landed is None or fetched:
         landed = purchase_api.fetch_lote(lote, config.rows, partial(landing.land, lote, rows=config.rows))
     return dg.MaterializeResult(
@@ -67,45 +71,65 @@ def raw_purchases(
     )
 
 
+def _is_worth_loading(landed: LandedLote, landing: Landing, rows: int) -> bool:
+    return landed.rows == rows and not landed.refused and landing.is_whole(landed)
+
+
+def _table_out(table: sa.Table, **more: Any) -> dg.AssetOut:  # noqa: ANN401  (whatever AssetOut takes)
+    return dg.AssetOut(
+        description=table.comment, metadata={"partition_expr": "lote"}, kinds={"postgres", "table"}, **more
+    )
+
+
 @dg.multi_asset(
     outs={
-        table.name: dg.AssetOut(
-            description=table.comment, metadata={"partition_expr": "lote"}, kinds={"postgres", "table"}
-        )
-        for table in (TABELA_COMPRAS, COMPRAS_REJEITADAS)
+        TABELA_COMPRAS.name: _table_out(TABELA_COMPRAS),
+        COMPRAS_REJEITADAS.name: _table_out(COMPRAS_REJEITADAS, dagster_type=dg.Nothing),
     },
     deps=[raw_purchases],
     partitions_def=lotes,
     group_name=GROUP,
 )
 def validated_purchases(
-    context: dg.AssetExecutionContext, config: ValidationConfig, landing: dg.ResourceParam[Landing]
-) -> Iterator[dg.Output[RowStream]]:
-    """Judge each row of a landed lot once: the accepted stream into one table, the rejected are kept in the other."""
-    lote = context.partition_key
-    landed = landing.find(lote)
+    context: dg.AssetExecutionContext,
+    config: ValidationConfig,
+    landing: dg.ResourceParam[Landing],
+    lot_ledger: dg.ResourceParam[LotLedger],
+) -> Iterator[dg.Output[Together] | dg.MaterializeResult[None]]:
+    """Judge each row of a landed lot once: the accepted into one table, the rejected into the other, in one commit."""
+    landed = landing.find(context.partition_key)
     if landed is None:
         raise dg.Failure(
-            f"{lote} has not landed in {landing.folder}. Materialize raw_purchases for it first.",
+            f"{context.partition_key} has not landed in {landing.folder}. Materialize raw_purchases for it first.",
             allow_retries=False,
         )
-    validation = LoteValidation(
-        lote,
-        received=landed.rows,
+    lot = LotSlices(
+        landed,
+        landing,
+        lot_ledger,
         max_rejected_ratio=config.max_rejected_ratio,
-        today=datetime.now(UTC).date(),
+        run_id=context.run.run_id,
     )
+    source: Mapping[str, RawMetadataValue] = {"source_rows": landed.rows, "digest": landed.digest}
     with landing.open_rows(landed) as raw_rows:
-        accepted = ([(lote, *row) for row in batch] for batch in validation.accepted(raw_rows))
-        yield _slice_of(TABELA_COMPRAS, accepted, landed)
-    rejected = [(lote, *row, context.run.run_id) for row in validation.rejected]
-    yield _slice_of(COMPRAS_REJEITADAS, [rejected], landed)
+        slices = lot.of(raw_rows)
+        yield dg.Output(slices, TABELA_COMPRAS.name, metadata=source)
+    # Committed by now, in the same transaction.
+    yield dg.MaterializeResult(
+        asset_key=COMPRAS_REJEITADAS.name,
+        metadata={
+            **slices.written[COMPRAS_REJEITADAS.name],
+            **source,
+            "reasons": _reasons_table(lot.validation.rejected),
+        },
+    )
 
 
-def _slice_of(table: sa.Table, batches: Iterable[Sequence[Row]], landed: LandedLote) -> dg.Output[RowStream]:
-    columns = [column.name for column in table.columns if column.identity is None]
-    return dg.Output(
-        RowStream(columns, batches, table),
-        output_name=table.name,
-        metadata={"source_rows": landed.rows, "digest": landed.digest},
+def _reasons_table(rejected: Sequence[RejectedRow]) -> dg.TableMetadataValue:
+    return dg.MetadataValue.table(
+        [
+            dg.TableRecord({"reason": reason, "rows": rows})
+            for reason, rows in commonest_reasons((row.reasons for row in rejected), _REASONS_SHOWN)
+        ],
+        dg.TableSchema([dg.TableColumn("reason"), dg.TableColumn("rows", "int")]),
     )

@@ -2,7 +2,7 @@
 
 import click
 
-from purchase_pipeline.commands import campaigns, machine, questions
+from purchase_pipeline.commands import campaigns, machine, quarantine, questions
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -15,6 +15,7 @@ def main() -> None:
     Then look:    psql "$(purchase-pipeline db-url)" -c 'select * from tabela_compras limit 5'
 
     Settings come from the environment, options go before them: DATABASE_URL (else an embedded PostgreSQL),
+    DAGSTER_POSTGRES_URL (Dagster's storage beside it; else the database `dagster` of the same server),
     PURCHASE_API_URL (else a mock API), PURCHASE_LOTS, PURCHASE_ROWS, PURCHASE_EVERY, PURCHASE_MAX_REJECTED_RATIO,
     PURCHASE_HOME (local state; .purchase beside the project).
     """
@@ -24,6 +25,9 @@ for _command in (
     campaigns.up,
     campaigns.ingest,
     questions.status,
+    questions.verify,
+    quarantine.rejects,
+    quarantine.replay,
     machine.db_url,
     machine.down,
     machine.reset,

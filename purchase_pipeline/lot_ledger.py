@@ -10,7 +10,7 @@ from purchase_pipeline.postgres.ledger import ledger_table
 from purchase_pipeline.tables import COMPRAS_REJEITADAS, TABELA_COMPRAS
 
 _Entry = sa.FromClause
-_LEDGER = ledger_table()
+LEDGER = ledger_table()
 
 
 class LotCount(NamedTuple):
@@ -40,7 +40,7 @@ class LotLedger:
 
     def loaded_lots(self) -> dict[str, LotCount]:
         """Return the loaded lots with the counts that the ledger states. Cheap: no table is counted."""
-        accepted, rejected = _LEDGER.alias("accepted"), _LEDGER.alias("rejected")
+        accepted, rejected = LEDGER.alias("accepted"), LEDGER.alias("rejected")
         return self._read(
             _loaded(accepted, rejected, accepted.c.rows, rejected.c.rows).where(
                 _still_there(accepted, TABELA_COMPRAS), _still_there(rejected, COMPRAS_REJEITADAS)
@@ -49,7 +49,7 @@ class LotLedger:
 
     def counted_lots(self, lote: str | None = None) -> dict[str, LotCount]:
         """Return the committed lots, or one of them, with rows counted in the tables themselves."""
-        accepted, rejected = _LEDGER.alias("accepted"), _LEDGER.alias("rejected")
+        accepted, rejected = LEDGER.alias("accepted"), LEDGER.alias("rejected")
         query = _loaded(
             accepted, rejected, _count(TABELA_COMPRAS, accepted), _count(COMPRAS_REJEITADAS, accepted)
         )
@@ -72,6 +72,15 @@ class LotLedger:
             rows = connection.execute(query if lote is None else query.where(positions.c.lote == lote))
             return [(name, int(gap), int(double)) for name, gap, double in rows]
 
+    def first_seen(self, lote: str) -> dict[tuple[int, str], datetime]:
+        """Return when each rejected row of a lot was rejected first, by its position and its SHA-256."""
+        table = COMPRAS_REJEITADAS.c
+        query = sa.select(table.linha, table.original_sha256, table.first_seen).where(table.lote == lote)
+        with self._engine.connect() as connection:
+            if not sa.inspect(connection).has_table(COMPRAS_REJEITADAS.name):
+                return {}
+            return {(linha, digest): seen for linha, digest, seen in connection.execute(query)}
+
     def differences_from_contract(self) -> list[str]:
         """Say, a sentence each, where the tables' columns differ from the contract's."""
         with self._engine.connect() as connection:
@@ -84,9 +93,7 @@ class LotLedger:
     def _read(self, query: sa.Select[Any]) -> dict[str, LotCount]:
         with self._engine.connect() as connection:
             inspector = sa.inspect(connection)
-            if not all(
-                map(inspector.has_table, (_LEDGER.name, TABELA_COMPRAS.name, COMPRAS_REJEITADAS.name))
-            ):
+            if not all(map(inspector.has_table, (LEDGER.name, TABELA_COMPRAS.name, COMPRAS_REJEITADAS.name))):
                 return {}
             return {row.lote: LotCount(*row) for row in connection.execute(query)}
 

@@ -39,6 +39,15 @@ COMPRAS_REJEITADAS = sa.Table(
     ),
     sa.Column("reasons", ARRAY(sa.Text), nullable=False, comment="What was wrong, one sentence each"),
     sa.Column("original", sa.Text, nullable=False, comment="The row as received, at most 4,000 characters"),
-    sa.Column("run_id", sa.Text, nullable=False, comment="Load that rejected it"),
+    sa.Column(
+        "original_sha256", sa.Text, nullable=False, comment="SHA-256 of the whole row as received, in hex"
+    ),
+    sa.Column(
+        "first_seen",
+        sa.DateTime(timezone=True),
+        nullable=False,
+        comment="When this row, at this position, was rejected first",
+    ),
+    sa.Column("run_id", sa.Text, nullable=False, comment="Load that rejected it, the last one"),
     comment="Rows that broke the contract: kept, and explained",
 )

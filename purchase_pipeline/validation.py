@@ -1,7 +1,9 @@
 """Holds a raw lot against the contract: accepted rows one way, rejected rows, with their reasons, the other."""
 
+import hashlib
+import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from itertools import islice
 from typing import NamedTuple
@@ -17,6 +19,10 @@ BATCH_ROWS = 2_000
 _LONGEST_ORIGINAL = 4_000
 _LONGEST_SIGHT = 80
 _MOST_REASONS = 20
+_REASONS_TOLD = 3
+
+PARTICULARS = r" (\(saw .*|at line \d+ column \d+)$"
+"""The end of a reason that is one row's alone, as a pattern for Python and PostgreSQL."""
 
 
 class TooManyRejectsError(Exception):
@@ -34,6 +40,13 @@ class RejectedRow(NamedTuple):
     fields: list[str]
     reasons: list[str]
     original: str
+    original_sha256: str
+
+
+def commonest_reasons(reasons: Iterable[Sequence[str]], count: int) -> list[tuple[str, int]]:
+    """Return the commonest reasons of rejected rows, each with its number of rows, without the values seen."""
+    kinds = (dict.fromkeys(re.sub(PARTICULARS, "", reason) for reason in row) for row in reasons)
+    return Counter(kind for row in kinds for kind in row).most_common(count)
 
 
 class LoteValidation:
@@ -85,18 +98,24 @@ class LoteValidation:
         details = error.errors(include_url=False, include_context=False)[:_MOST_REASONS]
         fields = [_field(detail) for detail in details if detail["loc"]]
         self.rejected.append(
-            RejectedRow(linha, fields, [_reason(detail) for detail in details], storable_text(raw))
+            RejectedRow(
+                linha,
+                fields,
+                [_reason(detail) for detail in details],
+                storable_text(raw),
+                hashlib.sha256(raw).hexdigest(),
+            )
         )
         if len(self.rejected) / self._received >= self._max_rejected_ratio:  # 0.07 * 100 is more than 7
             raise TooManyRejectsError(self._too_many(linha))
 
     def _too_many(self, linha: int) -> str:
-        reasons = Counter(reason.partition(" (saw ")[0] for row in self.rejected for reason in row.reasons)
-        commonest = "; ".join(f"{reason}: {times} times" for reason, times in reasons.most_common(3))
+        commonest = commonest_reasons((row.reasons for row in self.rejected), _REASONS_TOLD)
+        told = "; ".join(f"{reason}: {rows} rows" for reason, rows in commonest)
         return (
             f"{self._lote}: {len(self.rejected)} of {self._received} rows broke the contract by line {linha}, "
             f"which reaches max_rejected_ratio ({self._max_rejected_ratio:.1%}). Nothing of this lot was stored; what "
-            f"was loaded before stays. Most often: {commonest}. Mend the source or the contract, or raise "
+            f"was loaded before stays. Most often: {told}. Mend the source or the contract, or raise "
             "PURCHASE_MAX_REJECTED_RATIO."
         )
 

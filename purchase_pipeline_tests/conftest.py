@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from purchase_pipeline.embedded_postgres import EmbeddedPostgres
 from purchase_pipeline.postgres.connections import engine_for
+from purchase_pipeline_tests.person import Person
 
 # Definitions read the environment when a test module imports them, before any fixture: so it is cleared here.
 for _name in [name for name in os.environ if name.startswith(("PURCHASE_", "DAGSTER_"))]:
@@ -55,3 +56,13 @@ def database_url(server_url: str) -> Iterator[str]:
 def engine(database_url: str) -> sa.Engine:
     """The test's database."""
     return engine_for(database_url)
+
+
+@pytest.fixture
+def person(tmp_path: Path) -> Iterator[Person]:
+    """A newcomer; what they leave is removed."""
+    person = Person(tmp_path / "home")
+    yield person
+    reset = person.run("reset", "--yes")
+    assert reset.returncode == 0, reset.stderr
+    assert person.processes() == []

@@ -14,8 +14,8 @@ from purchase_pipeline.resources import (
 )
 
 
-def a_pipeline(api_url: str, landing: Path, database_url: str) -> dg.Definitions:
-    """Return the pipeline against these three."""
+def a_pipeline(api_url: str, landing: Path, database_url: str, **resources: object) -> dg.Definitions:
+    """Return the pipeline against these three; a resource that is given takes the usual one's place."""
     return dg.Definitions(
         assets=dg.load_assets_from_modules([assets]),
         asset_checks=dg.load_asset_checks_from_modules([checks]),
@@ -25,6 +25,7 @@ def a_pipeline(api_url: str, landing: Path, database_url: str) -> dg.Definitions
             "landing": LandingResource(folder=str(landing)),
             "lot_ledger": LotLedgerResource(database_url=database_url),
             "io_manager": PurchasesIOManager(database_url=database_url),
+            **resources,
         },
         executor=dg.in_process_executor,
     )

@@ -10,6 +10,7 @@ from fastapi import FastAPI
 
 from mock_api.app import create_app
 from purchase_pipeline.tables import TABELA_COMPRAS
+from purchase_pipeline.validation import commonest_reasons
 from purchase_pipeline_tests.builders import a_compra
 from purchase_pipeline_tests.pipelines import a_pipeline, ingest
 from purchase_pipeline_tests.serving import served
@@ -93,6 +94,91 @@ def test_a_landed_lot_is_not_fetched_again(mock_api_url: str, database_url: str,
     assert metadata["fetched_in_this_run"].value is False
 
 
+def test_a_damaged_file_is_fetched_anew_and_the_lot_is_loaded(
+    mock_api_url: str, database_url: str, engine: sa.Engine, tmp_path: Path
+) -> None:
+    pipeline = a_pipeline(mock_api_url, tmp_path, database_url)
+    ingest(pipeline)
+    (landed,) = tmp_path.glob("lote-0001.*.zst")
+    landed.write_bytes(landed.read_bytes()[:-1_000])
+
+    result = ingest(pipeline)
+
+    metadata = result.asset_materializations_for_node("raw_purchases")[0].metadata
+    assert metadata["fetched_in_this_run"].value is True
+    assert count(engine, LOADED) == (200, 1, 200)
+
+
+def test_a_lot_that_was_refused_is_asked_for_again_and_heals_with_its_source(
+    mock_api_url: str, database_url: str, engine: sa.Engine, tmp_path: Path
+) -> None:
+    with served(create_app(defects=0.5)) as broken_url:
+        assert not ingest(a_pipeline(broken_url, tmp_path, database_url)).success
+
+    assert ingest(a_pipeline(mock_api_url, tmp_path, database_url)).success
+
+    assert count(engine, LOADED) == (200, 1, 200)
+
+
+def test_one_bad_row_in_ten_thousand_is_kept_beside_the_others(
+    database_url: str, engine: sa.Engine, tmp_path: Path
+) -> None:
+    with served(create_app(defects=0.0001)) as one_bad_url:
+        result = ingest(a_pipeline(one_bad_url, tmp_path, database_url), rows=10_000)
+
+    assert result.success
+    assert count(
+        engine, "SELECT count(*), (SELECT count(*) FROM compras_rejeitadas) FROM tabela_compras"
+    ) == (
+        9_999,
+        1,
+    )
+
+
+def test_both_tables_change_in_one_transaction(
+    faulty_api_url: str, database_url: str, engine: sa.Engine, tmp_path: Path
+) -> None:
+    ingest(a_pipeline(faulty_api_url, tmp_path, database_url))
+
+    writers = """SELECT count(DISTINCT xmin::text) FROM (SELECT xmin FROM tabela_compras
+        UNION ALL SELECT xmin FROM compras_rejeitadas UNION ALL SELECT xmin FROM slice_ledger) every_row"""
+    assert count(engine, writers) == (1,)
+
+
+def test_a_row_rejected_again_keeps_the_moment_when_it_was_first(
+    faulty_api_url: str, database_url: str, engine: sa.Engine, tmp_path: Path
+) -> None:
+    pipeline = a_pipeline(faulty_api_url, tmp_path, database_url)
+    query = "SELECT min(first_seen), max(first_seen), min(run_id) FROM compras_rejeitadas"
+    ingest(pipeline, rows=500)
+    first = count(engine, query)
+
+    ingest(pipeline, rows=500)
+    second = count(engine, query)
+
+    assert second[:2] == first[:2]
+    assert second[2] != first[2]
+
+
+def test_the_ui_shows_the_reasons_and_how_often_each_was_met(
+    faulty_api_url: str, database_url: str, engine: sa.Engine, tmp_path: Path
+) -> None:
+    result = ingest(a_pipeline(faulty_api_url, tmp_path, database_url), rows=1000)
+
+    (materialization,) = [
+        found
+        for found in result.asset_materializations_for_node("validated_purchases")
+        if found.asset_key == dg.AssetKey("compras_rejeitadas")
+    ]
+    assert materialization.metadata["dagster/partition_row_count"].value == 10
+    reasons = materialization.metadata["reasons"]
+    assert isinstance(reasons, dg.TableMetadataValue)
+    told = {str(record.data["reason"]): record.data["rows"] for record in reasons.records}
+    with engine.connect() as connection:
+        kept = connection.execute(sa.text("SELECT reasons FROM compras_rejeitadas")).scalars().all()
+    assert told == dict(commonest_reasons(kept, 20))
+
+
 def test_rejected_rows_are_kept_with_their_reasons(
     faulty_api_url: str, database_url: str, engine: sa.Engine, tmp_path: Path
 ) -> None:
@@ -107,6 +193,7 @@ def test_rejected_rows_are_kept_with_their_reasons(
         assert row.run_id == result.run_id
         assert all(row.reasons)
         assert row.original
+        assert len(row.original_sha256) == 64
 
 
 def test_too_many_rejects_fail_the_lot_before_commit(

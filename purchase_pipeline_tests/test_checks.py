@@ -79,7 +79,7 @@ def test_a_gap_in_the_positions_is_found(ledger: LotLedger, engine: sa.Engine) -
 def test_a_row_in_both_tables_is_found(ledger: LotLedger, engine: sa.Engine) -> None:
     harm(
         engine,
-        "INSERT INTO compras_rejeitadas SELECT lote, linha, '{}', '{}', '', '' FROM tabela_compras LIMIT 1",
+        "INSERT INTO compras_rejeitadas SELECT lote, linha, '{}', '{}', '', '', now(), '' FROM tabela_compras LIMIT 1",
     )
 
     result = judged(linhas_are_gap_free, ledger)

@@ -5,102 +5,14 @@ import os
 import re
 import signal
 import socket
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from time import monotonic, sleep
 
-import psutil
 import psycopg
 import pytest
 from fastapi import FastAPI
 
 from purchase_pipeline_tests.builders import a_compra
+from purchase_pipeline_tests.person import COUNTS, Person, wait_for
 from purchase_pipeline_tests.serving import served
-
-COMMAND = Path(sys.executable).with_name("purchase-pipeline")
-COUNTS = "SELECT count(*), count(DISTINCT lote), count(DISTINCT (lote, linha)) FROM tabela_compras"
-
-
-class Person:
-    """Somebody at a terminal, with a home folder for the pipeline's state and ports that nobody else uses."""
-
-    def __init__(self, home: Path) -> None:
-        self.home = home
-        self.port, self.api_port = free_port(), free_port()
-        self.environment = {**os.environ, "PURCHASE_HOME": str(home), "COLUMNS": "120"}
-        del self.environment["PURCHASE_LOTS"]
-
-    def run(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [COMMAND, *words],
-            env={**self.environment, **environment},
-            capture_output=True,
-            text=True,
-            timeout=240,
-            check=False,
-        )
-
-    def start(self, *words: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [COMMAND, *words],
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-
-    def up(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        return self.run(*self.up_words(*words), **environment)
-
-    def up_words(self, *words: str) -> list[str]:
-        return ["up", "--every", "1", "--no-ui", "--exit-when-done", "--api-port", str(self.api_port), *words]
-
-    def ingest(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        return self.run("ingest", "--api-port", str(self.api_port), *words, **environment)
-
-    def counts(self) -> tuple[object, ...]:
-        with psycopg.connect(self.run("db-url").stdout.strip()) as connection:
-            (row,) = connection.execute(COUNTS).fetchall()
-        return tuple(row)
-
-    def processes(self) -> list[str]:
-        """Everything that was started from this home and still runs."""
-        found = []
-        for process in psutil.process_iter():
-            try:
-                ours = process.environ().get("PURCHASE_HOME") == str(self.home)
-                if ours or str(self.home) in " ".join(process.cmdline()):
-                    found.append(" ".join(process.cmdline()))
-            except psutil.Error:
-                continue
-        return found
-
-
-@pytest.fixture
-def person(tmp_path: Path) -> Iterator[Person]:
-    """A newcomer; what they leave is removed."""
-    person = Person(tmp_path / "home")
-    yield person
-    reset = person.run("reset", "--yes")
-    assert reset.returncode == 0, reset.stderr
-    assert person.processes() == []
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def wait_for(seen: Callable[[], bool], seconds: float = 60.0) -> None:
-    deadline = monotonic() + seconds
-    while not seen():
-        assert monotonic() < deadline, "waited in vain"
-        sleep(0.1)
 
 
 def test_up_loads_every_lot_leaves_no_process_and_goes_on_where_it_stood(person: Person) -> None:
@@ -149,6 +61,32 @@ def test_what_a_killed_up_left_is_stopped_by_the_next(person: Person) -> None:
     assert person.counts()[1:] != (0, 0)
     status = json.loads(person.run("status", "--json").stdout)
     assert status["conserved"]
+
+
+def test_an_up_outlives_its_database_and_says_so_once(person: Person) -> None:
+    running = person.start(*person.up_words("--lots", "5", "--rows", "2000"))
+    wait_for(lambda: person.home.joinpath("landing", "lote-0001.json").exists())
+    postmaster = person.home.joinpath("postgres", "server", "data", "postmaster.pid").read_text().split()[0]
+    os.kill(int(postmaster), signal.SIGQUIT)  # an immediate stop: the next start recovers
+
+    printed, _ = running.communicate(timeout=180)
+
+    assert running.returncode == 0, printed
+    assert printed.count("PostgreSQL does not answer") == printed.count("PostgreSQL is back") == 1
+    assert person.counts() == (10_000, 5, 10_000)
+
+
+def test_a_killed_ingest_leaves_no_lot_in_flight_once_it_is_run_again(person: Person) -> None:
+    running = person.start("ingest", "--lots", "4", "--rows", "20000", "--api-port", str(person.api_port))
+    wait_for(lambda: person.home.joinpath("landing", "lote-0002.json").exists())
+    running.kill()
+    running.communicate()
+
+    again = person.ingest("--lots", "4", "--rows", "20000")
+
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert person.counts() == (80_000, 4, 80_000)
+    assert json.loads(person.run("status", "--json").stdout)["in_flight"] == []
 
 
 def test_ingest_loads_the_same_lots_headless(person: Person) -> None:

@@ -4,14 +4,15 @@ import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import time
 
 import pytest
 
-from purchase_pipeline.landing import LandedLote, Landing
+from purchase_pipeline.landing import DamagedFileError, LandedLote, Landing
 from purchase_pipeline.raw_rows import RawFormat, UnreadableLotError
 
 LANDS_UNTIL_KILLED = """
@@ -240,6 +241,82 @@ def test_a_lot_whose_file_is_gone_has_not_landed(landing: Landing) -> None:
 
     assert landing.find("a") is None
     assert landing.find("a") != land_lines(landing, "a", b"1") == landing.find("a")
+
+
+def flip_a_byte(path: Path) -> None:
+    raw = bytearray(path.read_bytes())
+    raw[len(raw) // 2] ^= 0xFF
+    path.write_bytes(raw)
+
+
+def cut_in_half(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+@pytest.mark.parametrize("damage", [flip_a_byte, cut_in_half, Path.unlink])
+def test_a_damaged_file_is_told_from_a_whole_one(landing: Landing, damage: Callable[[Path], None]) -> None:
+    landed = land_lines(landing, "a", *(b"%d" % number for number in range(10_000)))
+    assert landing.is_whole(landed)
+
+    damage(landing.folder / landed.file_name)
+
+    assert not landing.is_whole(landed)
+
+
+@pytest.mark.parametrize("damage", [flip_a_byte, Path.unlink])
+def test_a_damaged_file_says_so_when_it_is_read(landing: Landing, damage: Callable[[Path], None]) -> None:
+    landed = land_lines(landing, "a", *(b"%d" % number for number in range(10_000)))
+
+    damage(landing.folder / landed.file_name)
+
+    with pytest.raises(DamagedFileError, match=r"a: its landed file .* is gone or damaged"):
+        rows_of(landing, landed)
+
+
+@pytest.mark.parametrize("manifest", [b"", b"{", b"[]", b"\xff"])
+def test_a_lot_whose_manifest_cannot_be_read_has_not_landed(landing: Landing, manifest: bytes) -> None:
+    land_lines(landing, "a", b"1")
+
+    (landing.folder / "a.json").write_bytes(manifest)
+
+    assert landing.find("a") is None
+    assert landing.find("a") != land_lines(landing, "a", b"1") == landing.find("a")
+
+
+def test_a_refused_lot_stays_and_is_known_as_refused_until_it_lands_anew(landing: Landing) -> None:
+    landed = land_lines(landing, "a", b"bad")
+
+    landing.refuse(landed)
+
+    refused = landing.find("a")
+    assert refused == landed.model_copy(update={"refused": True})
+    assert rows_of(landing, refused) == [b"bad"]
+    assert not land_lines(landing, "a", b"bad").refused
+
+
+def test_a_lot_that_landed_anew_meanwhile_is_not_refused(landing: Landing) -> None:
+    old, new = land_lines(landing, "a", b"bad"), land_lines(landing, "a", b"good")
+
+    landing.refuse(old)
+
+    assert landing.find("a") == new
+
+
+def test_landings_of_one_lot_side_by_side_leave_one_of_them_whole(landing: Landing) -> None:
+    def land(number: int) -> None:
+        for turn in range(20):
+            land_lines(landing, "a", b"%d" % number, b"%d" % turn)
+            found = landing.find("a")
+            assert found is not None
+            assert landing.is_whole(found) or landing.find("a") != found
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(land, range(4)))
+
+    landed = landing.find("a")
+    assert landed is not None
+    assert landing.is_whole(landed)
+    assert files_of(landing) == [landed.file_name, "a.json"]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Each row of a lot is accepted or rejected, with reasons a person can read; too many rejects fail the lot."""
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from datetime import date
 
@@ -109,7 +110,13 @@ def test_one_bad_row_among_ten_thousand_costs_itself_alone() -> None:
 
     assert [row[0] for row in accepted] == [*range(1, 6_544), *range(6_545, 10_001)]
     assert validation.rejected == [
-        RejectedRow(6_544, [], ["Invalid JSON: expected value at line 1 column 1"], "<html>")
+        RejectedRow(
+            6_544,
+            [],
+            ["Invalid JSON: expected value at line 1 column 1"],
+            "<html>",
+            hashlib.sha256(b"<html>").hexdigest(),
+        )
     ]
 
 
@@ -190,7 +197,7 @@ def test_a_defect_is_rejected_for_its_reason(defect: str, reason: str) -> None:
 def test_what_is_no_object_is_rejected_without_a_field(raw: bytes, reason: str) -> None:
     rejected = rejection_of(raw)
 
-    assert rejected == RejectedRow(1, [], [reason], storable_text(raw))
+    assert rejected == RejectedRow(1, [], [reason], storable_text(raw), hashlib.sha256(raw).hexdigest())
     assert_storable(rejected)
 
 
@@ -207,6 +214,7 @@ def test_every_broken_field_has_its_reason_in_the_contracts_order() -> None:
             "cupom: Extra inputs are not permitted (saw 1)",
         ],
         original=raw.decode(),
+        original_sha256=hashlib.sha256(raw).hexdigest(),
     )
 
 
@@ -299,8 +307,8 @@ def test_too_many_rejects_are_told_with_the_commonest_reasons() -> None:
     assert str(refused.value) == (
         "lote-0001: 7 of 70 rows broke the contract by line 97, which reaches max_rejected_ratio (10.0%). Nothing of "
         "this lot was stored; what was loaded before stays. Most often: price: Input should be greater than 0: 4 "
-        "times; state: Input should be a text that is not blank: 2 times; store: Input should be greater than or equal "
-        "to 1: 2 times. Mend the source or the contract, or raise PURCHASE_MAX_REJECTED_RATIO."
+        "rows; state: Input should be a text that is not blank: 2 rows; store: Input should be greater than or equal "
+        "to 1: 2 rows. Mend the source or the contract, or raise PURCHASE_MAX_REJECTED_RATIO."
     )
 
 

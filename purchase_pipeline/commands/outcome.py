@@ -18,6 +18,7 @@ from purchase_pipeline.embedded_postgres import EmbeddedPostgresError
 from purchase_pipeline.ports import PortTakenError
 from purchase_pipeline.processes import ServiceFailedError
 from purchase_pipeline.settings import Settings, current_settings
+from purchase_pipeline.verification import MissingTableError
 
 P = ParamSpec("P")
 
@@ -25,6 +26,7 @@ _EXPECTED = (
     CampaignRunningError,
     DatabaseUnavailableError,
     EmbeddedPostgresError,
+    MissingTableError,
     PortTakenError,
     ServiceFailedError,
 )

@@ -1,0 +1,77 @@
+"""Commands about rows that broke the contract: `rejects`, `replay`."""
+
+import json
+from datetime import datetime
+from typing import get_args
+
+import click
+from rich.console import Console
+
+from purchase_pipeline.commands.outcome import newest_settings, succeeds
+from purchase_pipeline.rejects import Grouping, Rejects, print_groups, print_rows
+
+_SHOWN = 20
+
+
+@click.command()
+@click.option("--lote", help="One lot alone.  [default: all]")
+@click.option(
+    "--by", type=click.Choice(get_args(Grouping)), help="Count by reason, field or lot, not row by row."
+)
+@click.option("--limit", type=click.IntRange(1), help="Rows to show.  [default: 20; with --json all]")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts: rows with their whole text.")
+@succeeds
+def rejects(*, lote: str | None, by: Grouping | None, limit: int | None, as_json: bool) -> bool:
+    """Show the rows that broke the contract, and why.
+
+    \b
+    purchase-pipeline rejects --by reason           what is wrong most often
+    purchase-pipeline rejects --lote lote-0007      the rows of one lot
+    purchase-pipeline rejects --json | jq           for scripts
+
+    They are in the table compras_rejeitadas. After a change of the contract, `purchase-pipeline replay` judges them
+    anew.
+    """
+    from purchase_pipeline.database import database_url  # noqa: PLC0415
+    from purchase_pipeline.local_stack import database  # noqa: PLC0415
+    from purchase_pipeline.postgres.connections import engine_for  # noqa: PLC0415
+
+    settings = newest_settings()
+    with database(settings):
+        quarantine = Rejects(engine_for(database_url(settings)))
+        if by is not None:
+            groups = quarantine.grouped(by, lote)
+            _print_json([group._asdict() for group in groups]) if as_json else print_groups(
+                groups, by, Console()
+            )
+        elif as_json:
+            _print_json(quarantine.rows(lote, limit))
+        else:
+            print_rows(quarantine.rows(lote, limit or _SHOWN), quarantine.count(lote), Console())
+    return True
+
+
+def _print_json(found: object) -> None:
+    click.echo(json.dumps(found, indent=2, ensure_ascii=False, default=datetime.isoformat))
+
+
+@click.command()
+@click.option("--lote", help="One lot alone.  [default: every wanted lot that has landed]")
+@click.option("--dry-run", is_flag=True, help="Only say which lots would be loaded anew.")
+@succeeds
+def replay(*, lote: str | None, dry_run: bool) -> bool:
+    """Judge landed lots by the contract as it is now, and load those anew of which a row is judged otherwise.
+
+    For when the contract has changed: rows that now pass move from compras_rejeitadas to tabela_compras, those that
+    no longer do move back; a lot at a time, in one transaction. The API is not asked: the landed files are. Exit code
+    0 if all went well; 1 if a lot failed, as with too many rejects, and then what was loaded before stays.
+    """
+    from purchase_pipeline.replay import run_replay  # noqa: PLC0415
+
+    settings = newest_settings()
+    lots = settings.lote_names
+    if lote is not None and lote not in lots:
+        raise click.UsageError(
+            f"{lote!r} is none of the wanted lots, {lots[0]} to {lots[-1]} (PURCHASE_LOTS)."
+        )
+    return run_replay(settings, lots if lote is None else [lote], Console(), dry_run=dry_run)

@@ -1,0 +1,73 @@
+"""A landed lot as slices of both tables: the accepted rows of one, the rejected rows of the other."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+
+from purchase_pipeline.landing import LandedLote, Landing
+from purchase_pipeline.lot_ledger import LotLedger
+from purchase_pipeline.postgres import RowStream, Together
+from purchase_pipeline.postgres.rows import Row
+from purchase_pipeline.tables import COMPRAS_REJEITADAS, TABELA_COMPRAS
+from purchase_pipeline.validation import LoteValidation, TooManyRejectsError
+
+
+class LotSlices:
+    """One lot on its way into both tables; each row is judged once, as the first table asks for it."""
+
+    def __init__(
+        self,
+        landed: LandedLote,
+        landing: Landing,
+        lot_ledger: LotLedger,
+        *,
+        max_rejected_ratio: float,
+        run_id: str,
+    ) -> None:
+        self._landed = landed
+        self._landing = landing
+        self._lot_ledger = lot_ledger
+        self._run_id = run_id
+        self._judged_at = datetime.now(UTC)
+        self.validation = LoteValidation(
+            landed.lote,
+            received=landed.rows,
+            max_rejected_ratio=max_rejected_ratio,
+            today=self._judged_at.date(),
+        )
+
+    def of(self, raw_rows: Iterable[bytes]) -> Together:
+        """Return both slices, to be replaced in one transaction.
+
+        Raises:
+            TooManyRejectsError: while they are read; the landed lot is noted as refused.
+            DamagedLotError: while they are read.
+        """
+        return Together(
+            _stream(TABELA_COMPRAS, self._accepted(raw_rows)),
+            {COMPRAS_REJEITADAS.name: _stream(COMPRAS_REJEITADAS, self._rejected())},
+        )
+
+    def _accepted(self, raw_rows: Iterable[bytes]) -> Iterator[Sequence[Row]]:
+        lote = self._landed.lote
+        try:
+            for batch in self.validation.accepted(raw_rows):
+                yield [(lote, *row) for row in batch]
+        except TooManyRejectsError:
+            self._landing.refuse(self._landed)
+            raise
+
+    def _rejected(self) -> Iterator[Sequence[Row]]:
+        lote, rejected = self._landed.lote, self.validation.rejected
+        # Through a connection of its own, which still sees the rows that this transaction is replacing.
+        known = self._lot_ledger.first_seen(lote) if rejected else {}
+        yield [
+            (lote, *row, known.get((row.linha, row.original_sha256), self._judged_at), self._run_id)
+            for row in rejected
+        ]
+
+
+def _stream(table: sa.Table, batches: Iterable[Sequence[Row]]) -> RowStream:
+    columns = [column.name for column in table.columns if column.identity is None]
+    return RowStream(columns, batches, table)

@@ -1,0 +1,66 @@
+"""Judges landed lots anew, after the contract has changed: rows move between the tables, a lot in one transaction."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from rich.console import Console
+
+from purchase_pipeline.campaign import Campaign
+from purchase_pipeline.dagster_home import open_instance
+from purchase_pipeline.database import database_url
+from purchase_pipeline.landing import Landing
+from purchase_pipeline.local_stack import database
+from purchase_pipeline.lot_ledger import LotCount, LotLedger
+from purchase_pipeline.lot_runs import RunLote, lot_runs
+from purchase_pipeline.postgres.connections import engine_for
+from purchase_pipeline.settings import Settings
+from purchase_pipeline.tables import COMPRAS_REJEITADAS, TABELA_COMPRAS
+from purchase_pipeline.verification import Verifier
+
+
+def run_replay(settings: Settings, lots: Sequence[str], console: Console, *, dry_run: bool) -> bool:
+    """Load anew, from their files, the lots of which the contract judges a row otherwise; return whether all went well.
+
+    The API is not asked. Lots that have not landed are left alone; one that was refused for its rejects is tried again.
+    """
+    landing = Landing(settings.landing_folder)
+    with database(settings), open_instance(settings) as instance:
+        engine = engine_for(database_url(settings))
+        with console.status("Judging the landed lots by the contract as it is now ..."):
+            changed = _judged_otherwise(Verifier(engine, landing), landing, lots)
+        if not changed:
+            console.print("Every landed lot is stored as the contract judges it now; nothing to do.")
+        elif dry_run:
+            console.print(f"Would be loaded anew: {', '.join(changed)}", soft_wrap=True, highlight=False)
+        else:
+            campaign = Campaign(settings.lote_names, LotLedger(engine), instance)
+            with lot_runs(instance, [TABELA_COMPRAS.name, COMPRAS_REJEITADAS.name]) as run:
+                return _replay(changed, run, campaign, console)
+    return True
+
+
+def _judged_otherwise(verifier: Verifier, landing: Landing, lots: Sequence[str]) -> list[str]:
+    today, loaded = datetime.now(UTC).date(), set(verifier.lots())
+    landed = filter(None, map(landing.find, lots))
+    return [
+        lot.lote for lot in landed if lot.lote not in loaded or not verifier.is_stored_as_judged(lot, today)
+    ]
+
+
+def _replay(lots: Sequence[str], run: RunLote, campaign: Campaign, console: Console) -> bool:
+    well = True
+    for lote in lots:
+        begun, before = datetime.now(UTC), campaign.loaded().get(lote)
+        if run(lote):
+            after = campaign.loaded()[lote]
+            console.print(f"[green]✓[/] {lote}  {_shown(before)}, now {_shown(after)}", highlight=False)
+        for record in campaign.failures(begun):
+            well = False
+            failed = campaign.explain(record.dagster_run)
+            console.print(f"[red]✗ {lote} failed[/] (run {failed.run_id[:8]}); what was loaded before stays")
+            console.print(f"  {failed.reason}", markup=False, highlight=False)
+    return well
+
+
+def _shown(lot: LotCount | None) -> str:
+    return "not loaded" if lot is None else f"{lot.loaded:,} loaded + {lot.rejected:,} rejected"

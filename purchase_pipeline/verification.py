@@ -1,0 +1,162 @@
+"""Holds every lot in the database against the file that it was made from, and against the ledger, row by row."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, date
+from itertools import chain
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from purchase_pipeline.contracts import CompraSchema
+from purchase_pipeline.landing import DamagedFileError, LandedLote, Landing
+from purchase_pipeline.lot_ledger import LEDGER
+from purchase_pipeline.raw_rows import UnreadableLotError
+from purchase_pipeline.tables import COMPRAS_REJEITADAS, TABELA_COMPRAS
+from purchase_pipeline.validation import DamagedLotError, LoteValidation
+
+_TABLES = (TABELA_COMPRAS, COMPRAS_REJEITADAS)
+_PAGE_ROWS = 2_000
+_SHOWN = 5
+
+Row = Sequence[Any]
+_END: Row = (float("inf"),)
+
+
+class MissingTableError(Exception):
+    """Some of the tables are gone, and others are not."""
+
+
+class VerifiedLot(NamedTuple):
+    """What was found of one lot. `differences` are sentences; none: all is as it should be."""
+
+    lote: str
+    loaded: int
+    rejected: int
+    differences: list[str]
+
+
+class Verifier:
+    """Compares the lots of a database with a landing. Reads only, and each lot at one moment."""
+
+    def __init__(self, engine: sa.Engine, landing: Landing) -> None:
+        self._engine = engine.execution_options(isolation_level="REPEATABLE READ")
+        self._landing = landing
+
+    def lots(self) -> list[str]:
+        """Return the lots that the ledger or a table knows, in order.
+
+        Raises:
+            MissingTableError: somebody dropped a table.
+        """
+        with self._engine.connect() as connection:
+            has_table = sa.inspect(connection).has_table
+            missing = [table.name for table in (LEDGER, *_TABLES) if not has_table(table.name)]
+            if len(missing) == len((LEDGER, *_TABLES)):
+                return []
+            if missing:
+                raise MissingTableError(
+                    f"{', '.join(missing)} is gone, and the other tables are not. Load the lots again: "
+                    "`purchase-pipeline ingest`."
+                )
+            known = sa.union(
+                sa.select(LEDGER.c.partition.label("lote")), *(sa.select(table.c.lote) for table in _TABLES)
+            ).subquery()
+            return list(connection.scalars(sa.select(known.c.lote).order_by(known.c.lote)))
+
+    def verify(self, lote: str) -> VerifiedLot:
+        """Compare one lot: the ledger with the tables and with the file, and every row with what the file says."""
+        with self._engine.connect() as connection:
+            entries = {
+                entry.asset: entry
+                for entry in connection.execute(sa.select(LEDGER).where(LEDGER.c.partition == lote))
+            }
+            counts = {table.name: _count(connection, table, lote) for table in _TABLES}
+            differences = list(_in_the_ledger(entries, counts))
+            landed = self._landing.find(lote)
+            if landed is None:
+                differences.append(f"there is no landed file of it in {self._landing.folder}")
+            else:
+                differences += self._in_the_file(landed, entries)
+                committed_at = max((entry.committed_at for entry in entries.values()), default=None)
+                judged_on = (committed_at or landed.received_at).astimezone(UTC).date()
+                differences += self._in_the_rows(connection, landed, judged_on)
+        return VerifiedLot(lote, counts[TABELA_COMPRAS.name], counts[COMPRAS_REJEITADAS.name], differences)
+
+    def is_stored_as_judged(self, landed: LandedLote, today: date) -> bool:
+        """Tell whether the contract, as it is now, would put each row of a landed lot where it is."""
+        with self._engine.connect() as connection:
+            return not self._in_the_rows(connection, landed, today)
+
+    def _in_the_file(self, landed: LandedLote, entries: dict[str, sa.Row[Any]]) -> Iterator[str]:
+        if not self._landing.is_whole(landed):
+            yield f"the landed file {landed.file_name} does not hold the bytes that arrived"
+        for asset, entry in entries.items():
+            if entry.digest != landed.digest:
+                yield f"{asset} was made from {entry.digest}, and {landed.digest} has landed since"
+            if entry.source_rows != landed.rows:
+                yield f"{asset} was made from {entry.source_rows} rows, and {landed.rows} have landed"
+
+    def _in_the_rows(self, connection: sa.Connection, landed: LandedLote, today: date) -> list[str]:
+        """Say where the rows of a landed lot, judged anew as on a day, are not those in the tables."""
+        validation = LoteValidation(
+            landed.lote, received=landed.rows, max_rejected_ratio=float("inf"), today=today
+        )
+        try:
+            with self._landing.open_rows(landed) as raw_rows:
+                accepted = chain.from_iterable(validation.accepted(raw_rows))
+                with _stored(connection, TABELA_COMPRAS, landed.lote, CompraSchema.model_fields) as loaded:
+                    found = list(_between(accepted, iter(loaded), TABELA_COMPRAS.name))
+        except (DamagedFileError, DamagedLotError, UnreadableLotError) as error:
+            return [str(error)]
+        rejected = ((row.linha, row.original_sha256) for row in validation.rejected)
+        with _stored(connection, COMPRAS_REJEITADAS, landed.lote, ["original_sha256"]) as kept:
+            return [*found, *_between(rejected, iter(kept), COMPRAS_REJEITADAS.name)]
+
+
+def _count(connection: sa.Connection, table: sa.Table, lote: str) -> int:
+    query = sa.select(sa.func.count()).select_from(table).where(table.c.lote == lote)
+    return connection.execute(query).scalar_one()
+
+
+def _stored(
+    connection: sa.Connection, table: sa.Table, lote: str, columns: Iterable[str]
+) -> sa.CursorResult[Any]:
+    query = sa.select(table.c.linha, *(table.c[name] for name in columns))
+    ordered = query.where(table.c.lote == lote).order_by(table.c.linha)
+    return connection.execution_options(yield_per=_PAGE_ROWS).execute(ordered)
+
+
+def _in_the_ledger(entries: dict[str, sa.Row[Any]], counts: dict[str, int]) -> Iterator[str]:
+    for name, count in counts.items():
+        if name not in entries:
+            yield f"the ledger has no entry of it for {name}, which has {count} rows"
+        elif entries[name].rows != count:
+            yield f"{name} has {count} rows, and {entries[name].rows} in the ledger"
+    received = {entry.source_rows for entry in entries.values()}
+    if len(entries) == len(counts) and received != {sum(counts.values())}:
+        yield f"{sum(counts.values())} rows are loaded or rejected, and {min(received)} were received"
+
+
+def _between(expected: Iterator[Row], stored: Iterator[Row], name: str) -> Iterator[str]:
+    """Merge two runs of rows, ordered by their first value, and say where one is not the other."""
+    missing, surplus, changed = list[int](), list[int](), list[int]()
+    wanted, found = next(expected, _END), next(stored, _END)
+    while (wanted, found) != (_END, _END):
+        if wanted[0] < found[0]:
+            missing.append(wanted[0])
+        elif found[0] < wanted[0]:
+            surplus.append(found[0])
+        elif tuple(wanted) != tuple(found):
+            changed.append(found[0])
+        behind = min(wanted[0], found[0])
+        wanted = next(expected, _END) if wanted[0] == behind else wanted
+        found = next(stored, _END) if found[0] == behind else found
+    yield from _told(name, "of the file are missing", missing)
+    yield from _told(name, "are doubled, or not of the file", surplus)
+    yield from _told(name, "differ from the file", changed)
+
+
+def _told(name: str, fault: str, linhas: Sequence[int]) -> Iterator[str]:
+    if linhas:
+        more = ", ..." if len(linhas) > _SHOWN else ""
+        yield f"{name}: {len(linhas)} rows {fault} (linha {', '.join(map(str, linhas[:_SHOWN]))}{more})"

@@ -1,0 +1,50 @@
+"""Every lot verified, one after the other, and what a person sees of it."""
+
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from purchase_pipeline.database import database_url
+from purchase_pipeline.landing import Landing
+from purchase_pipeline.local_stack import database
+from purchase_pipeline.postgres.connections import engine_for
+from purchase_pipeline.settings import Settings
+from purchase_pipeline.verification import VerifiedLot, Verifier
+
+
+def verified_lots(settings: Settings, lote: str | None, progress: Console) -> list[VerifiedLot]:
+    """Verify the lots of the database, or one of them.
+
+    Raises:
+        MissingTableError: somebody dropped a table.
+    """
+    with database(settings), progress.status("Verifying ...") as status:
+        verifier = Verifier(engine_for(database_url(settings)), Landing(settings.landing_folder))
+        found, lots = [], verifier.lots() if lote is None else [lote]
+        for number, name in enumerate(lots, start=1):
+            status.update(f"Verifying {name}, {number} of {len(lots)} ...")
+            found.append(verifier.verify(name))
+    return found
+
+
+def print_verified(lots: Sequence[VerifiedLot], console: Console) -> None:
+    """Print each difference, and what was compared in all."""
+    differing = [lot for lot in lots if lot.differences]
+    for lot in differing:
+        console.print(f"[red]✗ {lot.lote}[/]", highlight=False)
+        for difference in lot.differences:
+            console.print(f"  {difference}", markup=False, highlight=False, soft_wrap=True)
+    loaded, rejected = sum(lot.loaded for lot in lots), sum(lot.rejected for lot in lots)
+    console.print(
+        f"{len(lots)} lots held against their landed files and the ledger, row by row: {loaded:,} rows loaded, "
+        f"{rejected:,} rejected; "
+        + (f"[red]{len(differing)} lots differ[/]." if differing else "[green]no difference[/]."),
+        highlight=False,
+        soft_wrap=True,
+    )
+    if differing:
+        console.print(
+            "To load a lot again: materialize it in Dagster's UI; if the contract has changed since, or a row was "
+            "changed by hand: `purchase-pipeline replay`. A lot that was being loaded just now is worth a second look.",
+            soft_wrap=True,
+        )

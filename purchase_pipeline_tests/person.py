@@ -1,0 +1,85 @@
+"""Somebody at a terminal: real commands, real processes, a home of their own."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from time import monotonic, sleep
+
+import psutil
+import psycopg
+
+COMMAND = Path(sys.executable).with_name("purchase-pipeline")
+COUNTS = "SELECT count(*), count(DISTINCT lote), count(DISTINCT (lote, linha)) FROM tabela_compras"
+
+
+class Person:
+    """Somebody at a terminal, with a home folder for the pipeline's state and ports that nobody else uses."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.port, self.api_port = free_port(), free_port()
+        self.environment = {**os.environ, "PURCHASE_HOME": str(home), "COLUMNS": "120"}
+        del self.environment["PURCHASE_LOTS"]
+
+    def run(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [COMMAND, *words],
+            env={**self.environment, **environment},
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [COMMAND, *words],
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def up(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return self.run(*self.up_words(*words), **environment)
+
+    def up_words(self, *words: str) -> list[str]:
+        return ["up", "--every", "1", "--no-ui", "--exit-when-done", "--api-port", str(self.api_port), *words]
+
+    def ingest(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return self.run("ingest", "--api-port", str(self.api_port), *words, **environment)
+
+    def counts(self) -> tuple[object, ...]:
+        with psycopg.connect(self.run("db-url").stdout.strip()) as connection:
+            (row,) = connection.execute(COUNTS).fetchall()
+        return tuple(row)
+
+    def processes(self) -> list[str]:
+        """Everything that was started from this home and still runs."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                ours = process.environ().get("PURCHASE_HOME") == str(self.home)
+                if ours or str(self.home) in " ".join(process.cmdline()):
+                    found.append(" ".join(process.cmdline()))
+            except psutil.Error:
+                continue
+        return found
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def wait_for(seen: Callable[[], bool], seconds: float = 60.0) -> None:
+    deadline = monotonic() + seconds
+    while not seen():
+        assert monotonic() < deadline, "waited in vain"
+        sleep(0.1)

@@ -1,0 +1,95 @@
+"""The quarantine, asked by row, reason, field and lot."""
+
+from datetime import UTC, datetime
+
+import pytest
+import sqlalchemy as sa
+
+from purchase_pipeline.rejects import Grouping, RejectGroup, Rejects
+from purchase_pipeline.tables import COMPRAS_REJEITADAS
+
+NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
+
+
+def a_reject(lote: str, linha: int, *reasons: str, fields: list[str]) -> dict[str, object]:
+    return {
+        "lote": lote,
+        "linha": linha,
+        "fields": fields,
+        "reasons": list(reasons),
+        "original": "{}",
+        "original_sha256": "44136f",
+        "first_seen": NOON,
+        "run_id": "a run",
+    }
+
+
+NEGATIVE = "price: Input should be greater than 0"
+REJECTED = [
+    a_reject("lote-0001", 7, f"{NEGATIVE} (saw -1.0)", fields=["price"]),
+    a_reject("lote-0001", 9, "job: Field required", f"{NEGATIVE} (saw -2.0)", fields=["job", "price"]),
+    a_reject("lote-0002", 3, f"{NEGATIVE} (saw -3.0)", fields=["price"]),
+    a_reject("lote-0002", 4, "Invalid JSON: EOF while parsing a string at line 1 column 7", fields=[]),
+    a_reject("lote-0002", 5, "Invalid JSON: EOF while parsing a string at line 1 column 9", fields=[]),
+]
+
+
+@pytest.fixture
+def rejects(engine: sa.Engine) -> Rejects:
+    """Five rejected rows."""
+    with engine.begin() as connection:
+        COMPRAS_REJEITADAS.create(connection)
+        connection.execute(COMPRAS_REJEITADAS.insert(), REJECTED)
+    return Rejects(engine)
+
+
+def test_rows_come_whole_by_lot_and_position(rejects: Rejects) -> None:
+    assert rejects.rows() == REJECTED
+    assert rejects.rows(lote="lote-0002") == REJECTED[2:]
+    assert rejects.rows(limit=1) == REJECTED[:1]
+    assert [rejects.count(), rejects.count("lote-0001"), rejects.count("lote-0003")] == [5, 2, 0]
+
+
+@pytest.mark.parametrize(
+    ("by", "groups"),
+    [
+        (
+            "reason",
+            [
+                RejectGroup(NEGATIVE, 3, 2, "lote-0001 linha 7"),
+                RejectGroup("Invalid JSON: EOF while parsing a string", 2, 1, "lote-0002 linha 4"),
+                RejectGroup("job: Field required", 1, 1, "lote-0001 linha 9"),
+            ],
+        ),
+        (
+            "field",
+            [
+                RejectGroup("price", 3, 2, "lote-0001 linha 7"),
+                RejectGroup("(the whole row)", 2, 1, "lote-0002 linha 4"),
+                RejectGroup("job", 1, 1, "lote-0001 linha 9"),
+            ],
+        ),
+        (
+            "lote",
+            [
+                RejectGroup("lote-0002", 3, 1, "lote-0002 linha 3"),
+                RejectGroup("lote-0001", 2, 1, "lote-0001 linha 7"),
+            ],
+        ),
+    ],
+)
+def test_groups_come_the_largest_first(rejects: Rejects, by: Grouping, groups: list[RejectGroup]) -> None:
+    assert rejects.grouped(by) == groups
+
+
+def test_groups_may_be_of_one_lot(rejects: Rejects) -> None:
+    assert rejects.grouped("reason", "lote-0001") == [
+        RejectGroup(NEGATIVE, 2, 1, "lote-0001 linha 7"),
+        RejectGroup("job: Field required", 1, 1, "lote-0001 linha 9"),
+    ]
+
+
+def test_where_nothing_was_ever_loaded_nothing_is_rejected(engine: sa.Engine) -> None:
+    rejects = Rejects(engine)
+
+    assert (rejects.rows(), rejects.count(), rejects.grouped("reason")) == ([], 0, [])

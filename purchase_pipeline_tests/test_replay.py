@@ -1,0 +1,95 @@
+"""Replay after a real change of the contract: a copy of the package, with another contract in it, on the same home."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import purchase_pipeline
+from purchase_pipeline_tests.person import Person
+
+RUN = "from purchase_pipeline.cli import main; main()"
+
+
+class AnotherContract:
+    """The command line, of a package whose contract was edited."""
+
+    def __init__(self, folder: Path, person: Person, old: str, new: str) -> None:
+        self._folder, self._person = folder, person
+        shutil.copytree(Path(purchase_pipeline.__file__).parent, folder / "purchase_pipeline")
+        contract = folder / "purchase_pipeline" / "contracts.py"
+        text = contract.read_text()
+        assert old in text
+        contract.write_text(text.replace(old, new))
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", RUN, *words],
+            env=self._person.environment,
+            cwd=self._folder,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+
+def test_rows_that_now_pass_move_and_move_back_with_the_contract(person: Person, tmp_path: Path) -> None:
+    person.ingest("--lots", "2", "--rows", "1000", "--defects", "0.04")
+    assert person.counts() == (1920, 2, 1920)
+    kinder = AnotherContract(tmp_path / "kinder", person, r'pattern=r"\S"', 'pattern=r""')
+
+    foretold, replayed, verified = (
+        kinder.run(*words.split()) for words in ("replay --dry-run", "replay", "verify")
+    )
+
+    assert foretold.stdout == "Would be loaded anew: lote-0001, lote-0002\n"
+    assert replayed.returncode == 0, replayed.stdout + replayed.stderr
+    assert "960 loaded + 40 rejected, now 9" in replayed.stdout
+    assert verified.returncode == 0, verified.stdout
+    (loaded, lots, distinct) = person.counts()
+    assert (lots, distinct) == (2, loaded)
+    assert isinstance(loaded, int)
+    assert 1920 < loaded < 2000
+
+    differing, back = person.run("verify"), person.run("replay")
+
+    assert differing.returncode == 1
+    assert "are doubled, or not of the file" in differing.stdout
+    assert back.returncode == 0, back.stdout
+    assert person.counts() == (1920, 2, 1920)
+
+
+def test_a_lot_that_the_new_contract_refuses_keeps_its_rows(person: Person, tmp_path: Path) -> None:
+    person.ingest("--lots", "1", "--rows", "500")
+    stricter = AnotherContract(tmp_path / "stricter", person, "ge=1, le=2_147_483_647", "ge=7")
+
+    replayed = stricter.run("replay")
+
+    assert replayed.returncode == 1
+    assert "✗ lote-0001 failed" in replayed.stdout
+    assert "store: Input should be greater than or equal to 7" in replayed.stdout
+    assert person.counts() == (500, 1, 500)
+
+
+@pytest.mark.parametrize("words", ["replay --lote lote-9999", "replay --lote nonsense"])
+def test_a_lot_that_is_not_wanted_is_an_error_of_usage(person: Person, words: str) -> None:
+    refused = person.run(*words.split())
+
+    assert refused.returncode == 2
+    assert "is none of the wanted lots" in refused.stderr
+
+
+def test_where_all_is_as_judged_there_is_nothing_to_do(person: Person) -> None:
+    person.ingest("--lots", "1", "--rows", "100")
+
+    assert "nothing to do" in person.run("replay").stdout
+    assert "100 rows loaded, 0 rejected; no difference." in person.run("verify").stdout
+    assert json.loads(person.run("verify", "--json").stdout) == [
+        {"lote": "lote-0001", "loaded": 100, "rejected": 0, "differences": []}
+    ]
+    assert person.run("rejects").stdout == "0 rows are rejected.\n"
+    assert person.run("rejects", "--json").stdout == "[]\n"

@@ -1,0 +1,180 @@
+"""Verification: clean where nothing happened, and a sentence for each thing that somebody did to a lot."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from mock_api.app import create_app
+from purchase_pipeline.landing import Landing
+from purchase_pipeline.raw_rows import RawFormat
+from purchase_pipeline.verification import MissingTableError, VerifiedLot, Verifier
+from purchase_pipeline_tests.builders import a_raw_compra
+from purchase_pipeline_tests.pipelines import a_pipeline, ingest
+from purchase_pipeline_tests.serving import served
+
+
+@pytest.fixture
+def landing(database_url: str, tmp_path: Path) -> Landing:
+    """Two lots of 500 rows, loaded; 490 of each accepted."""
+    with served(create_app(defects=0.02)) as url:
+        pipeline = a_pipeline(url, tmp_path, database_url)
+        assert all(ingest(pipeline, lote, rows=500).success for lote in ("lote-0001", "lote-0002"))
+    return Landing(tmp_path)
+
+
+def harm(engine: sa.Engine, statement: str) -> None:
+    with engine.begin() as connection:
+        connection.execute(sa.text(statement))
+
+
+def test_lots_as_they_were_loaded_are_clean(landing: Landing, engine: sa.Engine) -> None:
+    verifier = Verifier(engine, landing)
+
+    assert verifier.lots() == ["lote-0001", "lote-0002"]
+    assert [verifier.verify(lote) for lote in verifier.lots()] == [
+        VerifiedLot("lote-0001", 490, 10, []),
+        VerifiedLot("lote-0002", 490, 10, []),
+    ]
+
+
+def test_an_empty_database_has_no_lots(engine: sa.Engine, tmp_path: Path) -> None:
+    assert Verifier(engine, Landing(tmp_path)).lots() == []
+
+
+def test_a_dropped_table_is_named(landing: Landing, engine: sa.Engine) -> None:
+    harm(engine, "DROP TABLE tabela_compras")
+
+    with pytest.raises(MissingTableError, match=r"tabela_compras is gone.*purchase-pipeline ingest"):
+        Verifier(engine, landing).lots()
+
+
+@pytest.mark.parametrize(
+    ("statement", "differences"),
+    [
+        (
+            "UPDATE tabela_compras SET price = price + 1 WHERE lote = 'lote-0001' AND linha <= 2",
+            ["tabela_compras: 2 rows differ from the file (linha 1, 2)"],
+        ),
+        (
+            "DELETE FROM tabela_compras WHERE lote = 'lote-0001' AND linha <= 2",
+            [
+                "tabela_compras has 488 rows, and 490 in the ledger",
+                "498 rows are loaded or rejected, and 500 were received",
+                "tabela_compras: 2 rows of the file are missing (linha 1, 2)",
+            ],
+        ),
+        (
+            """ALTER TABLE tabela_compras DROP CONSTRAINT tabela_compras_pkey;
+            INSERT INTO tabela_compras OVERRIDING SYSTEM VALUE
+            SELECT * FROM tabela_compras WHERE lote = 'lote-0001' AND linha = 1""",
+            [
+                "tabela_compras has 491 rows, and 490 in the ledger",
+                "501 rows are loaded or rejected, and 500 were received",
+                "tabela_compras: 1 rows are doubled, or not of the file (linha 1)",
+            ],
+        ),
+        (
+            "UPDATE tabela_compras SET linha = linha + 10000 WHERE lote = 'lote-0001' AND linha = 1",
+            [
+                "tabela_compras: 1 rows of the file are missing (linha 1)",
+                "tabela_compras: 1 rows are doubled, or not of the file (linha 10001)",
+            ],
+        ),
+        (
+            "UPDATE compras_rejeitadas SET original_sha256 = 'x' WHERE lote = 'lote-0001'",
+            ["compras_rejeitadas: 10 rows differ from the file (linha {first_rejects}, ...)"],
+        ),
+        (
+            "DELETE FROM slice_ledger WHERE partition = 'lote-0001' AND asset = 'tabela_compras'",
+            ["the ledger has no entry of it for tabela_compras, which has 490 rows"],
+        ),
+        (
+            "UPDATE slice_ledger SET digest = 'sha256:0' WHERE partition = 'lote-0001' AND asset = 'tabela_compras'",
+            ["tabela_compras was made from sha256:0, and {digest} has landed since"],
+        ),
+        (
+            "UPDATE slice_ledger SET source_rows = 499 WHERE partition = 'lote-0001'",
+            [
+                "500 rows are loaded or rejected, and 499 were received",
+                "compras_rejeitadas was made from 499 rows, and 500 have landed",
+                "tabela_compras was made from 499 rows, and 500 have landed",
+            ],
+        ),
+    ],
+)
+def test_what_was_done_to_the_database_is_found(
+    landing: Landing, engine: sa.Engine, statement: str, differences: list[str]
+) -> None:
+    with engine.connect() as connection:
+        first = connection.scalars(
+            sa.text("SELECT linha FROM compras_rejeitadas WHERE lote = 'lote-0001' ORDER BY 1 LIMIT 5")
+        ).all()
+    landed = landing.find("lote-0001")
+    assert landed is not None
+
+    harm(engine, statement)
+
+    verifier = Verifier(engine, landing)
+    facts = {"first_rejects": ", ".join(map(str, first)), "digest": landed.digest}
+    assert sorted(verifier.verify("lote-0001").differences) == sorted(
+        each.format_map(facts) for each in differences
+    )
+    assert verifier.verify("lote-0002").differences == []
+
+
+def lose(landing: Landing) -> None:
+    (landing.folder / "lote-0001.json").unlink()
+
+
+def land_anew(landing: Landing) -> None:
+    landing.land("lote-0001", RawFormat.NDJSON, [a_raw_compra() + b"\n"], rows=1)
+
+
+def cut(landing: Landing) -> None:
+    (file,) = landing.folder.glob("lote-0001.*.zst")
+    file.write_bytes(file.read_bytes()[:1_000])
+
+
+@pytest.mark.parametrize(
+    ("harm_file", "difference"),
+    [
+        (lose, "there is no landed file of it in"),
+        (land_anew, "has landed since"),
+        (cut, "does not hold the bytes that arrived"),
+    ],
+)
+def test_what_was_done_to_the_file_is_found(
+    landing: Landing, engine: sa.Engine, harm_file: Callable[[Landing], None], difference: str
+) -> None:
+    harm_file(landing)
+
+    verifier = Verifier(engine, landing)
+    assert any(difference in found for found in verifier.verify("lote-0001").differences)
+    assert verifier.verify("lote-0002").differences == []
+
+
+def test_a_lot_in_a_table_alone_is_found(landing: Landing, engine: sa.Engine) -> None:
+    harm(engine, "UPDATE tabela_compras SET lote = 'lote-0009' WHERE lote = 'lote-0001' AND linha = 1")
+
+    verifier = Verifier(engine, landing)
+
+    assert verifier.lots() == ["lote-0001", "lote-0002", "lote-0009"]
+    assert verifier.verify("lote-0009").differences == [
+        "the ledger has no entry of it for tabela_compras, which has 1 rows",
+        "the ledger has no entry of it for compras_rejeitadas, which has 0 rows",
+        f"there is no landed file of it in {landing.folder}",
+    ]
+
+
+def test_a_lot_is_stored_as_judged_until_a_row_would_be_judged_otherwise(
+    landing: Landing, engine: sa.Engine
+) -> None:
+    verifier, landed, today = Verifier(engine, landing), landing.find("lote-0001"), datetime.now(UTC).date()
+    assert landed is not None
+    assert verifier.is_stored_as_judged(landed, today)
+
+    # As by a day on which many of the purchases lie in the future.
+    assert not verifier.is_stored_as_judged(landed, today.replace(year=today.year - 2))
