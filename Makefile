@@ -9,7 +9,7 @@ COMPILE := $(BIN)/uv pip compile --system-certs --universal --generate-hashes --
 	--python-version 3.11 --custom-compile-command "make lock" --quiet pyproject.toml --group build
 
 .DEFAULT_GOAL := help
-.PHONY: help up ingest status down reset test lint lock
+.PHONY: help up ingest status down reset test lint lock audit sbom
 
 help: ## Show this list
 	@echo 'make TARGET [ARGS="--lots 3 ..."]'
@@ -37,6 +37,19 @@ lint: $(VENV)/.installed-dev ## Check format, lint rules and types
 lock: $(VENV)/.installed-dev ## Pin the newest versions that pyproject.toml allows
 	$(COMPILE) --upgrade --output-file requirements.lock
 	$(COMPILE) --upgrade --group dev --constraint requirements.lock --output-file requirements-dev.lock
+
+audit: $(VENV)/.installed-dev ## Look for known vulnerabilities in requirements.lock (asks the package index; needs it)
+	@$(BIN)/pip-audit --requirement requirements.lock --disable-pip --strict --progress-spinner off $(ARGS) || { \
+		echo 'NOT PASSED: a pin above is vulnerable, or no advisory was to be had for it, and then nothing is known.'; \
+		echo 'Vulnerable: raise its bound in pyproject.toml, then `make lock`. No advisories: run this where the'; \
+		echo 'package index is reached, or ask another service: make audit ARGS="--vulnerability-service osv".'; \
+		exit 1; } >&2
+
+sbom: $(VENV)/.installed-dev ## Write dist/sbom.cdx.json: what is locked, with hashes (CycloneDX; same lock, same file)
+	@mkdir -p dist
+	@$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible \
+		--output-file dist/sbom.cdx.json requirements.lock
+	@echo "Wrote dist/sbom.cdx.json"
 
 $(VENV)/.installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; ok = (3, 11) <= sys.version_info < (3, 14); print("" if ok else "This needs Python 3.11 to 3.13; " + sys.version.split()[0] + " is $(PYTHON). Choose another: make PYTHON=python3.13 ..."); sys.exit(not ok)'

@@ -1,6 +1,6 @@
-"""The purchase API's application: its routes and its limits.
+"""The purchase API's application: its routes, and how much one may ask of them.
 
-How rows are made, broken and sent is told in `purchases`, `faults` and `answers`.
+How rows are made, broken and sent is told in `purchases`, `faults` and `answers`, the other bounds in `limits`.
 """
 
 import os
@@ -13,33 +13,46 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Path, Query, Request, Response
 
 from mock_api.answers import NDJSON, answer, wanted_form
-from mock_api.documentation import DESCRIPTION, PURCHASES, Compra, problem_response
+from mock_api.documentation import PURCHASES, RETRY_AFTER, Compra, description, problem_response
 from mock_api.faults import ARRAY_DEFECTS, LINE_DEFECTS, broken
+from mock_api.limits import TOO_LARGE, TOO_MANY_LOTS, TOO_SLOW, BoundedBody, BoundedLots, BoundedTime, Limits
 from mock_api.problems import add_problem_handlers
 from mock_api.purchases import Days, PurchaseSource, quarter_of
 
 MAX_ROWS = 1_000_000
 NOT_READY = "Vocabulários ainda não carregados: tente de novo em instantes"
+LOTS = "/gerar_compra/"
 
-router = APIRouter()
+router = APIRouter(
+    responses={413: problem_response(413, "The request has a body, and a long one.", TOO_LARGE)}
+)
 
 
-def create_app(*, defects: float | None = None, today: date | None = None) -> FastAPI:
+def create_app(
+    *, defects: float | None = None, today: date | None = None, limits: Limits | None = None
+) -> FastAPI:
     """Build the application: `uvicorn --factory mock_api.app:create_app`.
 
     `defects` is the share of broken rows when a request names none; by default the environment's
     `MOCK_API_DEFECTS`, or 0. `today` stops the clock; by default each request asks for the date (UTC).
+    `limits` bound what clients may ask; by default the environment's (`MOCK_API_MAX_BODY_BYTES`,
+    `MOCK_API_MAX_LOTS`, `MOCK_API_DEADLINE_SECONDS`), or 16,384 bytes, 16 lots at once, 300 seconds.
 
     Raises:
-        ValueError: the share of defects is no number from 0 to 1.
+        ValueError: the share of defects is no number from 0 to 1, or a limit is none.
     """
+    bounds = limits or Limits()
     share = os.environ.get("MOCK_API_DEFECTS", "0") if defects is None else defects
-    app = FastAPI(title="Purchase API", version="1", description=DESCRIPTION, lifespan=_filled_source)
+    app = FastAPI(title="Purchase API", version="1", description=description(bounds), lifespan=_filled_source)
     app.state.defects = _checked_share(share)
     app.state.today = today
     app.state.source = None
     app.include_router(router)
     add_problem_handlers(app)
+    # The last one added is the outermost.
+    app.add_middleware(BoundedLots, path=LOTS, most_lots=bounds.max_lots)
+    app.add_middleware(BoundedBody, most_bytes=bounds.max_body_bytes)
+    app.add_middleware(BoundedTime, seconds=bounds.deadline_seconds)
     return app
 
 
@@ -59,7 +72,7 @@ def _checked_share(value: str | float) -> float:
     return share
 
 
-def _ready_source(request: Request) -> PurchaseSource:
+async def _ready_source(request: Request) -> PurchaseSource:  # a plain function would wait for a free thread
     source: PurchaseSource | None = request.app.state.source
     if source is None:
         raise HTTPException(503, NOT_READY, {"Retry-After": "1"})
@@ -70,7 +83,7 @@ ReadySource = Annotated[PurchaseSource, Depends(_ready_source)]
 
 
 @router.get(
-    "/gerar_compra/{param}",
+    LOTS + "{param}",
     summary="Generate purchases",
     response_model=list[Compra],
     responses={
@@ -81,7 +94,14 @@ ReadySource = Annotated[PurchaseSource, Depends(_ready_source)]
             "Número de compras deve ser pelo menos 1",
             f"Número de compras deve ser no máximo {MAX_ROWS}",
         ),
-        503: problem_response(503, "The vocabularies are not filled yet.", NOT_READY),
+        503: problem_response(
+            503,
+            "The vocabularies are not filled yet, too many lots are being made, or this one took too long.",
+            NOT_READY,
+            TOO_MANY_LOTS,
+            TOO_SLOW,
+            headers=RETRY_AFTER,
+        ),
     },
 )
 def gerar_compra(
@@ -113,7 +133,7 @@ def gerar_compra(
 
     **A cut answer shows.** Up to 10,000 rows are sent whole, with `Content-Length` and `Content-Digest`.
     More are streamed in chunks, with neither: a cut is an error of the chunked encoding. `X-Row-Count` is
-    the number of rows sent, broken ones included.
+    the number of rows sent, broken ones included. An answer that takes longer than the deadline is cut.
     """
     form = wanted_form(",".join(request.headers.getlist("accept")))
     state = request.app.state
@@ -135,7 +155,9 @@ async def livez() -> dict[Literal["status"], Literal["alive"]]:
 @router.get(
     "/readyz",
     summary="May lots be asked for?",
-    responses={503: problem_response(503, "The vocabularies are not filled yet.", NOT_READY)},
+    responses={
+        503: problem_response(503, "The vocabularies are not filled yet.", NOT_READY, headers=RETRY_AFTER)
+    },
 )
 async def readyz(_: ReadySource) -> dict[Literal["status"], Literal["ready"]]:
     """Answer 200 when the vocabularies are filled."""

@@ -4,17 +4,27 @@ Describes only; nothing that is sent passes through here.
 """
 
 import json
+from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from mock_api.answers import NDJSON
+from mock_api.limits import Limits
 from mock_api.problems import MEDIA_TYPE, Problem, problem
 
-DESCRIPTION = """Made-up purchases of a Brazilian chain of shops, as many as you ask for.
+
+def description(limits: Limits) -> str:
+    """Say what the API is and how much may be asked of it."""
+    return f"""Made-up purchases of a Brazilian chain of shops, as many as you ask for.
 
 A purchase has 12 fields; names and jobs come from Faker (`pt_BR`). Errors are problems (RFC 9457).
+
+**Limits.** A request's body: {limits.max_body_bytes} bytes, else 413. Lots at once: {limits.max_lots}, else 503
+with `Retry-After`. A request, from its last header to the last byte that its client reads: \
+{limits.deadline_seconds:g} seconds; then 503 or, when the answer has begun, a connection closed before the answer's
+end. `/livez` and `/readyz` answer also while all lots are taken.
 """
 
 
@@ -72,10 +82,16 @@ PURCHASES: dict[str, Any] = {
 }
 
 
-def problem_response(status: int, description: str, *details: str) -> dict[str, Any]:
+RETRY_AFTER = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
+
+
+def problem_response(
+    status: int, description: str, *details: str, headers: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Document one refusal, with an example for each detail it may give."""
     examples = {
         f"example {n}": {"value": problem(status, detail).model_dump()} for n, detail in enumerate(details, 1)
     }
     schema = Problem.model_json_schema()
-    return {"description": description, "content": {MEDIA_TYPE: {"schema": schema, "examples": examples}}}
+    content = {MEDIA_TYPE: {"schema": schema, "examples": examples}}
+    return {"description": description, "content": content, "headers": headers or {}}

@@ -38,6 +38,11 @@ def problem(status: int, detail: str) -> Problem:
     return Problem(title=HTTPStatus(status).phrase, status=status, detail=detail)
 
 
+def problem_answer(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
+    """Answer with one problem."""
+    return JSONResponse(problem(status, detail).model_dump(), status, headers, MEDIA_TYPE)
+
+
 def add_problem_handlers(app: FastAPI) -> None:
     """Let every refusal of an application leave it as a problem."""
     app.exception_handler(HTTPException)(_answer_http_error)
@@ -46,18 +51,14 @@ def add_problem_handlers(app: FastAPI) -> None:
 
 async def _answer_http_error(_: Request, error: HTTPException) -> Response:
     detail = _DETAIL_BY_STATUS.get(error.status_code, error.detail)
-    return _response(problem(error.status_code, detail), error.headers)
+    return problem_answer(error.status_code, detail, error.headers)
 
 
 async def _answer_invalid_request(_: Request, error: RequestValidationError) -> Response:
-    return _response(problem(422, "; ".join(map(_detail, error.errors()))))
+    return problem_answer(422, "; ".join(map(_detail, error.errors())))
 
 
 def _detail(error: Mapping[str, Any]) -> str:
     parameter = error["loc"][-1]
     template = _DETAIL_BY_ERROR.get((parameter, error["type"]), _DETAIL_BY_PARAMETER[parameter])
     return template.format_map(error.get("ctx", {}))
-
-
-def _response(body: Problem, headers: Mapping[str, str] | None = None) -> Response:
-    return JSONResponse(body.model_dump(), body.status, headers, MEDIA_TYPE)

@@ -13,15 +13,25 @@ from starlette.types import ASGIApp
 START_DEADLINE_SECONDS = 30
 
 
+def free_port() -> int:
+    """Return a loopback port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
 @contextmanager
-def served(app: ASGIApp, *, lifespan: Literal["auto", "on", "off"] = "auto") -> Iterator[str]:
+def served(
+    app: ASGIApp, *, lifespan: Literal["auto", "on", "off"] = "auto", http: Literal["auto", "h11"] = "auto"
+) -> Iterator[str]:
     """Run an application on a free loopback port in a thread of its own; give its base URL.
 
     Raises:
         RuntimeError: the application did not start.
     """
     config = uvicorn.Config(
-        app, lifespan=lifespan, log_config=None, access_log=False, timeout_graceful_shutdown=10
+        app, lifespan=lifespan, http=http, log_config=None, access_log=False, timeout_graceful_shutdown=10
     )
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:

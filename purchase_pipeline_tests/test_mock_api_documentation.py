@@ -63,4 +63,4 @@ def test_the_documented_problems_are_sent(api: httpx.Client, documented: dict[st
 
     assert [example["value"] for example in content["examples"].values()] == sent
     assert content["schema"] == Problem.model_json_schema()
-    assert documented.keys() == {"200", "422", "503"}
+    assert documented.keys() == {"200", "413", "422", "503"}
