@@ -1,0 +1,34 @@
+"""The short version of the drills on processes; and that the document's table is what the drills came to."""
+
+from pathlib import Path
+
+import pytest
+
+from purchase_pipeline_tests.drills.catalogue import DRILLS
+from purchase_pipeline_tests.drills.outcome import Drill
+from purchase_pipeline_tests.drills.process_drills import DRILLS as PROCESS_DRILLS
+from purchase_pipeline_tests.drills.report import kept, table, written_into
+
+DOCS = Path(__file__).parent.parent / "docs"
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("drill", [one for one in PROCESS_DRILLS if one.short], ids=lambda drill: drill.name)
+def test_what_is_killed_heals_unaided_and_loses_nothing(drill: Drill, tmp_path: Path) -> None:
+    outcome = drill.run(drill.short, tmp_path)
+
+    assert (outcome.times, outcome.lost, outcome.doubled, outcome.healed) == (drill.short, 0, 0, drill.short)
+
+
+def test_the_documents_fault_table_is_what_the_drills_came_to() -> None:
+    document = (DOCS / "reliability.md").read_text()
+
+    assert written_into(document, kept(DOCS / "reliability")) == document
+
+
+def test_every_kept_result_is_of_a_drill_that_can_be_done_again() -> None:
+    names = [drill.name for drill in DRILLS]
+
+    assert len(set(names)) == len(names)
+    assert {result.name for result in kept(DOCS / "reliability")} <= set(names)
+    assert all(result.name in table([result]) for result in kept(DOCS / "reliability"))
