@@ -1,13 +1,16 @@
 """A campaign as it stands: which lots are loaded, which failed, which are under way."""
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 import dagster as dg
 from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
-from dagster._core.storage.tags import PARTITION_NAME_TAG
+from dagster._core.storage.tags import AUTO_RETRY_RUN_ID_TAG, PARTITION_NAME_TAG
 
 from purchase_pipeline.lot_ledger import LotCount, LotLedger
+
+_RETRY_WAIT = timedelta(minutes=1)
+_LONGEST_RUN = timedelta(hours=1)  # run monitoring ends one after 15 minutes
 
 
 class FailedRun(NamedTuple):
@@ -21,6 +24,17 @@ class FailedRun(NamedTuple):
 def lote_of(run: dg.DagsterRun) -> str:
     """Return the lot that a run is for; '' for a run of another kind."""
     return run.tags.get(PARTITION_NAME_TAG, "")
+
+
+def _lote_to_be_retried(record: dg.RunRecord) -> str:
+    """Return the lot of a run that Dagster has said it will retry, and has not retried yet; else ''.
+
+    Its daemon does so within seconds of the failure. Where none runs, or its cursor has passed the failure, it never
+    does: so the word is kept waiting for, but not for long.
+    """
+    run = record.dagster_run
+    waiting = run.is_complete_and_waiting_to_retry
+    return lote_of(run) if waiting and datetime.now(UTC) - record.update_timestamp < _RETRY_WAIT else ""
 
 
 class Campaign:
@@ -37,9 +51,10 @@ class Campaign:
         return {lote: found[lote] for lote in self.lots if lote in found}
 
     def in_flight(self) -> set[str]:
-        """Return the wanted lots of which a run is queued or under way."""
+        """Return the wanted lots of which a run is queued or under way, or about to be retried by Dagster."""
         runs = self._instance.get_runs(dg.RunsFilter(statuses=NOT_FINISHED_STATUSES))
-        return set(map(lote_of, runs)) & set(self.lots)
+        failed = self.failures(since=datetime.now(UTC) - _LONGEST_RUN)
+        return (set(map(lote_of, runs)) | set(map(_lote_to_be_retried, failed))) & set(self.lots)
 
     def failures(self, since: datetime) -> list[dg.RunRecord]:
         """Return the runs of wanted lots, begun since a moment, that failed or were cancelled; the oldest first."""
@@ -48,6 +63,12 @@ class Campaign:
         )
         records = self._instance.get_run_records(failed, ascending=True)
         return [record for record in records if lote_of(record.dagster_run) in self.lots]
+
+    def own_failures(self, since: datetime) -> list[dg.RunRecord]:
+        """Return those failures that Dagster did not retry by itself, as it does when a run's process died."""
+        return [
+            record for record in self.failures(since) if AUTO_RETRY_RUN_ID_TAG not in record.dagster_run.tags
+        ]
 
     def attempts(self, lote: str) -> int:
         """Return how many runs of a lot there were, whatever became of them."""

@@ -1,15 +1,20 @@
-"""Which database: the one given by `DATABASE_URL`, or an embedded server's."""
-
-from contextlib import suppress
+"""Which database: the one given by `DATABASE_URL`, or an embedded server's; and which URL of it is for whom."""
 
 import psycopg
 import sqlalchemy as sa
-from psycopg import sql
 
-from purchase_pipeline.embedded_postgres import EmbeddedPostgres
-from purchase_pipeline.settings import DATABASE_NAME, Settings, current_settings
+from purchase_pipeline.database_roles import (
+    DAGSTER,
+    LOADER,
+    READER,
+    create_database_if_missing,
+    has_roles,
+    make_roles,
+)
+from purchase_pipeline.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
+from purchase_pipeline.settings import DAGSTER_DATABASE_NAME, DATABASE_NAME, Settings, current_settings
 
-DAGSTER_DATABASE_NAME = "dagster"
+_SECRETS = ("password", "sslpassword")  # libpq takes them in a URL's query too
 
 
 class DatabaseUnavailableError(Exception):
@@ -20,34 +25,43 @@ def database_url(settings: Settings) -> str:
     """Return the URL in use, for psql and SQLAlchemy alike. Nothing is started."""
     if settings.database_url is not None:
         return settings.database_url.get_secret_value()
-    return EmbeddedPostgres(settings.postgres_home).url(DATABASE_NAME)
+    return _embedded(settings).url(DATABASE_NAME, LOADER)
+
+
+def is_embedded(settings: Settings) -> bool:
+    """Tell whether the database is the embedded server's, be it by DATABASE_URL (set to what `db-url` printed)."""
+    return database_url(settings) == _embedded(settings).url(DATABASE_NAME, LOADER)
+
+
+def reader_url(settings: Settings) -> str | None:
+    """Return the URL of the role that can only read; None for a database whose roles are not ours to make."""
+    return _embedded(settings).url(DATABASE_NAME, READER) if is_embedded(settings) else None
 
 
 def shown_database_url(settings: Settings) -> str:
     """Return the URL in use as anybody may see it."""
-    url = database_url(settings)
-    masked = sa.make_url(url)
-    return masked.render_as_string(hide_password=True) if masked.password else url
+    return _shown(database_url(settings))
 
 
 def dagster_storage_url(settings: Settings) -> str:
-    """Return the URL of Dagster's own database, in the same server.
+    """Return the URL of Dagster's own database, with the deadlines that the pipeline's own connections have.
 
-    It names psycopg2: with SQLAlchemy 2.1 a plain `postgresql://` means psycopg 3, on which dagster-postgres 0.29
-    fails at every event.
+    It is the embedded server's; or, beside a given database, that of DAGSTER_POSTGRES_URL, else the database `dagster`
+    of the same server. It names psycopg2: with SQLAlchemy 2.1 a plain `postgresql://` means psycopg 3, on which
+    dagster-postgres 0.29 fails at every event.
     """
-    url = sa.make_url(database_url(settings)).set(
-        drivername="postgresql+psycopg2", database=DAGSTER_DATABASE_NAME
-    )
+    from purchase_pipeline.postgres.connections import engine_for  # noqa: PLC0415  (Dagster: 1 s that `db-url` need not pay)
+
+    url = engine_for(_dagster_url(settings)).url.set(drivername="postgresql+psycopg2")
     return url.render_as_string(hide_password=False)
 
 
 def ensure_database(url: str) -> None:
     """Start the embedded server if the URL is its own and it does not run; leave any other alone."""
     settings = current_settings()
-    embedded = EmbeddedPostgres(settings.postgres_home)
-    if url == embedded.url(DATABASE_NAME) and not embedded.is_running():
-        start_database(settings)
+    embedded = _embedded(settings)
+    if url == embedded.url(DATABASE_NAME, LOADER) and not embedded.is_running():
+        _start_embedded(embedded)
 
 
 def start_database(settings: Settings) -> None:
@@ -57,31 +71,61 @@ def start_database(settings: Settings) -> None:
         DatabaseUnavailableError: a given database that cannot be reached, or may not have a `dagster` beside it.
         EmbeddedPostgresError: the embedded server does not start.
     """
-    if settings.database_url is None:
-        embedded = EmbeddedPostgres(settings.postgres_home)
-        embedded.start()
-        _create_missing(embedded.url("postgres"), DATABASE_NAME)
-    _create_missing(database_url(settings), DAGSTER_DATABASE_NAME)
+    if is_embedded(settings):
+        _start_embedded(_embedded(settings))
+        return
+    _require(database_url(settings), "DATABASE_URL", beside=settings.dagster_postgres_url is None)
+    _require(_dagster_url(settings), "DAGSTER_POSTGRES_URL, else DATABASE_URL", beside=False)
 
 
-def _create_missing(server_url: str, name: str) -> None:
-    shown = sa.make_url(server_url).render_as_string(hide_password=True)
+def _embedded(settings: Settings) -> EmbeddedPostgres:
+    return EmbeddedPostgres(settings.postgres_home)
+
+
+def _dagster_url(settings: Settings) -> str:
+    if is_embedded(settings):
+        return _embedded(settings).url(DAGSTER_DATABASE_NAME, DAGSTER)
+    if settings.dagster_postgres_url is not None:
+        return settings.dagster_postgres_url.get_secret_value()
+    url = sa.make_url(database_url(settings)).set(database=DAGSTER_DATABASE_NAME)
+    return url.render_as_string(hide_password=False)
+
+
+def _start_embedded(embedded: EmbeddedPostgres) -> None:
+    """Start the server, and see to its roles: at each of its starts, and where they are missing (an older home)."""
     try:
-        with psycopg.connect(_libpq(server_url), connect_timeout=10, autocommit=True) as connection:
-            found = connection.execute("SELECT FROM pg_database WHERE datname = %s", [name]).rowcount
-            if not found:
-                with suppress(
-                    psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation
-                ):  # made just now
-                    connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        if embedded.start() or not has_roles(embedded.url):
+            make_roles(embedded.url)
     except psycopg.Error as error:
+        raise EmbeddedPostgresError(
+            f"The embedded PostgreSQL runs, and its roles are not to be made: {error}"
+        ) from error
+
+
+def _require(url: str, variable: str, *, beside: bool) -> None:
+    """Make sure that a given database answers and, if wanted, that there is a `dagster` beside it."""
+    try:
+        with psycopg.connect(_libpq(url), connect_timeout=10, autocommit=True) as connection:
+            if beside:
+                create_database_if_missing(connection, DAGSTER_DATABASE_NAME)
+    except psycopg.Error as error:
+        also = f", and {DAGSTER_DATABASE_NAME!r} must exist beside it or the user be allowed to create it"
         raise DatabaseUnavailableError(
-            f"The database {name!r} is not to be had through {shown}: {str(error).strip()}\n"
-            "Check DATABASE_URL (postgresql://user:password@host:port/database): the server must run, the database "
-            f"must exist, and {DAGSTER_DATABASE_NAME!r} must exist beside it or the user be allowed to create it."
+            f"The database is not to be had through {_shown(url)}: {str(error).strip()}\n"
+            f"Check {variable} (postgresql://user:password@host:port/database): the server must run, the database "
+            f"must exist{also if beside else ''}."
         ) from error
 
 
 def _libpq(url: str) -> str:
     """Return a URL without SQLAlchemy's driver in it."""
     return sa.make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+def _shown(url: str) -> str:
+    """Return a URL with `***` for what is secret in it, and as it stands where nothing is."""
+    parsed = sa.make_url(url)
+    secrets = {name: "***" for name in _SECRETS if name in parsed.query}
+    if not (parsed.password or secrets):
+        return url
+    return parsed.update_query_dict(secrets).render_as_string(hide_password=True)

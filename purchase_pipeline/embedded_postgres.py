@@ -69,12 +69,13 @@ class EmbeddedPostgres:
         """Folder of the socket, closed to all but the server's account and root; there once the server started."""
         return self._place.socket_folder
 
-    def url(self, database: str) -> str:
-        """Return the URL of a database, for libpq and SQLAlchemy alike; a function of the home and the user alone.
+    def url(self, database: str, role: str = "postgres") -> str:
+        """Return a role's URL of a database, for libpq and SQLAlchemy alike; a function of the home and the user alone.
 
         It names the port, so that a PGPORT in the environment does not matter.
         """
-        return f"postgresql://postgres@/{quote(database, safe='')}?host={quote(str(self.socket_folder))}&port={_PORT}"
+        path = f"{quote(role, safe='')}@/{quote(database, safe='')}"
+        return f"postgresql://{path}?host={quote(str(self.socket_folder))}&port={_PORT}"
 
     def is_running(self) -> bool:
         """Tell whether the server takes connections. One with no connection to spare does run."""

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,9 +15,10 @@ from dagster._grpc.client import DagsterGrpcClient
 from rich.console import Console
 
 from purchase_pipeline.dagster_home import CODE_LOCATION, dagster_environment, open_instance, write_workspace
-from purchase_pipeline.database import start_database
+from purchase_pipeline.database import is_embedded, start_database
+from purchase_pipeline.database_watch import DATABASE_AWAY
 from purchase_pipeline.embedded_postgres import EmbeddedPostgres
-from purchase_pipeline.ports import LOOPBACK, require_free
+from purchase_pipeline.ports import LOOPBACK, http_url, reachable_at, require_free
 from purchase_pipeline.processes import Processes, Service, ServiceFailedError, stop_leftovers
 from purchase_pipeline.settings import Settings
 
@@ -27,8 +28,12 @@ _RUN_END_SECONDS = 20.0
 
 @dataclass(frozen=True)
 class StackOptions:
-    """What `up` was asked to start. `api_port` and `defects` are for the mock API, started when no API is given."""
+    """What `up` was asked to start. `api_port` and `defects` are for the mock API, started when no API is given.
 
+    `host` is the address that Dagster's UI and the mock API listen on; all else never leaves this machine.
+    """
+
+    host: str = LOOPBACK
     port: int = 3000
     api_port: int = 8000
     defects: float = 0.0
@@ -44,9 +49,9 @@ def make_room(settings: Settings, options: StackOptions, console: Console) -> No
     for name in stop_leftovers(settings.home):
         console.print(f"Stopped {name}, which a killed predecessor had left running.")
     if not settings.is_given("api_url"):
-        require_free(options.api_port, "mock API", "--api-port")
+        require_free(options.api_port, "mock API", "--api-port", options.host)
     if options.ui:
-        require_free(options.port, "Dagster UI", "--port")
+        require_free(options.port, "Dagster UI", "--port", options.host)
 
 
 @contextmanager
@@ -55,11 +60,13 @@ def mock_api(settings: Settings, options: StackOptions, processes: Processes) ->
     if settings.is_given("api_url"):
         yield settings
         return
-    address = f"http://{LOOPBACK}:{options.api_port}"
-    command = [sys.executable, "-m", "uvicorn", "--factory", "mock_api.app:create_app", "--no-access-log"]
+    address = http_url(reachable_at(options.host), options.api_port)
+    # h11: uvicorn's other parser keeps headers without end in memory.
+    server = [sys.executable, "-m", "uvicorn", "--http", "h11", "--no-access-log"]
+    command = [*server, "--factory", "mock_api.app:create_app"]
     environment = {"MOCK_API_DEFECTS": str(options.defects), "PURCHASE_HOME": str(settings.home)}
     service = Service(
-        "mock_api", [*command, "--host", LOOPBACK, "--port", str(options.api_port)], environment
+        "mock_api", [*command, "--host", options.host, "--port", str(options.api_port)], environment
     )
     try:
         processes.start(service)
@@ -73,7 +80,7 @@ def mock_api(settings: Settings, options: StackOptions, processes: Processes) ->
 def database(settings: Settings) -> Iterator[None]:
     """Have both databases ready, and stop the embedded server after if it was started here."""
     embedded = EmbeddedPostgres(settings.postgres_home)
-    ours = settings.database_url is None and not embedded.is_running()
+    ours = is_embedded(settings) and not embedded.is_running()
     try:
         start_database(settings)
         yield
@@ -88,13 +95,14 @@ def dagster_services(
 ) -> Iterator[dg.DagsterInstance]:
     """Run Dagster's code server, daemon and, if wanted, web server; yield its instance."""
     with open_instance(settings) as instance, TemporaryDirectory(prefix="purchase-") as private:
-        _end_orphaned_runs(settings, instance)
+        end_orphaned_runs(settings, instance)
         try:
             _start_dagster(settings, options, processes, Path(private, "code.sock"))
             yield instance
         finally:
             _stop_dagster(instance, processes)
-            _end_orphaned_runs(settings, instance)
+            with suppress(*DATABASE_AWAY):  # the next start does it
+                end_orphaned_runs(settings, instance)
 
 
 def _start_dagster(
@@ -107,15 +115,17 @@ def _start_dagster(
         str(Path(sys.executable).with_name(name))
         for name in ("dagster", "dagster-daemon", "dagster-webserver")
     )
-    code = ["code-server", "start", "-m", "purchase_pipeline.definitions", "--location-name", CODE_LOCATION]
+    # Not `code-server start`: that stands before such a process, and stays, answering nothing, when it dies.
+    code = ["api", "grpc", "-m", "purchase_pipeline.definitions", "--location-name", CODE_LOCATION]
     processes.start(Service("code_server", [dagster, *code, "--socket", str(code_socket)], environment))
     client = DagsterGrpcClient(socket=str(code_socket))
     _wait_until(lambda: _pings(client), processes, "code_server")
     processes.start(Service("daemon", [daemon, "run", "-w", workspace], environment))
     if options.ui:
-        address = ["-h", LOOPBACK, "-p", str(options.port)]
+        address = ["-h", options.host, "-p", str(options.port)]
         processes.start(Service("webserver", [webserver, *address, "-w", workspace], environment))
-        _wait_until(lambda: _answers(f"http://{LOOPBACK}:{options.port}/server_info"), processes, "webserver")
+        url = http_url(reachable_at(options.host), options.port)
+        _wait_until(lambda: _answers(f"{url}/server_info"), processes, "webserver")
 
 
 def _stop_dagster(instance: dg.DagsterInstance, processes: Processes) -> None:
@@ -123,23 +133,26 @@ def _stop_dagster(instance: dg.DagsterInstance, processes: Processes) -> None:
     processes.stop("daemon")
     under_way = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED])
     deadline = monotonic() + _RUN_END_SECONDS
-    while instance.get_runs_count(under_way) and monotonic() < deadline:
-        sleep(0.2)
+    with suppress(*DATABASE_AWAY):
+        while instance.get_runs_count(under_way) and monotonic() < deadline:
+            sleep(0.2)
     processes.stop("webserver")
     processes.stop("code_server")
 
 
-def _end_orphaned_runs(settings: Settings, instance: dg.DagsterInstance) -> None:
-    """Mark as failed every run that Dagster thinks is under way, when no process of ours can be doing it.
+def end_orphaned_runs(settings: Settings, instance: dg.DagsterInstance) -> int:
+    """Mark as failed every run that Dagster thinks is under way, when no process of ours can be doing it; count them.
 
     Otherwise the lots of a killed predecessor would count as in flight until run monitoring gives up on them. In a
     given database the runs may be another machine's, and are left to the monitoring.
     """
-    if settings.database_url is not None:
-        return
-    for run in instance.get_runs(dg.RunsFilter(statuses=NOT_FINISHED_STATUSES)):
-        if run.status is not dg.DagsterRunStatus.QUEUED:
-            instance.report_run_failed(run, "The process of this run ended before it did.")
+    if not is_embedded(settings):
+        return 0
+    under_way = [status for status in NOT_FINISHED_STATUSES if status is not dg.DagsterRunStatus.QUEUED]
+    orphans = instance.get_runs(dg.RunsFilter(statuses=under_way))
+    for run in orphans:
+        instance.report_run_failed(run, "The process of this run ended before it did.")
+    return len(orphans)
 
 
 def _wait_until(ready: Callable[[], bool], processes: Processes, name: str) -> None:

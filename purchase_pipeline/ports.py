@@ -1,26 +1,47 @@
-"""Ports on this machine's loopback."""
+"""Addresses and ports that programs of ours listen on."""
 
 import socket
+from ipaddress import IPv6Address, ip_address
 
 LOOPBACK = "127.0.0.1"
 
 
 class PortTakenError(Exception):
-    """Another program listens where one of ours was to."""
+    """A port or address that a program of ours was to listen on is not to be had."""
 
 
-def require_free(port: int, purpose: str, option: str) -> None:
-    """Make sure that nobody listens on a port.
+def is_loopback(host: str) -> bool:
+    """Tell whether an IP address reaches no further than this machine."""
+    return ip_address(host).is_loopback
+
+
+def reachable_at(host: str) -> str:
+    """Return the address at which this machine reaches what listens on a host: 0.0.0.0 and :: are none to call."""
+    address = ip_address(host)
+    if not address.is_unspecified:
+        return host
+    return "::1" if isinstance(address, IPv6Address) else LOOPBACK
+
+
+def http_url(host: str, port: int) -> str:
+    """Return the URL of a program that listens on an IP address."""
+    return f"http://[{host}]:{port}" if isinstance(ip_address(host), IPv6Address) else f"http://{host}:{port}"
+
+
+def require_free(port: int, purpose: str, option: str, host: str = LOOPBACK) -> None:
+    """Make sure that a port of an IP address of this machine is free to listen on.
 
     Raises:
-        PortTakenError: somebody does; the message names the option that chooses another.
+        PortTakenError: it is not; the message names the option that chooses another.
     """
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((LOOPBACK, port))
-        except OSError as error:
-            raise PortTakenError(
-                f"Port {port}, for the {purpose}, is not to be had: {error.strerror}. "
-                f"Stop what listens there, or choose another: {option} {port + 1}"
-            ) from error
+    family = socket.AF_INET6 if isinstance(ip_address(host), IPv6Address) else socket.AF_INET
+    try:
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+    except OSError as error:
+        at = "" if host == LOOPBACK else f" at {host}"
+        raise PortTakenError(
+            f"Port {port}, for the {purpose}, is not to be had{at}: {error.strerror}. "
+            f"Stop what listens there, or choose another: {option} {port + 1}"
+        ) from error

@@ -1,19 +1,20 @@
 """Processes that this program starts, keeps running, and stops: those, and no others."""
 
-import json
 import os
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from operator import itemgetter
 from pathlib import Path
 from time import monotonic, sleep
 
 import psutil
 
-_RECORD = "processes.json"
+_SERVICE = "PURCHASE_SERVICE"  # in the environment of a service and of all that it starts
 _LOOK_SECONDS = 0.02
+_STOP_SECONDS = 10.0
 _RESTARTS = 5
 _RESTART_WINDOW_SECONDS = 60.0
 
@@ -29,14 +30,14 @@ class Service:
     name: str
     command: Sequence[str]
     environment: Mapping[str, str] = field(default_factory=dict)
-    stop_seconds: float = 10.0
+    stop_seconds: float = _STOP_SECONDS
 
 
 class Processes:
-    """The services of one `up`, their logs, and a record on disk of what runs, should this program be killed."""
+    """The services of one `up`, and their logs. Should this program be killed, `stop_leftovers` finds them."""
 
     def __init__(self, home: Path) -> None:
-        self._record = home / _RECORD
+        self._home = home
         self._logs = home / "logs"
         self._running: dict[str, tuple[Service, subprocess.Popen[bytes]]] = {}
         self._restarts: list[float] = []
@@ -47,14 +48,18 @@ class Processes:
         with self.log_of(service.name).open("ab") as log:
             process = subprocess.Popen(
                 service.command,
-                env={**os.environ, **service.environment},
+                env={
+                    **os.environ,
+                    **service.environment,
+                    "PURCHASE_HOME": str(self._home),
+                    _SERVICE: service.name,
+                },
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
         self._running[service.name] = (service, process)
-        self._write_record()
 
     def log_of(self, name: str) -> Path:
         """Return the file that a service's output goes to."""
@@ -95,18 +100,12 @@ class Processes:
             service, process = self._running.pop(name)
             _stop_session(process.pid, service.stop_seconds)
             process.wait()
-            self._write_record()
 
     def stop_all(self) -> None:
         """Stop every service, the last started first."""
         for name in reversed(list(self._running)):
             self.stop(name)
-        self._record.unlink(missing_ok=True)
-
-    def _write_record(self) -> None:
-        arriving = self._record.with_suffix(".arriving")
-        arriving.write_text(json.dumps({name: process.pid for name, (_, process) in self._running.items()}))
-        arriving.replace(self._record)
+        stop_leftovers(self._home)  # an interrupt may come between a process's start and our knowing of it
 
     def _epitaph(self, name: str, code: int | None) -> str:
         log = self.log_of(name)
@@ -115,18 +114,30 @@ class Processes:
 
 
 def stop_leftovers(home: Path) -> list[str]:
-    """Stop what a killed predecessor left running, and return the names."""
-    record = home / _RECORD
-    try:
-        sessions: dict[str, int] = json.loads(record.read_text())
-    except (FileNotFoundError, json.JSONDecodeError):
-        return []
-    # The number may have gone to a stranger since: ours are known by the home in their environment.
-    left = [name for name, session in sessions.items() if any(_is_of(home, one) for one in _session(session))]
-    for name in reversed(left):
-        _stop_session(sessions[name])
-    record.unlink(missing_ok=True)
-    return left
+    """Stop what a killed predecessor left running, the last started first; return the names as they were started.
+
+    The processes are known by their environment. A record on disk would know nothing of one that was started just
+    before the kill, and might name a number that went to a stranger since.
+    """
+    names = list(_services(home))
+    for name in reversed(names):
+        for wanted in (slice(1), slice(None)):  # the leader, then what it leaves behind
+            end(_services(home).get(name, [])[wanted], _STOP_SECONDS)
+    return names
+
+
+def _services(home: Path) -> dict[str, list[psutil.Process]]:
+    """Return the processes of a home's services by the service's name, all in the order of their start."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            environment = process.environ()
+            if environment.get("PURCHASE_HOME") == str(home) and _SERVICE in environment and _runs(process):
+                found.append((process.create_time(), environment[_SERVICE], process))
+    services: dict[str, list[psutil.Process]] = {}
+    for _, name, process in sorted(found, key=itemgetter(0)):
+        services.setdefault(name, []).append(process)
+    return services
 
 
 def _session(leader: int) -> list[psutil.Process]:
@@ -139,13 +150,7 @@ def _session(leader: int) -> list[psutil.Process]:
     return sorted(members, key=lambda member: member.pid != leader)
 
 
-def _is_of(home: Path, process: psutil.Process) -> bool:
-    with suppress(psutil.Error):
-        return process.environ().get("PURCHASE_HOME") == str(home)
-    return False
-
-
-def _stop_session(leader: int, stop_seconds: float = 10.0) -> None:
+def _stop_session(leader: int, stop_seconds: float) -> None:
     """Ask the leader to end, then what it leaves behind; kill what does not."""
     end(_session(leader)[:1], stop_seconds)
     end(_session(leader), stop_seconds)  # looked at anew: the leader may have started more while it ended

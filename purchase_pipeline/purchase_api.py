@@ -20,11 +20,14 @@ import httpx
 import tenacity
 
 from purchase_pipeline.raw_rows import RawFormat, UnreadableLotError, row_splitter
+from purchase_pipeline.request_deadline import request_deadline
 
 Landed = TypeVar("Landed")
 
 _LOGGER = logging.getLogger(__name__)
 _LONGEST_WAIT_SECONDS = 60.0
+_EXPLANATION_BYTES = 300
+_LONGEST_ROW_BYTES = 64 * 1024 * 1024  # kept in memory until it ends
 _GROWING_WAIT = tenacity.wait_exponential(multiplier=0.5, max=20) + tenacity.wait_random(0, 0.5)
 _WORTH_ANOTHER_TRY = {408, 425, 429}
 _PREFER_NDJSON = f"{RawFormat.NDJSON}, {RawFormat.JSON_ARRAY};q=0.9"
@@ -66,65 +69,80 @@ class PurchaseApi:
         """Fetch one lot of `rows` rows, and hand its format and bytes to `land` while they arrive.
 
         Tries again, with back-off and as the server's `Retry-After` asks; each try calls `land` anew. `land` is to
-        keep nothing when its bytes end in an error: that is how a short or damaged answer shows.
+        keep nothing when its bytes end in an error: that is how a short or damaged answer shows. All tries and waits
+        together end within the lot's timeout.
 
         Raises:
             ApiUnavailableError: the last try's failure.
             ApiRefusedError: a 4xx, at once.
         """
+        ends_at = monotonic() + self._lote_timeout_seconds
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(ApiUnavailableError),
-            stop=tenacity.stop_after_attempt(self._attempts),
+            stop=tenacity.stop_after_attempt(self._attempts)
+            | tenacity.stop_before_delay(self._lote_timeout_seconds),
             wait=_back_off,
             before_sleep=tenacity.before_sleep_log(_LOGGER, logging.WARNING),
             reraise=True,
         )
-        landed: Landed = retrying(self._fetch_once, lote, rows, land)
+        landed: Landed = retrying(self._fetch_once, lote, rows, land, ends_at)
         return landed
 
     def _fetch_once(
-        self, lote: str, rows: int, land: Callable[[RawFormat, Iterator[bytes]], Landed]
+        self, lote: str, rows: int, land: Callable[[RawFormat, Iterator[bytes]], Landed], ends_at: float
     ) -> Landed:
-        with self._open(lote, rows) as response:
+        with self._open(lote, rows, ends_at - monotonic()) as response:
             raw_format = _raw_format(lote, response)
-            return land(raw_format, self._whole_answer(lote, rows, raw_format, response))
+            return land(raw_format, _whole_answer(lote, rows, raw_format, response))
 
     @contextmanager
-    def _open(self, lote: str, rows: int) -> Iterator[httpx.Response]:
+    def _open(self, lote: str, rows: int, seconds: float) -> Iterator[httpx.Response]:
         """Ask for the lot. Every failure of the transport, now or while reading, is worth another try."""
-        route = f"/gerar_compra/{rows}"
-        try:
-            with self._client.stream(
-                "GET", route, params={"lote": lote}, headers={"Accept": _PREFER_NDJSON}
-            ) as response:
-                _raise_for_status(lote, response)
-                yield response
-        except (httpx.TransportError, httpx.DecodingError) as error:
-            base_url = self._client.base_url.copy_with(userinfo=b"")
-            raise ApiUnavailableError(
-                f"{lote}: no whole answer from {base_url} ({type(error).__name__}: {error}). "
-                "Is the API running there? PURCHASE_API_URL says where to look."
-            ) from error
+        with request_deadline(seconds) as deadline:
+            try:
+                with self._client.stream(
+                    "GET",
+                    f"/gerar_compra/{rows}",
+                    params={"lote": lote},
+                    headers={"Accept": _PREFER_NDJSON, "Connection": "close"},
+                    extensions={"trace": deadline.trace},
+                ) as response:
+                    _raise_for_status(lote, response)
+                    yield response
+            except (httpx.TransportError, httpx.DecodingError) as error:
+                if deadline.is_over:
+                    raise ApiUnavailableError(
+                        f"{lote}: not whole after {self._lote_timeout_seconds:g} s."
+                    ) from error
+                base_url = self._client.base_url.copy_with(userinfo=b"")
+                raise ApiUnavailableError(
+                    f"{lote}: no whole answer from {base_url} ({type(error).__name__}: {error}). "
+                    "Is the API running there? PURCHASE_API_URL says where to look."
+                ) from error
 
-    def _whole_answer(
-        self, lote: str, rows: int, raw_format: RawFormat, response: httpx.Response
-    ) -> Iterator[bytes]:
-        """Pass the bytes on, and fail at their end unless they are all of what was asked for."""
-        splitter, digest, seen = row_splitter(raw_format), hashlib.sha256(), 0
-        deadline = monotonic() + self._lote_timeout_seconds
-        try:
-            for chunk in response.iter_bytes():
-                if monotonic() > deadline:
-                    raise ApiUnavailableError(f"{lote}: not whole after {self._lote_timeout_seconds:g} s.")
-                digest.update(chunk)
-                seen += len(splitter.feed(chunk))
-                yield chunk
+
+def _whole_answer(lote: str, rows: int, raw_format: RawFormat, response: httpx.Response) -> Iterator[bytes]:
+    """Pass the bytes on, and fail at their end, or as soon as it is certain, unless they are what was asked for."""
+    splitter, digest, seen, unfinished = row_splitter(raw_format), hashlib.sha256(), 0, 0
+    try:
+        for chunk in response.iter_bytes():
+            digest.update(chunk)
+            whole = len(splitter.feed(chunk))
+            seen, unfinished = seen + whole, len(chunk) + (0 if whole else unfinished)
+            if seen > rows:
+                break
+            if unfinished > _LONGEST_ROW_BYTES:
+                raise IncompleteLotError(
+                    f"{lote}: row {seen + 1} is longer than {_LONGEST_ROW_BYTES:,} bytes."
+                )
+            yield chunk
+        else:
             seen += len(splitter.close())
-        except UnreadableLotError as error:
-            raise IncompleteLotError(f"{lote}: {error} {seen} of {rows} rows were whole.") from error
-        if seen != rows:
-            raise IncompleteLotError(f"{lote}: asked for {rows} rows, got {seen}.")
-        _compare_digest(lote, response, digest.digest())
+    except UnreadableLotError as error:
+        raise IncompleteLotError(f"{lote}: {error} {seen} of {rows} rows were whole.") from error
+    if seen != rows:
+        raise IncompleteLotError(f"{lote}: asked for {rows} rows, got {seen}.")
+    _compare_digest(lote, response, digest.digest())
 
 
 def _raise_for_status(lote: str, response: httpx.Response) -> None:
@@ -133,8 +151,8 @@ def _raise_for_status(lote: str, response: httpx.Response) -> None:
     message = f"{lote}: {response.request.url.path} answered {response.status_code} {response.reason_phrase}"
     if response.is_server_error or response.status_code in _WORTH_ANOTHER_TRY:
         raise ApiUnavailableError(f"{message}.", _retry_after_seconds(response))
-    response.read()
-    raise ApiRefusedError(f"{message}: {response.text[:200]}")
+    explanation = next(response.iter_bytes(_EXPLANATION_BYTES), b"").decode(errors="replace")
+    raise ApiRefusedError(f"{message}: {explanation}")
 
 
 def _raw_format(lote: str, response: httpx.Response) -> RawFormat:

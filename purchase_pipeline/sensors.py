@@ -2,6 +2,7 @@
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 import dagster as dg
 
@@ -14,6 +15,11 @@ from purchase_pipeline.settings import current_settings
 _BEAT_SECONDS = 5.0
 _FIRST_DELAY_SECONDS = 10.0
 _LONGEST_DELAY_SECONDS = 3600.0
+_DAY = timedelta(days=1)
+# The tenth failure comes an hour and a half after the first: longer than an API or a database is usually away. A lot
+# that still fails then fails for a reason of its own, which trying all night does not change.
+_MOST_FAILURES_A_DAY = 10
+_NAMED_LOTS = 5
 
 
 def ticks(every_seconds: float) -> tuple[int, int]:
@@ -50,12 +56,12 @@ def missing_lots(
     """
     campaign = Campaign(list(lotes.get_partition_keys()), lot_ledger, context.instance)
     loaded, in_flight = campaign.loaded().keys(), campaign.in_flight()
-    resting = _resting_lots(campaign, datetime.now(UTC))
     missing = [lote for lote in campaign.lots if lote not in loaded and lote not in in_flight]
-    chosen = [lote for lote in missing if lote not in resting][:_LOTS_A_TICK]
+    resting = _resting_lots(campaign, datetime.now(UTC))
+    chosen = [lote for lote in missing if lote not in resting.all][:_LOTS_A_TICK]
     seen = (
         f"{len(loaded)} of {len(campaign.lots)} lots loaded, {len(in_flight)} in flight, {len(missing)} to go"
-        + (f", of which {len(resting & set(missing))} rest after a failure" if resting else "")
+        f"{resting.explained(missing)}"
     )
     context.log.info("%s; asking for %s.", seen, ", ".join(chosen) or "none")
     return dg.SensorResult(
@@ -64,17 +70,45 @@ def missing_lots(
     )
 
 
+class RestingLots(NamedTuple):
+    """Lots that are not asked for yet: their last failure is too near, or they failed too often within a day."""
+
+    for_a_while: set[str]
+    for_a_day: set[str]
+
+    @property
+    def all(self) -> set[str]:
+        """Both."""
+        return self.for_a_while | self.for_a_day
+
+    def explained(self, missing: list[str]) -> str:
+        """Say which of the missing lots rest, and what a person can do about those that rest long."""
+        long = [lote for lote in missing if lote in self.for_a_day]
+        short = len(self.for_a_while & set(missing))
+        text = f", of which {short} rest after a failure" if short else ""
+        if long:
+            more = f" and {len(long) - _NAMED_LOTS} more" if len(long) > _NAMED_LOTS else ""
+            text += (
+                f"; given up for a day after {_MOST_FAILURES_A_DAY} failures: {', '.join(long[:_NAMED_LOTS])}{more}. "
+                "Look at the last run's error; when its cause is gone, materialize the lot by hand or run "
+                "`purchase-pipeline ingest`"
+            )
+        return text
+
+
 def _request(campaign: Campaign, lote: str) -> dg.RunRequest:
     """Ask for a lot. Dagster starts a run key once and never again (dagster #15982), so the attempt is part of it."""
     return dg.RunRequest(run_key=f"{lote}/{campaign.attempts(lote) + 1}", partition_key=lote)
 
 
-def _resting_lots(campaign: Campaign, now: datetime) -> set[str]:
-    """Return the lots whose last failure is too near. Failures of the last day count."""
-    failed = campaign.failures(since=now - timedelta(days=1))
+def _resting_lots(campaign: Campaign, now: datetime) -> RestingLots:
+    """Return the lots that rest. Failures of the last day count, save those that Dagster retried by itself."""
+    failed = campaign.own_failures(since=now - _DAY)
     times = Counter(lote_of(record.dagster_run) for record in failed)
-    return {
+    often = {lote for lote, count in times.items() if count >= _MOST_FAILURES_A_DAY}
+    lately = {
         lote
         for record in failed
         if record.update_timestamp + delay_after(times[lote := lote_of(record.dagster_run)]) > now
     }
+    return RestingLots(lately - often, often)

@@ -8,11 +8,14 @@ import os
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr
+import sqlalchemy as sa
+from pydantic import AfterValidator, Field, HttpUrl, SecretStr, TypeAdapter, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 DATABASE_NAME = "etl_fakedata"
+DAGSTER_DATABASE_NAME = "dagster"
 _CAMPAIGN_FILE = "campaign.env"
 _CAMPAIGN_FIELDS = ("lots", "rows", "every", "max_rejected_ratio", "api_url")
 
@@ -23,19 +26,60 @@ def _default_home() -> Path:
     return (project if (project / "pyproject.toml").exists() else Path.cwd()) / ".purchase"
 
 
+def _require_postgres_url(secret: SecretStr) -> SecretStr:
+    """Refuse what is no URL without quoting any of it: a password with a bare `@` or `/` is easily taken for a host."""
+    try:
+        url = sa.make_url(secret.get_secret_value())
+    except (sa.exc.ArgumentError, ValueError):
+        url = None
+    if url is None or not url.drivername.startswith("postgres") or "@" in (url.host or ""):
+        raise ValueError(
+            "must be postgresql://user:password@host:port/database, "
+            "with @ : / # % in the password as %40 %3A %2F %23 %25"
+        )
+    return secret
+
+
+def _require_http_url(url: str) -> str:
+    """Refuse what is no URL, without quoting any of it."""
+    try:
+        _HTTP_URL.validate_python(url)
+    except ValidationError:
+        raise ValueError(
+            "must be http://host:port or https://host, with @ : / # % in a user or password as %40 %3A %2F %23 %25"
+        ) from None
+    return url
+
+
+_HTTP_URL = TypeAdapter(HttpUrl)
+_PostgresUrl = Annotated[SecretStr, AfterValidator(_require_postgres_url)]
+
+
 class Settings(BaseSettings):
     """What can be set, with what holds when it is not: `PURCHASE_LOTS`, `PURCHASE_HOME`, ... and `DATABASE_URL`."""
 
     model_config = SettingsConfigDict(
-        env_prefix="PURCHASE_", frozen=True, extra="ignore", env_ignore_empty=True
+        env_prefix="PURCHASE_",
+        frozen=True,
+        extra="ignore",
+        env_ignore_empty=True,
+        hide_input_in_errors=True,  # a URL may hold a password
     )
 
-    database_url: SecretStr | None = Field(
+    database_url: _PostgresUrl | None = Field(
         default=None,
         validation_alias="DATABASE_URL",
         description="PostgreSQL to load into; else an embedded one",
     )
-    api_url: str = Field(default="http://127.0.0.1:8000", description="Where the purchase API is")
+    dagster_postgres_url: _PostgresUrl | None = Field(
+        default=None,
+        validation_alias="DAGSTER_POSTGRES_URL",
+        description="Dagster's storage beside a given DATABASE_URL; else the database `dagster` of the same server",
+    )
+    # Not shown with the others: it may hold a password.
+    api_url: Annotated[str, AfterValidator(_require_http_url)] = Field(
+        default="http://127.0.0.1:8000", repr=False, description="Where the purchase API is"
+    )
     lots: int = Field(default=50, ge=1, le=100_000, description="Number of lots wanted")
     rows: int = Field(default=10_000, ge=1, le=1_000_000, description="Rows in a lot")
     every: float = Field(default=5.0, ge=0.1, le=86_400, description="Seconds between two lots")
@@ -76,12 +120,24 @@ class Settings(BaseSettings):
         return {**values, "PURCHASE_HOME": str(self.home)}
 
     def write_campaign(self) -> None:
-        """Leave the campaign's settings for commands that start later."""
+        """Leave the campaign's settings for commands that start later; no secret is among them.
+
+        Where the API asks for a password, who starts a Dagster command in another shell gives PURCHASE_API_URL again,
+        as they give DATABASE_URL.
+        """
         self.home.mkdir(parents=True, exist_ok=True)
-        lines = [f"{name}={_quoted(value)}\n" for name, value in self.campaign().items()]
+        values = {**self.campaign(), "PURCHASE_API_URL": _without_login(self.api_url)}
+        lines = [f"{name}={_quoted(value)}\n" for name, value in values.items()]
         file = self.home / _CAMPAIGN_FILE
-        file.touch(mode=0o600)  # the API's URL may hold a password
+        file.touch(mode=0o600)
+        file.chmod(0o600)  # it may have been there before
         file.write_text("".join(lines))
+
+
+def _without_login(url: str) -> str:
+    """Drop user and password, of which either may be a token."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def _quoted(value: str) -> str:

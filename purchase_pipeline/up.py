@@ -1,18 +1,19 @@
 """The main job: start what is not given, watch the sensor load every lot, stop what was started."""
 
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from time import monotonic, sleep
 
 import dagster as dg
 import httpx
 from rich.console import Console
+from rich.markup import escape
 
-from purchase_pipeline.campaign import Campaign, lote_of
+from purchase_pipeline.campaign import Campaign
+from purchase_pipeline.campaign_watch import CampaignWatch
 from purchase_pipeline.database import database_url, shown_database_url
+from purchase_pipeline.database_watch import DatabaseWatch
 from purchase_pipeline.local_stack import (
     StackOptions,
     dagster_services,
@@ -21,14 +22,18 @@ from purchase_pipeline.local_stack import (
     mock_api,
 )
 from purchase_pipeline.lot_ledger import LotLedger
-from purchase_pipeline.ports import LOOPBACK
+from purchase_pipeline.ports import http_url, is_loopback
 from purchase_pipeline.postgres.connections import engine_for
 from purchase_pipeline.processes import Processes
 from purchase_pipeline.progress import LiveProgress, print_summary
 from purchase_pipeline.settings import Settings
 
+_EXPOSED = (
+    "[bold red]Warning:[/] --host {host} opens Dagster's UI and the mock API beyond this machine. They ask for no "
+    "login: whoever reaches {host} can run code here as you, and read and change the data. "
+    "Do this only behind a firewall, or a proxy that asks who is there."
+)
 _LOOK_SECONDS = 0.5
-_FAILURES_TO_GIVE_UP = 3
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,7 @@ class Stack:
     processes: Processes
     instance: dg.DagsterInstance
     ledger: LotLedger
+    database: DatabaseWatch
 
 
 def run_up(settings: Settings, options: StackOptions, console: Console, *, exit_when_done: bool) -> bool:
@@ -46,14 +52,15 @@ def run_up(settings: Settings, options: StackOptions, console: Console, *, exit_
     Lots that fail come back until they have failed three times; without `exit_when_done` the stack then stays up, and
     goes on trying, until it is interrupted.
     """
-    started_at, clock = datetime.now(UTC), monotonic()
+    clock = monotonic()
     with running_stack(settings, options, console) as stack:
         campaign = Campaign(settings.lote_names, stack.ledger, stack.instance)
-        complete = _watch(stack, campaign, console, started_at)
-        print_summary(console, settings.lots, campaign.loaded().values(), monotonic() - clock)
+        complete = _watch(stack, campaign, console)
+        loaded = stack.database.wait_for(campaign.loaded)
+        print_summary(console, settings.lots, loaded.values(), monotonic() - clock)
         if not exit_when_done:
             console.print("Everything stays up. Ctrl-C stops it; the data stays.")
-            _until_interrupted(stack, console)
+            _until_interrupted(stack, campaign, console)
     return complete
 
 
@@ -71,50 +78,50 @@ def running_stack(settings: Settings, options: StackOptions, console: Console) -
             instance = stack.enter_context(dagster_services(settings, options, processes))
         stack.callback(console.print, "Stopping what was started ...")
         _print_addresses(settings, options, console)
-        yield Stack(processes, instance, LotLedger(engine_for(database_url(settings))))
+        ledger = LotLedger(engine_for(database_url(settings)))
+        yield Stack(processes, instance, ledger, DatabaseWatch(settings, console.print))
 
 
 def _print_addresses(settings: Settings, options: StackOptions, console: Console) -> None:
     lines = {
-        "Dagster UI": f"http://{LOOPBACK}:{options.port}" if options.ui else "off (--no-ui)",
+        "Dagster UI": http_url(options.host, options.port) if options.ui else "off (--no-ui)",
         "Purchase API": str(httpx.URL(settings.api_url).copy_with(userinfo=b"")),
         "PostgreSQL": shown_database_url(settings),
         "Wanted": f"{settings.lots} lots of {settings.rows:,} rows, one every {settings.every:g} s",
     }
     for name, value in lines.items():
-        console.print(f"[bold]{name:<13}[/]{value}", highlight=False, soft_wrap=True)
+        console.print(f"[bold]{name:<13}[/]{escape(value)}", highlight=False, soft_wrap=True)
+    if not is_loopback(options.host):
+        console.print(_EXPOSED.format(host=options.host), highlight=False, soft_wrap=True)
 
 
-def _watch(stack: Stack, campaign: Campaign, console: Console, since: datetime) -> bool:
+def _watch(stack: Stack, campaign: Campaign, console: Console) -> bool:
     """Show lots as they are committed; end when all are, or when each that is not has failed three times."""
-    shown = campaign.loaded()
-    told: set[str] = set()
     with LiveProgress(console, len(campaign.lots)) as progress:
-        progress.already_loaded(shown.values())
-        while len(shown) < len(campaign.lots):
-            _keep_up(stack, progress.say)
-            loaded = campaign.loaded()
-            for lot in sorted(loaded.values(), key=lambda lot: lot.committed_at):
-                if lot.lote not in shown:
-                    shown[lot.lote] = lot
-                    progress.loaded(len(shown), lot, campaign.seconds_taken(lot))
-            failures = [record.dagster_run for record in campaign.failures(since)]
-            for run in failures:
-                if run.run_id not in told:
-                    told.add(run.run_id)
-                    progress.failed(campaign.explain(run), "it will be tried again")
-            missing = [lote for lote in campaign.lots if lote not in shown]
-            times = Counter(map(lote_of, failures))
-            if missing and all(times[lote] >= _FAILURES_TO_GIVE_UP for lote in missing):
-                progress.say(f"Giving up on {', '.join(missing)}: failed {_FAILURES_TO_GIVE_UP} times.")
+        watch = CampaignWatch(campaign, progress, stack.database.wait_for(campaign.loaded))
+        while watch.missing:
+            returns = stack.database.returns
+            hopeless = stack.database.ask(lambda: _look(stack, watch, progress.say))
+            if stack.database.returns > returns:
+                watch.forgive()
+            elif hopeless:
+                progress.say(f"Giving up on {', '.join(watch.missing)}: failed three times.")
                 return False
             sleep(_LOOK_SECONDS)
     return True
 
 
-def _until_interrupted(stack: Stack, console: Console) -> None:
+def _look(stack: Stack, watch: CampaignWatch, say: Callable[[str], None]) -> bool:
+    """Tell what is new, revive what has ended (the database answers: it can run), and say whether to give up."""
+    watch.look()
+    _keep_up(stack, say)
+    return bool(watch.missing) and watch.is_hopeless()
+
+
+def _until_interrupted(stack: Stack, campaign: Campaign, console: Console) -> None:
     while True:
-        _keep_up(stack, console.print)
+        if stack.database.ask(campaign.loaded) is not None:
+            _keep_up(stack, console.print)
         sleep(_LOOK_SECONDS)
 
 

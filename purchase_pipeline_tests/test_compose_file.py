@@ -11,8 +11,7 @@ import yaml
 from packaging.version import Version
 
 from purchase_pipeline.dagster_home import CODE_LOCATION
-from purchase_pipeline.database import DAGSTER_DATABASE_NAME
-from purchase_pipeline.settings import DATABASE_NAME, Settings
+from purchase_pipeline.settings import DAGSTER_DATABASE_NAME, DATABASE_NAME, Settings
 
 PROJECT = Path(__file__).parent.parent
 COMPOSE_TEXT = (PROJECT / "docker-compose.yml").read_text()
@@ -190,7 +189,7 @@ def test_every_setting_that_is_handed_on_is_one() -> None:
     known = {f"PURCHASE_{name.upper()}" for name in Settings.model_fields}
     given = {key for key in SERVICES["code_server"]["environment"] if key.startswith("PURCHASE_")}
 
-    assert given == known - {"PURCHASE_DATABASE_URL", "PURCHASE_HOME"}
+    assert given == known - {"PURCHASE_DATABASE_URL", "PURCHASE_DAGSTER_POSTGRES_URL", "PURCHASE_HOME"}
 
 
 def test_the_code_location_has_one_name_everywhere() -> None:

@@ -4,7 +4,14 @@ import socket
 
 import pytest
 
-from purchase_pipeline.ports import LOOPBACK, PortTakenError, require_free
+from purchase_pipeline.ports import (
+    LOOPBACK,
+    PortTakenError,
+    http_url,
+    is_loopback,
+    reachable_at,
+    require_free,
+)
 
 
 def test_a_port_that_nobody_listens_on_is_free() -> None:
@@ -38,3 +45,25 @@ def test_a_port_is_free_at_once_when_a_server_with_clients_has_ended() -> None:
             served.shutdown(socket.SHUT_RDWR)  # the server hangs up first: its side waits for a minute
 
     require_free(address[1], "mock API", "--api-port")
+
+
+def test_an_address_of_another_machine_is_none_to_listen_on() -> None:
+    with pytest.raises(PortTakenError, match="at 203.0.113.7: Cannot assign requested address"):
+        require_free(8000, "mock API", "--api-port", "203.0.113.7")
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback", "reachable", "url"),
+    [
+        ("127.0.0.1", True, "127.0.0.1", "http://127.0.0.1:80"),
+        ("127.0.0.2", True, "127.0.0.2", "http://127.0.0.2:80"),
+        ("::1", True, "::1", "http://[::1]:80"),
+        ("0.0.0.0", False, "127.0.0.1", "http://0.0.0.0:80"),  # noqa: S104  (what a person may ask for)
+        ("::", False, "::1", "http://[::]:80"),
+        ("192.0.2.1", False, "192.0.2.1", "http://192.0.2.1:80"),
+    ],
+)
+def test_an_address_is_known_for_what_it_reaches(
+    host: str, *, loopback: bool, reachable: str, url: str
+) -> None:
+    assert (is_loopback(host), reachable_at(host), http_url(host, 80)) == (loopback, reachable, url)

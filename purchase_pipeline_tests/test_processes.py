@@ -1,6 +1,5 @@
 """Services are kept running while they are wanted, and stopped with all they started: those, and no others."""
 
-import json
 import os
 import subprocess
 import sys
@@ -36,7 +35,7 @@ home = Path(sys.argv[1])
 processes = Processes(home)
 for name in ("first", "second"):
     script = "sleep 300 & echo child $!; echo leader $$; exec sleep 300"
-    processes.start(Service(name, ["sh", "-c", script], {"PURCHASE_HOME": str(home)}))
+    processes.start(Service(name, ["sh", "-c", script]))
 print("started", flush=True)
 time.sleep(300)
 """
@@ -239,14 +238,24 @@ def test_all_services_are_stopped_the_last_started_first(processes: Processes, t
 
     assert order.read_text().split() == ["c", "b", "a"]
     assert not any(is_running(pid) for pid in pids)
-    assert not (tmp_path / "processes.json").exists()
 
 
 def test_stopping_what_does_not_run_does_nothing(processes: Processes, tmp_path: Path) -> None:
     processes.stop("service")
     processes.stop_all()
 
-    assert list(tmp_path.glob("processes.json*")) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_service_that_nobody_kept_count_of_is_stopped_with_the_others(tmp_path: Path) -> None:
+    forgotten, processes = Processes(tmp_path), Processes(tmp_path)
+    forgotten.start(a_service("echo leader $$; exec sleep 300"))
+    pid = told_pids(forgotten.log_of("service"), "leader")["leader"]
+
+    processes.stop_all()
+
+    assert not is_running(pid)
+    forgotten.stop_all()
 
 
 @pytest.fixture
@@ -286,7 +295,6 @@ def test_what_a_killed_predecessor_left_running_is_stopped(
 
     assert [name for name, pid in left_behind.items() if is_running(pid)] == []
     assert is_running(stranger)
-    assert not (tmp_path / "processes.json").exists()
 
 
 def test_a_leftover_whose_leader_died_is_stopped_by_its_family(
@@ -294,7 +302,7 @@ def test_a_leftover_whose_leader_died_is_stopped_by_its_family(
 ) -> None:
     killed(left_behind["first leader"])
 
-    assert stop_leftovers(tmp_path) == ["first", "second"]
+    assert sorted(stop_leftovers(tmp_path)) == ["first", "second"]
 
     assert [name for name, pid in left_behind.items() if is_running(pid)] == []
 
@@ -306,31 +314,20 @@ def test_a_leftover_that_ended_by_itself_is_no_news(left_behind: dict[str, int],
     assert stop_leftovers(tmp_path) == ["second"]
 
 
-def test_a_stranger_with_a_recorded_pid_is_left_alone(
-    left_behind: dict[str, int], tmp_path: Path, stranger: int
-) -> None:
-    record = tmp_path / "processes.json"
-    record.write_text(record.read_text().replace(str(left_behind["first leader"]), str(stranger)))
-    assert stranger in json.loads(record.read_text()).values()
-
-    assert stop_leftovers(tmp_path) == ["second"]
-
-    assert is_running(stranger)
-
-
 def test_another_homes_services_are_left_alone(left_behind: dict[str, int], tmp_path: Path) -> None:
-    other_home = tmp_path / "other"
-    other_home.mkdir()
-    (other_home / "processes.json").write_text((tmp_path / "processes.json").read_text())
-
-    assert stop_leftovers(other_home) == []
+    assert stop_leftovers(tmp_path / "other") == []
 
     assert all(is_running(pid) for pid in left_behind.values())
 
 
-@pytest.mark.parametrize("record", [None, "", '{"a": 1'])
-def test_without_a_readable_record_nothing_is_left(tmp_path: Path, record: str | None) -> None:
-    if record is not None:
-        (tmp_path / "processes.json").write_text(record)
+def test_a_persons_own_program_in_the_same_home_is_left_alone(tmp_path: Path) -> None:
+    environment = {**os.environ, "PURCHASE_HOME": str(tmp_path)}
+    with subprocess.Popen(["/bin/sleep", "300"], env=environment) as program:
+        assert stop_leftovers(tmp_path) == []
 
+        assert is_running(program.pid)
+        program.kill()
+
+
+def test_a_new_homes_predecessor_left_nothing(tmp_path: Path) -> None:
     assert stop_leftovers(tmp_path) == []

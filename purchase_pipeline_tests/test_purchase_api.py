@@ -8,14 +8,15 @@ import json
 import logging
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from functools import partial
+from itertools import cycle
 from pathlib import Path
 from socketserver import StreamRequestHandler, ThreadingTCPServer
 from threading import Thread
-from time import monotonic, time
+from time import monotonic, sleep, time
 
 import httpx
 import pytest
@@ -460,6 +461,98 @@ def test_a_server_that_drips_for_ever_meets_the_deadline() -> None:
         PurchaseApi(client, attempts=1, lote_timeout_seconds=0.4).fetch_lote("lote-0001", 1_000, received)
 
     assert 0.4 <= monotonic() - started < 20
+
+
+@contextmanager
+def dripping(answer: bytes) -> Iterator[str]:
+    """Send a byte of an answer every 20 ms, over and over, to whoever asks."""
+
+    class Dripper(StreamRequestHandler):
+        def handle(self) -> None:
+            with suppress(OSError):
+                for byte in cycle(answer):
+                    self.wfile.write(bytes([byte]))
+                    sleep(0.02)
+
+    with ThreadingTCPServer(("127.0.0.1", 0), Dripper) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nX-" + b"a" * 1_000_000,
+        raw_answer(b"1\n" * 1_000, "Content-Length: 2000"),
+        raw_answer(b"1\n" * 1_000),
+    ],
+    ids=["in its headers", "in its body", "in a body without a length"],
+)
+def test_an_answer_that_drips_meets_the_deadline_however_often_it_is_asked_for(answer: bytes) -> None:
+    started = monotonic()
+
+    with (
+        dripping(answer) as url,
+        httpx.Client(base_url=url, timeout=5, trust_env=False) as client,
+        pytest.raises(ApiUnavailableError),
+    ):
+        PurchaseApi(client, attempts=5, lote_timeout_seconds=0.8).fetch_lote("lote-0001", 1_000, received)
+
+    assert 0.4 <= monotonic() - started < 5
+
+
+def without_end(piece: bytes) -> Response:
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(300):  # more than anybody reads
+            yield piece
+            await asyncio.sleep(0.001)
+
+    return StreamingResponse(pieces(), media_type=RawFormat.NDJSON)
+
+
+@pytest.mark.parametrize(
+    ("piece", "saw"),
+    [
+        (b"1\n" * 50_000, "asked for 3 rows, got "),
+        (b"x" * 1_000_000, "row 1 is longer than 67,108,864 bytes"),
+    ],
+    ids=["of rows", "of one row"],
+)
+def test_an_answer_without_end_is_refused_as_soon_as_it_shows(piece: bytes, saw: str) -> None:
+    with (
+        served(Script(without_end(piece)), lifespan="off") as url,
+        pytest.raises(IncompleteLotError, match=saw),
+    ):
+        fetched(url, 3)
+
+
+def test_the_tries_and_the_waits_between_them_end_within_the_lots_timeout() -> None:
+    app = Script(Response(status_code=503, headers={"Retry-After": "1"}))
+    started = monotonic()
+
+    with (
+        served(app, lifespan="off") as url,
+        httpx.Client(base_url=url, timeout=5, trust_env=False) as client,
+        pytest.raises(ApiUnavailableError, match="503"),
+    ):
+        PurchaseApi(client, attempts=50, lote_timeout_seconds=2.5).fetch_lote("lote-0001", 1, received)
+
+    assert len(app.asked) == 3
+    assert monotonic() - started < 10
+
+
+def test_a_refusal_may_explain_itself_without_end() -> None:
+    refusal = b"HTTP/1.1 404 Not Found\r\n\r\n" + b"no " * 10_000_000
+
+    with sent_raw(refusal) as url, pytest.raises(ApiRefusedError) as failed:
+        fetched(url, 1)
+
+    assert len(str(failed.value)) < 400
 
 
 def test_a_lot_that_failed_to_the_last_try_leaves_the_landed_one(tmp_path: Path) -> None:

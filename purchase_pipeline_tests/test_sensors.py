@@ -9,11 +9,14 @@ import pytest
 import sqlalchemy as sa
 
 from mock_api.app import create_app
+from purchase_pipeline.campaign import Campaign
 from purchase_pipeline.lot_ledger import LotLedger
 from purchase_pipeline.lots import lotes
 from purchase_pipeline.sensors import delay_after, missing_lots, ticks
 from purchase_pipeline_tests.pipelines import a_pipeline, ingest
 from purchase_pipeline_tests.serving import served
+
+STARTED = dg.DagsterRunStatus.STARTED
 
 
 @pytest.fixture
@@ -30,11 +33,15 @@ def pipeline(database_url: str, tmp_path: Path) -> Iterator[dg.Definitions]:
         yield a_pipeline(url, tmp_path, database_url)
 
 
-def requests(instance: dg.DagsterInstance, engine: sa.Engine) -> list[dg.RunRequest]:
+def tick(instance: dg.DagsterInstance, engine: sa.Engine) -> dg.SensorResult:
     with dg.build_sensor_context(instance, resources={"lot_ledger": LotLedger(engine)}) as context:
         result = missing_lots(context)
     assert isinstance(result, dg.SensorResult)
-    return list(result.run_requests or [])
+    return result
+
+
+def requests(instance: dg.DagsterInstance, engine: sa.Engine) -> list[dg.RunRequest]:
+    return list(tick(instance, engine).run_requests or [])
 
 
 def test_the_first_lot_is_asked_for_first(instance: dg.DagsterInstance, engine: sa.Engine) -> None:
@@ -59,7 +66,7 @@ def test_a_lot_in_flight_is_not_asked_for_twice(
     instance.create_run_for_job(
         pipeline.resolve_job_def("ingest_lote"),
         tags={"dagster/partition": "lote-0001"},
-        status=dg.DagsterRunStatus.STARTED,
+        status=STARTED,
     )
 
     (request,) = requests(instance, engine)
@@ -104,16 +111,64 @@ def test_a_failed_lot_rests_and_the_others_go_on(
     assert request.partition_key == "lote-0002"
 
 
+def a_failed_run(instance: dg.DagsterInstance, pipeline: dg.Definitions, lote: str) -> dg.DagsterRun:
+    """Leave a run of a lot that failed as runs do whose process is gone."""
+    run = instance.create_run_for_job(
+        pipeline.resolve_job_def("ingest_lote"), tags={"dagster/partition": lote}, status=STARTED
+    )
+    instance.report_run_failed(run, "gone")
+    return run
+
+
+def test_a_lot_that_failed_ten_times_within_a_day_is_left_to_a_person(
+    instance: dg.DagsterInstance, engine: sa.Engine, pipeline: dg.Definitions
+) -> None:
+    for _ in range(10):
+        a_failed_run(instance, pipeline, "lote-0002")
+    for lote in ("lote-0001", "lote-0003"):
+        ingest(pipeline, lote, rows=1, instance=instance)
+
+    result = tick(instance, engine)
+
+    assert not result.run_requests
+    assert "1 to go; given up for a day after 10 failures: lote-0002. Look at" in str(result.skip_reason)
+    assert "materialize the lot by hand or run `purchase-pipeline ingest`" in str(result.skip_reason)
+
+
+def test_a_run_that_dagster_is_about_to_retry_is_left_to_dagster(
+    instance: dg.DagsterInstance, engine: sa.Engine, pipeline: dg.Definitions
+) -> None:
+    run = a_failed_run(instance, pipeline, "lote-0001")
+    instance.add_run_tags(run.run_id, {"dagster/will_retry": "true"})
+
+    result = tick(instance, engine)
+
+    assert [request.partition_key for request in result.run_requests or []] == ["lote-0002"]
+    assert Campaign(["lote-0001"], LotLedger(engine), instance).in_flight() == {"lote-0001"}
+
+
+def test_a_failure_that_dagster_retried_does_not_count(
+    instance: dg.DagsterInstance, engine: sa.Engine, pipeline: dg.Definitions
+) -> None:
+    for _ in range(10):
+        run = a_failed_run(instance, pipeline, "lote-0001")
+        instance.add_run_tags(
+            run.run_id, {"dagster/will_retry": "true", "dagster/auto_retry_run_id": "another"}
+        )
+
+    (request,) = requests(instance, engine)
+
+    assert (request.partition_key, request.run_key) == ("lote-0001", "lote-0001/11")
+
+
 def test_when_all_is_loaded_the_tick_is_skipped_and_says_so(
     instance: dg.DagsterInstance, engine: sa.Engine, pipeline: dg.Definitions
 ) -> None:
     for lote in lotes.get_partition_keys():
         ingest(pipeline, lote, rows=1, instance=instance)
 
-    with dg.build_sensor_context(instance, resources={"lot_ledger": LotLedger(engine)}) as context:
-        result = missing_lots(context)
+    result = tick(instance, engine)
 
-    assert isinstance(result, dg.SensorResult)
     assert not result.run_requests
     assert str(result.skip_reason) == "SkipReason(skip_message='3 of 3 lots loaded, 0 in flight, 0 to go.')"
 

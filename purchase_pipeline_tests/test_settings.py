@@ -11,6 +11,7 @@ from purchase_pipeline.settings import Settings, current_settings, is_environmen
 
 VARIABLES = (
     "DATABASE_URL",
+    "DAGSTER_POSTGRES_URL",
     "PURCHASE_API_URL",
     "PURCHASE_LOTS",
     "PURCHASE_ROWS",
@@ -38,7 +39,7 @@ def test_without_anything_the_defaults_hold() -> None:
 
     settings = Settings()
 
-    assert values_of(settings) == (None, "http://127.0.0.1:8000", 50, 10_000, 5.0, 0.05, home)
+    assert values_of(settings) == (None, None, "http://127.0.0.1:8000", 50, 10_000, 5.0, 0.05, home)
     assert (settings.landing_folder, settings.dagster_home, settings.postgres_home) == (
         home / "landing",
         home / "dagster",
@@ -48,6 +49,7 @@ def test_without_anything_the_defaults_hold() -> None:
 
 def test_the_environment_goes_before_the_defaults(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://ana@db/compras")
+    monkeypatch.setenv("DAGSTER_POSTGRES_URL", "postgresql+psycopg2://bia@db/dagster")
     monkeypatch.setenv("PURCHASE_API_URL", "http://api:9000")
     monkeypatch.setenv("PURCHASE_LOTS", "3")
     monkeypatch.setenv("PURCHASE_ROWS", "70")
@@ -59,7 +61,9 @@ def test_the_environment_goes_before_the_defaults(monkeypatch: pytest.MonkeyPatc
 
     assert settings.database_url is not None
     assert settings.database_url.get_secret_value() == "postgresql://ana@db/compras"
-    assert values_of(settings)[1:] == ("http://api:9000", 3, 70, 0.5, 1.0, tmp_path)
+    assert settings.dagster_postgres_url is not None
+    assert settings.dagster_postgres_url.get_secret_value() == "postgresql+psycopg2://bia@db/dagster"
+    assert values_of(settings)[2:] == ("http://api:9000", 3, 70, 0.5, 1.0, tmp_path)
     assert all(settings.is_given(field) for field in Settings.model_fields)
 
 
@@ -170,7 +174,7 @@ def test_a_later_command_agrees_with_the_newest_campaign(
     settings = current_settings()
 
     assert settings == campaign
-    assert values_of(settings)[1:] == (
+    assert values_of(settings)[2:] == (
         "http://api:9000/it's?a=b#c",
         3,
         70,
@@ -226,18 +230,59 @@ def test_a_campaigns_processes_are_told_what_to_agree_on(
     }
 
 
-def test_the_databases_password_is_not_shown_and_not_written(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_no_password_is_shown_or_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PURCHASE_HOME", str(tmp_path))
     monkeypatch.setenv("DATABASE_URL", "postgresql://ana:segredo@db/compras")
+    monkeypatch.setenv("DAGSTER_POSTGRES_URL", "postgresql://bia:segredo@db/dagster")
+    monkeypatch.setenv("PURCHASE_API_URL", "http://ana:segredo@api:9000/v1")
 
     settings = Settings()
     settings.write_campaign()
 
     written = "".join(path.read_text() for path in tmp_path.iterdir())
-    assert "PURCHASE_LOTS" in written
-    assert "segredo" not in written + repr(settings) + str(settings) + settings.model_dump_json()
+    assert "PURCHASE_API_URL='http://api:9000/v1'" in written
+    assert "segredo" not in written + repr(settings) + str(settings)
+    assert settings.campaign()["PURCHASE_API_URL"] == "http://ana:segredo@api:9000/v1"
+
+
+def test_the_campaigns_file_is_its_owners_alone_also_where_it_was_not(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PURCHASE_HOME", str(tmp_path))
+    file = tmp_path / "campaign.env"
+    file.write_text("PURCHASE_LOTS=9")
+    file.chmod(0o644)
+
+    Settings().write_campaign()
+
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("DATABASE_URL", "segredo"),
+        ("DATABASE_URL", "host=db password=segredo"),
+        ("DATABASE_URL", "mysql://ana:segredo@db/compras"),
+        ("DATABASE_URL", "postgresql://ana:a@segredo@db/compras"),
+        ("DATABASE_URL", "postgresql://ana@db:segredo/compras"),
+        ("DAGSTER_POSTGRES_URL", "segredo"),
+        ("PURCHASE_API_URL", "segredo"),
+        ("PURCHASE_API_URL", "ftp://ana:segredo@api"),
+        ("PURCHASE_API_URL", "http://ana:segredo#1@api"),
+        ("PURCHASE_API_URL", "http://ana:segredo/1@api"),
+    ],
+)
+def test_what_is_no_url_is_refused_without_being_quoted(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+
+    with pytest.raises(ValidationError, match=r"must be (postgresql|http)://") as refused:
+        Settings()
+
+    shown = f"{refused.value} {[error['msg'] for error in refused.value.errors()]}"
+    assert "segredo" not in shown
 
 
 def test_settings_do_not_change() -> None:

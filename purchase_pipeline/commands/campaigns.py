@@ -1,6 +1,7 @@
 """Commands that load lots: `up` and `ingest`."""
 
 from collections.abc import Callable
+from ipaddress import ip_address
 from typing import ParamSpec
 
 import click
@@ -8,6 +9,7 @@ from rich.console import Console
 
 from purchase_pipeline.campaign_lock import only_campaign
 from purchase_pipeline.commands.outcome import bounds_explained, succeeds
+from purchase_pipeline.ports import LOOPBACK
 from purchase_pipeline.settings import Settings, new_settings
 
 P = ParamSpec("P")
@@ -35,10 +37,24 @@ def _settings(*, lots: int | None, rows: int | None, every: float | None = None)
         return new_settings(lots=lots, rows=rows, every=every)
 
 
+def _own_address(context: click.Context, option: click.Parameter, host: str) -> str:  # noqa: ARG001  (as click calls it)
+    try:
+        return str(ip_address(host))
+    except ValueError as error:
+        raise click.BadParameter(f"{host!r} is no IP address, such as {LOOPBACK} or ::1.") from error
+
+
 @click.command()
 @_campaign_options
 @click.option("--every", type=float, help="Seconds between two lots.  [default: PURCHASE_EVERY, or 5]")
 @click.option("--port", default=3000, show_default=True, help="Port of the Dagster UI.")
+@click.option(
+    "--host",
+    callback=_own_address,
+    default=LOOPBACK,
+    show_default=True,
+    help="IP address that Dagster UI and mock API listen on. Beyond loopback, whoever reaches it can run code here.",
+)
 @click.option("--no-ui", is_flag=True, help="Do without the Dagster UI.")
 @click.option(
     "--exit-when-done", is_flag=True, help="Stop after the last lot: exit 0 if all are loaded, else 1."
@@ -50,6 +66,7 @@ def up(  # noqa: PLR0913  (one a documented option)
     rows: int,
     every: float,
     defects: float,
+    host: str,
     port: int,
     api_port: int,
     no_ui: bool,
@@ -65,7 +82,9 @@ def up(  # noqa: PLR0913  (one a documented option)
     from purchase_pipeline.up import run_up  # noqa: PLC0415
 
     settings = _settings(lots=lots, rows=rows, every=every)
-    options = StackOptions(port=port, api_port=api_port, defects=_defects(settings, defects), ui=not no_ui)
+    options = StackOptions(
+        host=host, port=port, api_port=api_port, defects=_defects(settings, defects), ui=not no_ui
+    )
     with only_campaign(settings.home):
         return run_up(settings, options, Console(), exit_when_done=exit_when_done)
 

@@ -4,10 +4,12 @@ import shutil
 
 import click
 import psutil
+import sqlalchemy as sa
 
 from purchase_pipeline.campaign_lock import campaign_process
 from purchase_pipeline.commands.outcome import newest_settings, succeeds
-from purchase_pipeline.database import database_url, start_database
+from purchase_pipeline.database import database_url, is_embedded, reader_url, start_database
+from purchase_pipeline.database_roles import ROLES_FILE, reader_statements
 from purchase_pipeline.embedded_postgres import EmbeddedPostgres
 from purchase_pipeline.processes import end, stop_leftovers
 from purchase_pipeline.settings import Settings
@@ -16,20 +18,37 @@ _STOP_SECONDS = 90.0
 
 
 @click.command("db-url")
+@click.option("--reader", is_flag=True, help="The URL of a role that can read the tables, and nothing else.")
 @succeeds
-def db_url() -> bool:
+def db_url(*, reader: bool) -> bool:
     """Print the URL of the database in use, and nothing else.
 
     Starts the embedded server if it does not run, so that this always works:
 
     \b
-    psql "$(purchase-pipeline db-url)"
+    psql "$(purchase-pipeline db-url --reader)"
+
+    Without --reader it is the URL that lots are loaded with: the embedded server's role `purchase_loader`, or
+    DATABASE_URL as it was given. There a reader is yours to make, and --reader prints the SQL for it.
     """
     settings = newest_settings()
-    if settings.database_url is None:
+    if is_embedded(settings):
         start_database(settings)
-    click.echo(database_url(settings))
+    wanted = reader_url(settings) if reader else database_url(settings)
+    if wanted is None:
+        raise click.ClickException(_how_to_make_a_reader(database_url(settings)))
+    click.echo(wanted)
     return True
+
+
+def _how_to_make_a_reader(url: str) -> str:
+    given = sa.make_url(url)
+    statements = reader_statements(given.database or "", given.username or "")
+    return (
+        "DATABASE_URL names a server of yours, where a reader is yours to make. As its administrator, once, in that "
+        f"database:\n\n{statements}\n\nGive it a password (in psql: \\password purchase_reader). "
+        f"All roles of this project, with all that each may do: {ROLES_FILE}"
+    )
 
 
 @click.command()

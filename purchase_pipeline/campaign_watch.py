@@ -1,0 +1,50 @@
+"""A campaign as a person watches it: lots told as they are committed, failures as they happen, and when to give up."""
+
+from collections import Counter
+from datetime import UTC, datetime
+
+from purchase_pipeline.campaign import Campaign, lote_of
+from purchase_pipeline.lot_ledger import LotCount
+from purchase_pipeline.progress import LiveProgress
+
+_FAILURES_TO_GIVE_UP = 3
+
+
+class CampaignWatch:
+    """What has been told of a campaign so far."""
+
+    def __init__(self, campaign: Campaign, progress: LiveProgress, loaded: dict[str, LotCount]) -> None:
+        self._campaign = campaign
+        self._progress = progress
+        self._loaded = dict(loaded)
+        self._told: set[str] = set()
+        self._begun = self._counted_from = datetime.now(UTC)
+        progress.already_loaded(loaded.values())
+
+    @property
+    def missing(self) -> list[str]:
+        """The wanted lots that have not been loaded."""
+        return [lote for lote in self._campaign.lots if lote not in self._loaded]
+
+    def look(self) -> None:
+        """Tell what is new."""
+        for lot in sorted(self._campaign.loaded().values(), key=lambda lot: lot.committed_at):
+            if lot.lote not in self._loaded:
+                self._loaded[lot.lote] = lot
+                self._progress.loaded(len(self._loaded), lot, self._campaign.seconds_taken(lot))
+        for record in self._campaign.failures(self._begun):
+            if record.dagster_run.run_id not in self._told:
+                self._told.add(record.dagster_run.run_id)
+                self._progress.failed(self._campaign.explain(record.dagster_run), "it will be tried again")
+
+    def forgive(self) -> None:
+        """Count failures anew: those until now may be of what has just been mended."""
+        self._counted_from = datetime.now(UTC)
+
+    def is_hopeless(self) -> bool:
+        """Tell whether each missing lot has failed three times, and none is under way."""
+        failures = self._campaign.own_failures(self._counted_from)
+        times = Counter(lote_of(record.dagster_run) for record in failures)
+        return all(times[lote] >= _FAILURES_TO_GIVE_UP for lote in self.missing) and not (
+            self._campaign.in_flight() & set(self.missing)
+        )

@@ -1,0 +1,200 @@
+"""What each role of the database can do, and what it cannot, held against a real server."""
+
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import psycopg
+import pytest
+
+from purchase_pipeline.database import dagster_storage_url, database_url, reader_url, start_database
+from purchase_pipeline.database_roles import DAGSTER, LOADER, READER, ROLES_FILE, reader_statements
+from purchase_pipeline.embedded_postgres import EmbeddedPostgres
+from purchase_pipeline.embedded_postgres_place import ServerPlace
+from purchase_pipeline.settings import DAGSTER_DATABASE_NAME, DATABASE_NAME, Settings
+
+Rows = list[tuple[object, ...]]
+OWNERS = """
+    SELECT relname, pg_get_userbyid(relowner) FROM pg_class
+    WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'v', 'S') ORDER BY relname
+"""
+
+
+class Home(NamedTuple):
+    """Settings of a home of its own, and its server."""
+
+    settings: Settings
+    server: EmbeddedPostgres
+
+    def run(self, role: str, name: str, *statements: str) -> Rows:
+        """Run statements as a role, each committed at once, and return the last one's rows."""
+        with psycopg.connect(self.server.url(name, role), autocommit=True) as connection:
+            for statement in statements:
+                cursor = connection.execute(statement.encode())
+            return cursor.fetchall() if cursor.description else []
+
+
+@pytest.fixture(scope="module")
+def home() -> Iterator[Home]:
+    """A home made by an earlier version: two databases, all in them the superuser's; then started by this one."""
+    folder = Path(tempfile.mkdtemp(prefix="roles-", dir="/tmp"))
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("PURCHASE_HOME", str(folder))
+        settings = Settings()
+    home = Home(settings, EmbeddedPostgres(settings.postgres_home))
+    try:
+        home.server.start()
+        for name in (DATABASE_NAME, DAGSTER_DATABASE_NAME):
+            home.run("postgres", "postgres", f"CREATE DATABASE {name}")
+            home.run("postgres", name, "CREATE TABLE old (id serial)", "CREATE VIEW seen AS TABLE old")
+        start_database(settings)
+        home.run(LOADER, DATABASE_NAME, "CREATE TABLE purchases AS SELECT 1 AS linha")
+        home.run(DAGSTER, DAGSTER_DATABASE_NAME, "CREATE TABLE runs AS SELECT 1 AS id")
+        yield home
+    finally:
+        home.server.remove()
+        folder.rmdir()
+
+
+@pytest.mark.parametrize(
+    ("role", "name", "statement"),
+    [
+        (LOADER, DATABASE_NAME, "INSERT INTO purchases VALUES (2)"),
+        (LOADER, DATABASE_NAME, "CREATE TEMPORARY TABLE staged AS TABLE purchases"),
+        (LOADER, DATABASE_NAME, "ALTER TABLE old ADD COLUMN note text"),
+        (READER, DATABASE_NAME, "SELECT * FROM purchases, old, seen"),
+        (DAGSTER, DAGSTER_DATABASE_NAME, "DELETE FROM runs"),
+        (DAGSTER, DAGSTER_DATABASE_NAME, "INSERT INTO old DEFAULT VALUES"),
+    ],
+)
+def test_a_role_can_do_its_work(home: Home, role: str, name: str, statement: str) -> None:
+    home.run(role, name, statement)
+
+
+@pytest.mark.parametrize(
+    ("role", "name"),
+    [
+        (LOADER, DAGSTER_DATABASE_NAME),
+        (READER, DAGSTER_DATABASE_NAME),
+        (DAGSTER, DATABASE_NAME),
+    ],
+)
+def test_a_role_cannot_even_connect_to_what_is_not_its_own(home: Home, role: str, name: str) -> None:
+    with pytest.raises(psycopg.OperationalError, match=f'permission denied for database "{name}"'):
+        home.run(role, name, "SELECT 1")
+
+
+@pytest.mark.parametrize("role", [LOADER, READER, DAGSTER])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE DATABASE mine",
+        "CREATE ROLE mine",
+        "CREATE SCHEMA mine",
+        "SET ROLE postgres",
+        "SET SESSION AUTHORIZATION postgres",
+        "SELECT pg_read_file('/etc/hostname')",
+        "SELECT lo_import('/etc/hostname')",
+        "COPY (SELECT 1) TO PROGRAM 'cat'",
+        "COPY (SELECT 1) TO '/tmp/written-by-postgres'",
+        "ALTER SYSTEM SET archive_command = 'true'",
+    ],
+)
+def test_no_role_reaches_the_server_its_files_or_its_programs(home: Home, role: str, statement: str) -> None:
+    name = DAGSTER_DATABASE_NAME if role == DAGSTER else DATABASE_NAME
+    if (role, statement) == (DAGSTER, "CREATE SCHEMA mine"):
+        home.run(role, name, statement)  # the database is its own
+        return
+
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        home.run(role, name, "SET default_transaction_read_only = off", statement)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO purchases VALUES (3)",
+        "UPDATE purchases SET linha = 3",
+        "DELETE FROM purchases",
+        "TRUNCATE purchases",
+        "DROP TABLE purchases",
+        "CREATE TABLE mine (id int)",
+        "CREATE TEMPORARY TABLE mine (id int)",
+    ],
+)
+def test_the_reader_writes_nothing_also_when_it_says_that_it_will(home: Home, statement: str) -> None:
+    with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+        home.run(READER, DATABASE_NAME, statement)
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        home.run(READER, DATABASE_NAME, "SET default_transaction_read_only = off", statement)
+
+
+def test_the_reader_sees_tables_that_the_loader_makes_later(home: Home) -> None:
+    home.run(LOADER, DATABASE_NAME, "CREATE TABLE later AS SELECT 7 AS linha")
+
+    assert home.run(READER, DATABASE_NAME, "TABLE later") == [(7,)]
+
+
+@pytest.mark.parametrize(("name", "role"), [(DATABASE_NAME, LOADER), (DAGSTER_DATABASE_NAME, DAGSTER)])
+def test_what_an_earlier_version_made_has_been_handed_over(home: Home, name: str, role: str) -> None:
+    owners = home.run("postgres", name, OWNERS)
+
+    assert {"old", "old_id_seq", "seen"} <= {relation for relation, _ in owners}
+    assert {owner for _, owner in owners} == {role}
+
+
+def test_what_is_missing_is_made_by_the_next_start_and_the_rest_stays(home: Home) -> None:
+    home.run("postgres", "postgres", f"REVOKE CONNECT ON DATABASE {DATABASE_NAME} FROM {READER}")
+
+    start_database(home.settings)
+
+    assert home.run(READER, DATABASE_NAME, "SELECT count(*) FROM old") == [(0,)]
+
+
+def test_an_administrator_can_run_the_same_file_with_psql(home: Home) -> None:
+    psql = ServerPlace(home.settings.postgres_home).binaries() / "psql"
+    url = home.server.url("postgres")
+    home.run("postgres", "postgres", f"REVOKE CONNECT ON DATABASE {DATABASE_NAME} FROM {READER}")
+
+    done = subprocess.run(
+        [psql, "--no-psqlrc", "--quiet", "--set", "ON_ERROR_STOP=1", "--file", str(ROLES_FILE), url],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert home.run(READER, DATABASE_NAME, "SELECT count(*) FROM old") == [(0,)]
+
+
+def test_each_url_is_that_of_the_role_it_is_for(home: Home) -> None:
+    reader = reader_url(home.settings)
+    dagster = dagster_storage_url(home.settings).replace("+psycopg2", "")
+    assert reader is not None
+
+    seen = []
+    for url in (database_url(home.settings), reader, dagster):
+        with psycopg.connect(url) as connection:
+            seen += connection.execute("SELECT current_user, current_database()").fetchall()
+
+    assert seen == [(LOADER, DATABASE_NAME), (READER, DATABASE_NAME), (DAGSTER, DAGSTER_DATABASE_NAME)]
+
+
+def test_dagsters_connections_do_not_wait_without_end(home: Home) -> None:
+    url = dagster_storage_url(home.settings)
+
+    assert {"connect_timeout", "keepalives_idle", "keepalives_interval", "keepalives_count"} <= {
+        option.partition("=")[0] for option in url.partition("?")[2].split("&")
+    }
+
+
+def test_the_statements_for_a_reader_of_another_database_make_one(home: Home) -> None:
+    home.run("postgres", "postgres", "CREATE ROLE ana LOGIN", 'CREATE DATABASE "a shop" OWNER ana')
+
+    home.run("postgres", "a shop", *reader_statements("a shop", "ana").splitlines())
+    home.run("ana", "a shop", "CREATE TABLE sold AS SELECT 9 AS price")
+
+    assert home.run(READER, "a shop", "TABLE sold") == [(9,)]

@@ -1,0 +1,84 @@
+"""What of the stack listens where: on loopback alone, unless a person asks for more and is warned."""
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from click.testing import CliRunner
+
+from purchase_pipeline.commands.campaigns import up
+from purchase_pipeline_tests.person import Person
+
+
+@pytest.fixture
+def person(tmp_path: Path) -> Iterator[Person]:
+    """A newcomer; what they leave is removed."""
+    person = Person(tmp_path / "home")
+    yield person
+    assert person.run("reset", "--yes").returncode == 0
+
+
+def listening(person: Person) -> set[tuple[str, int]]:
+    """Every TCP address that a process of this home listens on."""
+    found = set[tuple[str, int]]()
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("PURCHASE_HOME") == str(person.home):
+                found |= {
+                    (one.laddr.ip, one.laddr.port)
+                    for one in process.net_connections("inet")
+                    if one.status == psutil.CONN_LISTEN
+                }
+        except psutil.Error:
+            continue
+    return found
+
+
+@pytest.mark.parametrize(
+    ("words", "address", "warned"),
+    [
+        ([], "127.0.0.1", False),
+        (["--host", "0.0.0.0"], "0.0.0.0", True),  # noqa: S104  (what a person may ask for)
+    ],
+)
+def test_ui_and_mock_api_listen_on_the_address_asked_for_and_nothing_else_listens(
+    person: Person, words: list[str], address: str, *, warned: bool
+) -> None:
+    ports = ["--port", str(person.port), "--api-port", str(person.api_port)]
+    running = person.start("up", "--lots", "1", "--rows", "5", *ports, *words)
+    assert running.stdout is not None
+
+    printed = ""
+    for line in running.stdout:
+        printed += line
+        if "lote-0001" in line:
+            break
+    found = listening(person)
+    running.send_signal(signal.SIGINT)
+    printed += running.communicate(timeout=120)[0]
+
+    assert found == {(address, person.port), (address, person.api_port)}, printed
+    assert ("Warning:" in printed and "whoever reaches" in printed) == warned
+
+
+@pytest.mark.parametrize("host", ["localhost", "0.0.0"])
+def test_what_is_no_ip_address_is_refused(host: str) -> None:
+    refused = CliRunner().invoke(up, ["--host", host])
+
+    assert refused.exit_code == 2
+    assert f"'{host}' is no IP address" in refused.output
+
+
+def test_a_reader_has_a_url_of_its_own_and_for_a_given_database_the_way_to_one(person: Person) -> None:
+    given = "postgresql://ana:segredo@db.example.com/shop"
+
+    own = person.run("db-url", "--reader")
+    theirs = person.run("db-url", "--reader", DATABASE_URL=given)
+
+    assert own.stdout.startswith("postgresql://purchase_reader@/etl_fakedata?host=")
+    assert (theirs.returncode, theirs.stdout) == (1, "")
+    assert 'GRANT CONNECT ON DATABASE "shop" TO purchase_reader;' in theirs.stderr
+    assert 'FOR ROLE "ana"' in theirs.stderr
+    assert "segredo" not in theirs.stderr
