@@ -48,7 +48,7 @@ def test_a_port_is_free_at_once_when_a_server_with_clients_has_ended() -> None:
 
 
 def test_an_address_of_another_machine_is_none_to_listen_on() -> None:
-    with pytest.raises(PortTakenError, match="at 203.0.113.7: Cannot assign requested address"):
+    with pytest.raises(PortTakenError, match=r"at 203\.0\.113\.7: Cannot assign requested address"):
         require_free(8000, "mock API", "--api-port", "203.0.113.7")
 
 
