@@ -64,6 +64,7 @@ def schemathesis_run(url: str, folder: Path, config: str, *options: str) -> str:
     return done.stdout
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(
     ("accept", "config"),
     [

@@ -79,6 +79,7 @@ def in_chunks(random: Random, raw: bytes) -> list[bytes]:
     return [raw[first:last] for first, last in zip([0, *ends], [*ends, len(raw)], strict=True)]
 
 
+@pytest.mark.proof
 def test_a_hundred_thousand_payloads_are_all_accounted_for() -> None:
     seen = Counter[str]()
 

@@ -36,6 +36,7 @@ def listening(person: Person) -> set[tuple[str, int]]:
     return found
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(
     ("words", "address", "warned"),
     [

@@ -37,6 +37,7 @@ class AnotherContract:
         )
 
 
+@pytest.mark.proof
 def test_rows_that_now_pass_move_and_move_back_with_the_contract(person: Person, tmp_path: Path) -> None:
     person.ingest("--lots", "2", "--rows", "1000", "--defects", "0.04")
     assert person.counts() == (1920, 2, 1920)

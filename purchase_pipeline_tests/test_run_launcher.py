@@ -139,6 +139,7 @@ def polled(context: WorkspaceProcessContext) -> None:
     assert not any(errors)
 
 
+@pytest.mark.proof
 def test_a_run_that_lost_its_worker_and_its_server_is_failed_within_seconds_and_a_living_one_is_not(
     instance: dg.DagsterInstance, tmp_path: Path, started: ExitStack
 ) -> None:
@@ -161,6 +162,7 @@ def test_a_run_that_lost_its_worker_and_its_server_is_failed_within_seconds_and_
     ] == [True]
 
 
+@pytest.mark.proof
 def test_a_run_that_outlives_its_server_on_this_machine_is_left_to_end(
     instance: dg.DagsterInstance, tmp_path: Path, started: ExitStack
 ) -> None:
@@ -179,6 +181,7 @@ def test_a_run_that_outlives_its_server_on_this_machine_is_left_to_end(
     assert seen == [WorkerStatus.RUNNING, WorkerStatus.RUNNING]
 
 
+@pytest.mark.proof
 def test_a_server_elsewhere_is_asked_through_its_proxy_and_its_successor_does_not_know_the_run(
     instance: dg.DagsterInstance, started: ExitStack
 ) -> None:

@@ -172,6 +172,7 @@ def shut_out(role: str, server: EmbeddedPostgres) -> None:
         )
 
 
+@pytest.mark.proof
 @pytest.mark.timeout(600)
 def test_no_password_is_seen_whatever_fails(server: EmbeddedPostgres, tmp_path: Path) -> None:
     with ExitStack() as serving, Campaign(tmp_path, server, serving.enter_context(served(api()))) as campaign:

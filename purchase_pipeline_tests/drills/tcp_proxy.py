@@ -100,7 +100,10 @@ class TcpProxy:
         from_client, client = await asyncio.open_connection(sock=connection)
         try:
             from_server, server = await self._reach()
-        except (OSError, asyncio.CancelledError):
+        except OSError:  # nobody is there: the client sees the same
+            client.transport.abort()
+            return
+        except asyncio.CancelledError:
             client.transport.abort()
             raise
         link, policy = Link(client, server), self.policy_for()
