@@ -1,7 +1,6 @@
 """Somebody at a terminal: real commands, real processes, a home of their own."""
 
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,6 +9,8 @@ from time import monotonic, sleep
 
 import psutil
 import psycopg
+
+from purchase_pipeline_tests.serving import free_port
 
 COMMAND = Path(sys.executable).with_name("purchase-pipeline")
 COUNTS = "SELECT count(*), count(DISTINCT lote), count(DISTINCT (lote, linha)) FROM tabela_compras"
@@ -69,13 +70,6 @@ class Person:
             except psutil.Error:
                 continue
         return found
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def wait_for(seen: Callable[[], bool], seconds: float = 60.0) -> None:

@@ -28,8 +28,8 @@ from purchase_pipeline.database_roles import DAGSTER, LOADER
 from purchase_pipeline.embedded_postgres import EmbeddedPostgres
 from purchase_pipeline.settings import DAGSTER_DATABASE_NAME, DATABASE_NAME, Settings
 from purchase_pipeline_tests.builders import a_compra
-from purchase_pipeline_tests.person import COMMAND, free_port
-from purchase_pipeline_tests.serving import served
+from purchase_pipeline_tests.person import COMMAND
+from purchase_pipeline_tests.serving import free_port, served
 
 # Each with characters that a URL must escape; the server trusts its socket, and asks for none of them.
 PASSWORDS = {role: f"{role}Cofre/{role}Chave@{role}Fim" for role in ("api", LOADER, DAGSTER)}

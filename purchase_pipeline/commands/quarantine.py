@@ -39,13 +39,14 @@ def rejects(*, lote: str | None, by: Grouping | None, limit: int | None, as_json
     settings = newest_settings()
     with database(settings):
         quarantine = Rejects(engine_for(database_url(settings)))
-        if by is not None:
-            groups = quarantine.grouped(by, lote)
-            _print_json([group._asdict() for group in groups]) if as_json else print_groups(
-                groups, by, Console()
+        if as_json:
+            _print_json(
+                [group._asdict() for group in quarantine.grouped(by, lote)]
+                if by
+                else quarantine.rows(lote, limit)
             )
-        elif as_json:
-            _print_json(quarantine.rows(lote, limit))
+        elif by:
+            print_groups(quarantine.grouped(by, lote), by, Console())
         else:
             print_rows(quarantine.rows(lote, limit or _SHOWN), quarantine.count(lote), Console())
     return True

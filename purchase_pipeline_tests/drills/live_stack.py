@@ -17,7 +17,8 @@ import psycopg
 
 from purchase_pipeline.embedded_postgres import EmbeddedPostgres
 from purchase_pipeline.settings import DATABASE_NAME
-from purchase_pipeline_tests.drills.waiting import NotInTimeError, free_port, kill
+from purchase_pipeline_tests.drills.waiting import NotInTimeError, kill
+from purchase_pipeline_tests.serving import free_port
 
 _COMMAND = Path(sys.executable).with_name("purchase-pipeline")
 _OURS = ("PURCHASE_", "DAGSTER_", "DATABASE_URL", "MOCK_API_")

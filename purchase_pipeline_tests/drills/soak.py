@@ -19,7 +19,8 @@ from purchase_pipeline_tests.drills.live_stack import LiveStack
 from purchase_pipeline_tests.drills.memory import MemoryLog
 from purchase_pipeline_tests.drills.outcome import Drill, Outcome
 from purchase_pipeline_tests.drills.soak_faults import FAULTS, RandomPolicies
-from purchase_pipeline_tests.drills.waiting import NotInTimeError, free_port, wait_for
+from purchase_pipeline_tests.drills.waiting import NotInTimeError, wait_for
+from purchase_pipeline_tests.serving import free_port
 
 FAULT_SECONDS = 20.0
 _LOTS, _ROWS, _MISSING = 100, 10_000, 4

@@ -1,6 +1,5 @@
 """Waiting for what other processes do, and ending them."""
 
-import socket
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from time import monotonic, sleep
@@ -45,11 +44,3 @@ def wait_for(
             raise NotInTimeError(f"{what}: not within {seconds:g} s")
         sleep(look_seconds)
     return monotonic() - began
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
