@@ -26,15 +26,14 @@ def lote_of(run: dg.DagsterRun) -> str:
     return run.tags.get(PARTITION_NAME_TAG, "")
 
 
-def _lote_to_be_retried(record: dg.RunRecord) -> str:
-    """Return the lot of a run that Dagster has said it will retry, and has not retried yet; else ''.
+def _is_to_be_retried(record: dg.RunRecord) -> bool:
+    """Tell whether Dagster has said that it will retry a run, and has not yet.
 
     Its daemon does so within seconds of the failure. Where none runs, or its cursor has passed the failure, it never
     does: so the word is kept waiting for, but not for long.
     """
-    run = record.dagster_run
-    waiting = run.is_complete_and_waiting_to_retry
-    return lote_of(run) if waiting and datetime.now(UTC) - record.update_timestamp < _RETRY_WAIT else ""
+    waiting = record.dagster_run.is_complete_and_waiting_to_retry
+    return waiting and datetime.now(UTC) - record.update_timestamp < _RETRY_WAIT
 
 
 class Campaign:
@@ -53,8 +52,19 @@ class Campaign:
     def in_flight(self) -> set[str]:
         """Return the wanted lots of which a run is queued or under way, or about to be retried by Dagster."""
         runs = self._instance.get_runs(dg.RunsFilter(statuses=NOT_FINISHED_STATUSES))
+        return (set(map(lote_of, runs)) | self._about_to_be_retried()) & set(self.lots)
+
+    def _about_to_be_retried(self) -> set[str]:
+        """Return the lots of which Dagster will retry a run, unless they were loaded since that failed."""
         failed = self.failures(since=datetime.now(UTC) - _LONGEST_RUN)
-        return (set(map(lote_of, runs)) | set(map(_lote_to_be_retried, failed))) & set(self.lots)
+        waiting = [record for record in failed if _is_to_be_retried(record)]
+        loaded = self._ledger.loaded_lots() if waiting else {}
+        return {
+            lote
+            for record in waiting
+            if (lote := lote_of(record.dagster_run)) not in loaded
+            or loaded[lote].committed_at < record.update_timestamp
+        }
 
     def failures(self, since: datetime) -> list[dg.RunRecord]:
         """Return the runs of wanted lots, begun since a moment, that failed or were cancelled; the oldest first."""

@@ -58,7 +58,7 @@ def _replay(lots: Sequence[str], run: RunLote, campaign: Campaign, console: Cons
             well = False
             failed = campaign.explain(record.dagster_run)
             console.print(f"[red]✗ {lote} failed[/] (run {failed.run_id[:8]}); what was loaded before stays")
-            console.print(f"  {failed.reason}", markup=False, highlight=False)
+            console.print(f"  {failed.reason}", markup=False, highlight=False, soft_wrap=True)
     return well
 
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from purchase_pipeline.contracts import CompraSchema
+from purchase_pipeline.database import DatabaseUnavailableError
 from purchase_pipeline.landing import DamagedFileError, LandedLote, Landing
 from purchase_pipeline.lot_ledger import LEDGER
 from purchase_pipeline.raw_rows import UnreadableLotError
@@ -20,10 +21,6 @@ _SHOWN = 5
 
 Row = Sequence[Any]
 _END: Row = (float("inf"),)
-
-
-class MissingTableError(Exception):
-    """Some of the tables are gone, and others are not."""
 
 
 class VerifiedLot(NamedTuple):
@@ -46,7 +43,7 @@ class Verifier:
         """Return the lots that the ledger or a table knows, in order.
 
         Raises:
-            MissingTableError: somebody dropped a table.
+            DatabaseUnavailableError: somebody dropped a table.
         """
         with self._engine.connect() as connection:
             has_table = sa.inspect(connection).has_table
@@ -54,7 +51,7 @@ class Verifier:
             if len(missing) == len((LEDGER, *_TABLES)):
                 return []
             if missing:
-                raise MissingTableError(
+                raise DatabaseUnavailableError(
                     f"{', '.join(missing)} is gone, and the other tables are not. Load the lots again: "
                     "`purchase-pipeline ingest`."
                 )

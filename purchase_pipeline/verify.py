@@ -16,7 +16,7 @@ def verified_lots(settings: Settings, lote: str | None, progress: Console) -> li
     """Verify the lots of the database, or one of them.
 
     Raises:
-        MissingTableError: somebody dropped a table.
+        DatabaseUnavailableError: somebody dropped a table.
     """
     with database(settings), progress.status("Verifying ...") as status:
         verifier = Verifier(engine_for(database_url(settings)), Landing(settings.landing_folder))

@@ -32,6 +32,7 @@ def test_up_loads_every_lot_leaves_no_process_and_goes_on_where_it_stood(person:
     assert person.counts() == (2485, 5, 2485)
 
 
+@pytest.mark.proof
 def test_an_interrupted_up_stops_all_that_it_started_and_resumes(person: Person) -> None:
     running = person.start(*person.up_words("--lots", "6", "--rows", "300"))
     wait_for(lambda: person.home.joinpath("landing", "lote-0002.json").exists())
@@ -47,6 +48,7 @@ def test_an_interrupted_up_stops_all_that_it_started_and_resumes(person: Person)
     assert person.counts() == (1800, 6, 1800)
 
 
+@pytest.mark.proof
 def test_what_a_killed_up_left_is_stopped_by_the_next(person: Person) -> None:
     running = person.start(*person.up_words("--lots", "50", "--rows", "300"))
     wait_for(lambda: person.home.joinpath("landing", "lote-0001.json").exists())
@@ -63,6 +65,7 @@ def test_what_a_killed_up_left_is_stopped_by_the_next(person: Person) -> None:
     assert status["conserved"]
 
 
+@pytest.mark.proof
 def test_an_up_outlives_its_database_and_says_so_once(person: Person) -> None:
     running = person.start(*person.up_words("--lots", "5", "--rows", "2000"))
     wait_for(lambda: person.home.joinpath("landing", "lote-0001.json").exists())
@@ -76,6 +79,7 @@ def test_an_up_outlives_its_database_and_says_so_once(person: Person) -> None:
     assert person.counts() == (10_000, 5, 10_000)
 
 
+@pytest.mark.proof
 def test_a_killed_ingest_leaves_no_lot_in_flight_once_it_is_run_again(person: Person) -> None:
     running = person.start("ingest", "--lots", "4", "--rows", "20000", "--api-port", str(person.api_port))
     wait_for(lambda: person.home.joinpath("landing", "lote-0002.json").exists())
@@ -231,6 +235,7 @@ def test_down_stops_the_server_and_the_data_stays(person: Person) -> None:
     assert person.counts() == (50, 1, 50)
 
 
+@pytest.mark.proof
 def test_a_second_campaign_in_one_home_is_refused_and_down_stops_the_first(person: Person) -> None:
     running = person.start(*person.up_words("--lots", "50", "--rows", "100"))
     wait_for(lambda: person.home.joinpath("landing", "lote-0001.json").exists())

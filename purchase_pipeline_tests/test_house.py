@@ -78,6 +78,14 @@ def test_a_run_pays_for_no_import_that_it_does_not_use() -> None:
     assert printed.stdout.strip() == "[]"
 
 
+def test_a_command_that_needs_no_dagster_does_not_wait_for_it() -> None:
+    program = "import sys, purchase_pipeline.cli; print('dagster' in sys.modules)"
+
+    printed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert printed.stdout.strip() == "False"
+
+
 def test_the_postgres_library_imports_no_library_of_frames() -> None:
     program = (
         "import sys, purchase_pipeline.postgres; "

@@ -542,7 +542,7 @@ def test_the_tries_and_the_waits_between_them_end_within_the_lots_timeout() -> N
     ):
         PurchaseApi(client, attempts=50, lote_timeout_seconds=2.5).fetch_lote("lote-0001", 1, received)
 
-    assert len(app.asked) == 3
+    assert len(app.asked) in {2, 3}
     assert monotonic() - started < 10
 
 

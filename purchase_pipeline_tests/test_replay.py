@@ -64,6 +64,7 @@ def test_rows_that_now_pass_move_and_move_back_with_the_contract(person: Person,
     assert person.counts() == (1920, 2, 1920)
 
 
+@pytest.mark.proof
 def test_a_lot_that_the_new_contract_refuses_keeps_its_rows(person: Person, tmp_path: Path) -> None:
     person.ingest("--lots", "1", "--rows", "500")
     stricter = AnotherContract(tmp_path / "stricter", person, "ge=1, le=2_147_483_647", "ge=7")

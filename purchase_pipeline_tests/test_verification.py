@@ -8,9 +8,10 @@ import pytest
 import sqlalchemy as sa
 
 from mock_api.app import create_app
+from purchase_pipeline.database import DatabaseUnavailableError
 from purchase_pipeline.landing import Landing
 from purchase_pipeline.raw_rows import RawFormat
-from purchase_pipeline.verification import MissingTableError, VerifiedLot, Verifier
+from purchase_pipeline.verification import VerifiedLot, Verifier
 from purchase_pipeline_tests.builders import a_raw_compra
 from purchase_pipeline_tests.pipelines import a_pipeline, ingest
 from purchase_pipeline_tests.serving import served
@@ -47,7 +48,7 @@ def test_an_empty_database_has_no_lots(engine: sa.Engine, tmp_path: Path) -> Non
 def test_a_dropped_table_is_named(landing: Landing, engine: sa.Engine) -> None:
     harm(engine, "DROP TABLE tabela_compras")
 
-    with pytest.raises(MissingTableError, match=r"tabela_compras is gone.*purchase-pipeline ingest"):
+    with pytest.raises(DatabaseUnavailableError, match=r"tabela_compras is gone.*purchase-pipeline ingest"):
         Verifier(engine, landing).lots()
 
 

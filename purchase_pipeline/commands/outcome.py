@@ -18,7 +18,6 @@ from purchase_pipeline.embedded_postgres import EmbeddedPostgresError
 from purchase_pipeline.ports import PortTakenError
 from purchase_pipeline.processes import ServiceFailedError
 from purchase_pipeline.settings import Settings, current_settings
-from purchase_pipeline.verification import MissingTableError
 
 P = ParamSpec("P")
 
@@ -26,7 +25,6 @@ _EXPECTED = (
     CampaignRunningError,
     DatabaseUnavailableError,
     EmbeddedPostgresError,
-    MissingTableError,
     PortTakenError,
     ServiceFailedError,
 )

@@ -2,13 +2,15 @@
 
 import json
 from datetime import datetime
-from typing import get_args
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
 
 from purchase_pipeline.commands.outcome import newest_settings, succeeds
-from purchase_pipeline.rejects import Grouping, Rejects, print_groups, print_rows
+
+if TYPE_CHECKING:
+    from purchase_pipeline.rejects import Grouping
 
 _SHOWN = 20
 
@@ -16,12 +18,14 @@ _SHOWN = 20
 @click.command()
 @click.option("--lote", help="One lot alone.  [default: all]")
 @click.option(
-    "--by", type=click.Choice(get_args(Grouping)), help="Count by reason, field or lot, not row by row."
+    "--by",
+    type=click.Choice(["reason", "field", "lote"]),
+    help="Count by reason, field or lot, not row by row.",
 )
 @click.option("--limit", type=click.IntRange(1), help="Rows to show.  [default: 20; with --json all]")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts: rows with their whole text.")
 @succeeds
-def rejects(*, lote: str | None, by: Grouping | None, limit: int | None, as_json: bool) -> bool:
+def rejects(*, lote: str | None, by: "Grouping | None", limit: int | None, as_json: bool) -> bool:
     """Show the rows that broke the contract, and why.
 
     \b
@@ -35,6 +39,7 @@ def rejects(*, lote: str | None, by: Grouping | None, limit: int | None, as_json
     from purchase_pipeline.database import database_url  # noqa: PLC0415
     from purchase_pipeline.local_stack import database  # noqa: PLC0415
     from purchase_pipeline.postgres.connections import engine_for  # noqa: PLC0415
+    from purchase_pipeline.rejects import Rejects, print_groups, print_rows  # noqa: PLC0415
 
     settings = newest_settings()
     with database(settings):
@@ -61,11 +66,12 @@ def _print_json(found: object) -> None:
 @click.option("--dry-run", is_flag=True, help="Only say which lots would be loaded anew.")
 @succeeds
 def replay(*, lote: str | None, dry_run: bool) -> bool:
-    """Judge landed lots by the contract as it is now, and load those anew of which a row is judged otherwise.
+    """Judge landed lots anew, after the contract has changed.
 
-    For when the contract has changed: rows that now pass move from compras_rejeitadas to tabela_compras, those that
-    no longer do move back; a lot at a time, in one transaction. The API is not asked: the landed files are. Exit code
-    0 if all went well; 1 if a lot failed, as with too many rejects, and then what was loaded before stays.
+    Those of which a row is judged otherwise are loaded again: rows that now pass move from compras_rejeitadas to
+    tabela_compras, those that no longer do move back; a lot at a time, in one transaction. The API is not asked: the
+    landed files are. Exit code 0 if all went well; 1 if a lot failed, as with too many rejects, and then what was
+    loaded before stays.
     """
     from purchase_pipeline.replay import run_replay  # noqa: PLC0415
 

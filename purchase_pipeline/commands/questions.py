@@ -31,11 +31,11 @@ def status(*, as_json: bool) -> bool:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 @succeeds
 def verify(*, lote: str | None, as_json: bool) -> bool:
-    """Hold every lot in the database against its landed file and the ledger, row by row.
+    """Hold every lot against its landed file and the ledger.
 
-    Counts, digests, gaps, doubles, and each value: the file is judged by the contract again, and must give the rows
-    that are there. Reads only. Exit code 0 if there is no difference, else 1, with each difference. A lot that is
-    being loaded meanwhile may differ: ask again.
+    Row by row: counts, digests, gaps, doubles, and each value: the file is judged by the contract again, and must
+    give the rows that are there. Reads only. Exit code 0 if there is no difference, else 1, with each difference. A
+    lot that is being loaded meanwhile may differ: ask again.
     """
     from purchase_pipeline.verify import print_verified, verified_lots  # noqa: PLC0415
 
