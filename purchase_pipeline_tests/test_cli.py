@@ -111,6 +111,7 @@ def test_ingest_loads_the_same_lots_headless(person: Person) -> None:
     }
 
 
+@pytest.mark.proof
 def test_an_interrupted_ingest_ends_the_lot_under_way_and_resumes(person: Person) -> None:
     running = person.start("ingest", "--lots", "9", "--rows", "300", "--api-port", str(person.api_port))
     wait_for(lambda: person.home.joinpath("landing", "lote-0002.json").exists())
@@ -124,6 +125,7 @@ def test_an_interrupted_ingest_ends_the_lot_under_way_and_resumes(person: Person
     assert person.counts() == (2700, 9, 2700)
 
 
+@pytest.mark.proof
 def test_a_campaign_into_a_given_database_starts_none_of_its_own(person: Person, database_url: str) -> None:
     done = person.up("--lots", "1", "--rows", "200", DATABASE_URL=database_url)
 
@@ -134,6 +136,7 @@ def test_a_campaign_into_a_given_database_starts_none_of_its_own(person: Person,
         assert connection.execute(COUNTS).fetchone() == (200, 1, 200)
 
 
+@pytest.mark.proof
 def test_a_campaign_against_a_server_that_only_knows_the_original(person: Person) -> None:
     app = FastAPI()
 
@@ -148,6 +151,7 @@ def test_a_campaign_against_a_server_that_only_knows_the_original(person: Person
     assert person.counts() == (200, 2, 200)
 
 
+@pytest.mark.proof
 def test_lots_that_cannot_be_loaded_are_told_and_the_exit_code_is_1(person: Person) -> None:
     done = person.ingest("--lots", "1", "--rows", "100", "--defects", "1")
 
@@ -205,6 +209,7 @@ def test_an_unreachable_database_is_named_without_its_password(person: Person) -
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.proof
 def test_an_unreachable_api_is_named_and_the_lot_fails(person: Person) -> None:
     done = person.ingest("--lots", "1", "--rows", "10", PURCHASE_API_URL="http://127.0.0.1:9")
 
@@ -223,6 +228,7 @@ def test_db_url_prints_the_url_alone_and_starts_the_server(person: Person) -> No
         assert connection.execute("SELECT current_database()").fetchone() == ("etl_fakedata",)
 
 
+@pytest.mark.proof
 def test_down_stops_the_server_and_the_data_stays(person: Person) -> None:
     person.ingest("--lots", "1", "--rows", "50")
     person.run("db-url")
@@ -254,6 +260,7 @@ def test_a_second_campaign_in_one_home_is_refused_and_down_stops_the_first(perso
     assert person.processes() == []
 
 
+@pytest.mark.proof
 def test_reset_removes_all_local_state(person: Person) -> None:
     person.ingest("--lots", "1", "--rows", "50")
 

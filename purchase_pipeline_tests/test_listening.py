@@ -72,6 +72,7 @@ def test_what_is_no_ip_address_is_refused(host: str) -> None:
     assert f"'{host}' is no IP address" in refused.output
 
 
+@pytest.mark.proof
 def test_a_reader_has_a_url_of_its_own_and_for_a_given_database_the_way_to_one(person: Person) -> None:
     given = "postgresql://ana:segredo@db.example.com/shop"
 

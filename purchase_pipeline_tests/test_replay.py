@@ -85,6 +85,7 @@ def test_a_lot_that_is_not_wanted_is_an_error_of_usage(person: Person, words: st
     assert "is none of the wanted lots" in refused.stderr
 
 
+@pytest.mark.proof
 def test_where_all_is_as_judged_there_is_nothing_to_do(person: Person) -> None:
     person.ingest("--lots", "1", "--rows", "100")
 
