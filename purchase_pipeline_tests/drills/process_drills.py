@@ -25,7 +25,7 @@ def _struck(
 
 
 DRILLS = (
-    Drill("worker-killed", "SIGKILL of the run worker at each of 20 places of a lot", 200, 3, worker_killed),
+    Drill("worker-killed", "SIGKILL of the run worker at each of 20 places of a lot", 200, 2, worker_killed),
     Drill(
         "code-server-killed",
         "SIGKILL of the code server in mid-COPY",
@@ -51,7 +51,7 @@ DRILLS = (
         "postgres-immediate",
         "PostgreSQL stopped with SIGQUIT (immediate) in mid-COPY",
         20,
-        1,
+        0,
         partial(_struck, strike=postgres_stopped_at_once),
     ),
     Drill(
