@@ -64,7 +64,7 @@ def mock_api(settings: Settings, options: StackOptions, processes: Processes) ->
     # h11: uvicorn's other parser keeps headers without end in memory.
     server = [sys.executable, "-m", "uvicorn", "--http", "h11", "--no-access-log"]
     command = [*server, "--factory", "mock_api.app:create_app"]
-    environment = {"MOCK_API_DEFECTS": str(options.defects), "PURCHASE_HOME": str(settings.home)}
+    environment = {"MOCK_API_DEFECTS": str(options.defects)}
     service = Service(
         "mock_api", [*command, "--host", options.host, "--port", str(options.api_port)], environment
     )

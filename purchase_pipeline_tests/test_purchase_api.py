@@ -64,6 +64,19 @@ def an_api(url: str, *, timeout_seconds: float = 10.0, attempts: int = 1) -> Ite
 
 
 @contextmanager
+def listening(handler: type[StreamRequestHandler]) -> Iterator[str]:
+    """Serve each connection with a handler, in threads; give the base URL."""
+    with ThreadingTCPServer(("127.0.0.1", 0), handler) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@contextmanager
 def sent_raw(answer: bytes) -> Iterator[str]:
     """Send these bytes, and no others, to everyone who asks, then hang up."""
 
@@ -73,14 +86,8 @@ def sent_raw(answer: bytes) -> Iterator[str]:
                 pass
             self.wfile.write(answer)
 
-    with ThreadingTCPServer(("127.0.0.1", 0), Sender) as server:
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_address[1]}"
-        finally:
-            server.shutdown()
-            thread.join()
+    with listening(Sender) as url:
+        yield url
 
 
 def received(raw_format: RawFormat, chunks: Iterator[bytes]) -> list[bytes]:
@@ -474,14 +481,8 @@ def dripping(answer: bytes) -> Iterator[str]:
                     self.wfile.write(bytes([byte]))
                     sleep(0.02)
 
-    with ThreadingTCPServer(("127.0.0.1", 0), Dripper) as server:
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_address[1]}"
-        finally:
-            server.shutdown()
-            thread.join()
+    with listening(Dripper) as url:
+        yield url
 
 
 @pytest.mark.parametrize(

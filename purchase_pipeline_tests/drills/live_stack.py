@@ -96,8 +96,8 @@ class LiveStack:
         return self._saying("dagster-daemon")
 
     def code_servers(self) -> list[psutil.Process]:
-        """Return the code server: the process that `up` started, and the one in which the code is loaded."""
-        return self._saying("dagster", "grpc") + self._saying("code-server")
+        """Return the code server; it may be being started again."""
+        return self._saying("dagster", "grpc")
 
     def workers(self) -> list[psutil.Process]:
         """Return the processes that each do one run."""
