@@ -111,9 +111,8 @@ def validated_purchases(
         run_id=context.run.run_id,
     )
     source: Mapping[str, RawMetadataValue] = {"source_rows": landed.rows, "digest": landed.digest}
-    with landing.open_rows(landed) as raw_rows:
-        slices = lot.of(raw_rows)
-        yield dg.Output(slices, TABELA_COMPRAS.name, metadata=source)
+    slices = lot.slices()
+    yield dg.Output(slices, TABELA_COMPRAS.name, metadata=source)
     # Committed by now, in the same transaction.
     yield dg.MaterializeResult(
         asset_key=COMPRAS_REJEITADAS.name,

@@ -37,23 +37,24 @@ class LotSlices:
             today=self._judged_at.date(),
         )
 
-    def of(self, raw_rows: Iterable[bytes]) -> Together:
+    def slices(self) -> Together:
         """Return both slices, to be replaced in one transaction.
 
         Raises:
             TooManyRejectsError: while they are read; the landed lot is noted as refused.
-            DamagedLotError: while they are read.
+            DamagedFileError, DamagedLotError: while they are read.
         """
         return Together(
-            _stream(TABELA_COMPRAS, self._accepted(raw_rows)),
+            _stream(TABELA_COMPRAS, self._accepted()),
             {COMPRAS_REJEITADAS.name: _stream(COMPRAS_REJEITADAS, self._rejected())},
         )
 
-    def _accepted(self, raw_rows: Iterable[bytes]) -> Iterator[Sequence[Row]]:
+    def _accepted(self) -> Iterator[Sequence[Row]]:
         lote = self._landed.lote
         try:
-            for batch in self.validation.accepted(raw_rows):
-                yield [(lote, *row) for row in batch]
+            with self._landing.open_rows(self._landed) as raw_rows:
+                for batch in self.validation.accepted(raw_rows):
+                    yield [(lote, *row) for row in batch]
         except TooManyRejectsError:
             self._landing.refuse(self._landed)
             raise

@@ -7,6 +7,7 @@ import dagster as dg
 import pytest
 import sqlalchemy as sa
 from fastapi import FastAPI
+from psutil import Process
 
 from mock_api.app import create_app
 from purchase_pipeline.tables import TABELA_COMPRAS
@@ -143,6 +144,20 @@ def test_both_tables_change_in_one_transaction(
     writers = """SELECT count(DISTINCT xmin::text) FROM (SELECT xmin FROM tabela_compras
         UNION ALL SELECT xmin FROM compras_rejeitadas UNION ALL SELECT xmin FROM slice_ledger) every_row"""
     assert count(engine, writers) == (1,)
+
+
+def test_a_load_that_fails_midway_leaves_no_file_open(
+    mock_api_url: str, database_url: str, engine: sa.Engine, tmp_path: Path
+) -> None:
+    pipeline = a_pipeline(mock_api_url, tmp_path, database_url)
+    ingest(pipeline)
+    with engine.begin() as connection:
+        connection.execute(sa.text("ALTER TABLE tabela_compras ALTER price TYPE text"))
+
+    result = ingest(pipeline)
+
+    assert not result.success
+    assert not [file for file in Process().open_files() if Path(file.path).is_relative_to(tmp_path)]
 
 
 def test_a_row_rejected_again_keeps_the_moment_when_it_was_first(

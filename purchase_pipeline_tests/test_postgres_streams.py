@@ -1,6 +1,7 @@
 """Streams: written as they come, read as they are asked for, partitions of a range committed one by one."""
 
 from collections.abc import Iterator
+from inspect import GEN_CLOSED, getgeneratorstate
 from typing import Any
 
 import dagster as dg
@@ -69,6 +70,33 @@ def test_a_stream_that_breaks_off_leaves_what_was_there(store: Store) -> None:
 
     assert "the source went away" in error_of(result)
     assert len(store.rows()) == 2
+
+
+@pytest.mark.parametrize(
+    "stream_of",
+    [lambda frames: frames, Batches, lambda frames: iter([frames])],
+    ids=["generator", "Batches", "in another stream"],
+)
+@pytest.mark.parametrize("second", [FRAMES[1], FRAMES[1].assign(price=1)], ids=["written", "refused"])
+def test_a_stream_is_closed_whether_it_is_written_or_refused(
+    store: Store,
+    stream_of: Any,  # noqa: ANN401
+    second: pd.DataFrame,
+) -> None:
+    frames = (frame for frame in [FRAMES[0], second, FRAMES[0]])
+
+    store.store(stream_of(frames))
+
+    assert getgeneratorstate(frames) == GEN_CLOSED
+
+
+def test_a_stream_of_rows_is_closed_when_they_are_refused(store: Store) -> None:
+    batches = ([row] for row in [(1,), ("one",), (1,)])
+
+    result = store.store(RowStream(["id"], batches))
+
+    assert "column 'id' is BIGINT, and TEXT in batch 2" in error_of(result)
+    assert getgeneratorstate(batches) == GEN_CLOSED
 
 
 def test_a_stream_without_a_batch_empties_the_table(store: Store) -> None:
@@ -158,6 +186,15 @@ def test_partitions_of_one_run_are_committed_and_told_of_one_by_one(store: Store
         shop: metadata_of(result, shop)["dagster/partition_row_count"] for shop in ("north", "south", "west")
     } == {"north": 5, "south": 5, "west": 4}
     assert metadata_of(result, "west")["dagster/table_name"].endswith(".public.things")
+
+
+def test_partitions_one_by_one_are_closed_when_one_of_them_fails(store: Store) -> None:
+    partitions = ((shop, shop) for shop in ("north", "south", "west"))
+
+    result = store.store(PerPartition(partitions), BY_SHOP, SHOPS, ("north", "west"))
+
+    assert not result.success
+    assert getgeneratorstate(partitions) == GEN_CLOSED
 
 
 def test_what_was_committed_before_a_failure_stays_and_is_recorded(store: Store) -> None:

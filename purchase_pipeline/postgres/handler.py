@@ -19,7 +19,7 @@ from purchase_pipeline.postgres.options import WriteOptions
 from purchase_pipeline.postgres.partitions import Target
 from purchase_pipeline.postgres.reading import read_slice, stream_slice
 from purchase_pipeline.postgres.report import write_metadata
-from purchase_pipeline.postgres.rows import Batches, Row, RowStream, Together
+from purchase_pipeline.postgres.rows import Batches, Row, RowStream, Together, closed_in_the_end
 from purchase_pipeline.postgres.slices import slice_query
 from purchase_pipeline.postgres.tables import check_names, existing_table
 from purchase_pipeline.postgres.writing import write_batches
@@ -117,7 +117,8 @@ def _write_one(
     connection: sa.Connection,
     options: WriteOptions,
 ) -> dict[str, RawMetadataValue]:
-    written = write_batches(connection, target.table_slice, batches_of(value), options)
+    with closed_in_the_end(batches_of(value)) as batches:
+        written = write_batches(connection, target.table_slice, batches, options)
     counts = note_slices(connection, context, target, written, options)
     return write_metadata(written, preview=options.preview_rows > 0) | counts
 

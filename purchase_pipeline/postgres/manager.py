@@ -1,6 +1,6 @@
 """Dagster's own database IO manager, taught what it may be handed, and to commit partitions one by one."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, cast
 
 import dagster as dg
@@ -14,7 +14,7 @@ from purchase_pipeline.postgres.frames.libraries import READ, WRITTEN, can_be_re
 from purchase_pipeline.postgres.handler import FrameHandler
 from purchase_pipeline.postgres.notes import tell_of_partition
 from purchase_pipeline.postgres.partitions import Target, dimensions_of, slice_of_partition
-from purchase_pipeline.postgres.rows import PerPartition
+from purchase_pipeline.postgres.rows import PerPartition, closed_in_the_end
 
 Metadata = dict[str, RawMetadataValue]
 
@@ -94,13 +94,14 @@ class PostgresDbIOManager(DbIOManager):
         table_slice = self._get_table_slice(context, context)
         done: dict[str, Metadata] = {}
         try:
-            for key, value in _expected(output, [str(key) for key in context.asset_partition_keys]):
-                self._check_supported_type(type(value))
-                part = slice_of_partition(table_slice, context.asset_partitions_def, key)
-                with self._client.connect(context, part) as connection:
-                    self._client.clear(self._client.options(context), part, [key], connection)
-                    metadata = self._frames.write(context, Target(part, [key]), value, connection)
-                done[key] = metadata
+            with closed_in_the_end(output.partitions) as partitions:
+                for key, value in _expected(partitions, [str(key) for key in context.asset_partition_keys]):
+                    self._check_supported_type(type(value))
+                    part = slice_of_partition(table_slice, context.asset_partitions_def, key)
+                    with self._client.connect(context, part) as connection:
+                        self._client.clear(self._client.options(context), part, [key], connection)
+                        metadata = self._frames.write(context, Target(part, [key]), value, connection)
+                    done[key] = metadata
         except BaseException:
             _tell_of_committed(context, done)
             raise
@@ -126,10 +127,10 @@ class _WithoutPartitions:
         return getattr(self._context, name)
 
 
-def _expected(output: PerPartition, keys: Sequence[str]) -> Iterator[tuple[str, Any]]:
+def _expected(partitions: Iterable[tuple[str, Any]], keys: Sequence[str]) -> Iterator[tuple[str, Any]]:
     """Yield the partitions, and see to it that each of the run's comes once."""
     left = sorted(keys)
-    for key, value in output.partitions:
+    for key, value in partitions:
         if key not in left:
             fault = (
                 "came twice" if key in keys else f"is not of this run, which is for {', '.join(sorted(keys))}"

@@ -1,6 +1,7 @@
 """Rows on their way to a table or from it: in batches, so that a table need not fit into memory."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Generic, TypeVar, get_origin
@@ -13,11 +14,27 @@ from purchase_pipeline.postgres.errors import RefusedValueError
 
 Row = Sequence[Any]
 Frame = TypeVar("Frame")
+Item = TypeVar("Item")
 
 
 def by_column(rows: Sequence[Row], columns: int) -> Iterable[Sequence[Any]]:
     """Return the values of each column, of which there are some even where there is no row."""
     return zip(*rows, strict=True) if rows else ((),) * columns
+
+
+@contextmanager
+def closed_in_the_end(items: Iterable[Item]) -> Iterator[Iterator[Item]]:
+    """Iterate; however it ends, midway too, close the iterator if it can be closed, as generators can.
+
+    A generator that is let go midway keeps its files and connections open until the garbage is collected.
+    """
+    iterator = iter(items)
+    try:
+        yield iterator
+    finally:
+        close = getattr(iterator, "close", None)
+        if close is not None:
+            close()
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,16 @@ from typing import Any, Protocol, cast
 from purchase_pipeline.postgres.columns import types
 from purchase_pipeline.postgres.columns.inference import type_of_column
 from purchase_pipeline.postgres.columns.types import ColumnType
-from purchase_pipeline.postgres.rows import Batch, Batches, PerPartition, Row, RowStream, Together, by_column
+from purchase_pipeline.postgres.rows import (
+    Batch,
+    Batches,
+    PerPartition,
+    Row,
+    RowStream,
+    Together,
+    by_column,
+    closed_in_the_end,
+)
 
 READ = (
     "pandas.DataFrame, polars.DataFrame, pyarrow.Table, or as a stream pyarrow.RecordBatchReader, RowStream, "
@@ -71,7 +80,7 @@ def can_be_read(kind: Any) -> bool:  # noqa: ANN401
 
 
 def batches_of(value: Any) -> Iterator[Batch]:  # noqa: ANN401
-    """Yield the batches of what can be written.
+    """Yield the batches of what can be written; a stream that was begun is closed in the end.
 
     Raises:
         RefusedValueError: a column or value that PostgreSQL has no type for.
@@ -81,14 +90,15 @@ def batches_of(value: Any) -> Iterator[Batch]:  # noqa: ANN401
     if library is not None:
         yield library.to_batch(value)
     elif isinstance(value, RowStream):
-        yield from (_rows_batch(value, rows) for rows in value.batches)
-    elif is_reader(type(value)):
-        yield from batches_of(value.schema.empty_table())
-        for record_batch in value:
-            yield from batches_of(record_batch)
+        with closed_in_the_end(value.batches) as batches:
+            for rows in batches:
+                yield _rows_batch(value, rows)
     else:
-        for frame in value:
-            yield from _batches_of_item(frame)
+        with closed_in_the_end(value) as frames:
+            if is_reader(type(value)):
+                yield from batches_of(value.schema.empty_table())
+            for frame in frames:
+                yield from _batches_of_item(frame)
 
 
 def _batches_of_item(frame: Any) -> Iterator[Batch]:  # noqa: ANN401
