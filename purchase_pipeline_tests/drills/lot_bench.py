@@ -65,6 +65,7 @@ class LotBench:
     held: Wanted | None = None
     failure: str = ""
     sent_as: Callable[[Wanted], Wanted] = lambda wanted: wanted
+    instance: dg.DagsterInstance = field(default_factory=dg.DagsterInstance.ephemeral)
     _numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
     def next_version(self) -> Wanted:
@@ -75,7 +76,7 @@ class LotBench:
 
     def load(self, *, refetch: bool) -> bool:
         """Run the job, and return whether it says that it succeeded; keep what it says of a failure."""
-        result = ingest(self.pipeline, self.lote, rows=self.rows, refetch=refetch)
+        result = ingest(self.pipeline, self.lote, rows=self.rows, refetch=refetch, instance=self.instance)
         failures = [event.step_failure_data.error for event in result.all_events if event.is_step_failure]
         self.failure = "\n".join(str(error) for error in failures)
         return result.success
