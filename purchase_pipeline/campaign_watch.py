@@ -7,7 +7,7 @@ from purchase_pipeline.campaign import Campaign, lote_of
 from purchase_pipeline.lot_ledger import LotCount
 from purchase_pipeline.progress import LiveProgress
 
-_FAILURES_TO_GIVE_UP = 3
+FAILURES_TO_GIVE_UP = 3
 
 
 class CampaignWatch:
@@ -42,9 +42,9 @@ class CampaignWatch:
         self._counted_from = datetime.now(UTC)
 
     def is_hopeless(self) -> bool:
-        """Tell whether each missing lot has failed three times, and none is under way."""
+        """Tell whether each missing lot has failed `FAILURES_TO_GIVE_UP` times, and none is under way."""
         failures = self._campaign.own_failures(self._counted_from)
         times = Counter(lote_of(record.dagster_run) for record in failures)
-        return all(times[lote] >= _FAILURES_TO_GIVE_UP for lote in self.missing) and not (
+        return all(times[lote] >= FAILURES_TO_GIVE_UP for lote in self.missing) and not (
             self._campaign.in_flight() & set(self.missing)
         )

@@ -59,8 +59,7 @@ class LiveProgress:
 
     def failed(self, run: FailedRun, outlook: str) -> None:
         """Show a run that failed, why, and what comes of it."""
-        self._console.print(f"[red]✗ {run.lote} failed[/] (run {run.run_id[:8]}); {outlook}")
-        self._console.print(f"  {run.reason}", markup=False, highlight=False)
+        print_failure(self._console, run, outlook)
 
     def say(self, text: str) -> None:
         """Print a line above the bar."""
@@ -70,6 +69,12 @@ class LiveProgress:
         task = self._progress.tasks[0]
         rows = task.fields["rows"] + sum(lot.loaded for lot in lots)
         self._progress.update(self._task, advance=len(lots), rows=rows)
+
+
+def print_failure(console: Console, run: FailedRun, outlook: str) -> None:
+    """Print a run that failed, why, and what comes of it."""
+    console.print(f"[red]✗ {run.lote} failed[/] (run {run.run_id[:8]}); {outlook}")
+    console.print(f"  {run.reason}", markup=False, highlight=False, soft_wrap=True)
 
 
 def print_summary(console: Console, wanted: int, lots: Iterable[LotCount], seconds: float) -> None:

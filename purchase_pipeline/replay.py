@@ -13,6 +13,7 @@ from purchase_pipeline.local_stack import database
 from purchase_pipeline.lot_ledger import LotCount, LotLedger
 from purchase_pipeline.lot_runs import RunLote, lot_runs
 from purchase_pipeline.postgres.connections import engine_for
+from purchase_pipeline.progress import print_failure
 from purchase_pipeline.settings import Settings
 from purchase_pipeline.tables import COMPRAS_REJEITADAS, TABELA_COMPRAS
 from purchase_pipeline.verification import Verifier
@@ -56,9 +57,7 @@ def _replay(lots: Sequence[str], run: RunLote, campaign: Campaign, console: Cons
             console.print(f"[green]✓[/] {lote}  {_shown(before)}, now {_shown(after)}", highlight=False)
         for record in campaign.failures(begun):
             well = False
-            failed = campaign.explain(record.dagster_run)
-            console.print(f"[red]✗ {lote} failed[/] (run {failed.run_id[:8]}); what was loaded before stays")
-            console.print(f"  {failed.reason}", markup=False, highlight=False, soft_wrap=True)
+            print_failure(console, campaign.explain(record.dagster_run), "what was loaded before stays")
     return well
 
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from purchase_pipeline.campaign import Campaign
-from purchase_pipeline.campaign_watch import CampaignWatch
+from purchase_pipeline.campaign_watch import FAILURES_TO_GIVE_UP, CampaignWatch
 from purchase_pipeline.database import database_url, shown_database_url
 from purchase_pipeline.database_watch import DatabaseWatch
 from purchase_pipeline.local_stack import (
@@ -49,8 +49,8 @@ class Stack:
 def run_up(settings: Settings, options: StackOptions, console: Console, *, exit_when_done: bool) -> bool:
     """Load every wanted lot through the sensor, and return whether all are loaded.
 
-    Lots that fail come back until they have failed three times; without `exit_when_done` the stack then stays up, and
-    goes on trying, until it is interrupted.
+    Lots that fail come back until they have failed `FAILURES_TO_GIVE_UP` times; without `exit_when_done` the stack then
+    stays up, and goes on trying, until it is interrupted.
     """
     clock = monotonic()
     with running_stack(settings, options, console) as stack:
@@ -96,7 +96,7 @@ def _print_addresses(settings: Settings, options: StackOptions, console: Console
 
 
 def _watch(stack: Stack, campaign: Campaign, console: Console) -> bool:
-    """Show lots as they are committed; end when all are, or when each that is not has failed three times."""
+    """Show lots as they are committed; end when all are, or when each that is not has failed too often."""
     with LiveProgress(console, len(campaign.lots)) as progress:
         watch = CampaignWatch(campaign, progress, stack.database.wait_for(campaign.loaded))
         while watch.missing:
@@ -105,7 +105,7 @@ def _watch(stack: Stack, campaign: Campaign, console: Console) -> bool:
             if stack.database.returns > returns:
                 watch.forgive()
             elif hopeless:
-                progress.say(f"Giving up on {', '.join(watch.missing)}: failed three times.")
+                progress.say(f"Giving up on {', '.join(watch.missing)}: failed {FAILURES_TO_GIVE_UP} times.")
                 return False
             sleep(_LOOK_SECONDS)
     return True
