@@ -30,5 +30,5 @@ def test_every_kept_result_is_of_a_drill_that_can_be_done_again() -> None:
     names = [drill.name for drill in DRILLS]
 
     assert len(set(names)) == len(names)
-    assert {result.name for result in kept(DOCS / "reliability")} <= set(names)
+    assert {path.stem for path in (DOCS / "reliability").iterdir()} <= set(names)
     assert all(result.name in table([result]) for result in kept(DOCS / "reliability"))

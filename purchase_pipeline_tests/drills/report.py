@@ -12,11 +12,19 @@ from statistics import median
 import psutil
 from pydantic import BaseModel
 
+from purchase_pipeline_tests.drills.catalogue import DRILLS
 from purchase_pipeline_tests.drills.outcome import Drill, Outcome
 
 BEGIN, END = "<!-- fault table: begin -->", "<!-- fault table: end -->"
-_HEAD = ("fault", "times", "lost", "doubled", "healed", "seconds to heal: median, worst", "again with")
-_COMMAND = "python -m purchase_pipeline_tests.drills"
+_HEAD = (
+    "fault",
+    "times",
+    "lost",
+    "doubled",
+    "healed",
+    "seconds to heal: median, worst",
+    "again: `python -m purchase_pipeline_tests.drills ...`",
+)
 
 
 class Machine(BaseModel, frozen=True):
@@ -50,11 +58,9 @@ class Result(BaseModel, frozen=True):
     def line(self) -> str:
         """Return the result as a line of the table."""
         healing = f"{median(self.seconds):.1f}, {max(self.seconds):.1f}" if self.seconds else ""
-        command = f"`{_COMMAND} {self.name}`"
         fault = f"{self.fault} ({self.note})" if self.note else self.fault
-        return _row(
-            fault, *(f"{n:,}" for n in (self.times, self.lost, self.doubled, self.healed)), healing, command
-        )
+        counts = (f"{n:,}" for n in (self.times, self.lost, self.doubled, self.healed))
+        return _row(fault, *counts, healing, f"`{self.name}`")
 
 
 def result_of(drill: Drill, outcome: Outcome, today: date) -> Result:
@@ -95,8 +101,9 @@ def keep(result: Result, folder: Path) -> None:
 
 
 def kept(folder: Path) -> list[Result]:
-    """Return the kept results, by name."""
-    return [Result.model_validate_json(path.read_bytes()) for path in sorted(folder.glob("*.json"))]
+    """Return the kept results, in the drills' order."""
+    paths = (folder / f"{drill.name}.json" for drill in DRILLS)
+    return [Result.model_validate_json(path.read_bytes()) for path in paths if path.exists()]
 
 
 def table(results: Sequence[Result]) -> str:
