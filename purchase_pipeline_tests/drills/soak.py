@@ -33,11 +33,12 @@ _NEWEST = "SELECT max(committed_at) FROM slice_ledger"
 
 @dataclass
 class _Traffic:
-    """Keeps lots missing, and notes when one is committed."""
+    """Keeps lots missing until it is to settle, and notes when one is committed until it is to end."""
 
     stack: LiveStack
     memory: MemoryLog
     commits: list[float] = field(default_factory=list)
+    settling: Event = field(default_factory=Event)
     ended: Event = field(default_factory=Event)
 
     def run(self) -> None:
@@ -49,7 +50,8 @@ class _Traffic:
             if found and found[0][0] != newest:
                 newest = found[0][0]
                 self.commits.append(monotonic())
-            self._wipe_some()
+            if not self.settling.is_set():
+                self._wipe_some()
 
     def _wipe_some(self) -> None:
         missing = self.stack.ask(_MISSING_LOTS, _LOTS)
@@ -82,9 +84,10 @@ def soak(times: int, folder: Path) -> Outcome:
             struck.append(monotonic())
             _strike(led, policies, number, times)
             sleep(max(0.0, struck[-1] + FAULT_SECONDS - monotonic()))
+        traffic.settling.set()
+        whole = _settles(stack)
         traffic.ended.set()
         thread.join()
-        whole = _settles(stack)
         lost, doubled = counted(stack, _LOTS, _ROWS)
     commits = [*traffic.commits, monotonic()]
     seconds = [next(moment for moment in commits if moment > at) - at for at in struck]
