@@ -1,11 +1,11 @@
 """How a lot travels: which of two forms a client wants, whole or streamed.
 
-What the rows say is not decided here: they come as texts of JSON objects, the same for both forms.
+What the rows say is not decided here: they come in blocks of lines, a JSON text each, the same for both forms.
 """
 
 import base64
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from starlette.responses import Response, StreamingResponse
@@ -13,17 +13,24 @@ from starlette.responses import Response, StreamingResponse
 from mock_api.purchases import BLOCK_ROWS
 
 
+def _array(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """Write blocks of lines as one JSON array; no JSON text has a line's end inside."""
+    opening = b"["
+    for lines in blocks:
+        yield opening + lines[:-1].replace(b"\n", b",")
+        opening = b","
+    yield b"]"
+
+
 class Form(NamedTuple):
-    """What stands before, between and after the rows."""
+    """What a lot is sent as, and how that is written."""
 
     media_type: str
-    before: bytes
-    between: bytes
-    after: bytes
+    written: Callable[[Iterable[bytes]], Iterator[bytes]]
 
 
-JSON_ARRAY = Form("application/json", b"[", b",", b"]")
-NDJSON = Form("application/x-ndjson", b"", b"\n", b"\n")
+JSON_ARRAY = Form("application/json", _array)
+NDJSON = Form("application/x-ndjson", iter)
 
 
 def wanted_form(accept: str) -> Form:
@@ -39,26 +46,18 @@ def wanted_form(accept: str) -> Form:
     return NDJSON if ndjson > 0 and ndjson >= array else JSON_ARRAY
 
 
-def answer(blocks: Iterator[list[bytes]], rows: int, form: Form) -> Response:
+def answer(blocks: Iterator[bytes], rows: int, form: Form) -> Response:
     """Send a lot of one block whole, with length and digest (RFC 9530); stream a longer one, with neither.
 
     A streamed answer that is cut breaks the chunked encoding: the client's HTTP library reports it.
     """
     headers = {"X-Row-Count": str(rows), "Vary": "Accept"}
     if rows > BLOCK_ROWS:
-        return StreamingResponse(_framed(blocks, form), headers=headers, media_type=form.media_type)
-    body = b"".join(_framed(blocks, form))
+        return StreamingResponse(form.written(blocks), headers=headers, media_type=form.media_type)
+    body = b"".join(form.written(blocks))
     digest = base64.b64encode(hashlib.sha256(body).digest()).decode()
     headers["Content-Digest"] = f"sha-256=:{digest}:"
     return Response(body, headers=headers, media_type=form.media_type)
-
-
-def _framed(blocks: Iterable[list[bytes]], form: Form) -> Iterator[bytes]:
-    opening = form.before
-    for rows in blocks:
-        yield opening + form.between.join(rows)
-        opening = form.between
-    yield form.after
 
 
 def _weights(accept: str) -> Iterator[tuple[str, float]]:

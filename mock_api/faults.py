@@ -1,6 +1,6 @@
 """Defects on demand: a share of a lot's rows, broken in the ways real feeds break.
 
-Knows rows as texts of JSON objects only. What a good row says is decided in `mock_api.purchases`.
+Knows rows as lines of JSON text only. What a good row says is decided in `mock_api.purchases`.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -13,9 +13,7 @@ from mock_api.purchases import generator_for
 Defect: TypeAlias = Callable[[bytes], bytes]
 
 
-def broken(
-    blocks: Iterator[list[bytes]], share: float, key: str, defects: Mapping[str, Defect]
-) -> Iterator[list[bytes]]:
+def broken(blocks: Iterator[bytes], share: float, key: str, defects: Mapping[str, Defect]) -> Iterator[bytes]:
     """Break a share (0 to 1) of a lot's rows, the same ones for the same key; leave the others as they are.
 
     Exactly `round(share * rows)` rows are broken (Python's rounding, half to even). They are counted block by
@@ -23,15 +21,16 @@ def broken(
     """
     kinds = list(defects.values())
     passed = 0
-    for block, rows in enumerate(blocks):
+    for number, block in enumerate(blocks):
+        rows = block.split(b"\n")[:-1]
         wanted = round(share * (passed + len(rows))) - round(share * passed)
-        rng = generator_for(key, "defects", block)
+        rng = generator_for(key, "defects", number)
         places = rng.choice(len(rows), wanted, replace=False).tolist()
         # Drawn over all kinds whatever the form: a row whose kind both forms allow is broken alike in both.
         for place, kind in zip(places, rng.integers(len(LINE_DEFECTS), size=wanted).tolist(), strict=True):
             rows[place] = kinds[kind % len(kinds)](rows[place])
         passed += len(rows)
-        yield rows
+        yield b"\n".join([*rows, b""])
 
 
 def _read(row: bytes) -> dict[str, str]:

@@ -50,11 +50,9 @@ class LotSlices:
         )
 
     def _accepted(self) -> Iterator[Sequence[Row]]:
-        lote = self._landed.lote
         try:
             with self._landing.open_rows(self._landed) as raw_rows:
-                for batch in self.validation.accepted(raw_rows):
-                    yield [(lote, *row) for row in batch]
+                yield from self.validation.accepted(raw_rows)
         except TooManyRejectsError:
             self._landing.refuse(self._landed)
             raise

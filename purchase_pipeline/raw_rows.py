@@ -65,7 +65,7 @@ class _LineSplitter:
             return []
         whole = b"".join(self._begun)
         self._begun = [lines.pop()]
-        return [line for line in (whole, *lines) if line.strip()]
+        return [line for line in (whole, *lines) if line and not line.isspace()]
 
     def close(self) -> list[bytes]:
         last = b"".join(self._begun)

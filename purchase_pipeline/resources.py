@@ -6,13 +6,13 @@ from pathlib import Path
 
 import dagster as dg
 import httpx
-from dagster._core.storage.db_io_manager import DbIOManager
 
 from purchase_pipeline.database import ensure_database
 from purchase_pipeline.landing import Landing
 from purchase_pipeline.lot_ledger import LotLedger
 from purchase_pipeline.postgres import PostgresIOManager
 from purchase_pipeline.postgres.connections import engine_for
+from purchase_pipeline.postgres.manager import PostgresDbIOManager
 from purchase_pipeline.purchase_api import PurchaseApi
 
 
@@ -55,7 +55,7 @@ class LotLedgerResource(dg.ConfigurableResource[LotLedger]):
 class PurchasesIOManager(PostgresIOManager):
     """The PostgreSQL IO manager, with the embedded database started first if that is the one."""
 
-    def create_io_manager(self, context: dg.InitResourceContext) -> DbIOManager:
+    def create_io_manager(self, context: dg.InitResourceContext) -> PostgresDbIOManager:
         """Start the database where it is ours to start, then build the manager."""
         ensure_database(self.database_url)
         return super().create_io_manager(context)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from purchase_pipeline.contracts import CompraSchema
+from purchase_pipeline.contracts import CompraSchema, compra_schema_on
 
 BATCH_ROWS = 2_000
 """Rows judged and passed on at a time: enough that the batch costs nothing, few enough to hold beside COPY."""
@@ -62,11 +62,12 @@ class LoteValidation:
         self._lote = lote
         self._received = received
         self._max_rejected_ratio = max_rejected_ratio
-        self._context = {"today": today}
+        self._today = today
+        self._accepts = compra_schema_on(today).__pydantic_validator__.validate_json
         self.rejected: list[RejectedRow] = []
 
     def accepted(self, raw_rows: Iterable[bytes]) -> Iterator[list[tuple[object, ...]]]:
-        """Yield batches of `(linha, *fields)`, fields in the contract's order, linha counted from 1.
+        """Yield batches of `(lote, linha, *fields)`, fields in the contract's order, linha counted from 1.
 
         Raises:
             TooManyRejectsError: as soon as the rejects reach the allowed share of the lot.
@@ -83,16 +84,23 @@ class LoteValidation:
             )
 
     def _judge(self, batch: list[tuple[int, bytes]]) -> list[tuple[object, ...]]:
-        validate = CompraSchema.__pydantic_validator__.validate_json
-        context, accepted = self._context, []
+        lote, accepts, accepted = self._lote, self._accepts, []
         for linha, raw in batch:
             try:
-                compra = validate(raw, context=context)
-            except ValidationError as error:
-                self._reject(linha, raw, error)
+                compra = accepts(raw)
+            except ValidationError as refusal:
+                self._reject(linha, raw, self._explained(raw, refusal))
             else:
-                accepted.append((linha, *compra.__dict__.values()))
+                accepted.append((lote, linha, *compra.__dict__.values()))
         return accepted
+
+    def _explained(self, raw: bytes, refusal: ValidationError) -> ValidationError:
+        """Return the contract's own words for a refusal."""
+        try:
+            CompraSchema.model_validate_json(raw, context={"today": self._today})
+        except ValidationError as explained:
+            return explained
+        return refusal
 
     def _reject(self, linha: int, raw: bytes, error: ValidationError) -> None:
         details = error.errors(include_url=False, include_context=False)[:_MOST_REASONS]

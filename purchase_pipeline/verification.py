@@ -100,7 +100,7 @@ class Verifier:
         )
         try:
             with self._landing.open_rows(landed) as raw_rows:
-                accepted = chain.from_iterable(validation.accepted(raw_rows))
+                accepted = (row[1:] for row in chain.from_iterable(validation.accepted(raw_rows)))
                 with _stored(connection, TABELA_COMPRAS, landed.lote, CompraSchema.model_fields) as loaded:
                     found = list(_between(accepted, iter(loaded), TABELA_COMPRAS.name))
         except (DamagedFileError, DamagedLotError, UnreadableLotError) as error:

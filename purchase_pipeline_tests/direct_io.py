@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, TypeVar
+from weakref import finalize
 
 import dagster as dg
 from dagster._core.definitions.resource_definition import Resources
@@ -35,6 +36,7 @@ class DirectIOManager:
     def __init__(self, database_url: str) -> None:
         resource = PostgresIOManager(database_url=database_url)
         self._manager = resource.create_io_manager(dg.build_init_resource_context())
+        finalize(self, self._manager.close)
 
     def write(self, place: Place, value: object, *, run_id: str = "a run") -> Mapping[str, Any]:
         """Write a frame or a stream, and return the metadata that the materialization would show."""

@@ -12,7 +12,9 @@ import sqlalchemy as sa
 from fastapi import FastAPI, Response
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
+from purchase_pipeline.contracts import CompraSchema
 from purchase_pipeline.raw_rows import RawFormat, UnreadableLotError, split_rows
 from purchase_pipeline.validation import LoteValidation, RejectedRow, storable_text
 from purchase_pipeline_tests.builders import FIELDS, a_raw_compra
@@ -22,6 +24,7 @@ from purchase_pipeline_tests.serving import served
 
 LOTS = 400
 ROWS = 250
+TODAY = date(2026, 11, 24)
 HUGE = b"x" * 5_000_000
 
 JSON_VALUES = st.recursive(
@@ -41,11 +44,15 @@ BLOCKS = st.one_of(
 def judged(raw_rows: Sequence[bytes]) -> tuple[list[tuple[object, ...]], list[RejectedRow]]:
     """Validate a lot, with a good row put before it: rejects alone would make the lot fail."""
     rows = [a_raw_compra(), *raw_rows]
-    validation = LoteValidation(
-        "lote-0001", received=len(rows), max_rejected_ratio=1.0, today=date(2026, 11, 24)
-    )
-    accepted = [row for batch in validation.accepted(rows) for row in batch]
+    validation = LoteValidation("lote-0001", received=len(rows), max_rejected_ratio=1.0, today=TODAY)
+    accepted = [row[1:] for batch in validation.accepted(rows) for row in batch]
     return accepted, validation.rejected
+
+
+def judged_in_full(raw: bytes) -> list[object]:
+    """Judge a row by the contract itself, not by its quick form for one day."""
+    compra = CompraSchema.model_validate_json(raw, context={"today": TODAY})
+    return list(compra.__dict__.values())
 
 
 def assert_storable(text: str) -> None:
@@ -58,6 +65,8 @@ def assert_conserved(raw_rows: Sequence[bytes]) -> int:
     """Each row is on one side, once, and can be stored there; return the number of rejected ones."""
     accepted, rejected = judged(raw_rows)
 
+    refused = {row.linha for row in rejected}
+    kept = [raw for linha, raw in enumerate(raw_rows, start=2) if linha not in refused]
     linhas = Counter([*(row[0] for row in accepted), *(row.linha for row in rejected)])
     assert linhas == Counter(range(1, len(raw_rows) + 2))
     for row in rejected:
@@ -67,7 +76,10 @@ def assert_conserved(raw_rows: Sequence[bytes]) -> int:
             assert_storable(text)
             assert len(text) < 5_000
         assert row.original == storable_text(raw_rows[row.linha - 2])
-    for values in accepted:
+        with pytest.raises(ValidationError):
+            judged_in_full(raw_rows[row.linha - 2])
+    for values, raw in zip(accepted[1:], kept, strict=True):
+        assert list(values[1:]) == judged_in_full(raw)
         for value in values:
             if isinstance(value, str):
                 assert_storable(value)
@@ -125,7 +137,10 @@ NO_JSON = "Invalid JSON: "
 WORST = {
     "NUL": (b"\x00", NO_JSON),
     "NUL in a text": (a_raw_compra(job='"a\x00b"'), NO_JSON),
-    "NUL escaped": (a_raw_compra(job='"a\\u0000b"'), "job: Input should hold no NUL character"),
+    "NUL escaped": (
+        a_raw_compra(job='"a\\u0000b"'),
+        "job: Input should be a text, not blank, without NUL",
+    ),
     "NUL in a name": (a_raw_compra(**{"a\x00": "1"}), "a\\x00: Extra inputs are not permitted"),
     "lone surrogate escaped": (a_raw_compra(job='"\\ud83d"'), NO_JSON),
     "surrogates reversed": (a_raw_compra(job='"\\ude00\\ud83d"'), NO_JSON),

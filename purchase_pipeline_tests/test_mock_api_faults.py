@@ -21,8 +21,8 @@ A_ROW = (
 def a_broken_lot(
     rows: int, share: float, key: str = "lote-0001", defects: Mapping[str, Defect] = LINE_DEFECTS
 ) -> list[bytes]:
-    blocks = ([A_ROW] * min(10_000, rows - first) for first in range(0, rows, 10_000))
-    return [row for block in broken(blocks, share, key, defects) for row in block]
+    blocks = ((A_ROW + b"\n") * min(10_000, rows - first) for first in range(0, rows, 10_000))
+    return b"".join(broken(blocks, share, key, defects)).split(b"\n")[:-1]
 
 
 def test_a_row_without_defect_meets_the_contract() -> None:

@@ -30,11 +30,11 @@ REASON_BY_DEFECT = {
     "price null": "price: Input should be a valid number (saw None)",
     "field missing": "job: Field required",
     "field unknown": "cupom: Extra inputs are not permitted (saw 'BLACKFRIDAY')",
-    "field null": "state: Input should be a text that is not blank (saw None)",
-    "name empty": "client_name: Input should be a text that is not blank (saw '')",
-    "name blank": "client_name: Input should be a text that is not blank (saw '   ')",
-    "text as number": "brand: Input should be a text that is not blank (saw 51)",
-    "text with NUL": "client_lastname: Input should hold no NUL character (U+0000) (saw 'Sá\\x00')",
+    "field null": "state: Input should be a text, not blank, without NUL (U+0000) (saw None)",
+    "name empty": "client_name: Input should be a text, not blank, without NUL (U+0000) (saw '')",
+    "name blank": "client_name: Input should be a text, not blank, without NUL (U+0000) (saw '   ')",
+    "text as number": "brand: Input should be a text, not blank, without NUL (U+0000) (saw 51)",
+    "text with NUL": "client_lastname: Input should be a text, not blank, without NUL (U+0000) (saw 'Sá\\x00')",
     "text too long": "job: String should have at most 1000 characters (saw '" + "Analista" * 9 + "A...)",
     "date in Brazilian order": "date_purchase: Input should be a date in the form YYYY-MM-DD (saw '09/03/2024')",
     "date with time": "date_purchase: Input should be a date in the form YYYY-MM-DD (saw '2024-03-09T10:15:00')",
@@ -64,7 +64,7 @@ def a_validation(received: int = 10_000, ratio: float = 1.0, today: date = TODAY
 
 
 def judged(validation: LoteValidation, raw_rows: Iterable[bytes]) -> list[tuple[object, ...]]:
-    return [row for batch in validation.accepted(raw_rows) for row in batch]
+    return [row[1:] for batch in validation.accepted(raw_rows) for row in batch]
 
 
 def rejection_of(raw: bytes) -> RejectedRow:
@@ -143,10 +143,10 @@ def test_rows_are_asked_for_a_batch_at_a_time() -> None:
 
 
 def test_a_whole_good_lot_is_accepted() -> None:
-    (rows,) = PurchaseSource().blocks("lote-0001", 10_000, quarter_of(TODAY))
+    (lines,) = PurchaseSource().blocks("lote-0001", 10_000, quarter_of(TODAY))
     validation = a_validation()
 
-    accepted = judged(validation, rows)
+    accepted = judged(validation, lines.splitlines())
 
     assert [row[0] for row in accepted] == [*range(1, 10_001)]
     assert validation.rejected == []
@@ -208,7 +208,7 @@ def test_every_broken_field_has_its_reason_in_the_contracts_order() -> None:
         linha=1,
         fields=["state", "job", "price", "cupom"],
         reasons=[
-            "state: Input should be a text that is not blank (saw '')",
+            "state: Input should be a text, not blank, without NUL (U+0000) (saw '')",
             "job: Field required",
             "price: Input should be greater than 0 (saw -5.0)",
             "cupom: Extra inputs are not permitted (saw 1)",
@@ -307,8 +307,9 @@ def test_too_many_rejects_are_told_with_the_commonest_reasons() -> None:
     assert str(refused.value) == (
         "lote-0001: 7 of 70 rows broke the contract by line 97, which reaches max_rejected_ratio (10.0%). Nothing of "
         "this lot was stored; what was loaded before stays. Most often: price: Input should be greater than 0: 4 "
-        "rows; state: Input should be a text that is not blank: 2 rows; store: Input should be greater than or equal "
-        "to 1: 2 rows. Mend the source or the contract, or raise PURCHASE_MAX_REJECTED_RATIO."
+        "rows; state: Input should be a text, not blank, without NUL (U+0000): 2 rows; store: Input "
+        "should be greater than or equal to 1: 2 rows. Mend the source or the contract, or raise "
+        "PURCHASE_MAX_REJECTED_RATIO."
     )
 
 

@@ -25,6 +25,10 @@ class PostgresClient(DbClient[sa.Connection]):
         self._engine = engine.execution_options(isolation_level="READ COMMITTED")
         self._options = options
 
+    def close(self) -> None:
+        """Close what the engine keeps open."""
+        self._engine.dispose()
+
     @contextmanager
     def connect(  # type: ignore[override]
         self,

@@ -43,9 +43,10 @@ def quote_all_names(dialect: sa.Dialect) -> sa.Dialect:
     return dialect
 
 
-def engine_for(database_url: str) -> sa.Engine:
-    """Return an engine that keeps no connection open between uses: a run opens few, and ends soon.
+def engine_for(database_url: str, *, keeps_connection: bool = False) -> sa.Engine:
+    """Return an engine that opens a connection for each use, or one that keeps its last one open until it is disposed.
 
+    A fresh connection knows no table yet: the first statements of each would cost as much as a thousand rows.
     What the URL says of deadlines goes before ours.
 
     Raises:
@@ -53,7 +54,10 @@ def engine_for(database_url: str) -> sa.Engine:
     """
     url = sa.make_url(database_url).set(drivername="postgresql+psycopg")
     url = url.update_query_dict({key: value for key, value in _DEADLINES.items() if key not in url.query})
-    engine = sa.create_engine(url, poolclass=sa.NullPool)
+    if keeps_connection:
+        engine = sa.create_engine(url, pool_size=1, max_overflow=-1, pool_pre_ping=True)
+    else:
+        engine = sa.create_engine(url, poolclass=sa.NullPool)
     quote_all_names(engine.dialect)
     return engine
 

@@ -1,10 +1,11 @@
 """The IO manager as Dagster configures it: an asset is a table, a partition is a slice of it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import dagster as dg
-from dagster._core.storage.db_io_manager import DbIOManager, DbTypeHandler
+from dagster._core.storage.db_io_manager import DbTypeHandler
 from pydantic import Field
 
 from purchase_pipeline.postgres.client import PostgresClient
@@ -14,7 +15,7 @@ from purchase_pipeline.postgres.manager import PostgresDbIOManager
 from purchase_pipeline.postgres.options import WriteOptions
 
 
-class PostgresIOManager(dg.ConfigurableIOManagerFactory[DbIOManager]):
+class PostgresIOManager(dg.ConfigurableIOManagerFactory[PostgresDbIOManager]):
     """Keeps assets as PostgreSQL tables and replaces a partition in one transaction: whole, or not at all.
 
     Table and schema are the asset key's, `schema` config or metadata, as with Dagster's own database IO managers;
@@ -48,9 +49,18 @@ class PostgresIOManager(dg.ConfigurableIOManagerFactory[DbIOManager]):
         """Return what an input without a type hint is read as: a subclass may say."""
         return None
 
-    def create_io_manager(self, context: dg.InitResourceContext) -> DbIOManager:  # noqa: ARG002
-        """Build the manager; nothing is opened before the first read or write."""
-        engine = engine_for(self.database_url)
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[PostgresDbIOManager]:
+        """Hand out the manager for a run, and close its connection after."""
+        manager = self.create_io_manager(context)
+        try:
+            yield manager
+        finally:
+            manager.close()
+
+    def create_io_manager(self, context: dg.InitResourceContext) -> PostgresDbIOManager:  # noqa: ARG002
+        """Build the manager; nothing is opened before the first read or write. Who builds it closes it."""
+        engine = engine_for(self.database_url, keeps_connection=True)
         options = WriteOptions(schema_drift=self.schema_drift, preview_rows=self.preview_rows)
         return PostgresDbIOManager(
             PostgresClient(engine, options),

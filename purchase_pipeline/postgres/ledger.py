@@ -1,7 +1,8 @@
 """The ledger: for each slice of each table, what was committed last, written in the slice's own transaction."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
@@ -11,6 +12,14 @@ from purchase_pipeline.postgres.tables import create_if_missing
 LEDGER_NAME = "slice_ledger"
 
 
+class NotedRows(NamedTuple):
+    """How many rows the ledger notes: of one slice, and of all slices of its asset together."""
+
+    slice: int
+    partitions: int
+
+
+@cache
 def ledger_table(schema: str | None = None) -> sa.Table:
     """Return the ledger's declaration. Each schema keeps its own, so that its owner owns all that a load writes."""
     return sa.Table(
@@ -53,9 +62,10 @@ def record_slices(
     )
 
 
-def noted_rows(connection: sa.Connection, schema: str, asset: str, partition: str | None = None) -> int:
-    """Return how many rows a slice has, or all slices of an asset together, as noted: no table is read for it."""
+def noted_rows(connection: sa.Connection, schema: str, asset: str, partition: str) -> NotedRows:
+    """Return how many rows a slice has, and all partitions of its asset, as noted: no table is read for it."""
     ledger = ledger_table(schema)
-    of_slices = ledger.c.partition != "" if partition is None else ledger.c.partition == partition
-    total = sa.select(sa.func.coalesce(sa.func.sum(ledger.c.rows), 0))
-    return int(connection.execute(total.where(ledger.c.asset == asset, of_slices)).scalar_one())
+    total = sa.func.sum(ledger.c.rows)
+    sums = (total.filter(ledger.c.partition == partition), total.filter(ledger.c.partition != ""))
+    query = sa.select(*(sa.func.coalesce(one, 0) for one in sums)).where(ledger.c.asset == asset)
+    return NotedRows(*map(int, connection.execute(query).one()))

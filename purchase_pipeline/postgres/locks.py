@@ -1,8 +1,16 @@
 """Advisory locks: writers of the same thing take turns, and a transaction's end always sets it free."""
 
 import hashlib
+from typing import NamedTuple
 
 import sqlalchemy as sa
+
+
+class Lock(NamedTuple):
+    """What is held: whatever these names share. Holders of a shared lock keep out those alone that share it not."""
+
+    names: tuple[str | None, ...]
+    shared: bool = False
 
 
 def hold_slice(connection: sa.Connection, schema: str, table: str, key: str | None) -> None:
@@ -12,18 +20,23 @@ def hold_slice(connection: sa.Connection, schema: str, table: str, key: str | No
     table, or a change of its columns, the writer has the table alone. Locks are taken from the table to the slice, so
     that no two writers wait for each other.
     """
-    hold_until_commit(connection, "table", schema, table, shared=key is not None)
+    locks = [Lock(("table", schema, table), shared=key is not None)]
     if key is not None:
-        hold_until_commit(connection, "slice", schema, table, key)
+        locks.append(Lock(("slice", schema, table, key)))
+    hold_until_commit(connection, *locks)
 
 
-def hold_until_commit(connection: sa.Connection, *names: str | None, shared: bool = False) -> None:
-    """Wait for the lock that these names share, and hold it until the transaction ends.
+def hold_until_commit(connection: sa.Connection, *locks: Lock) -> None:
+    """Wait for the locks, one after the other, and hold them until the transaction ends.
 
     PostgreSQL's lock keys are 64-bit numbers: two names meet in one key once in 2^64, and then they only wait for
     each other.
     """
-    name = "\x1f".join(name or "" for name in names)
+    connection.execute(sa.select(*map(_taken, locks)))
+
+
+def _taken(lock: Lock) -> sa.ColumnElement[None]:
+    name = "\x1f".join(name or "" for name in lock.names)
     key = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), signed=True)
-    lock = sa.func.pg_advisory_xact_lock_shared if shared else sa.func.pg_advisory_xact_lock
-    connection.execute(sa.select(lock(key)))
+    take = sa.func.pg_advisory_xact_lock_shared if lock.shared else sa.func.pg_advisory_xact_lock
+    return take(key)

@@ -43,6 +43,10 @@ class PostgresDbIOManager(DbIOManager):
             default_load_type=default_load_type,
         )
 
+    def close(self) -> None:
+        """Close the connection that is kept open between reads and writes."""
+        self._client.close()
+
     def handle_output(self, context: dg.OutputContext, obj: object) -> None:
         """Write an output; of several partitions handed over one by one, each in a transaction of its own."""
         if isinstance(obj, PerPartition):

@@ -33,11 +33,12 @@ def note_slices(
             tell_of_partition(context, key, {"dagster/partition_row_count": rows})
     if options.write_mode == "upsert":  # how many of its rows are new, nobody counted
         return {}
+    noted = noted_rows(connection, schema, asset, keys[0] if len(keys) == 1 else "")
     if not keys:
-        return {"dagster/row_count": noted_rows(connection, schema, asset, "")}
-    metadata: dict[str, RawMetadataValue] = {"dagster/row_count": noted_rows(connection, schema, asset)}
+        return {"dagster/row_count": noted.slice}
+    metadata: dict[str, RawMetadataValue] = {"dagster/row_count": noted.partitions}
     if len(keys) == 1:
-        metadata["dagster/partition_row_count"] = noted_rows(connection, schema, asset, keys[0])
+        metadata["dagster/partition_row_count"] = noted.slice
     return metadata
 
 

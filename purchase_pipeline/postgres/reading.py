@@ -59,6 +59,7 @@ def stream_slice(
 
     def batches() -> Iterator[Sequence[Row]]:
         with transaction(engine) as connection:
+            connection.detach()  # closed in the end, not kept: the stream may outlive who keeps connections
             yield from connection.execution_options(yield_per=batch_rows).execute(query).partitions()
 
     return columns, batches()

@@ -7,7 +7,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from purchase_pipeline.postgres.columns.types import TEXT, ColumnType, family
 from purchase_pipeline.postgres.errors import UnusableNameError
-from purchase_pipeline.postgres.locks import hold_until_commit
+from purchase_pipeline.postgres.locks import Lock, hold_until_commit
 
 _LONGEST_NAME = 63  # bytes: PostgreSQL cuts a longer name without an error, so that two of them may meet
 
@@ -28,10 +28,22 @@ def check_names(names: Iterable[str]) -> None:
             )
 
 
+def inspector_of(connection: sa.Connection) -> sa.Inspector:
+    """Return what remembers the tables that this transaction has looked at; whoever changes one lets it forget.
+
+    Nobody else changes a table that this transaction has deleted from, or holds the lock of.
+    """
+    transaction, info = connection.get_transaction(), connection.info
+    if transaction is None or info.get("inspected_in") is not transaction:
+        info |= {"inspected_in": transaction, "inspector": sa.inspect(connection)}
+    inspector: sa.Inspector = info["inspector"]
+    return inspector
+
+
 def existing_table(connection: sa.Connection, schema: str, name: str) -> sa.Table | None:
     """Return the table as it stands: its columns, what fills them by itself, their comments. None if there is none."""
     try:
-        columns = sa.inspect(connection).get_columns(name, schema=schema)
+        columns = inspector_of(connection).get_columns(name, schema=schema)
     except sa.exc.NoSuchTableError:
         return None
     return sa.Table(
@@ -92,10 +104,10 @@ def with_keys(table: sa.Table, primary_key: Sequence[str], indexed: Sequence[str
 def create_if_missing(connection: sa.Connection, tables: Iterable[sa.Table]) -> None:
     """Create the tables, and their schemas, that do not exist; two writers at once create them once."""
     for table in tables:
-        if sa.inspect(connection).has_table(table.name, schema=table.schema):
+        if inspector_of(connection).has_table(table.name, schema=table.schema):
             continue
         # IF NOT EXISTS alone still fails when two transactions create the same name at once.
-        hold_until_commit(connection, "create", table.schema, table.name)
+        hold_until_commit(connection, Lock(("create", table.schema, table.name)))
         if table.schema is not None:
             create_schema_if_missing(connection, table.schema)
         table.create(connection, checkfirst=True)
@@ -104,5 +116,5 @@ def create_if_missing(connection: sa.Connection, tables: Iterable[sa.Table]) -> 
 def create_schema_if_missing(connection: sa.Connection, schema: str) -> None:
     """Create a schema that does not exist; a role that may not create schemas can use one that does."""
     if not sa.inspect(connection).has_schema(schema):
-        hold_until_commit(connection, "create", schema)
+        hold_until_commit(connection, Lock(("create", schema)))
         connection.execute(sa.schema.CreateSchema(schema, if_not_exists=True))
