@@ -1,6 +1,6 @@
 """The ingest assets: a lot lands raw, is held against the contract, and is kept in two tables."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -13,7 +13,7 @@ from purchase_pipeline.landing import LandedLote, Landing
 from purchase_pipeline.lot_ledger import LotLedger
 from purchase_pipeline.lot_slices import LotSlices
 from purchase_pipeline.lots import lotes
-from purchase_pipeline.postgres import Together
+from purchase_pipeline.postgres import PerPartition, Together
 from purchase_pipeline.purchase_api import PurchaseApi
 from purchase_pipeline.settings import current_settings
 from purchase_pipeline.tables import COMPRAS_REJEITADAS, TABELA_COMPRAS
@@ -53,22 +53,27 @@ def raw_purchases(
     A lot that has landed whole is not asked for again, so that every later step starts from the same rows; one whose
     file is damaged, or that had too many rejects to be loaded, is.
     """
-    lote = context.partition_key
-    landed = landing.find(lote)
-    fetched = config.refetch or landed is None or not _is_worth_loading(landed, landing, config.rows)
-    if landed is None or fetched:
-        landed = purchase_api.fetch_lote(lote, config.rows, partial(landing.land, lote, rows=config.rows))
-    return dg.MaterializeResult(
-        metadata={
-            "dagster/partition_row_count": landed.rows,
-            "file": dg.MetadataValue.path(landing.folder / landed.file_name),
-            "format": str(landed.raw_format),
-            "raw_bytes": landed.raw_bytes,
-            "received_at": dg.MetadataValue.timestamp(landed.received_at),
-            "fetched_in_this_run": fetched,
-        },
-        data_version=dg.DataVersion(landed.digest),
-    )
+    digests = list[str]()
+    for lote in context.partition_keys:
+        landed = landing.find(lote)
+        fetched = config.refetch or landed is None or not _is_worth_loading(landed, landing, config.rows)
+        if landed is None or fetched:
+            landed = purchase_api.fetch_lote(lote, config.rows, partial(landing.land, lote, rows=config.rows))
+        digests.append(landed.digest)
+        context.add_asset_metadata(_told_of(landed, landing, fetched=fetched), partition_key=lote)
+    # Dagster takes one version a run: of several lots, none is told.
+    return dg.MaterializeResult(data_version=dg.DataVersion(digests[0]) if len(digests) == 1 else None)
+
+
+def _told_of(landed: LandedLote, landing: Landing, *, fetched: bool) -> dict[str, RawMetadataValue]:
+    return {
+        "dagster/partition_row_count": landed.rows,
+        "file": dg.MetadataValue.path(landing.folder / landed.file_name),
+        "format": str(landed.raw_format),
+        "raw_bytes": landed.raw_bytes,
+        "received_at": dg.MetadataValue.timestamp(landed.received_at),
+        "fetched_in_this_run": fetched,
+    }
 
 
 def _is_worth_loading(landed: LandedLote, landing: Landing, rows: int) -> bool:
@@ -95,33 +100,40 @@ def validated_purchases(
     config: ValidationConfig,
     landing: dg.ResourceParam[Landing],
     lot_ledger: dg.ResourceParam[LotLedger],
-) -> Iterator[dg.Output[Together] | dg.MaterializeResult[None]]:
+) -> Iterator[dg.Output[PerPartition] | dg.MaterializeResult[None]]:
     """Judge each row of a landed lot once: the accepted into one table, the rejected into the other, in one commit."""
-    landed = landing.find(context.partition_key)
+    lots = (
+        LotSlices(
+            _landed(lote, landing),
+            landing,
+            lot_ledger,
+            max_rejected_ratio=config.max_rejected_ratio,
+            run_id=context.run.run_id,
+        )
+        for lote in context.partition_keys
+    )
+    yield dg.Output(PerPartition(_slices(context, lots)), TABELA_COMPRAS.name)
+    # Committed by now, lot by lot, each with its slice of the other table.
+    yield dg.MaterializeResult(asset_key=COMPRAS_REJEITADAS.name)
+
+
+def _landed(lote: str, landing: Landing) -> LandedLote:
+    landed = landing.find(lote)
     if landed is None:
         raise dg.Failure(
-            f"{context.partition_key} has not landed in {landing.folder}. Materialize raw_purchases for it first.",
+            f"{lote} has not landed in {landing.folder}. Materialize raw_purchases for it first.",
             allow_retries=False,
         )
-    lot = LotSlices(
-        landed,
-        landing,
-        lot_ledger,
-        max_rejected_ratio=config.max_rejected_ratio,
-        run_id=context.run.run_id,
-    )
-    source: Mapping[str, RawMetadataValue] = {"source_rows": landed.rows, "digest": landed.digest}
-    slices = lot.slices()
-    yield dg.Output(slices, TABELA_COMPRAS.name, metadata=source)
-    # Committed by now, in the same transaction.
-    yield dg.MaterializeResult(
-        asset_key=COMPRAS_REJEITADAS.name,
-        metadata={
-            **slices.written[COMPRAS_REJEITADAS.name],
-            **source,
-            "reasons": _reasons_table(lot.validation.rejected),
-        },
-    )
+    return landed
+
+
+def _slices(
+    context: dg.AssetExecutionContext, lots: Iterable[LotSlices]
+) -> Iterator[tuple[str, Together, Mapping[str, RawMetadataValue]]]:
+    for lot in lots:
+        yield lot.lote, lot.slices(), {"source_rows": lot.landed.rows, "digest": lot.landed.digest}
+        reasons = {"reasons": _reasons_table(lot.validation.rejected)}
+        context.add_asset_metadata(reasons, COMPRAS_REJEITADAS.name, lot.lote)
 
 
 def _reasons_table(rejected: Sequence[RejectedRow]) -> dg.TableMetadataValue:

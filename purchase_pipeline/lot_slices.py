@@ -25,7 +25,7 @@ class LotSlices:
         max_rejected_ratio: float,
         run_id: str,
     ) -> None:
-        self._landed = landed
+        self.landed = landed
         self._landing = landing
         self._lot_ledger = lot_ledger
         self._run_id = run_id
@@ -36,6 +36,11 @@ class LotSlices:
             max_rejected_ratio=max_rejected_ratio,
             today=self._judged_at.date(),
         )
+
+    @property
+    def lote(self) -> str:
+        """The lot's name."""
+        return self.landed.lote
 
     def slices(self) -> Together:
         """Return both slices, to be replaced in one transaction.
@@ -51,14 +56,14 @@ class LotSlices:
 
     def _accepted(self) -> Iterator[Sequence[Row]]:
         try:
-            with self._landing.open_rows(self._landed) as raw_rows:
+            with self._landing.open_rows(self.landed) as raw_rows:
                 yield from self.validation.accepted(raw_rows)
         except TooManyRejectsError:
-            self._landing.refuse(self._landed)
+            self._landing.refuse(self.landed)
             raise
 
     def _rejected(self) -> Iterator[Sequence[Row]]:
-        lote, rejected = self._landed.lote, self.validation.rejected
+        lote, rejected = self.lote, self.validation.rejected
         # Through a connection of its own, which still sees the rows that this transaction is replacing.
         known = self._lot_ledger.first_seen(lote) if rejected else {}
         yield [

@@ -1,20 +1,19 @@
 """Dagster's own database IO manager, taught what it may be handed, and to commit partitions one by one."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import dagster as dg
 from dagster._check import CheckError
 from dagster._core.definitions.metadata import RawMetadataValue
-from dagster._core.events import DagsterEvent
 from dagster._core.storage.db_io_manager import DbIOManager, DbTypeHandler, TableSlice
 
 from purchase_pipeline.postgres.client import PostgresClient
 from purchase_pipeline.postgres.frames.libraries import READ, WRITTEN, can_be_read, can_be_written
 from purchase_pipeline.postgres.handler import FrameHandler
-from purchase_pipeline.postgres.notes import tell_of_partition
+from purchase_pipeline.postgres.notes import asset_beside, tell_of_committed, tell_of_partition
 from purchase_pipeline.postgres.partitions import Target, dimensions_of, slice_of_partition
-from purchase_pipeline.postgres.rows import PerPartition, closed_in_the_end
+from purchase_pipeline.postgres.rows import PerPartition, Together, closed_in_the_end
 
 Metadata = dict[str, RawMetadataValue]
 
@@ -96,21 +95,29 @@ class PostgresDbIOManager(DbIOManager):
 
     def _write_each(self, context: dg.OutputContext, output: PerPartition) -> None:
         table_slice = self._get_table_slice(context, context)
-        done: dict[str, Metadata] = {}
+        done: list[tuple[dg.AssetKey, str, Metadata]] = []
         try:
             with closed_in_the_end(output.partitions) as partitions:
-                for key, value in _expected(partitions, [str(key) for key in context.asset_partition_keys]):
+                for key, value, said in _expected(
+                    partitions, [str(key) for key in context.asset_partition_keys]
+                ):
                     self._check_supported_type(type(value))
                     part = slice_of_partition(table_slice, context.asset_partitions_def, key)
                     with self._client.connect(context, part) as connection:
                         self._client.clear(self._client.options(context), part, [key], connection)
-                        metadata = self._frames.write(context, Target(part, [key]), value, connection)
-                    done[key] = metadata
+                        metadata = self._frames.write(context, Target(part, [key], said), value, connection)
+                    done.append((context.asset_key, key, {**metadata, **said}))
+                    beside = value.written if isinstance(value, Together) else {}
+                    done += [
+                        (asset_beside(context, name), key, {**written, **said})
+                        for name, written in beside.items()
+                    ]
         except BaseException:
-            _tell_of_committed(context, done)
+            for one in done:
+                tell_of_committed(context, *one)
             raise
-        for key, metadata in done.items():
-            tell_of_partition(context, key, metadata)
+        for one in done:
+            tell_of_partition(context, *one)
         context.add_output_metadata(
             {
                 "Query": self._client.get_select_statement(table_slice),
@@ -131,23 +138,18 @@ class _WithoutPartitions:
         return getattr(self._context, name)
 
 
-def _expected(partitions: Iterable[tuple[str, Any]], keys: Sequence[str]) -> Iterator[tuple[str, Any]]:
-    """Yield the partitions, and see to it that each of the run's comes once."""
+def _expected(
+    partitions: Iterable[tuple[Any, ...]], keys: Sequence[str]
+) -> Iterator[tuple[str, Any, Mapping[str, RawMetadataValue]]]:
+    """Yield the partitions, each with what is said of it, and see to it that each of the run's comes once."""
     left = sorted(keys)
-    for key, value in partitions:
+    for key, value, *said in partitions:
         if key not in left:
             fault = (
                 "came twice" if key in keys else f"is not of this run, which is for {', '.join(sorted(keys))}"
             )
             raise ValueError(f"PerPartition: partition {key!r} {fault}.")
         left.remove(key)
-        yield key, value
+        yield key, value, *(said or ({},))
     if left:
         raise ValueError(f"PerPartition: nothing came for {', '.join(left)}.")
-
-
-def _tell_of_committed(context: dg.OutputContext, done: dict[str, Metadata]) -> None:
-    """Record what stays though the step fails: Dagster itself records only for a step that succeeds."""
-    for key, metadata in done.items():
-        materialization = dg.AssetMaterialization(context.asset_key, partition=key, metadata=metadata)
-        DagsterEvent.asset_materialization(context.step_context, materialization)

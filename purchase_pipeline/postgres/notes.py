@@ -1,11 +1,12 @@
 """After a write: its slices noted in the ledger, and their rows counted for the materialization."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import dagster as dg
 import sqlalchemy as sa
 from dagster._core.definitions.metadata import RawMetadataValue
+from dagster._core.events import DagsterEvent
 
 from purchase_pipeline.postgres.ledger import noted_rows, record_slices
 from purchase_pipeline.postgres.options import WriteOptions
@@ -24,13 +25,13 @@ def note_slices(
     options: WriteOptions,
 ) -> dict[str, RawMetadataValue]:
     """Write one ledger entry a partition, and return the row counts: the partition's, and the table's where noted."""
-    (schema, keys), asset = (target.table_slice.schema, target.keys), _asset(context, target)
+    schema, keys, asset = target.table_slice.schema, target.keys, _asset(context, target)
     counts = _counts(connection, context, target, written)
     adding = options.write_mode == "append" and len(keys) <= 1
-    record_slices(connection, schema, _entries(context, asset, counts), adding=adding)
+    record_slices(connection, schema, _entries(context, target, asset, counts), adding=adding)
     if len(keys) > 1 and target.is_of(context):
         for key, rows in counts.items():
-            tell_of_partition(context, key, {"dagster/partition_row_count": rows})
+            tell_of_partition(context, context.asset_key, key, {"dagster/partition_row_count": rows})
     if options.write_mode == "upsert":  # how many of its rows are new, nobody counted
         return {}
     noted = noted_rows(connection, schema, asset, keys[0] if len(keys) == 1 else "")
@@ -43,11 +44,15 @@ def note_slices(
 
 
 def _asset(context: dg.OutputContext, target: Target) -> str:
-    """Return the asset's key, its parts joined by slashes; beside it lie the assets of the same prefix."""
+    """Return the asset's key, its parts joined by slashes."""
     if not context.has_asset_key:
         return target.table_slice.table
-    key = dg.AssetKey([*context.asset_key.path[:-1], target.table_slice.table])
-    return key.to_escaped_user_string()
+    return asset_beside(context, target.table_slice.table).to_escaped_user_string()
+
+
+def asset_beside(context: dg.OutputContext, table: str) -> dg.AssetKey:
+    """Return the key of the asset that a table is of: beside the output's own lie those of the same prefix."""
+    return dg.AssetKey([*context.asset_key.path[:-1], table])
 
 
 def _counts(
@@ -61,19 +66,37 @@ def _counts(
     return rows_by_partition(connection, written.table, target, context.asset_partitions_def)
 
 
-def _entries(context: dg.OutputContext, asset: str, counts: Mapping[str, int]) -> list[dict[str, Any]]:
-    said = context.output_metadata or {}
-    source = {name: getattr(said.get(name), "value", None) for name in _SOURCE}
+def _entries(
+    context: dg.OutputContext, target: Target, asset: str, counts: Mapping[str, int]
+) -> list[dict[str, Any]]:
+    said: Mapping[str, Any] = {**(context.output_metadata or {}), **target.said}
+    source = {name: getattr(said.get(name), "value", said.get(name)) for name in _SOURCE}
     return [
         {"asset": asset, "partition": key, "run_id": context.run_id, "rows": rows, **source}
         for key, rows in counts.items()
     ]
 
 
-def tell_of_partition(context: dg.OutputContext, key: str, metadata: Mapping[str, RawMetadataValue]) -> None:
+def tell_of_partition(
+    context: dg.OutputContext, asset: dg.AssetKey, key: str, metadata: Mapping[str, RawMetadataValue]
+) -> None:
     """Let the materialization of one partition, out of the several of a run, say more than the others."""
+    if asset in _assets_of_step(context):
+        context.step_context.add_asset_metadata(metadata, asset, key)
+
+
+def tell_of_committed(
+    context: dg.OutputContext, asset: dg.AssetKey, key: str, metadata: Mapping[str, RawMetadataValue]
+) -> None:
+    """Record a partition that stays though the step fails: Dagster itself records only for a step that succeeds."""
+    if asset in _assets_of_step(context):
+        materialization = dg.AssetMaterialization(asset, partition=key, metadata=metadata)
+        DagsterEvent.asset_materialization(context.step_context, materialization)
+
+
+def _assets_of_step(context: dg.OutputContext) -> Collection[dg.AssetKey]:
     try:
-        step = context.step_context
+        definition = context.step_context.assets_def
     except dg.DagsterInvariantViolationError:  # a context built by hand, in a test, has none
-        return
-    step.add_asset_metadata(metadata, context.asset_key, key)
+        return ()
+    return definition.keys if definition else ()

@@ -3,11 +3,13 @@
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from math import prod
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import dagster as dg
 import sqlalchemy as sa
 from dagster import TimeWindow
+from dagster._core.definitions.metadata import RawMetadataValue
 from dagster._core.storage.db_io_manager import TablePartitionDimension, TableSlice
 
 from purchase_pipeline.postgres.errors import UnusableMetadataError
@@ -17,10 +19,11 @@ _Window = TimeWindow | Sequence[str]
 
 
 class Target(NamedTuple):
-    """What is written: a slice, and the keys of its partitions; none for a whole table."""
+    """What is written: a slice, the keys of its partitions (none for a whole table), what else was said of it."""
 
     table_slice: TableSlice
     keys: Sequence[str]
+    said: Mapping[str, RawMetadataValue] = MappingProxyType({})
 
     def is_of(self, context: dg.OutputContext) -> bool:
         """Tell whether the table is the output's own, and not one beside it."""

@@ -81,12 +81,15 @@ class Batches(Generic[Frame]):
 
 
 class PerPartition:
-    """The data of several partitions, for a run over a range of them: each is committed alone, as it comes.
+    """The data of the run's partitions, be it one or a range of them: each is committed alone, as it comes.
 
-    `PerPartition((key, frame) for ...)`. What is committed stays when a later partition fails.
+    `PerPartition((key, frame) for ...)`, or `(key, frame, metadata)`: metadata of that partition's materialization, as
+    an output's. What is committed stays when a later partition fails.
     """
 
-    def __init__(self, partitions: Iterable[tuple[str, Any]]) -> None:
+    def __init__(
+        self, partitions: Iterable[tuple[str, Any] | tuple[str, Any, Mapping[str, RawMetadataValue]]]
+    ) -> None:
         self.partitions = iter(partitions)
 
 
@@ -95,7 +98,8 @@ class Together:
     """A slice, and the same partition's slices in other tables: replaced in one transaction, all or none.
 
     For outputs that belong together, such as rows and their rejects, which one by one would be committed one by one.
-    The asset of a table beside is then materialized without a value: `MaterializeResult(key, metadata=written[name])`.
+    The asset of a table beside is then materialized without a value: `MaterializeResult(key, metadata=written[name])`;
+    out of `PerPartition` without metadata too, for they are told of each partition.
 
     Attributes:
         value: what goes into the asset's own table; anything that can be written.
