@@ -5,7 +5,12 @@ from typing import NamedTuple
 
 import dagster as dg
 from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
-from dagster._core.storage.tags import AUTO_RETRY_RUN_ID_TAG, PARTITION_NAME_TAG
+from dagster._core.storage.tags import (
+    ASSET_PARTITION_RANGE_END_TAG,
+    ASSET_PARTITION_RANGE_START_TAG,
+    AUTO_RETRY_RUN_ID_TAG,
+    PARTITION_NAME_TAG,
+)
 
 from purchase_pipeline.lot_ledger import LotCount, LotLedger
 
@@ -22,7 +27,7 @@ class FailedRun(NamedTuple):
 
 
 def lote_of(run: dg.DagsterRun) -> str:
-    """Return the lot that a run is for; '' for a run of another kind."""
+    """Return the lot that a run is for; '' for a run of several, or of another kind."""
     return run.tags.get(PARTITION_NAME_TAG, "")
 
 
@@ -52,7 +57,14 @@ class Campaign:
     def in_flight(self) -> set[str]:
         """Return the wanted lots of which a run is queued or under way, or about to be retried by Dagster."""
         runs = self._instance.get_runs(dg.RunsFilter(statuses=NOT_FINISHED_STATUSES))
-        return (set(map(lote_of, runs)) | self._about_to_be_retried()) & set(self.lots)
+        under_way = {lote for run in runs for lote in self._lots_of(run)}
+        return (under_way | self._about_to_be_retried()) & set(self.lots)
+
+    def _lots_of(self, run: dg.DagsterRun) -> list[str]:
+        """Return the lots that a run is for: one, or all of a range."""
+        ends = [run.tags.get(tag) for tag in (ASSET_PARTITION_RANGE_START_TAG, ASSET_PARTITION_RANGE_END_TAG)]
+        places = [self.lots.index(lote) for lote in ends if lote in self.lots]
+        return self.lots[min(places) : max(places) + 1] if places else [lote_of(run)]
 
     def _about_to_be_retried(self) -> set[str]:
         """Return the lots of which Dagster will retry a run, unless they were loaded since that failed."""

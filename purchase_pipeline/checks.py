@@ -1,15 +1,22 @@
-"""Statements about the loaded lots that are true, or somebody must look. Each asks PostgreSQL, for the run's lot."""
+"""Statements about the loaded lots that are true, or somebody must look. Each asks PostgreSQL, for the run's lots."""
+
+from collections.abc import Sequence
 
 import dagster as dg
 
 from purchase_pipeline.lot_ledger import LotLedger
+from purchase_pipeline.lots import lotes
 from purchase_pipeline.settings import current_settings
 from purchase_pipeline.tables import TABELA_COMPRAS
 
 
-def _lote(context: dg.AssetCheckExecutionContext) -> str | None:
-    """Return the run's lot, or None: a check started by itself looks at them all."""
-    return context.partition_key if context.has_partition_key else None
+def _lots(context: dg.AssetCheckExecutionContext) -> Sequence[str] | None:
+    """Return the run's lots, or None: a check started by itself looks at them all."""
+    if context.has_partition_key:
+        return [context.partition_key]
+    if context.has_partition_key_range:
+        return lotes.get_partition_keys_in_range(context.partition_key_range)
+    return None
 
 
 @dg.asset_check(asset=TABELA_COMPRAS.name)
@@ -17,7 +24,7 @@ def every_row_is_accounted_for(
     context: dg.AssetCheckExecutionContext, lot_ledger: dg.ResourceParam[LotLedger]
 ) -> dg.AssetCheckResult:
     """Every row received was either loaded or rejected: received = loaded + rejected, lot by lot."""
-    lots = lot_ledger.counted_lots(_lote(context)).values()
+    lots = lot_ledger.counted_lots(_lots(context)).values()
     lost = [lot.lote for lot in lots if not lot.conserved]
     return dg.AssetCheckResult(
         passed=bool(lots) and not lost,
@@ -35,7 +42,7 @@ def linhas_are_gap_free(
     context: dg.AssetCheckExecutionContext, lot_ledger: dg.ResourceParam[LotLedger]
 ) -> dg.AssetCheckResult:
     """Over both tables, a lot's positions are 1, 2, 3, ... without a gap or a double."""
-    found = lot_ledger.gaps_and_doubles(_lote(context))
+    found = lot_ledger.gaps_and_doubles(_lots(context))
     return dg.AssetCheckResult(
         passed=not found,
         metadata={
@@ -58,7 +65,7 @@ def rejected_share_is_small(
     context: dg.AssetCheckExecutionContext, lot_ledger: dg.ResourceParam[LotLedger]
 ) -> dg.AssetCheckResult:
     """The share of rejected rows is below half of what would fail the lot: an early warning."""
-    lots = lot_ledger.counted_lots(_lote(context)).values()
+    lots = lot_ledger.counted_lots(_lots(context)).values()
     received, rejected = sum(lot.received for lot in lots), sum(lot.rejected for lot in lots)
     warn_at = current_settings().max_rejected_ratio / 2
     share = rejected / received if received else 0.0

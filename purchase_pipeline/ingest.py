@@ -1,7 +1,11 @@
 """The same lots without the wait: one process, one after the other, through the same Dagster job."""
 
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, wait
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
+from itertools import zip_longest
 from time import monotonic
 
 import dagster as dg
@@ -10,14 +14,19 @@ from rich.console import Console
 from purchase_pipeline.campaign import Campaign
 from purchase_pipeline.dagster_home import open_instance
 from purchase_pipeline.database import database_url
-from purchase_pipeline.database_watch import DatabaseWatch
+from purchase_pipeline.database_watch import DATABASE_AWAY, DatabaseWatch
 from purchase_pipeline.local_stack import StackOptions, database, end_orphaned_runs, make_room, mock_api
-from purchase_pipeline.lot_ledger import LotLedger
+from purchase_pipeline.lot_ledger import LotCount, LotLedger
 from purchase_pipeline.lot_runs import lot_runs
 from purchase_pipeline.postgres.connections import engine_for
 from purchase_pipeline.processes import Processes
 from purchase_pipeline.progress import LiveProgress, print_summary
 from purchase_pipeline.settings import Settings
+
+_ROWS_A_RUN = 250_000
+"""Rows loaded in one run of Dagster's, which costs as much beside its data as some 20,000 rows: so seldom enough."""
+
+_LOOK_SECONDS = 0.5
 
 
 def run_ingest(settings: Settings, options: StackOptions, console: Console) -> bool:
@@ -31,7 +40,7 @@ def run_ingest(settings: Settings, options: StackOptions, console: Console) -> b
             database_watch = DatabaseWatch(served, console.print)
             campaign = Campaign(settings.lote_names, LotLedger(engine_for(database_url(served))), instance)
             database_watch.wait_for(partial(end_orphaned_runs, served, instance))
-            _load_missing(campaign, instance, database_watch, console)
+            _load_missing(campaign, instance, settings.rows, database_watch, console)
             database_watch.wait_for(partial(end_orphaned_runs, served, instance))
         loaded = database_watch.wait_for(campaign.loaded)
         print_summary(console, settings.lots, loaded.values(), monotonic() - clock)
@@ -39,19 +48,68 @@ def run_ingest(settings: Settings, options: StackOptions, console: Console) -> b
 
 
 def _load_missing(
-    campaign: Campaign, instance: dg.DagsterInstance, database_watch: DatabaseWatch, console: Console
+    campaign: Campaign,
+    instance: dg.DagsterInstance,
+    rows: int,
+    database_watch: DatabaseWatch,
+    console: Console,
 ) -> None:
     known = database_watch.wait_for(campaign.loaded)
-    done = len(known)
-    with LiveProgress(console, len(campaign.lots)) as progress, lot_runs(instance) as run:
+    with LiveProgress(console, len(campaign.lots)) as progress, lot_runs(instance) as start_run:
         progress.already_loaded(known.values())
-        for lote in (lote for lote in campaign.lots if lote not in known):
-            begun, clock = datetime.now(UTC), monotonic()
-            if database_watch.wait_for(partial(run, lote)):
-                done += 1
-                loaded = database_watch.wait_for(campaign.loaded)
-                progress.loaded(done, loaded[lote], monotonic() - clock)
+        arrivals = _Arrivals(campaign, known, progress)
+
+        def run(lots: Sequence[str]) -> None:
+            """Run the job for some lots, and show each as it arrives, and why the run of one alone failed."""
+            begun = datetime.now(UTC)
+            database_watch.wait_for(partial(_watched, partial(start_run, lots), arrivals.show))
+            database_watch.wait_for(arrivals.show)
             for record in database_watch.wait_for(partial(campaign.failures, begun)):
                 progress.failed(
                     campaign.explain(record.dagster_run), "another `ingest` or `up` tries it again"
                 )
+
+        for lots in _together([lote for lote in campaign.lots if lote not in known], campaign.lots, rows):
+            run(lots)
+            # A lot that fails ends its run. Those that it left are tried alone: each loads, or says why not.
+            for lote in lots if len(lots) > 1 else ():
+                if lote not in arrivals.loaded:
+                    run([lote])
+
+
+def _together(missing: Sequence[str], wanted: Sequence[str], rows: int) -> Iterator[list[str]]:
+    """Yield the missing lots in runs of such as follow each other."""
+    most, run = max(1, _ROWS_A_RUN // rows), list[str]()
+    for lote, next_one in zip_longest(missing, missing[1:]):
+        run.append(lote)
+        if len(run) == most or next_one is None or wanted.index(next_one) != wanted.index(lote) + 1:
+            yield run
+            run = []
+
+
+class _Arrivals:
+    """Shows lots as they are committed, in that order, each with the seconds since the one before."""
+
+    def __init__(self, campaign: Campaign, known: Mapping[str, LotCount], progress: LiveProgress) -> None:
+        self._campaign = campaign
+        self._progress = progress
+        self._last = datetime.now(UTC)
+        self.loaded = set(known)
+
+    def show(self) -> int:
+        """Show those that have arrived since the last time, and return how many."""
+        arrived = [lot for lote, lot in self._campaign.loaded().items() if lote not in self.loaded]
+        for lot in sorted(arrived, key=lambda lot: lot.committed_at):
+            self.loaded.add(lot.lote)
+            self._progress.loaded(len(self.loaded), lot, (lot.committed_at - self._last).total_seconds())
+            self._last = lot.committed_at
+        return len(arrived)
+
+
+def _watched(start: Callable[[], Future[bool]], look: Callable[[], int]) -> bool:
+    """Start a run, look around until it ends, and return whether all went well."""
+    run = start()
+    while wait([run], timeout=_LOOK_SECONDS).not_done:
+        with suppress(*DATABASE_AWAY):  # whose end is waited for once the run has ended
+            look()
+    return run.result()

@@ -47,15 +47,15 @@ class LotLedger:
             )
         )
 
-    def counted_lots(self, lote: str | None = None) -> dict[str, LotCount]:
-        """Return the committed lots, or one of them, with rows counted in the tables themselves."""
+    def counted_lots(self, lots: Sequence[str] | None = None) -> dict[str, LotCount]:
+        """Return the committed lots, or some of them, with rows counted in the tables themselves."""
         accepted, rejected = LEDGER.alias("accepted"), LEDGER.alias("rejected")
         query = _loaded(
             accepted, rejected, _count(TABELA_COMPRAS, accepted), _count(COMPRAS_REJEITADAS, accepted)
         )
-        return self._read(query if lote is None else query.where(accepted.c.partition == lote))
+        return self._read(query if lots is None else query.where(accepted.c.partition.in_(lots)))
 
-    def gaps_and_doubles(self, lote: str | None = None) -> Sequence[tuple[str, int, int]]:
+    def gaps_and_doubles(self, lots: Sequence[str] | None = None) -> Sequence[tuple[str, int, int]]:
         """Return `(lote, gaps, doubles)` for each lot whose positions, over both tables, are not 1, 2, 3, ..."""
         positions = sa.union_all(
             *(sa.select(table.c.lote, table.c.linha) for table in (TABELA_COMPRAS, COMPRAS_REJEITADAS))
@@ -69,7 +69,7 @@ class LotLedger:
             .order_by(positions.c.lote)
         )
         with self._engine.connect() as connection:
-            rows = connection.execute(query if lote is None else query.where(positions.c.lote == lote))
+            rows = connection.execute(query if lots is None else query.where(positions.c.lote.in_(lots)))
             return [(name, int(gap), int(double)) for name, gap, double in rows]
 
     def first_seen(self, lote: str) -> dict[tuple[int, str], datetime]:

@@ -11,7 +11,7 @@ from purchase_pipeline.database import database_url
 from purchase_pipeline.landing import Landing
 from purchase_pipeline.local_stack import database
 from purchase_pipeline.lot_ledger import LotCount, LotLedger
-from purchase_pipeline.lot_runs import RunLote, lot_runs
+from purchase_pipeline.lot_runs import StartRun, lot_runs
 from purchase_pipeline.postgres.connections import engine_for
 from purchase_pipeline.progress import print_failure
 from purchase_pipeline.settings import Settings
@@ -48,11 +48,11 @@ def _judged_otherwise(verifier: Verifier, landing: Landing, lots: Sequence[str])
     ]
 
 
-def _replay(lots: Sequence[str], run: RunLote, campaign: Campaign, console: Console) -> bool:
+def _replay(lots: Sequence[str], run: StartRun, campaign: Campaign, console: Console) -> bool:
     well = True
     for lote in lots:
         begun, before = datetime.now(UTC), campaign.loaded().get(lote)
-        if run(lote):
+        if run([lote]).result():
             after = campaign.loaded()[lote]
             console.print(f"[green]✓[/] {lote}  {_shown(before)}, now {_shown(after)}", highlight=False)
         for record in campaign.failures(begun):
