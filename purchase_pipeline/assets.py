@@ -47,7 +47,7 @@ def raw_purchases(
     config: RawPurchasesConfig,
     purchase_api: dg.ResourceParam[PurchaseApi],
     landing: dg.ResourceParam[Landing],
-) -> dg.MaterializeResult[None]:
+) -> Iterator[dg.MaterializeResult[None]]:
     """Lots of purchases as the API sent them, one compressed file each.
 
     A lot that has landed whole is not asked for again, so that every later step starts from the same rows; one whose
@@ -62,7 +62,7 @@ def raw_purchases(
         digests.append(landed.digest)
         context.add_asset_metadata(_told_of(landed, landing, fetched=fetched), partition_key=lote)
     # Dagster takes one version a run: of several lots, none is told.
-    return dg.MaterializeResult(data_version=dg.DataVersion(digests[0]) if len(digests) == 1 else None)
+    yield dg.MaterializeResult(data_version=dg.DataVersion(digests[0]) if len(digests) == 1 else None)
 
 
 def _told_of(landed: LandedLote, landing: Landing, *, fetched: bool) -> dict[str, RawMetadataValue]:

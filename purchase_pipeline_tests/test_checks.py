@@ -7,12 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from mock_api.app import create_app
-from purchase_pipeline.checks import (
-    every_row_is_accounted_for,
-    linhas_are_gap_free,
-    rejected_share_is_small,
-    tables_match_the_contract,
-)
+from purchase_pipeline.checks import loaded_lots
 from purchase_pipeline.lot_ledger import LotLedger
 from purchase_pipeline_tests.pipelines import a_pipeline, ingest
 from purchase_pipeline_tests.serving import served
@@ -33,10 +28,11 @@ def harm(engine: sa.Engine, statement: str) -> None:
         assert connection.execute(sa.text(statement)).rowcount != 0
 
 
-def judged(check: dg.AssetChecksDefinition, ledger: LotLedger) -> dg.AssetCheckEvaluation:
+def judged(check: str, ledger: LotLedger) -> dg.AssetCheckEvaluation:
     """Run a check by itself, as the UI's Execute button does."""
+    (key,) = [key for key in loaded_lots.check_keys if key.name == check]
     result = dg.materialize(
-        [check], selection=dg.AssetSelection.all_asset_checks(), resources={"lot_ledger": ledger}
+        [loaded_lots], selection=dg.AssetSelection.checks(key), resources={"lot_ledger": ledger}
     )
     (evaluation,) = result.get_asset_check_evaluations()
     return evaluation
@@ -44,9 +40,14 @@ def judged(check: dg.AssetChecksDefinition, ledger: LotLedger) -> dg.AssetCheckE
 
 @pytest.mark.parametrize(
     "check",
-    [every_row_is_accounted_for, linhas_are_gap_free, tables_match_the_contract, rejected_share_is_small],
+    [
+        "every_row_is_accounted_for",
+        "linhas_are_gap_free",
+        "tables_match_the_contract",
+        "rejected_share_is_small",
+    ],
 )
-def test_every_check_passes_on_sound_lots(check: dg.AssetChecksDefinition, ledger: LotLedger) -> None:
+def test_every_check_passes_on_sound_lots(check: str, ledger: LotLedger) -> None:
     assert judged(check, ledger).passed
 
 
@@ -57,20 +58,20 @@ def test_a_lost_row_is_not_accounted_for(ledger: LotLedger, engine: sa.Engine, t
         f"DELETE FROM {table} WHERE (lote, linha) IN (SELECT lote, linha FROM {table} WHERE lote='lote-0002' LIMIT 1)",  # noqa: S608
     )
 
-    result = judged(every_row_is_accounted_for, ledger)
+    result = judged("every_row_is_accounted_for", ledger)
 
     assert not result.passed
     assert result.metadata["lots_that_do_not_add_up"].value == ["lote-0002"]
 
 
 def test_nothing_loaded_is_not_accounted_for(engine: sa.Engine) -> None:
-    assert not judged(every_row_is_accounted_for, LotLedger(engine)).passed
+    assert not judged("every_row_is_accounted_for", LotLedger(engine)).passed
 
 
 def test_a_gap_in_the_positions_is_found(ledger: LotLedger, engine: sa.Engine) -> None:
     harm(engine, "UPDATE tabela_compras SET linha = linha + 1000 WHERE lote = 'lote-0001' AND linha > 150")
 
-    result = judged(linhas_are_gap_free, ledger)
+    result = judged("linhas_are_gap_free", ledger)
 
     assert not result.passed
     assert result.metadata["lots_with_gaps_or_doubles"].value == ["lote-0001: 1000 gaps, 0 doubles"]
@@ -82,7 +83,7 @@ def test_a_row_in_both_tables_is_found(ledger: LotLedger, engine: sa.Engine) -> 
         "INSERT INTO compras_rejeitadas SELECT lote, linha, '{}', '{}', '', '', now(), '' FROM tabela_compras LIMIT 1",
     )
 
-    result = judged(linhas_are_gap_free, ledger)
+    result = judged("linhas_are_gap_free", ledger)
 
     assert result.metadata["lots_with_gaps_or_doubles"].value == ["lote-0001: 0 gaps, 1 doubles"]
 
@@ -113,7 +114,7 @@ def test_a_changed_table_does_not_match_the_contract(
 ) -> None:
     harm(engine, f"ALTER TABLE tabela_compras {change}")
 
-    result = judged(tables_match_the_contract, ledger)
+    result = judged("tables_match_the_contract", ledger)
 
     assert not result.passed
     assert result.metadata["differences"].value == [difference]
@@ -123,7 +124,7 @@ def test_many_rejects_are_an_early_warning(database_url: str, engine: sa.Engine,
     with served(create_app(defects=0.04)) as url:
         assert ingest(a_pipeline(url, tmp_path, database_url)).success
 
-    result = judged(rejected_share_is_small, LotLedger(engine))
+    result = judged("rejected_share_is_small", LotLedger(engine))
 
     assert not result.passed
     assert result.severity is dg.AssetCheckSeverity.WARN

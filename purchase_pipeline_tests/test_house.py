@@ -119,7 +119,12 @@ def lock(name: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("name", "groups"), [("requirements.lock", ["build"]), ("requirements-dev.lock", ["build", "dev"])]
+    ("name", "groups"),
+    [
+        ("requirements.lock", ["build"]),
+        ("requirements-dev.lock", ["build", "dev"]),
+        ("requirements-bench.lock", ["build", "dev", "bench"]),
+    ],
 )
 def test_the_lock_agrees_with_the_project(name: str, groups: list[str]) -> None:
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text())
@@ -134,7 +139,7 @@ def test_the_lock_agrees_with_the_project(name: str, groups: list[str]) -> None:
         assert all(requirement.specifier.contains(one) for one in pinned), (requirement, pinned)
 
 
-@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock"])
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock", "requirements-bench.lock"])
 def test_every_pin_has_its_hashes_and_no_host_is_named(name: str) -> None:
     text = (PROJECT / name).read_text()
 
@@ -142,11 +147,15 @@ def test_every_pin_has_its_hashes_and_no_host_is_named(name: str) -> None:
     assert not re.search(r"https?://|--index-url|--find-links|file:", text)
 
 
-def test_both_locks_pin_the_same_versions() -> None:
-    core, dev = lock("requirements.lock"), lock("requirements-dev.lock")
+@pytest.mark.parametrize(
+    ("smaller", "larger"),
+    [("requirements.lock", "requirements-dev.lock"), ("requirements-dev.lock", "requirements-bench.lock")],
+)
+def test_what_two_locks_share_has_one_version(smaller: str, larger: str) -> None:
+    fewer, more = lock(smaller), lock(larger)
 
-    assert {name: entry.partition(" \\")[0] for name, entry in core.items()} == {
-        name: dev[name].partition(" \\")[0] for name in core
+    assert {name: entry.partition(" \\")[0] for name, entry in fewer.items()} == {
+        name: more[name].partition(" \\")[0] for name in fewer
     }
 
 
