@@ -9,7 +9,7 @@ COMPILE := $(BIN)/uv pip compile --system-certs --universal --generate-hashes --
 	--python-version 3.11 --custom-compile-command "make lock" --quiet pyproject.toml --group build
 
 .DEFAULT_GOAL := help
-.PHONY: help up ingest status down reset test lint lock audit sbom
+.PHONY: help up ingest status down reset test lint bench lock audit sbom
 
 help: ## Show this list
 	@echo 'make TARGET [ARGS="--lots 3 ..."]'
@@ -34,9 +34,14 @@ lint: $(VENV)/.installed-dev ## Check format, lint rules and types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+bench: $(VENV)/.installed-bench ## Measure how fast it is, beside other ways to do it: most of an hour (ARGS="--help" tells more)
+	@$(BIN)/python -m benchmarks $(or $(ARGS),--all)
+
 lock: $(VENV)/.installed-dev ## Pin the newest versions that pyproject.toml allows
 	$(COMPILE) --upgrade --output-file requirements.lock
 	$(COMPILE) --upgrade --group dev --constraint requirements.lock --output-file requirements-dev.lock
+	$(COMPILE) --upgrade --group dev --group bench --constraint requirements-dev.lock \
+		--output-file requirements-bench.lock
 
 audit: $(VENV)/.installed-dev ## Look for known vulnerabilities in requirements.lock (asks the package index; needs it)
 	@$(BIN)/pip-audit --requirement requirements.lock --disable-pip --strict --progress-spinner off $(ARGS) || { \
@@ -62,4 +67,9 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 $(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
 	@echo "Installing the locked development tools into $(VENV)."
 	@$(LOCKED) requirements-dev.lock
+	@touch $@
+
+$(VENV)/.installed-bench: requirements-bench.lock $(VENV)/.installed-dev
+	@echo "Installing the locked peers of the benchmarks into $(VENV)."
+	@$(LOCKED) requirements-bench.lock
 	@touch $@

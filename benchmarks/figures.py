@@ -13,16 +13,24 @@ class Figure:
         name: what was measured, as a person reads it.
         unit: `s`, `MiB`, `rows/s`, ...
         values: one a round, in the rounds' order.
+        at_most, at_least: what is promised of the median; None: nothing is.
     """
 
     name: str
     unit: str
     values: Sequence[float]
+    at_most: float | None = None
+    at_least: float | None = None
 
     @property
     def median(self) -> float:
         """The middle value: what noise moves least."""
         return median(self.values)
+
+    @property
+    def kept(self) -> bool:
+        """True when the promise holds, or there is none."""
+        return _is_kept(self.median, self.at_most, self.at_least)
 
 
 @dataclass(frozen=True)
@@ -52,11 +60,14 @@ class Ratio:
         return median(self.values)
 
     @property
+    def promises(self) -> bool:
+        """True when something is promised of it."""
+        return self.at_most is not None or self.at_least is not None
+
+    @property
     def kept(self) -> bool:
         """True when the promise holds, or there is none."""
-        return (self.at_most is None or self.median <= self.at_most) and (
-            self.at_least is None or self.median >= self.at_least
-        )
+        return _is_kept(self.median, self.at_most, self.at_least)
 
 
 @dataclass(frozen=True)
@@ -71,3 +82,12 @@ class Measured:
     figures: Sequence[Figure]
     ratios: Sequence[Ratio] = ()
     notes: Sequence[str] = field(default_factory=tuple)
+
+    @property
+    def kept(self) -> bool:
+        """True when every promise holds."""
+        return all(one.kept for one in self.figures) and all(one.kept for one in self.ratios)
+
+
+def _is_kept(value: float, at_most: float | None, at_least: float | None) -> bool:
+    return (at_most is None or value <= at_most) and (at_least is None or value >= at_least)

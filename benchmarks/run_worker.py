@@ -18,7 +18,7 @@ from dagster._grpc.client import DagsterGrpcClient
 
 from benchmarks.figures import Figure, Measured, Ratio
 from purchase_pipeline.dagster_home import dagster_environment, open_instance
-from purchase_pipeline.local_stack import StackOptions, database, mock_api
+from purchase_pipeline.local_stack import StackOptions, database, mock_api, wait_for_mock_api
 from purchase_pipeline.processes import Processes, end
 from purchase_pipeline.settings import Settings
 from purchase_pipeline_tests.serving import free_port
@@ -121,6 +121,7 @@ def _a_stack(folder: Path, lots: int) -> Iterator[dg.DagsterInstance]:
     settings = Settings(home=folder / "home", lots=lots)
     processes = Processes(settings.home)
     with database(settings), mock_api(settings, StackOptions(api_port=free_port()), processes) as served:
+        wait_for_mock_api(settings, served, processes)
         served.write_campaign()
         os.environ.update(dagster_environment(served))
         with open_instance(served) as instance:

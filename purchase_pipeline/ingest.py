@@ -15,7 +15,14 @@ from purchase_pipeline.campaign import Campaign
 from purchase_pipeline.dagster_home import open_instance
 from purchase_pipeline.database import database_url
 from purchase_pipeline.database_watch import DATABASE_AWAY, DatabaseWatch
-from purchase_pipeline.local_stack import StackOptions, database, end_orphaned_runs, make_room, mock_api
+from purchase_pipeline.local_stack import (
+    StackOptions,
+    database,
+    end_orphaned_runs,
+    make_room,
+    mock_api,
+    wait_for_mock_api,
+)
 from purchase_pipeline.lot_ledger import LotCount, LotLedger
 from purchase_pipeline.lot_runs import lot_runs
 from purchase_pipeline.postgres.connections import engine_for
@@ -34,12 +41,13 @@ def run_ingest(settings: Settings, options: StackOptions, console: Console) -> b
     clock = monotonic()
     make_room(settings, options, console)
     processes = Processes(settings.home)
-    with database(settings), mock_api(settings, options, processes) as served:
+    with mock_api(settings, options, processes) as served, database(settings):
         served.write_campaign()
         with open_instance(served) as instance:
             database_watch = DatabaseWatch(served, console.print)
             campaign = Campaign(settings.lote_names, LotLedger(engine_for(database_url(served))), instance)
             database_watch.wait_for(partial(end_orphaned_runs, served, instance))
+            wait_for_mock_api(settings, served, processes)
             _load_missing(campaign, instance, settings.rows, database_watch, console)
             database_watch.wait_for(partial(end_orphaned_runs, served, instance))
         loaded = database_watch.wait_for(campaign.loaded)

@@ -56,7 +56,10 @@ def make_room(settings: Settings, options: StackOptions, console: Console) -> No
 
 @contextmanager
 def mock_api(settings: Settings, options: StackOptions, processes: Processes) -> Iterator[Settings]:
-    """Serve the mock API, unless the settings name one, and yield settings that say where the API is."""
+    """Start the mock API, unless the settings name one, and yield settings that say where the API is.
+
+    It answers once `wait_for_mock_api` returns: much can be started meanwhile.
+    """
     if settings.is_given("api_url"):
         yield settings
         return
@@ -70,10 +73,19 @@ def mock_api(settings: Settings, options: StackOptions, processes: Processes) ->
     )
     try:
         processes.start(service)
-        _wait_until(lambda: _answers(f"{address}/readyz"), processes, "mock_api")
         yield settings.model_copy(update={"api_url": address})
     finally:
         processes.stop("mock_api")
+
+
+def wait_for_mock_api(given: Settings, served: Settings, processes: Processes) -> None:
+    """Wait until the mock API answers, where the settings given name no API.
+
+    Raises:
+        ServiceFailedError: it does not.
+    """
+    if not given.is_given("api_url"):
+        _wait_until(lambda: _answers(f"{served.api_url}/readyz"), processes, "mock_api")
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from purchase_pipeline.local_stack import (
     database,
     make_room,
     mock_api,
+    wait_for_mock_api,
 )
 from purchase_pipeline.lot_ledger import LotLedger
 from purchase_pipeline.ports import http_url, is_loopback
@@ -72,10 +73,11 @@ def running_stack(settings: Settings, options: StackOptions, console: Console) -
     with ExitStack() as stack:
         stack.callback(processes.stop_all)
         with console.status("Starting PostgreSQL, the API and Dagster ..."):
+            given, settings = settings, stack.enter_context(mock_api(settings, options, processes))
             stack.enter_context(database(settings))
-            settings = stack.enter_context(mock_api(settings, options, processes))
             settings.write_campaign()
             instance = stack.enter_context(dagster_services(settings, options, processes))
+            wait_for_mock_api(given, settings, processes)
         stack.callback(console.print, "Stopping what was started ...")
         _print_addresses(settings, options, console)
         ledger = LotLedger(engine_for(database_url(settings)))

@@ -11,7 +11,8 @@ from typing import NamedTuple
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from purchase_pipeline.contracts import CompraSchema, compra_schema_on
+from purchase_pipeline.contracts import CompraSchema
+from purchase_pipeline.quick_contract import judge_on
 
 BATCH_ROWS = 2_000
 """Rows judged and passed on at a time: enough that the batch costs nothing, few enough to hold beside COPY."""
@@ -63,7 +64,7 @@ class LoteValidation:
         self._received = received
         self._max_rejected_ratio = max_rejected_ratio
         self._today = today
-        self._accepts = compra_schema_on(today).__pydantic_validator__.validate_json
+        self._values_of = judge_on(today)
         self.rejected: list[RejectedRow] = []
 
     def accepted(self, raw_rows: Iterable[bytes]) -> Iterator[list[tuple[object, ...]]]:
@@ -84,14 +85,14 @@ class LoteValidation:
             )
 
     def _judge(self, batch: list[tuple[int, bytes]]) -> list[tuple[object, ...]]:
-        lote, accepts, accepted = self._lote, self._accepts, []
+        lote, values_of, accepted = self._lote, self._values_of, []
         for linha, raw in batch:
             try:
-                compra = accepts(raw)
+                values = values_of(raw)
             except ValidationError as refusal:
                 self._reject(linha, raw, self._explained(raw, refusal))
             else:
-                accepted.append((lote, linha, *compra.__dict__.values()))
+                accepted.append((lote, linha, *values.values()))
         return accepted
 
     def _explained(self, raw: bytes, refusal: ValidationError) -> ValidationError:

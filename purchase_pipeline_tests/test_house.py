@@ -15,7 +15,16 @@ from packaging.utils import canonicalize_name
 from purchase_pipeline.definitions import defs
 
 PROJECT = Path(__file__).parent.parent
-CORE = ["contracts", "validation", "purchase_api", "landing", "raw_rows", "settings", "tables"]
+CORE = [
+    "contracts",
+    "quick_contract",
+    "validation",
+    "purchase_api",
+    "landing",
+    "raw_rows",
+    "settings",
+    "tables",
+]
 
 
 def imports_of(module: Path) -> set[str]:

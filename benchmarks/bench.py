@@ -1,0 +1,69 @@
+"""What benchmarks run against: a PostgreSQL of their own, as it comes, and the mock API as `up` serves it."""
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import psycopg
+from psycopg import sql
+
+from purchase_pipeline.embedded_postgres import EmbeddedPostgres
+from purchase_pipeline.local_stack import StackOptions, mock_api, wait_for_mock_api
+from purchase_pipeline.ports import LOOPBACK
+from purchase_pipeline.processes import Processes
+from purchase_pipeline.settings import Settings
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Where one benchmark works: a folder that goes away after, a server in it, an API."""
+
+    folder: Path
+    server: EmbeddedPostgres
+    api_url: str
+
+    def database(self, name: str) -> str:
+        """Make a database and return its URL, for libpq and SQLAlchemy alike."""
+        with psycopg.connect(self.server.url("postgres"), autocommit=True) as connection:
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        return self.server.url(name)
+
+
+@contextmanager
+def a_bench() -> Iterator[Bench]:
+    """Start a server with a default configuration, and the mock API in a process of its own; leave nothing behind."""
+    with a_server() as (folder, server), _served_api(folder) as api_url:
+        yield Bench(folder, server, api_url)
+
+
+@contextmanager
+def a_server() -> Iterator[tuple[Path, EmbeddedPostgres]]:
+    """Start a server alone, in a folder that goes away after."""
+    with TemporaryDirectory(prefix="bench-") as name:
+        folder = Path(name)
+        server = EmbeddedPostgres(folder / "postgres")
+        server.start()
+        try:
+            yield folder, server
+        finally:
+            server.remove()
+
+
+@contextmanager
+def _served_api(folder: Path) -> Iterator[str]:
+    os.environ.pop("PURCHASE_API_URL", None)  # an API that is given would be measured in ours' place
+    settings = Settings(home=folder / "home")
+    processes = Processes(settings.home)
+    with mock_api(settings, StackOptions(api_port=_free_port()), processes) as served:
+        wait_for_mock_api(settings, served, processes)
+        yield served.api_url
+
+
+def _free_port() -> int:
+    with socket.create_server((LOOPBACK, 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port

@@ -1,0 +1,46 @@
+"""A process that loads lots and tells its own memory.
+
+`python -m benchmarks.lot_worker API_URL LANDING_FOLDER DATABASE_URL ROWS LOTS`
+"""
+
+import json
+import resource
+import sys
+from pathlib import Path
+from time import perf_counter
+
+import purchase_pipeline.definitions  # noqa: F401  # what a run's process holds, whatever it loads
+from benchmarks.ours import our_path
+
+_WARM_ROWS = 10_000
+_STATUS = Path("/proc/self/status")
+
+
+def main() -> None:
+    """Load a small lot to get warm, then as many of the wanted size as asked for; print seconds and MiB as JSON."""
+    api_url, landing, database_url = sys.argv[1:4]
+    rows, lots = (int(word) for word in sys.argv[4:6])
+    imported = peak_mib()
+    seconds = list[float]()
+    with our_path(api_url, Path(landing), database_url) as path:
+        path.load("lote-0001", _WARM_ROWS)
+        for number in range(2, lots + 2):
+            started = perf_counter()
+            path.load(f"lote-{number:04d}", rows)
+            seconds.append(perf_counter() - started)
+    print(json.dumps({"imported_mib": imported, "peak_mib": peak_mib(), "seconds": seconds}))
+
+
+def peak_mib() -> float:
+    """Return the most memory that this process had resident, in MiB.
+
+    Linux lets a new program inherit `ru_maxrss` from the one that started it; its own peak is VmHWM.
+    """
+    if _STATUS.exists():
+        (kilobytes,) = [line.split()[1] for line in _STATUS.read_text().splitlines() if "VmHWM" in line]
+        return int(kilobytes) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20)  # macOS counts bytes
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,118 @@
+"""dlt, into a table that it makes itself: as its tutorial does, and by the ways that its documents call fast."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import psycopg
+from psycopg import sql
+
+from benchmarks.peers.arrow_lot import fetch_lote
+
+_SILENT = {
+    "RUNTIME__DLTHUB_TELEMETRY": "false",
+    "RUNTIME__LOG_LEVEL": "ERROR",
+}
+_TABLE = "purchases"
+_TIMEOUT_SECONDS = 60
+
+Pages = Callable[[str, str, int], Iterator[Any]]
+
+
+class DltPipeline:
+    """A dlt pipeline that appends to a table in a dataset of its own."""
+
+    def __init__(  # noqa: PLR0913  # what tells the variants apart
+        self,
+        name: str,
+        api_url: str,
+        database_url: str,
+        folder: Path,
+        *,
+        pages: Pages,
+        file_format: Literal["csv", "parquet"] | None = None,
+    ) -> None:
+        os.environ.update(_SILENT)  # dlt reads it when it is imported
+        import dlt  # noqa: PLC0415
+
+        self.name = name
+        self._api_url = api_url
+        self._database_url = database_url
+        self._pages = pages
+        self._file_format = file_format
+        self._dlt = dlt
+        self._dataset = f"dlt_{file_format or 'default'}"
+        self._pipeline = dlt.pipeline(
+            pipeline_name=self._dataset,
+            pipelines_dir=str(folder / "dlt"),
+            destination=dlt.destinations.postgres(_credentials(database_url)),
+            dataset_name=self._dataset,
+        )
+
+    def prepare(self, lote: str) -> None:
+        """Do nothing: the pipeline object is kept from lot to lot."""
+
+    def load(self, lote: str, rows: int) -> None:
+        """Extract, normalize and load one lot."""
+        resource = self._dlt.resource(
+            self._pages(self._api_url, lote, rows), name=_TABLE, write_disposition="append"
+        )
+        self._pipeline.run(resource, loader_file_format=self._file_format).raise_on_failed_jobs()
+
+    def stored(self) -> int:
+        """Count the rows of dlt's table."""
+        with psycopg.connect(self._database_url) as connection:
+            (count,) = connection.execute(
+                sql.SQL("SELECT count(*) FROM {}").format(self._table)
+            ).fetchone() or (0,)
+            return int(count)
+
+    def clean(self) -> None:
+        """Empty dlt's table; what dlt notes of its loads stays."""
+        with psycopg.connect(self._database_url) as connection:
+            connection.execute(sql.SQL("TRUNCATE {}").format(self._table))
+
+    @property
+    def _table(self) -> sql.Identifier:
+        return sql.Identifier(self._dataset, _TABLE)
+
+
+def dlt_variants(api_url: str, database_url: str, folder: Path) -> list[DltPipeline]:
+    """Return the default, and the fast ways: Arrow tables as CSV by COPY, and as Parquet by ADBC."""
+    return [
+        DltPipeline("dlt, default (types inferred)", api_url, database_url, folder, pages=_as_dicts),
+        DltPipeline(
+            "dlt, Arrow tables, CSV by COPY (types, no validation)",
+            api_url,
+            database_url,
+            folder,
+            pages=_as_arrow,
+            file_format="csv",
+        ),
+        DltPipeline(
+            "dlt, Arrow tables, Parquet by ADBC (types, no validation)",
+            api_url,
+            database_url,
+            folder,
+            pages=_as_arrow,
+            file_format="parquet",
+        ),
+    ]
+
+
+def _credentials(database_url: str) -> str:
+    """Give the URL the host and the password that dlt demands; the socket in its query goes before the host."""
+    return database_url.replace("postgres@/", "postgres:none@localhost/")
+
+
+def _as_dicts(api_url: str, lote: str, rows: int) -> Iterator[Any]:
+    from dlt.sources.helpers import requests  # noqa: PLC0415
+
+    response = requests.get(f"{api_url}/gerar_compra/{rows}", params={"lote": lote}, timeout=_TIMEOUT_SECONDS)
+    response.raise_for_status()
+    yield response.json()
+
+
+def _as_arrow(api_url: str, lote: str, rows: int) -> Iterator[Any]:
+    yield fetch_lote(api_url, lote, rows)

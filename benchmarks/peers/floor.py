@@ -1,0 +1,43 @@
+"""The floor: what PostgreSQL itself needs for the rows, with nothing before it."""
+
+import csv
+import io
+
+import psycopg
+import requests
+
+from benchmarks.same_table import COLUMNS, FIELDS, IntoSameTable
+
+_COPY = f"COPY tabela_compras ({', '.join(COLUMNS)}) FROM STDIN WITH (FORMAT csv)"
+_TIMEOUT_SECONDS = 60
+
+
+class RawCopy(IntoSameTable):
+    """COPY of a CSV that is ready in memory, over a connection that is open: no HTTP, no parsing, no validation."""
+
+    name = "the floor (raw COPY of a ready CSV, nothing else)"
+
+    def __init__(self, api_url: str, database_url: str, rows: int) -> None:
+        super().__init__(database_url)
+        self._api_url = api_url
+        self._rows = rows
+        self._csv = b""
+        self._connection = psycopg.connect(database_url)
+
+    def prepare(self, lote: str) -> None:
+        """Fetch the lot, and write it as CSV."""
+        response = requests.get(
+            f"{self._api_url}/gerar_compra/{self._rows}", params={"lote": lote}, timeout=_TIMEOUT_SECONDS
+        )
+        text = io.StringIO()
+        csv.writer(text).writerows(
+            (lote, linha, *(row[field] for field in FIELDS))
+            for linha, row in enumerate(response.json(), start=1)
+        )
+        self._csv = text.getvalue().encode()
+
+    def load(self, lote: str, rows: int) -> None:  # noqa: ARG002  # made ready before
+        """Write the bytes, and commit."""
+        with self._connection.cursor() as cursor, cursor.copy(_COPY) as copy:
+            copy.write(self._csv)
+        self._connection.commit()

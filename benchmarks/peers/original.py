@@ -1,0 +1,56 @@
+"""The method of the first version: one JSON array, one model instance a row, SQLAlchemy's INSERT of dicts."""
+
+from datetime import date
+
+import requests
+import sqlalchemy as sa
+from pydantic import BaseModel
+
+from benchmarks.same_table import IntoSameTable
+from purchase_pipeline.tables import TABELA_COMPRAS
+
+_TIMEOUT_SECONDS = 60
+
+
+class _Purchase(BaseModel):
+    """A purchase as loosely as a plain model takes it."""
+
+    date_purchase: date
+    client_name: str
+    client_lastname: str
+    state: str
+    birthday_client: date
+    job: str
+    payment_type: str
+    store: int
+    category: str
+    product: str
+    brand: str
+    price: float
+
+
+class OriginalMethod(IntoSameTable):
+    """requests, pydantic, SQLAlchemy Core over psycopg2, in pages of 1,000 rows as SQLAlchemy makes them."""
+
+    name = "the original's method (a model a row, SQLAlchemy insert)"
+
+    def __init__(self, api_url: str, database_url: str) -> None:
+        super().__init__(database_url)
+        self._api_url = api_url
+        self._engine = sa.create_engine(sa.make_url(database_url).set(drivername="postgresql+psycopg2"))
+
+    def load(self, lote: str, rows: int) -> None:
+        """Load one lot in one transaction."""
+        response = requests.get(
+            f"{self._api_url}/gerar_compra/{rows}", params={"lote": lote}, timeout=_TIMEOUT_SECONDS
+        )
+        response.raise_for_status()
+        purchases = [_Purchase(**row) for row in response.json()]
+        with self._engine.begin() as connection:
+            connection.execute(
+                sa.insert(TABELA_COMPRAS),
+                [
+                    {"lote": lote, "linha": linha, **purchase.model_dump()}
+                    for linha, purchase in enumerate(purchases, start=1)
+                ],
+            )

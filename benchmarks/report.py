@@ -1,0 +1,88 @@
+"""The kept results as tables of Markdown: figures, then ratios with what is promised of them."""
+
+from collections.abc import Iterator, Sequence
+
+from benchmarks.catalogue import BENCHMARKS
+from benchmarks.figures import Figure, Measured, Ratio
+from benchmarks.results import Result
+
+BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
+
+
+def report(results: Sequence[Result]) -> str:
+    """Return all results, a section each, and where they were had."""
+    machines = list(dict.fromkeys(result.machine.described() for result in results))
+    sections = [_section(result, machines) for result in results]
+    numbered = [
+        f"{_mark(number, machines)}Measured on: {machine}" for number, machine in enumerate(machines, start=1)
+    ]
+    return "\n\n".join([*sections, *numbered])
+
+
+def measured_lines(measured: Measured) -> Iterator[str]:
+    """Return one benchmark's two tables, a line at a time."""
+    yield _row("", "median", "least to most", "promised", "kept")
+    yield _row("---", "---:", "---:", "---:", "---")
+    for figure in measured.figures:
+        yield _line(figure, figure.unit)
+    if measured.ratios:
+        yield ""
+        yield _row("ratio, round by round", "median", "least to most", "promised", "kept")
+        yield _row("---", "---:", "---:", "---:", "---")
+        for ratio in measured.ratios:
+            yield _line(ratio, "")
+
+
+def written_into(document: str, results: Sequence[Result]) -> str:
+    """Return a document with these results between its two markers.
+
+    Raises:
+        ValueError: the document does not have the markers.
+    """
+    before, begin, rest = document.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise ValueError(f"The document has no {BEGIN} followed by {END}.")
+    return f"{before}{BEGIN}\n{report(results)}\n{END}{after}"
+
+
+def shown(value: float, unit: str = "") -> str:
+    """Return a value in three or four digits with its unit; seconds below one as ms or µs."""
+    if unit == "s" and 0 < value < 1:
+        value, unit = (value * 1e3, "ms") if value >= 1e-3 else (value * 1e6, "µs")  # noqa: PLR2004
+    digits = 0 if value >= 100 or not value else 1 if value >= 10 else 2  # noqa: PLR2004
+    return f"{value:,.{digits}f} {unit}".rstrip()
+
+
+def _section(result: Result, machines: Sequence[str]) -> str:
+    mark = _mark(machines.index(result.machine.described()) + 1, machines)
+    lines = [
+        f"### `{result.benchmark}`: {BENCHMARKS[result.benchmark]}",
+        "",
+        f"{mark}{result.measured_on}, {result.rounds} rounds. {' '.join(result.notes)}".strip(),
+        "",
+        *measured_lines(result.measured),
+    ]
+    return "\n".join(lines)
+
+
+def _mark(number: int, machines: Sequence[str]) -> str:
+    """Number the machines where there are several."""
+    return f"({number}) " if len(machines) > 1 else ""
+
+
+def _line(one: Figure | Ratio, unit: str) -> str:
+    least, most = min(one.values), max(one.values)
+    spread = f"{shown(least, unit)} to {shown(most, unit)}" if len(one.values) > 1 else ""
+    promise = _promise(one, unit)
+    kept = ("yes" if one.kept else "**no**") if promise else ""
+    return _row(one.name, shown(one.median, unit), spread, promise, kept)
+
+
+def _promise(one: Figure | Ratio, unit: str) -> str:
+    bounds = (("at most", one.at_most), ("at least", one.at_least))
+    return ", ".join(f"{word} {value:,g} {unit}".rstrip() for word, value in bounds if value is not None)
+
+
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"

@@ -1,0 +1,189 @@
+"""Figures, ratios, turns and reports of the benchmarks; and that the document says what the kept results say."""
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from benchmarks.catalogue import BENCHMARKS
+from benchmarks.contenders import RowsMissingError, take_turns
+from benchmarks.figures import Figure, Measured, Ratio
+from benchmarks.machine import Machine
+from benchmarks.quick import gross_losses
+from benchmarks.report import measured_lines, shown, written_into
+from benchmarks.results import Result, keep, kept, result_of
+
+PROJECT = Path(__file__).parent.parent
+DOCS = PROJECT / "docs"
+RESULTS = DOCS / "performance"
+
+
+def a_figure(name: str = "ours", *values: float, at_most: float | None = None) -> Figure:
+    return Figure(name, "s", list(values or (0.2, 0.1, 0.6)), at_most=at_most)
+
+
+def a_measured(ours: float = 0.25, theirs: float = 3.0) -> Measured:
+    ours_figure, theirs_figure = a_figure("ours", ours), a_figure("theirs", theirs)
+    ratios = [
+        Ratio("theirs / ours", theirs_figure, ours_figure, at_least=12),
+        Ratio("ours / theirs", ours_figure, theirs_figure, at_most=4),
+        Ratio("nothing promised", ours_figure, theirs_figure),
+    ]
+    return Measured("quick", [ours_figure, theirs_figure], ratios, ["A note."])
+
+
+def a_result(measured: Measured | None = None) -> Result:
+    machine = Machine(
+        processor="A processor",
+        cores=2,
+        memory_gib=8,
+        kernel="Linux 6",
+        python="3.13.0",
+        postgres="18.4",
+        versions={"dagster": "1.13"},
+        durable={"fsync": "on"},
+    )
+    return result_of(measured or a_measured(), 1, date(2026, 1, 2), machine)
+
+
+class AContender:
+    """Notes what it is asked; stores what it was told to."""
+
+    def __init__(self, name: str, log: list[str], stores: int = 10) -> None:
+        self.name = name
+        self._log = log
+        self._stores = stores
+
+    def prepare(self, lote: str) -> None:
+        self._log.append(f"{self.name} prepares {lote}")
+
+    def load(self, lote: str, rows: int) -> None:
+        self._log.append(f"{self.name} loads {rows} of {lote}")
+
+    def stored(self) -> int:
+        return self._stores
+
+    def clean(self) -> None:
+        self._log.append(f"{self.name} cleans")
+
+
+def test_a_ratio_is_taken_round_by_round() -> None:
+    ratio = Ratio("them / us", a_figure("them", 2.0, 6.0, 9.0), a_figure("us", 1.0, 2.0, 1.0))
+
+    assert ratio.values == [2.0, 3.0, 9.0]
+    assert ratio.median == 3.0
+
+
+def test_a_promise_is_held_against_the_median() -> None:
+    figure = a_figure("ours", 1.0, 2.0, 9.0)
+
+    assert Figure("ours", "s", figure.values, at_most=2.0).kept
+    assert not Figure("ours", "s", figure.values, at_most=1.9).kept
+    assert not Measured("any", [Figure("ours", "s", figure.values, at_least=2.1)]).kept
+    assert a_measured(ours=0.25, theirs=3.0).kept
+    assert not a_measured(ours=0.25, theirs=2.9).kept
+
+
+def test_contenders_take_turns_with_another_one_first_in_each_round() -> None:
+    log = list[str]()
+
+    figures = take_turns([AContender("a", log), AContender("b", log)], rounds=1, rows=10)
+
+    assert {name: len(figure.values) for name, figure in figures.items()} == {"a": 1, "b": 1}
+    assert log == [
+        *("a prepares lote-0001", "a loads 10 of lote-0001", "a cleans"),
+        *("b prepares lote-0001", "b loads 10 of lote-0001", "b cleans"),
+        *("b prepares lote-0002", "b loads 10 of lote-0002", "b cleans"),
+        *("a prepares lote-0002", "a loads 10 of lote-0002", "a cleans"),
+    ]
+
+
+def test_a_contender_that_stores_too_little_has_no_time() -> None:
+    with pytest.raises(RowsMissingError, match="b stored 9 of 10 rows of lote-0001"):
+        take_turns([AContender("b", [], stores=9)], rounds=1, rows=10)
+
+
+def test_only_a_promised_ratio_that_is_twice_as_bad_is_a_gross_loss() -> None:
+    recorded = a_measured(ours=0.25, theirs=3.0)
+
+    assert gross_losses(recorded, recorded) == []
+    assert gross_losses(a_measured(ours=0.49), recorded) == []
+    assert gross_losses(a_measured(ours=0.01), recorded) == []
+    assert gross_losses(a_measured(ours=0.51), recorded) == [
+        "theirs / ours: 5.88 now, 12.00 recorded.",
+        "ours / theirs: 0.17 now, 0.08 recorded.",
+    ]
+
+
+def test_a_kept_result_is_what_was_measured(tmp_path: Path) -> None:
+    result = a_result()
+
+    keep(result, tmp_path)
+
+    assert kept(tmp_path, ["other", "quick"]) == [result]
+    assert result.measured == a_measured()
+
+
+def test_figures_of_one_name_are_not_kept() -> None:
+    with pytest.raises(ValueError, match="ours"):
+        a_result(Measured("quick", [a_figure(), a_figure()]))
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (1234.5, "s", "1,234 s"),
+        (1.5, "s", "1.50 s"),
+        (0.0175, "s", "17.5 ms"),
+        (0.0000221, "s", "22.1 µs"),
+        (296.4, "MiB", "296 MiB"),
+        (12.04, "", "12.0"),
+        (0.0, "rows", "0 rows"),
+        (0.0, "s", "0 s"),
+    ],
+)
+def test_a_value_is_shown_in_few_digits_and_a_unit_that_suits_it(value: float, unit: str, text: str) -> None:
+    assert shown(value, unit) == text
+
+
+def test_the_tables_show_medians_spread_and_promises() -> None:
+    lines = list(measured_lines(a_measured(ours=0.1, theirs=1.0)))
+
+    assert lines == [
+        "|  | median | least to most | promised | kept |",
+        "| --- | ---: | ---: | ---: | --- |",
+        "| ours | 100 ms |  |  |  |",
+        "| theirs | 1.00 s |  |  |  |",
+        "",
+        "| ratio, round by round | median | least to most | promised | kept |",
+        "| --- | ---: | ---: | ---: | --- |",
+        "| theirs / ours | 10.0 |  | at least 12 | **no** |",
+        "| ours / theirs | 0.10 |  | at most 4 | yes |",
+        "| nothing promised | 0.10 |  |  |  |",
+    ]
+    assert "| ours | 200 ms | 100 ms to 600 ms | at most 0.2 s | yes |" in measured_lines(
+        Measured("quick", [a_figure(at_most=0.2)])
+    )
+
+
+def test_a_document_without_markers_is_not_written_into() -> None:
+    with pytest.raises(ValueError, match="results: begin"):
+        written_into("# No place for results", [])
+
+
+def test_the_documents_results_are_what_the_benchmarks_came_to() -> None:
+    document = (DOCS / "performance.md").read_text()
+
+    assert written_into(document, kept(RESULTS, list(BENCHMARKS))) == document
+
+
+def test_the_picture_shows_what_the_benchmark_came_to() -> None:
+    for result in kept(RESULTS, ["data_path"]):
+        picture = (RESULTS / "data_path.svg").read_text()
+
+        assert all(f">{shown(figure.median, 's')}<" in picture for figure in result.measured.figures)
+
+
+def test_every_kept_result_is_of_a_benchmark_that_can_be_run_again() -> None:
+    assert {path.stem for path in RESULTS.glob("*.json")} <= BENCHMARKS.keys()
+    assert all((PROJECT / "benchmarks" / f"{name}.py").exists() for name in BENCHMARKS)
