@@ -8,7 +8,7 @@ from time import monotonic, sleep, time
 from benchmarks.command import an_empty_home, require_success, started
 from benchmarks.figures import Figure, Measured
 from benchmarks.lot_waits import percentile_95, read_commits, read_waits
-from benchmarks.stack_usage import POSTGRES, Usage, core_shares, stack_usage
+from benchmarks.stack_usage import CONNECTION, POSTGRES, RUN, Usage, core_shares, is_part, stack_usage
 from purchase_pipeline_tests.drills.live_stack import LiveStack
 from purchase_pipeline_tests.drills.waiting import wait_for
 from purchase_pipeline_tests.serving import free_port
@@ -70,7 +70,7 @@ def _rest(home: LiveStack, lots: int) -> list[Figure]:
             sleep(_SAMPLE_SECONDS)
             samples.append(stack_usage(home))
         shares = core_shares(samples[0], samples[-1], monotonic() - began)
-    shares = {name: share for name, share in shares.items() if not name.startswith(f"{POSTGRES}'s")}
+    shares = {name: share for name, share in shares.items() if not is_part(name)}
     return [
         Figure("at rest, whole stack", "% of a core", [sum(shares.values())]),
         *(Figure(f"at rest, {name}", "% of a core", [share]) for name, share in shares.items()),
@@ -93,11 +93,25 @@ def _sampled_until_end(home: LiveStack, up: "subprocess.Popen[bytes]") -> list[d
 
 
 def _memory_figures(when: str, samples: list[dict[str, Usage]]) -> list[Figure]:
-    mib = defaultdict[str, list[float]](list)
+    mib, connections = defaultdict[str, list[float]](list), list[float]()
     for sample in samples:
         for name, usage in sample.items():
-            mib[name].append(usage.shared_out_mib if name == POSTGRES else usage.resident_mib)
-    return [Figure(f"{when}, memory of {name}", "MiB", values) for name, values in mib.items()]
+            mib[f"{name}, each" if _is_told_each(name) else name].append(_told_mib(name, usage))
+        connections.append(sum(usage.processes for name, usage in sample.items() if CONNECTION in name))
+    return [
+        *(Figure(f"{when}, memory of {name}", "MiB", values) for name, values in mib.items()),
+        Figure(f"{when}, connections to {POSTGRES}", "", connections),
+    ]
+
+
+def _told_mib(name: str, usage: Usage) -> float:
+    if _is_told_each(name):
+        return usage.resident_mib / usage.processes
+    return usage.shared_out_mib if name == POSTGRES else usage.resident_mib
+
+
+def _is_told_each(name: str) -> bool:
+    return name == RUN or is_part(name)
 
 
 def _words(lots: int) -> list[str]:

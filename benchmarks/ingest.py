@@ -11,8 +11,7 @@ _ROWS = 10_000
 
 _NOTES = (
     "The command starts PostgreSQL in an empty folder, and the mock API, loads all lots, and stops both again.",
-    f"The loop is timed from request to commit, its services started and warm: {original_loop.LOTS} lots, their median "
-    f"times {LOTS}.",
+    f"The loop is timed from request to commit, all warm: the median of {original_loop.LOTS} lots, times {LOTS}.",
     "The loop's API makes each row when it is asked, with Faker, as the first version's did; it checks types alone.",
     "The phases add up to the command's seconds: they are read from its files, and from Dagster's event log.",
     "Judging alone is timed after, over the same files; it is a part of the phase above it.",

@@ -1,6 +1,6 @@
 """How long each lot of a campaign took from the sensor's tick to its commit, and where that went."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from statistics import quantiles
 
 from dagster._core.scheduler.instigation import TickData
@@ -50,7 +50,7 @@ def first_asked(asks: Iterable[Ask]) -> dict[str, float]:
     return asked
 
 
-def phases_of_lot(asked_at: float, events: Iterable[Event], committed_at: float) -> Mapping[str, float]:
+def phases_of_lot(asked_at: float, events: Iterable[Event], committed_at: float) -> dict[str, float]:
     """Return where the seconds from the tick to the commit went, by the events of the lot's run."""
     marks = [mark for mark in marks_of(events, _EVENTS) if mark.at < committed_at]
     return seconds_by_phase(asked_at, [*marks, Mark(committed_at, _LOADING)])
