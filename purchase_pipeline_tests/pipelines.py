@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import dagster as dg
+from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
 from purchase_pipeline import assets, checks
 from purchase_pipeline.jobs import ingest_lote
@@ -39,10 +40,13 @@ def ingest(  # noqa: PLR0913  (one a setting of the job)
     refetch: bool = False,
     max_rejected_ratio: float = 0.05,
     instance: dg.DagsterInstance | None = None,
+    last: str | None = None,
 ) -> dg.ExecuteInProcessResult:
-    """Load one lot through the job, and return how it went."""
+    """Load one lot, or all to the last in one run, through the job, and return how it went."""
+    several = {ASSET_PARTITION_RANGE_START_TAG: lote, ASSET_PARTITION_RANGE_END_TAG: last or lote}
     return pipeline.resolve_job_def("ingest_lote").execute_in_process(
-        partition_key=lote,
+        partition_key=None if last else lote,
+        tags=several if last else None,
         run_config={
             "ops": {
                 "raw_purchases": {"config": {"rows": rows, "refetch": refetch}},

@@ -55,6 +55,61 @@ def test_lots_are_loaded_whole_with_their_positions(
     assert count(engine, "SELECT min(linha), max(linha) FROM tabela_compras") == (1, 200)
 
 
+def told_of(result: dg.ExecuteInProcessResult, asset: str) -> dict[str | None, dict[str, object]]:
+    """Return what the materializations of an asset tell, by lot."""
+    return {
+        event.partition: {name: value.value for name, value in event.materialization.metadata.items()}
+        for event in result.all_events
+        if event.is_step_materialization and event.asset_key == dg.AssetKey(asset)
+    }
+
+
+def test_a_run_of_several_lots_commits_notes_and_tells_of_each_alone(
+    faulty_api_url: str, database_url: str, engine: sa.Engine, tmp_path: Path
+) -> None:
+    result = ingest(a_pipeline(faulty_api_url, tmp_path, database_url), "lote-0001", last="lote-0003")
+
+    assert result.success
+    assert count(engine, LOADED) == (594, 3, 594)
+    assert count(engine, "SELECT count(DISTINCT digest), count(DISTINCT xmin::text) FROM slice_ledger") == (
+        3,
+        3,
+    )
+    loaded, rejected = told_of(result, "tabela_compras"), told_of(result, "compras_rejeitadas")
+    assert loaded.keys() == rejected.keys() == {"lote-0001", "lote-0002", "lote-0003"}
+    assert len({str(told["digest"]) for told in loaded.values()}) == 3
+    assert {told["dagster/partition_row_count"] for told in rejected.values()} == {2}
+    assert all(told["reasons"] for told in rejected.values())
+    (numbers,) = [
+        check.metadata
+        for check in result.get_asset_check_evaluations()
+        if check.check_name == "every_row_is_accounted_for"
+    ]
+    assert numbers["received"].value == 600
+
+
+def test_a_lot_that_fails_ends_its_run_and_leaves_those_before_it_told(
+    database_url: str, engine: sa.Engine, tmp_path: Path
+) -> None:
+    app = FastAPI()
+
+    @app.get("/gerar_compra/{param}")
+    def gerar_compra(param: int, lote: str) -> list[dict[str, object]]:
+        return [a_compra() if lote != "lote-0002" else {} for _ in range(param)]
+
+    with served(app) as url, dg.DagsterInstance.ephemeral() as instance:
+        pipeline = a_pipeline(url, tmp_path, database_url)
+        result = ingest(pipeline, "lote-0001", last="lote-0003", instance=instance)
+        told = [
+            instance.get_materialized_partitions(dg.AssetKey(table))
+            for table in ("tabela_compras", "compras_rejeitadas")
+        ]
+
+    assert not result.success
+    assert count(engine, LOADED) == (200, 1, 200)
+    assert told == [{"lote-0001"}, {"lote-0001"}]
+
+
 def test_every_check_passes_and_tells_its_numbers(
     faulty_api_url: str, database_url: str, tmp_path: Path
 ) -> None:

@@ -112,6 +112,23 @@ def test_ingest_loads_the_same_lots_headless(person: Person) -> None:
 
 
 @pytest.mark.proof
+def test_a_lot_that_fails_in_an_ingest_says_why_and_keeps_no_other_from_loading(person: Person) -> None:
+    app = FastAPI()
+
+    @app.get("/gerar_compra/{param}")
+    def gerar_compra(param: int, lote: str) -> list[dict[str, object]]:
+        return [a_compra() if lote != "lote-0002" else {} for _ in range(param)]
+
+    with served(app) as url:
+        done = person.ingest("--lots", "4", "--rows", "100", PURCHASE_API_URL=url)
+
+    assert done.returncode == 1
+    assert person.counts() == (300, 3, 300)
+    assert done.stdout.count("failed") == 1
+    assert "lote-0002: 5 of 100 rows broke the contract by line 5" in done.stdout
+
+
+@pytest.mark.proof
 def test_an_interrupted_ingest_ends_the_lot_under_way_and_resumes(person: Person) -> None:
     running = person.start("ingest", "--lots", "9", "--rows", "300", "--api-port", str(person.api_port))
     wait_for(lambda: person.home.joinpath("landing", "lote-0002.json").exists())

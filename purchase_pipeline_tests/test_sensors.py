@@ -147,6 +147,20 @@ def test_a_run_that_dagster_is_about_to_retry_is_left_to_dagster(
     assert Campaign(["lote-0001"], LotLedger(engine), instance).in_flight() == {"lote-0001"}
 
 
+def test_all_lots_of_a_run_over_a_range_are_in_flight(
+    instance: dg.DagsterInstance, engine: sa.Engine, pipeline: dg.Definitions
+) -> None:
+    ends = {"start": "lote-0001", "end": "lote-0002"}
+    instance.create_run_for_job(
+        pipeline.resolve_job_def("ingest_lote"),
+        tags={f"dagster/asset_partition_range_{end}": lote for end, lote in ends.items()},
+    )
+
+    campaign = Campaign(["lote-0001", "lote-0002", "lote-0003"], LotLedger(engine), instance)
+
+    assert campaign.in_flight() == {"lote-0001", "lote-0002"}
+
+
 def test_a_failure_that_dagster_retried_does_not_count(
     instance: dg.DagsterInstance, engine: sa.Engine, pipeline: dg.Definitions
 ) -> None:
