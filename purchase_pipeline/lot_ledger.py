@@ -57,20 +57,36 @@ class LotLedger:
 
     def gaps_and_doubles(self, lots: Sequence[str] | None = None) -> Sequence[tuple[str, int, int]]:
         """Return `(lote, gaps, doubles)` for each lot whose positions, over both tables, are not 1, 2, 3, ..."""
-        positions = sa.union_all(
-            *(sa.select(table.c.lote, table.c.linha) for table in (TABELA_COMPRAS, COMPRAS_REJEITADAS))
+        accepted, rejected = TABELA_COMPRAS.c, COMPRAS_REJEITADAS.c
+        counted = sa.union_all(
+            *(
+                sa.select(
+                    columns.lote, sa.func.count().label("rows"), sa.func.max(columns.linha).label("last")
+                )
+                .where(sa.true() if lots is None else columns.lote.in_(lots))
+                .group_by(columns.lote)
+                for columns in (accepted, rejected)
+            )
         ).subquery()
-        distinct = sa.func.count(positions.c.linha.distinct())
-        gaps, doubles = sa.func.max(positions.c.linha) - distinct, sa.func.count() - distinct
+        # Within one table the key allows none.
+        doubled = (
+            sa.select(accepted.lote, sa.func.count().label("rows"))
+            .where(accepted.lote == rejected.lote, accepted.linha == rejected.linha)
+            .where(sa.true() if lots is None else rejected.lote.in_(lots))
+            .group_by(accepted.lote)
+            .subquery()
+        )
+        doubles = sa.func.coalesce(sa.func.max(doubled.c.rows), 0)
+        gaps = sa.func.max(counted.c.last) - sa.func.sum(counted.c.rows) + doubles
         query = (
-            sa.select(positions.c.lote, gaps, doubles)
-            .group_by(positions.c.lote)
+            sa.select(counted.c.lote, gaps, doubles)
+            .outerjoin(doubled, doubled.c.lote == counted.c.lote)
+            .group_by(counted.c.lote)
             .having(sa.or_(gaps != 0, doubles != 0))
-            .order_by(positions.c.lote)
+            .order_by(counted.c.lote)
         )
         with self._engine.connect() as connection:
-            rows = connection.execute(query if lots is None else query.where(positions.c.lote.in_(lots)))
-            return [(name, int(gap), int(double)) for name, gap, double in rows]
+            return [(lote, int(gap), int(double)) for lote, gap, double in connection.execute(query)]
 
     def first_seen(self, lote: str) -> dict[tuple[int, str], datetime]:
         """Return when each rejected row of a lot was rejected first, by its position and its SHA-256."""
