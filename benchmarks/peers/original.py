@@ -1,32 +1,13 @@
 """The method of the first version: one JSON array, one model instance a row, SQLAlchemy's INSERT of dicts."""
 
-from datetime import date
-
 import requests
 import sqlalchemy as sa
-from pydantic import BaseModel
 
+from benchmarks.peers.original_worker import Purchase
 from benchmarks.same_table import IntoSameTable
 from purchase_pipeline.tables import TABELA_COMPRAS
 
 _TIMEOUT_SECONDS = 60
-
-
-class _Purchase(BaseModel):
-    """A purchase as loosely as a plain model takes it."""
-
-    date_purchase: date
-    client_name: str
-    client_lastname: str
-    state: str
-    birthday_client: date
-    job: str
-    payment_type: str
-    store: int
-    category: str
-    product: str
-    brand: str
-    price: float
 
 
 class OriginalMethod(IntoSameTable):
@@ -45,7 +26,7 @@ class OriginalMethod(IntoSameTable):
             f"{self._api_url}/gerar_compra/{rows}", params={"lote": lote}, timeout=_TIMEOUT_SECONDS
         )
         response.raise_for_status()
-        purchases = [_Purchase(**row) for row in response.json()]
+        purchases = [Purchase(**row) for row in response.json()]
         with self._engine.begin() as connection:
             connection.execute(
                 sa.insert(TABELA_COMPRAS),
