@@ -1,7 +1,6 @@
 """What benchmarks run against: a PostgreSQL of their own, as it comes, and the mock API as `up` serves it."""
 
 import os
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,9 +12,9 @@ from psycopg import sql
 
 from purchase_pipeline.embedded_postgres import EmbeddedPostgres
 from purchase_pipeline.local_stack import StackOptions, mock_api, wait_for_mock_api
-from purchase_pipeline.ports import LOOPBACK
 from purchase_pipeline.processes import Processes
 from purchase_pipeline.settings import Settings
+from purchase_pipeline_tests.serving import free_port
 
 
 @dataclass(frozen=True)
@@ -58,12 +57,6 @@ def _served_api(folder: Path) -> Iterator[str]:
     os.environ.pop("PURCHASE_API_URL", None)  # an API that is given would be measured in ours' place
     settings = Settings(home=folder / "home")
     processes = Processes(settings.home)
-    with mock_api(settings, StackOptions(api_port=_free_port()), processes) as served:
+    with mock_api(settings, StackOptions(api_port=free_port()), processes) as served:
         wait_for_mock_api(settings, served, processes)
         yield served.api_url
-
-
-def _free_port() -> int:
-    with socket.create_server((LOOPBACK, 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import dagster as dg
 from dagster._core.definitions.scoped_resources_builder import Resources
-from dagster._core.storage.db_io_manager import DbIOManager
 
 from benchmarks.same_table import IntoSameTable
 from purchase_pipeline.landing import Landing
@@ -23,11 +22,13 @@ from purchase_pipeline.tables import TABELA_COMPRAS
 class OurPath:
     """Fetch, land, judge, and replace the lot in both tables: the objects that a run is handed, with their defaults."""
 
-    def __init__(self, api: PurchaseApi, landing: Landing, database_url: str, lots: int) -> None:
+    def __init__(
+        self, api: PurchaseApi, landing: Landing, lot_ledger: LotLedger, io_manager: dg.IOManager, lots: int
+    ) -> None:
         self._api = api
         self._landing = landing
-        self._lot_ledger = LotLedger(engine_for(database_url))
-        self._io_manager = _io_manager(database_url)
+        self._lot_ledger = lot_ledger
+        self._io_manager = io_manager
         self._partitions = dg.StaticPartitionsDefinition([f"lote-{n:04d}" for n in range(1, lots + 1)])
 
     def load(self, lote: str, rows: int) -> None:
@@ -50,12 +51,13 @@ class OurPath:
 
 @contextmanager
 def our_path(api_url: str, landing: Path, database_url: str, lots: int = 1000) -> Iterator[OurPath]:
-    """Open the path from an API into a database, for `lots` lots; its HTTP client is the run's own."""
+    """Open the path from an API into a database, for `lots` lots; client and connection are a run's own."""
     with ExitStack() as stack:
-        resource = PurchaseApiResource(base_url=api_url)
         context = stack.enter_context(dg.build_init_resource_context())
-        api = stack.enter_context(resource.yield_for_execution(context))
-        yield OurPath(api, Landing(landing), database_url, lots)
+        api = stack.enter_context(PurchaseApiResource(base_url=api_url).yield_for_execution(context))
+        resource = PostgresIOManager(database_url=database_url)
+        io_manager = stack.enter_context(resource.yield_for_execution(context))
+        yield OurPath(api, Landing(landing), LotLedger(engine_for(database_url)), io_manager, lots)
 
 
 class Ours(IntoSameTable):
@@ -84,8 +86,3 @@ class OursReplacing(Ours):
     def prepare(self, lote: str) -> None:
         """Load the lot that is to be replaced."""
         self._path.load(lote, self._rows)
-
-
-def _io_manager(database_url: str) -> DbIOManager:
-    resource = PostgresIOManager(database_url=database_url)
-    return resource.create_io_manager(dg.build_init_resource_context())

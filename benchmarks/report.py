@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from benchmarks.catalogue import BENCHMARKS
 from benchmarks.figures import Figure, Measured, Ratio
 from benchmarks.results import Result
+from purchase_pipeline_tests.marked_section import with_section
 
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 
@@ -39,11 +40,7 @@ def written_into(document: str, results: Sequence[Result]) -> str:
     Raises:
         ValueError: the document does not have the markers.
     """
-    before, begin, rest = document.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise ValueError(f"The document has no {BEGIN} followed by {END}.")
-    return f"{before}{BEGIN}\n{report(results)}\n{END}{after}"
+    return with_section(document, BEGIN, END, report(results))
 
 
 def shown(value: float, unit: str = "") -> str:

@@ -3,11 +3,10 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from time import monotonic, sleep
 
 import dagster as dg
 import psutil
@@ -18,9 +17,10 @@ from dagster._grpc.client import DagsterGrpcClient
 
 from benchmarks.figures import Figure, Measured, Ratio
 from purchase_pipeline.dagster_home import dagster_environment, open_instance
-from purchase_pipeline.local_stack import StackOptions, database, mock_api, wait_for_mock_api
+from purchase_pipeline.local_stack import StackOptions, database, mock_api, pings, wait_for_mock_api
 from purchase_pipeline.processes import Processes, end
 from purchase_pipeline.settings import Settings
+from purchase_pipeline_tests.drills.waiting import wait_for
 from purchase_pipeline_tests.serving import free_port
 
 _WAIT_SECONDS = 120.0
@@ -86,7 +86,7 @@ class _Workers:
                 tags={PARTITION_NAME_TAG: partition} if partition else {},
             )
             instance.launch_run(run.run_id, workspace)
-            _wait_until(lambda: self._seconds() > before)
+            wait_for(lambda: self._seconds() > before, "the end of a run", _WAIT_SECONDS)
         ended = instance.get_run_by_id(run.run_id)
         if ended is None or not ended.is_success:
             raise RuntimeError(f"The run of {self._job.name} did not succeed: {ended}")
@@ -108,7 +108,7 @@ def _workers(module: str, socket: Path, job: dg.JobDefinition) -> Iterator[_Work
     )
     try:
         client = DagsterGrpcClient(socket=str(socket))
-        _wait_until(lambda: _answers(client))
+        wait_for(lambda: pings(client), "the code server", _WAIT_SECONDS)
         target = GrpcServerTarget(host="localhost", port=None, socket=str(socket), location_name=module)
         yield _Workers(server, target, job)
     finally:
@@ -126,19 +126,3 @@ def _a_stack(folder: Path, lots: int) -> Iterator[dg.DagsterInstance]:
         os.environ.update(dagster_environment(served))
         with open_instance(served) as instance:
             yield instance
-
-
-def _answers(client: DagsterGrpcClient) -> bool:
-    try:
-        client.ping("ready?")
-    except dg.DagsterError:
-        return False
-    return True
-
-
-def _wait_until(condition: Callable[[], bool]) -> None:
-    deadline = monotonic() + _WAIT_SECONDS
-    while not condition():
-        if monotonic() > deadline:
-            raise TimeoutError(f"Waited {_WAIT_SECONDS:g} s in vain.")
-        sleep(0.05)

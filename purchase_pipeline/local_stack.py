@@ -131,7 +131,7 @@ def _start_dagster(
     code = ["api", "grpc", "-m", "purchase_pipeline.definitions", "--location-name", CODE_LOCATION]
     processes.start(Service("code_server", [dagster, *code, "--socket", str(code_socket)], environment))
     client = DagsterGrpcClient(socket=str(code_socket))
-    _wait_until(lambda: _pings(client), processes, "code_server")
+    _wait_until(lambda: pings(client), processes, "code_server")
     processes.start(Service("daemon", [daemon, "run", "-w", workspace], environment))
     if options.ui:
         address = ["-h", options.host, "-p", str(options.port)]
@@ -185,7 +185,8 @@ def _answers(url: str) -> bool:
         return False
 
 
-def _pings(client: DagsterGrpcClient) -> bool:
+def pings(client: DagsterGrpcClient) -> bool:
+    """Tell whether a code server answers."""
     try:
         client.ping("ready?")
     except dg.DagsterError:

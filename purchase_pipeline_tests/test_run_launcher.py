@@ -17,6 +17,7 @@ from dagster._core.workspace.load_target import GrpcServerTarget
 from dagster._daemon.monitoring.run_monitoring import execute_run_monitoring_iteration
 from dagster._grpc.client import DagsterGrpcClient
 
+from purchase_pipeline.local_stack import pings
 from purchase_pipeline_tests.serving import free_port
 from purchase_pipeline_tests.waiting_job import waiting
 
@@ -84,18 +85,10 @@ def wait_until(condition: Callable[[], bool]) -> None:
         sleep(0.1)
 
 
-def answers(client: DagsterGrpcClient) -> bool:
-    try:
-        client.ping("ready?")
-    except dg.DagsterError:
-        return False
-    return True
-
-
 @contextmanager
 def workspace_of(instance: dg.DagsterInstance, target: GrpcServerTarget) -> Iterator[WorkspaceProcessContext]:
     client = DagsterGrpcClient(port=target.port, socket=target.socket, host=target.host)
-    wait_until(lambda: answers(client))
+    wait_until(lambda: pings(client))
     with WorkspaceProcessContext(instance, target) as context:
         yield context
 
@@ -195,7 +188,7 @@ def test_a_server_elsewhere_is_asked_through_its_proxy_and_its_successor_does_no
         proxy.kill()
         silent = health_of(instance, run_id)
         a_server(started, *address)
-        wait_until(lambda: answers(DagsterGrpcClient(port=port, host="127.0.0.1")))
+        wait_until(lambda: pings(DagsterGrpcClient(port=port, host="127.0.0.1")))
         sleep(3)
         replaced = health_of(instance, run_id)
 

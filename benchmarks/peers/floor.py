@@ -4,12 +4,11 @@ import csv
 import io
 
 import psycopg
-import requests
 
+from benchmarks.peers.json_lot import fetch_lote
 from benchmarks.same_table import COLUMNS, FIELDS, IntoSameTable
 
 _COPY = f"COPY tabela_compras ({', '.join(COLUMNS)}) FROM STDIN WITH (FORMAT csv)"
-_TIMEOUT_SECONDS = 60
 
 
 class RawCopy(IntoSameTable):
@@ -26,13 +25,10 @@ class RawCopy(IntoSameTable):
 
     def prepare(self, lote: str) -> None:
         """Fetch the lot, and write it as CSV."""
-        response = requests.get(
-            f"{self._api_url}/gerar_compra/{self._rows}", params={"lote": lote}, timeout=_TIMEOUT_SECONDS
-        )
         text = io.StringIO()
         csv.writer(text).writerows(
             (lote, linha, *(row[field] for field in FIELDS))
-            for linha, row in enumerate(response.json(), start=1)
+            for linha, row in enumerate(fetch_lote(self._api_url, lote, self._rows), start=1)
         )
         self._csv = text.getvalue().encode()
 

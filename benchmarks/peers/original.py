@@ -1,13 +1,11 @@
 """The method of the first version: one JSON array, one model instance a row, SQLAlchemy's INSERT of dicts."""
 
-import requests
 import sqlalchemy as sa
 
+from benchmarks.peers.json_lot import fetch_lote
 from benchmarks.peers.original_worker import Purchase
 from benchmarks.same_table import IntoSameTable
 from purchase_pipeline.tables import TABELA_COMPRAS
-
-_TIMEOUT_SECONDS = 60
 
 
 class OriginalMethod(IntoSameTable):
@@ -22,11 +20,7 @@ class OriginalMethod(IntoSameTable):
 
     def load(self, lote: str, rows: int) -> None:
         """Load one lot in one transaction."""
-        response = requests.get(
-            f"{self._api_url}/gerar_compra/{rows}", params={"lote": lote}, timeout=_TIMEOUT_SECONDS
-        )
-        response.raise_for_status()
-        purchases = [Purchase(**row) for row in response.json()]
+        purchases = [Purchase(**row) for row in fetch_lote(self._api_url, lote, rows)]
         with self._engine.begin() as connection:
             connection.execute(
                 sa.insert(TABELA_COMPRAS),

@@ -6,12 +6,11 @@ from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 import pandas as pd
-import requests
 import sqlalchemy as sa
 
+from benchmarks.peers.json_lot import fetch_lote
 from benchmarks.same_table import IntoSameTable
 
-_TIMEOUT_SECONDS = 60
 _ROWS_AN_INSERT = 1_000  # pandas' own: all rows, 140,000 parameters, in one statement
 
 
@@ -33,11 +32,7 @@ class ToSql(IntoSameTable):
 
     def load(self, lote: str, rows: int) -> None:
         """Load one lot in one transaction."""
-        response = requests.get(
-            f"{self._api_url}/gerar_compra/{rows}", params={"lote": lote}, timeout=_TIMEOUT_SECONDS
-        )
-        response.raise_for_status()
-        frame = pd.DataFrame(response.json())
+        frame = pd.DataFrame(fetch_lote(self._api_url, lote, rows))
         for column in ("date_purchase", "birthday_client"):
             frame[column] = pd.to_datetime(frame[column], format="%Y-%m-%d")
         frame.insert(0, "lote", lote)

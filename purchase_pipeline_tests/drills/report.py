@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from purchase_pipeline_tests.drills.catalogue import DRILLS
 from purchase_pipeline_tests.drills.outcome import Drill, Outcome
+from purchase_pipeline_tests.marked_section import with_section
 
 BEGIN, END = "<!-- fault table: begin -->", "<!-- fault table: end -->"
 _HEAD = (
@@ -129,11 +130,7 @@ def written_into(document: str, results: Sequence[Result]) -> str:
     Raises:
         ValueError: the document does not have the markers.
     """
-    before, begin, rest = document.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise ValueError(f"The document has no {BEGIN} followed by {END}.")
-    return f"{before}{BEGIN}\n{table(results)}\n{END}{after}"
+    return with_section(document, BEGIN, END, table(results))
 
 
 def _row(*cells: str) -> str:
