@@ -44,22 +44,34 @@ def _not_in_the_future(value: date, info: ValidationInfo) -> date:
     return value
 
 
-def _explained(form: CoreSchema, message: str) -> ReceivedAs:
-    """Demand a form, and say in a person's words when it is not met."""
-    return ReceivedAs(core_schema.custom_error_schema(form, "form", custom_error_message=message))
+@dataclass(frozen=True)
+class Explained:
+    """Say in a person's words what the annotated type is to be, whichever of its bounds is broken."""
+
+    message: str
+
+    def __get_pydantic_core_schema__(self, source: type[Any], handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Put one message in the place of the type's own."""
+        return _explained(handler(source), self.message)
+
+
+def _explained(form: CoreSchema, message: str) -> CoreSchema:
+    return core_schema.custom_error_schema(form, "form", custom_error_message=message)
 
 
 _JSON_NUMBER = ReceivedAs(core_schema.float_schema(strict=True, allow_inf_nan=False))
-_ISO_DATE_TEXT = _explained(
-    core_schema.str_schema(strict=True, pattern=r"^\d{4}-\d{2}-\d{2}$"),
-    "Input should be a date in the form YYYY-MM-DD",
-)
-_MORE_THAN_BLANKS = _explained(
-    core_schema.str_schema(strict=True, pattern=r"^[^\x00]*[^\x00\s][^\x00]*$"),
-    "Input should be a text, not blank, without NUL (U+0000)",
+_ISO_DATE_TEXT = ReceivedAs(
+    _explained(
+        core_schema.str_schema(strict=True, pattern=r"^\d{4}-\d{2}-\d{2}$"),
+        "Input should be a date in the form YYYY-MM-DD",
+    )
 )
 
-Text = Annotated[str, Field(max_length=1000), _MORE_THAN_BLANKS]
+Text = Annotated[
+    str,
+    Field(max_length=1000, pattern=r"^[^\x00]*[^\x00\s][^\x00]*$"),
+    Explained("Input should be a text, not blank, no NUL (U+0000), at most 1000 characters"),
+]
 """NUL is refused because PostgreSQL's text cannot hold it; the length, far above real values, stops accidents."""
 
 Money = Annotated[Decimal, Field(strict=False, gt=0, max_digits=12, decimal_places=2), _JSON_NUMBER]

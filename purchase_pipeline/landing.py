@@ -67,7 +67,8 @@ class Landing:
         self.folder.mkdir(parents=True, exist_ok=True)
         digest, raw_bytes = hashlib.sha256(), 0
         with _arriving(self.folder) as file:
-            compressor = zstandard.ZstdCompressor(level=_FAST, write_checksum=True)
+            # A thread of zstd's own, so that nobody waits for it while bytes arrive.
+            compressor = zstandard.ZstdCompressor(level=_FAST, write_checksum=True, threads=1)
             with compressor.stream_writer(file, closefd=False) as compressed:
                 for chunk in chunks:
                     digest.update(chunk)

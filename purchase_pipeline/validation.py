@@ -64,11 +64,13 @@ class LoteValidation:
         self._received = received
         self._max_rejected_ratio = max_rejected_ratio
         self._today = today
-        self._values_of = judge_on(today)
+        self._values_of = judge_on(today, CompraSchema)
         self.rejected: list[RejectedRow] = []
 
     def accepted(self, raw_rows: Iterable[bytes]) -> Iterator[list[tuple[object, ...]]]:
         """Yield batches of `(lote, linha, *fields)`, fields in the contract's order, linha counted from 1.
+
+        Fields are as PostgreSQL reads them: a day is the text that it came as, `YYYY-MM-DD`.
 
         Raises:
             TooManyRejectsError: as soon as the rejects reach the allowed share of the lot.

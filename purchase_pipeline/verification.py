@@ -118,9 +118,14 @@ def _count(connection: sa.Connection, table: sa.Table, lote: str) -> int:
 def _stored(
     connection: sa.Connection, table: sa.Table, lote: str, columns: Iterable[str]
 ) -> sa.CursorResult[Any]:
-    query = sa.select(table.c.linha, *(table.c[name] for name in columns))
+    query = sa.select(table.c.linha, *(_as_judged(table.c[name]) for name in columns))
     ordered = query.where(table.c.lote == lote).order_by(table.c.linha)
     return connection.execution_options(yield_per=_PAGE_ROWS).execute(ordered)
+
+
+def _as_judged(column: sa.Column[Any]) -> sa.ColumnElement[Any]:
+    """Return the column as the contract's judge has it: a day as a text, whatever the session's DateStyle is."""
+    return sa.func.to_char(column, "YYYY-MM-DD") if isinstance(column.type, sa.Date) else column
 
 
 def _in_the_ledger(entries: dict[str, sa.Row[Any]], counts: dict[str, int]) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """Purchases for tests: a row as the API sends it, and the values that it becomes."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import date
 from decimal import Decimal
 
@@ -58,3 +58,13 @@ def a_raw_compra(*, without: Collection[str] = (), **json_texts: str) -> bytes:
 def stored_values(**changes: object) -> tuple[object, ...]:
     """Return the values that the good purchase is stored with, in the fields' order."""
     return tuple((_COMPRA | _STORED | changes).values())
+
+
+def judged_values(**changes: object) -> tuple[object, ...]:
+    """Return the values that the good purchase is written with: a day is a text still."""
+    return with_days_as_texts(stored_values(**changes))
+
+
+def with_days_as_texts(values: Iterable[object]) -> tuple[object, ...]:
+    """Return the contract's values as they are written."""
+    return tuple(str(value) if type(value) is date else value for value in values)

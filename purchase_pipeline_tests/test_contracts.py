@@ -24,7 +24,7 @@ TEXT_FIELDS = [
 ]
 NO_DATE = "Input should be a date in the form YYYY-MM-DD"
 BAD_DATE = "Input should be a valid date or datetime"
-NO_TEXT = "Input should be a text, not blank, without NUL (U+0000)"
+NO_TEXT = "Input should be a text, not blank, no NUL (U+0000), at most 1000 characters"
 
 
 def refusals_of(raw: bytes, today: date = TODAY) -> list[tuple[str, str]]:
@@ -110,7 +110,11 @@ def test_a_value_within_the_bounds_is_kept_as_it_is(field: str, text: str, value
         ("birthday_client", '"0000-01-01"', "Input should be greater than or equal to 1900-01-01"),
         ("birthday_client", '"564710400"', NO_DATE),
         ("birthday_client", "null", NO_DATE),
-        ("job", '"' + "x" * 1001 + '"', "String should have at most 1000 characters"),
+        (
+            "job",
+            '"' + "x" * 1001 + '"',
+            "Input should be a text, not blank, no NUL (U+0000), at most 1000 characters",
+        ),
         ("store", "0", "Input should be greater than or equal to 1"),
         ("store", "-1", "Input should be greater than or equal to 1"),
         ("store", "2147483648", "Input should be less than or equal to 2147483647"),
@@ -149,7 +153,10 @@ def test_a_value_beyond_the_bounds_is_refused_and_explained(field: str, text: st
         ('["Ana"]', NO_TEXT),
         ('"An\\u0000a"', NO_TEXT),
         ('"\\u0000"', NO_TEXT),
-        ('"' + "x" * 1001 + '"', "String should have at most 1000 characters"),
+        (
+            '"' + "x" * 1001 + '"',
+            "Input should be a text, not blank, no NUL (U+0000), at most 1000 characters",
+        ),
     ],
 )
 def test_each_text_is_a_text_that_postgresql_can_hold(field: str, text: str, message: str) -> None:
