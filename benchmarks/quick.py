@@ -2,8 +2,9 @@
 
 from benchmarks.bench import a_bench
 from benchmarks.contenders import take_turns
-from benchmarks.data_path import ROWS, ours_and_those_at_hand, ratios_of_those_at_hand
+from benchmarks.data_path import ROWS, ratios_of_those_at_hand, those_at_hand
 from benchmarks.figures import Measured, Ratio
+from benchmarks.served_original import original_api
 
 _NOTES = ("The shortest comparison; `python -m benchmarks --check` holds a new one against its ratios.",)
 _GROSS = 2.0
@@ -11,8 +12,8 @@ _GROSS = 2.0
 
 def run(rounds: int) -> Measured:
     """Let ours, the original's method, `to_sql` and the floor take turns."""
-    with a_bench() as bench, ours_and_those_at_hand(bench) as (at_hand, _):
-        seconds = take_turns(at_hand, rounds, ROWS)
+    with a_bench() as bench, original_api() as original_url, those_at_hand(bench, original_url) as at_hand:
+        seconds = take_turns(at_hand.contenders, rounds, ROWS)
     return Measured("quick", list(seconds.values()), ratios_of_those_at_hand(seconds, at_hand), _NOTES)
 
 

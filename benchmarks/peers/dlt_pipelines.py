@@ -30,6 +30,7 @@ class DltPipeline:
         database_url: str,
         folder: Path,
         *,
+        dataset: str,
         pages: Pages,
         file_format: Literal["csv", "parquet"] | None = None,
     ) -> None:
@@ -42,12 +43,12 @@ class DltPipeline:
         self._pages = pages
         self._file_format = file_format
         self._dlt = dlt
-        self._dataset = f"dlt_{file_format or 'default'}"
+        self._dataset = dataset
         self._pipeline = dlt.pipeline(
-            pipeline_name=self._dataset,
+            pipeline_name=dataset,
             pipelines_dir=str(folder / "dlt"),
             destination=dlt.destinations.postgres(_credentials(database_url)),
-            dataset_name=self._dataset,
+            dataset_name=dataset,
         )
 
     def prepare(self, lote: str) -> None:
@@ -78,26 +79,25 @@ class DltPipeline:
         return sql.Identifier(self._dataset, _TABLE)
 
 
-def dlt_variants(api_url: str, database_url: str, folder: Path) -> list[DltPipeline]:
-    """Return the default, and the fast ways: Arrow tables as CSV by COPY, and as Parquet by ADBC."""
+def dlt_default(name: str, api_url: str, database_url: str, folder: Path, dataset: str) -> DltPipeline:
+    """Return dlt as its tutorial has it: dicts, whose types it infers."""
+    return DltPipeline(name, api_url, database_url, folder, dataset=dataset, pages=_as_dicts)
+
+
+def dlt_fast(api_url: str, database_url: str, folder: Path) -> list[DltPipeline]:
+    """Return its fast ways: Arrow tables as CSV by COPY, and as Parquet by ADBC."""
+    formats: dict[Literal["csv", "parquet"], str] = {"csv": "CSV by COPY", "parquet": "Parquet by ADBC"}
     return [
-        DltPipeline("dlt, default (types inferred)", api_url, database_url, folder, pages=_as_dicts),
         DltPipeline(
-            "dlt, Arrow tables, CSV by COPY (types, no validation)",
+            f"dlt, Arrow tables, {way} (types, no validation)",
             api_url,
             database_url,
             folder,
+            dataset=f"dlt_{file_format}",
             pages=_as_arrow,
-            file_format="csv",
-        ),
-        DltPipeline(
-            "dlt, Arrow tables, Parquet by ADBC (types, no validation)",
-            api_url,
-            database_url,
-            folder,
-            pages=_as_arrow,
-            file_format="parquet",
-        ),
+            file_format=file_format,
+        )
+        for file_format, way in formats.items()
     ]
 
 

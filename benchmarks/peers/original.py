@@ -11,10 +11,9 @@ from purchase_pipeline.tables import TABELA_COMPRAS
 class OriginalMethod(IntoSameTable):
     """requests, pydantic, SQLAlchemy Core over psycopg2, in pages of 1,000 rows as SQLAlchemy makes them."""
 
-    name = "the original's method (a model a row, SQLAlchemy insert)"
-
-    def __init__(self, api_url: str, database_url: str) -> None:
+    def __init__(self, name: str, api_url: str, database_url: str) -> None:
         super().__init__(database_url)
+        self.name = name
         self._api_url = api_url
         self._engine = sa.create_engine(sa.make_url(database_url).set(drivername="postgresql+psycopg2"))
 

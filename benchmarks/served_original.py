@@ -1,0 +1,37 @@
+"""The API of the first version, served by a process of its own."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from purchase_pipeline_tests.drills.waiting import wait_for
+from purchase_pipeline_tests.serving import free_port
+
+_START_SECONDS = 60.0
+_PROJECT = Path(__file__).parent.parent
+
+
+@contextmanager
+def original_api() -> Iterator[str]:
+    """Serve it while the context is open; yield its URL."""
+    port = str(free_port())
+    server = [sys.executable, "-m", "uvicorn", "--no-access-log", "--log-level", "warning", "--port", port]
+    api = subprocess.Popen([*server, "--factory", "benchmarks.peers.original_api:create_app"], cwd=_PROJECT)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        wait_for(lambda: _answers(url), "the first version's API", _START_SECONDS)
+        yield url
+    finally:
+        api.terminate()
+        api.wait()
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/gerar_compra/1", trust_env=False).is_success
+    except httpx.TransportError:
+        return False
