@@ -5,14 +5,15 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
-from itertools import islice
+from itertools import islice, repeat
+from operator import itemgetter
 from typing import NamedTuple
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from purchase_pipeline.contracts import CompraSchema
-from purchase_pipeline.quick_contract import judge_on
+from purchase_pipeline.sieve import sieve_for
 
 BATCH_ROWS = 2_000
 """Rows judged and passed on at a time: enough that the batch costs nothing, few enough to hold beside COPY."""
@@ -64,7 +65,7 @@ class LoteValidation:
         self._received = received
         self._max_rejected_ratio = max_rejected_ratio
         self._today = today
-        self._values_of = judge_on(today, CompraSchema)
+        self._sieve = sieve_for(CompraSchema, today)
         self.rejected: list[RejectedRow] = []
 
     def accepted(self, raw_rows: Iterable[bytes]) -> Iterator[list[tuple[object, ...]]]:
@@ -76,34 +77,33 @@ class LoteValidation:
             TooManyRejectsError: as soon as the rejects reach the allowed share of the lot.
             DamagedLotError: the rows end before, or go on after, the number received.
         """
-        numbered, seen = enumerate(raw_rows, start=1), 0
-        while batch := list(islice(numbered, BATCH_ROWS)):
+        rows, seen = iter(raw_rows), 0
+        while batch := list(islice(rows, BATCH_ROWS)):
+            yield self._judge(batch, first=seen + 1)
             seen += len(batch)
-            yield self._judge(batch)
         if seen != self._received:
             raise DamagedLotError(
                 f"{self._lote}: {self._received} rows were received, but the landed file has {seen}. "
                 "Fetch it again: materialize raw_purchases with `refetch: true`."
             )
 
-    def _judge(self, batch: list[tuple[int, bytes]]) -> list[tuple[object, ...]]:
-        lote, values_of, accepted = self._lote, self._values_of, []
-        for linha, raw in batch:
-            try:
-                values = values_of(raw)
-            except ValidationError as refusal:
-                self._reject(linha, raw, self._explained(raw, refusal))
-            else:
-                accepted.append((lote, linha, *values.values()))
+    def _judge(self, batch: Sequence[bytes], first: int) -> list[tuple[object, ...]]:
+        passed = self._sieve.passed(batch)
+        accepted = list(zip(repeat(self._lote), (first + place for place in passed.places), *passed.columns))
+        if len(accepted) < len(batch):
+            for place in sorted(set(range(len(batch))).difference(passed.places)):
+                accepted += self._judge_in_full(first + place, batch[place])
+            accepted.sort(key=itemgetter(1))
         return accepted
 
-    def _explained(self, raw: bytes, refusal: ValidationError) -> ValidationError:
-        """Return the contract's own words for a refusal."""
+    def _judge_in_full(self, linha: int, raw: bytes) -> Iterator[tuple[object, ...]]:
+        """Yield the row if the contract accepts it; keep it among the rejected, with the contract's words, if not."""
         try:
-            CompraSchema.model_validate_json(raw, context={"today": self._today})
-        except ValidationError as explained:
-            return explained
-        return refusal
+            compra = CompraSchema.model_validate_json(raw, context={"today": self._today})
+        except ValidationError as refusal:
+            self._reject(linha, raw, refusal)
+        else:
+            yield self._lote, linha, *(str(value) if type(value) is date else value for _, value in compra)
 
     def _reject(self, linha: int, raw: bytes, error: ValidationError) -> None:
         details = error.errors(include_url=False, include_context=False)[:_MOST_REASONS]

@@ -17,7 +17,7 @@ from purchase_pipeline.definitions import defs
 PROJECT = Path(__file__).parent.parent
 CORE = [
     "contracts",
-    "quick_contract",
+    "sieve",
     "validation",
     "purchase_api",
     "landing",

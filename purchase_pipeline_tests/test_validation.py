@@ -5,9 +5,11 @@ from collections.abc import Iterable, Iterator
 from datetime import date
 
 import pytest
+from pydantic import field_validator
 
 from mock_api.faults import LINE_DEFECTS
 from mock_api.purchases import PurchaseSource, quarter_of
+from purchase_pipeline.contracts import CompraSchema
 from purchase_pipeline.validation import (
     BATCH_ROWS,
     DamagedLotError,
@@ -163,6 +165,36 @@ def test_the_day_that_is_given_decides_what_is_future() -> None:
     assert [row.reasons for row in validation.rejected] == [
         ["date_purchase: Date should not be later than 2024-03-08 (saw '2024-03-09')"]
     ]
+
+
+def test_a_rule_beside_the_fields_counts_and_costs_no_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    class OwnRule(CompraSchema):
+        @field_validator("brand")
+        @classmethod
+        def _no_shouting(cls, brand: str) -> str:
+            if brand.isupper():
+                raise ValueError("no shouting")
+            return brand
+
+    monkeypatch.setattr("purchase_pipeline.validation.CompraSchema", OwnRule)
+    validation = a_validation(received=3)
+
+    accepted = judged(validation, [a_raw_compra(), a_raw_compra(brand='"LG"'), a_raw_compra()])
+
+    assert accepted == [(1, *judged_values()), (3, *judged_values())]
+    assert [row.reasons for row in validation.rejected] == [["brand: Value error, no shouting (saw 'LG')"]]
+
+
+def test_rows_that_the_contract_alone_could_read_keep_their_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    class WithDefault(CompraSchema):
+        brand: str = "LG"
+
+    monkeypatch.setattr("purchase_pipeline.validation.CompraSchema", WithDefault)
+    rows = [a_raw_compra(), a_raw_compra(without={"brand"}), a_raw_compra()]
+
+    accepted = judged(a_validation(received=3), rows)
+
+    assert accepted == [(1, *judged_values()), (2, *judged_values(brand="LG")), (3, *judged_values())]
 
 
 def test_every_defect_has_its_reason_here() -> None:

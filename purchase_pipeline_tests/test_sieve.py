@@ -1,0 +1,109 @@
+"""What passes the sieve is what the contract accepts, whatever its author wrote into it, and wherever."""
+
+from datetime import date
+from decimal import Decimal
+from typing import Self
+
+import pytest
+from pydantic import ConfigDict, Field, field_validator, model_validator
+
+from purchase_pipeline.contracts import CompraSchema
+from purchase_pipeline.sieve import Sieve
+from purchase_pipeline_tests.builders import FIELDS, a_raw_compra, judged_values
+
+TODAY = date(2026, 11, 24)
+
+
+class OwnRuleOfAField(CompraSchema):
+    """A contract with a rule beside a field."""
+
+    @field_validator("brand")
+    @classmethod
+    def _no_shouting(cls, brand: str) -> str:
+        if brand.isupper():
+            raise ValueError("no shouting")
+        return brand
+
+
+class OwnRuleOfARow(CompraSchema):
+    """A contract with a rule over two fields."""
+
+    @model_validator(mode="after")
+    def _born_before_buying(self) -> Self:
+        if self.birthday_client >= self.date_purchase:
+            raise ValueError("bought before birth")
+        return self
+
+
+class OwnAlias(CompraSchema):
+    """A contract with a field of another name than its column."""
+
+    brand: str = Field(alias="marca")
+
+
+class TrimmedTexts(CompraSchema):
+    """A contract that changes what it accepts."""
+
+    model_config = ConfigDict(str_strip_whitespace=True)
+
+
+def passed(contract: type[CompraSchema], *raw_rows: bytes) -> list[tuple[int, *tuple[object, ...]]]:
+    """Return the rows that pass: their places, and their values."""
+    places, columns = Sieve(contract, TODAY).passed(raw_rows)
+    return list(zip(places, *columns, strict=True))
+
+
+def test_good_rows_pass_with_their_values() -> None:
+    rows = [a_raw_compra(), a_raw_compra(store="8", price="12"), a_raw_compra()]
+
+    assert passed(CompraSchema, *rows) == [
+        (0, *judged_values()),
+        (1, *judged_values(store=8, price=Decimal(12))),
+        (2, *judged_values()),
+    ]
+
+
+def test_bad_rows_are_kept_wherever_they_lie() -> None:
+    bad = [
+        b"{",
+        a_raw_compra(price="-1"),
+        a_raw_compra(date_purchase='"2026-11-25"'),
+        a_raw_compra(job="null"),
+    ]
+
+    good = a_raw_compra()
+    assert [place for place, *_ in passed(CompraSchema, *bad, good, *bad, good)] == [4, 9]
+    assert passed(CompraSchema, *bad) == []
+    assert passed(CompraSchema) == []
+
+
+def test_a_value_that_was_refused_once_is_refused_again() -> None:
+    sieve = Sieve(CompraSchema, TODAY)
+    rows = [a_raw_compra(price="-1"), a_raw_compra()]
+
+    assert [sieve.passed(rows).places for _ in range(3)] == [[1], [1], [1]]
+
+
+def test_more_values_than_are_remembered_are_judged_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("purchase_pipeline.sieve._MOST_REMEMBERED", 2)
+    sieve = Sieve(CompraSchema, TODAY)
+
+    for number in range(1, 30, 3):
+        rows = [a_raw_compra(store=str(store)) for store in (0, number, number + 1, number + 2)]
+        assert sieve.passed(rows).columns[FIELDS.index("store")] == [number, number + 1, number + 2]
+
+
+def test_a_whole_number_and_a_truth_are_not_taken_for_each_other() -> None:
+    assert len(passed(CompraSchema, a_raw_compra(store="1"), a_raw_compra(store="true"))) == 1
+    assert len(passed(CompraSchema, a_raw_compra(store="1"), a_raw_compra(store="1.0"))) == 1
+
+
+def test_what_a_contract_changes_is_changed() -> None:
+    ((_, *values),) = passed(TrimmedTexts, a_raw_compra(brand='" LG "'))
+
+    assert tuple(values) == judged_values(brand="LG")
+
+
+@pytest.mark.parametrize("contract", [OwnRuleOfAField, OwnRuleOfARow, OwnAlias])
+def test_a_contract_whose_fields_do_not_say_all_keeps_every_row(contract: type[CompraSchema]) -> None:
+    assert passed(contract, a_raw_compra()) == []
