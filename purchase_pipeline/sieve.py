@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import msgspec
 from pydantic import BaseModel, TypeAdapter, ValidationError
-from pydantic.fields import FieldInfo
 
 _FORMS: dict[Any, type] = {str: str, int: int, date: str, Decimal: float}
 """What JSON has for a field's type."""
@@ -36,27 +36,22 @@ class Sieve:
     """
 
     def __init__(self, contract: type[BaseModel], today: date) -> None:
-        self._fields = [_Field(contract, field, today) for field in contract.model_fields.values()]
+        self._fields = [_Field(contract, name, today) for name in contract.model_fields]
         self._row = _row_of(contract)
         self._read = msgspec.json.Decoder(self._row).decode if self._row else None
 
     def passed(self, raw_rows: Sequence[bytes]) -> Passed:
         """Return the rows that pass. A day is the text that it came as; other values are what the contract makes."""
-        places, rows = list[int](), []
+        places, rows = list[int](), list[msgspec.Struct]()
         if self._read is not None:
             for place, raw in enumerate(raw_rows):
                 try:
-                    rows.append(msgspec.structs.astuple(self._read(raw)))
+                    rows.append(self._read(raw))
                 except (ValueError, RecursionError):
                     continue
                 places.append(place)
-        if not rows:
-            return Passed((), [()] * len(self._fields))
         refused = set[int]()
-        columns = [
-            field.judged(column, refused)
-            for field, column in zip(self._fields, zip(*rows, strict=True), strict=True)
-        ]
+        columns = [field.judged(rows, refused) for field in self._fields]
         if refused:
             good = [place for place in range(len(rows)) if place not in refused]
             return Passed([places[place] for place in good], [[c[place] for place in good] for c in columns])
@@ -83,23 +78,25 @@ def _row_of(contract: type[BaseModel]) -> type[msgspec.Struct] | None:
 class _Field:
     """One field of the contract, and what it said of values before."""
 
-    def __init__(self, contract: type[BaseModel], field: FieldInfo, today: date) -> None:
+    def __init__(self, contract: type[BaseModel], name: str, today: date) -> None:
+        field = contract.model_fields[name]
         adapter = TypeAdapter[Any](field.rebuild_annotation(), config=contract.model_config)
         self._validate = adapter.validator.validate_python
         self._context = {"today": today}
         self._stays_text = field.annotation is date
+        self._value_in = attrgetter(name)
         self._known: dict[Any, Any] = {}
 
-    def judged(self, column: Sequence[Any], refused: set[int]) -> list[Any]:
-        """Return the values that the column's become; add the places of those that are refused."""
+    def judged(self, rows: Sequence[msgspec.Struct], refused: set[int]) -> list[Any]:
+        """Return what the field's value becomes in each row; add the places of rows in which it is refused."""
         known = self._known
         try:
-            return list(map(known.__getitem__, column))
+            return [known[value] for value in map(self._value_in, rows)]
         except KeyError:
-            self._learn(set(column))
-        values = [known.get(value, _REFUSED) for value in column]
-        refused.update(place for place, value in enumerate(values) if value is _REFUSED)
-        return values
+            self._learn(set(map(self._value_in, rows)))
+        judged = [known.get(value, _REFUSED) for value in map(self._value_in, rows)]
+        refused.update(place for place, value in enumerate(judged) if value is _REFUSED)
+        return judged
 
     def _learn(self, values: set[Any]) -> None:
         if len(self._known) > _MOST_REMEMBERED:

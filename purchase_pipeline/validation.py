@@ -15,8 +15,8 @@ from pydantic_core import ErrorDetails
 from purchase_pipeline.contracts import CompraSchema
 from purchase_pipeline.sieve import sieve_for
 
-BATCH_ROWS = 2_000
-"""Rows judged and passed on at a time: enough that the batch costs nothing, few enough to hold beside COPY."""
+BATCH_ROWS = 500
+"""Rows judged and passed on at a time: so many that a batch costs nothing, so few that they stay in a cache."""
 
 _LONGEST_ORIGINAL = 4_000
 _LONGEST_SIGHT = 80
