@@ -20,7 +20,7 @@ _NOTES = (
     "This project keeps the answer on disk, judges each row by a strict contract, and commits two tables and a ledger.",
     "The original's method checks types; the others parse dates at most.",
     "All but dlt load into the same table with the same primary key; dlt makes its own table, without a key.",
-    "The original's own API makes each row when it is asked for it, with Faker; all others ask this project's.",
+    "The original's own API makes each row when asked, with Faker; who is not said to ask it asks this project's.",
     "The floor has its CSV ready and its connection open.",
 )
 

@@ -9,6 +9,7 @@ from datetime import date
 from decimal import Decimal
 from functools import lru_cache
 from operator import attrgetter
+from sys import getsizeof
 from typing import Any, NamedTuple
 
 import msgspec
@@ -17,7 +18,10 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 _FORMS: dict[Any, type] = {str: str, int: int, date: str, Decimal: float}
 """What JSON has for a field's type."""
 
-_MOST_REMEMBERED = 50_000  # values a field, some hundred bytes each: all days of a century and more
+_MOST_BYTES = 4 << 20
+"""Remembered of a field: room for all days of half a century; a lot of long texts that never repeat needs no more."""
+
+_ENTRY_BYTES = 100  # what remembering a value costs beside the value
 _REFUSED = object()
 
 
@@ -29,16 +33,16 @@ class Passed(NamedTuple):
 
 
 class Sieve:
-    """Lets rows through that the contract accepts, as on one day; keeps no row of a contract that it cannot read.
+    """Lets rows through that the contract accepts, as on one day.
 
-    It reads fields that say all by themselves: a validator beside them, an alias, or a type that it has no form for
-    leaves every row to the contract.
+    It reads fields that say all by themselves: for a validator beside them, an alias, or a type that it has no form
+    for, it lets no row through.
     """
 
     def __init__(self, contract: type[BaseModel], today: date) -> None:
         self._fields = [_Field(contract, name, today) for name in contract.model_fields]
-        self._row = _row_of(contract)
-        self._read = msgspec.json.Decoder(self._row).decode if self._row else None
+        row = _row_of(contract)
+        self._read = msgspec.json.Decoder(row).decode if row else None
 
     def passed(self, raw_rows: Sequence[bytes]) -> Passed:
         """Return the rows that pass. A day is the text that it came as; other values are what the contract makes."""
@@ -86,6 +90,7 @@ class _Field:
         self._stays_text = field.annotation is date
         self._value_in = attrgetter(name)
         self._known: dict[Any, Any] = {}
+        self._bytes = 0
 
     def judged(self, rows: Sequence[msgspec.Struct], refused: set[int]) -> list[Any]:
         """Return what the field's value becomes in each row; add the places of rows in which it is refused."""
@@ -99,11 +104,13 @@ class _Field:
         return judged
 
     def _learn(self, values: set[Any]) -> None:
-        if len(self._known) > _MOST_REMEMBERED:
+        if self._bytes > _MOST_BYTES:
             self._known.clear()
+            self._bytes = 0
         for value in values - self._known.keys():
             try:
                 judged = self._validate(value, context=self._context)
             except ValidationError:
                 continue
             self._known[value] = value if self._stays_text else judged
+            self._bytes += getsizeof(value) + _ENTRY_BYTES

@@ -5,6 +5,10 @@ from collections.abc import Collection, Iterable
 from datetime import date
 from decimal import Decimal
 
+from pydantic import field_validator
+
+from purchase_pipeline.contracts import CompraSchema
+
 FIELDS = (
     "date_purchase",
     "client_name",
@@ -41,6 +45,17 @@ _STORED = {
     "birthday_client": date(1987, 11, 23),
     "price": Decimal("999.0"),
 }
+
+
+class OwnRuleOfAField(CompraSchema):
+    """A contract to which somebody has added a rule beside a field."""
+
+    @field_validator("brand")
+    @classmethod
+    def _no_shouting(cls, brand: str) -> str:
+        if brand.isupper():
+            raise ValueError("no shouting")
+        return brand
 
 
 def a_compra(**changes: object) -> dict[str, object]:

@@ -1,28 +1,18 @@
 """What passes the sieve is what the contract accepts, whatever its author wrote into it, and wherever."""
 
+import tracemalloc
 from datetime import date
 from decimal import Decimal
 from typing import Self
 
 import pytest
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from purchase_pipeline.contracts import CompraSchema
 from purchase_pipeline.sieve import Sieve
-from purchase_pipeline_tests.builders import FIELDS, a_raw_compra, judged_values
+from purchase_pipeline_tests.builders import FIELDS, OwnRuleOfAField, a_raw_compra, judged_values
 
 TODAY = date(2026, 11, 24)
-
-
-class OwnRuleOfAField(CompraSchema):
-    """A contract with a rule beside a field."""
-
-    @field_validator("brand")
-    @classmethod
-    def _no_shouting(cls, brand: str) -> str:
-        if brand.isupper():
-            raise ValueError("no shouting")
-        return brand
 
 
 class OwnRuleOfARow(CompraSchema):
@@ -85,12 +75,31 @@ def test_a_value_that_was_refused_once_is_refused_again() -> None:
 
 
 def test_more_values_than_are_remembered_are_judged_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("purchase_pipeline.sieve._MOST_REMEMBERED", 2)
+    monkeypatch.setattr("purchase_pipeline.sieve._MOST_BYTES", 1_000)
     sieve = Sieve(CompraSchema, TODAY)
 
     for number in range(1, 30, 3):
         rows = [a_raw_compra(store=str(store)) for store in (0, number, number + 1, number + 2)]
         assert sieve.passed(rows).columns[FIELDS.index("store")] == [number, number + 1, number + 2]
+
+
+def test_long_texts_that_never_repeat_do_not_pile_up() -> None:
+    sieve = Sieve(CompraSchema, TODAY)
+
+    def sift(texts: range) -> int:
+        raw_rows = [a_raw_compra(job=f'"{text:01000}"') for text in texts]
+        return len(sieve.passed(raw_rows).places)
+
+    assert sift(range(500)) == 500
+    tracemalloc.start()
+    try:
+        passed_rows = sum(sift(range(first, first + 500)) for first in range(500, 20_500, 500))
+        remembered, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert passed_rows == 20_000
+    assert remembered < 8_000_000  # of 20 MB of texts
 
 
 def test_a_whole_number_and_a_truth_are_not_taken_for_each_other() -> None:

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator
 from datetime import date
 
 import pytest
-from pydantic import field_validator
 
 from mock_api.faults import LINE_DEFECTS
 from mock_api.purchases import PurchaseSource, quarter_of
@@ -18,7 +17,7 @@ from purchase_pipeline.validation import (
     TooManyRejectsError,
     storable_text,
 )
-from purchase_pipeline_tests.builders import FIELDS, a_raw_compra, judged_values
+from purchase_pipeline_tests.builders import FIELDS, OwnRuleOfAField, a_raw_compra, judged_values
 
 TODAY = date(2026, 11, 24)
 
@@ -168,15 +167,7 @@ def test_the_day_that_is_given_decides_what_is_future() -> None:
 
 
 def test_a_rule_beside_the_fields_counts_and_costs_no_row(monkeypatch: pytest.MonkeyPatch) -> None:
-    class OwnRule(CompraSchema):
-        @field_validator("brand")
-        @classmethod
-        def _no_shouting(cls, brand: str) -> str:
-            if brand.isupper():
-                raise ValueError("no shouting")
-            return brand
-
-    monkeypatch.setattr("purchase_pipeline.validation.CompraSchema", OwnRule)
+    monkeypatch.setattr("purchase_pipeline.validation.CompraSchema", OwnRuleOfAField)
     validation = a_validation(received=3)
 
     accepted = judged(validation, [a_raw_compra(), a_raw_compra(brand='"LG"'), a_raw_compra()])
