@@ -6,14 +6,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from itertools import islice, repeat
-from operator import itemgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from purchase_pipeline.contracts import CompraSchema
-from purchase_pipeline.sieve import sieve_for
+from purchase_pipeline.sieve import as_text, sieve_for
 
 BATCH_ROWS = 500
 """Rows judged and passed on at a time: so many that a batch costs nothing, so few that they stay in a cache."""
@@ -68,10 +67,10 @@ class LoteValidation:
         self._sieve = sieve_for(CompraSchema, today)
         self.rejected: list[RejectedRow] = []
 
-    def accepted(self, raw_rows: Iterable[bytes]) -> Iterator[list[tuple[object, ...]]]:
+    def accepted(self, raw_rows: Iterable[bytes]) -> Iterator[list[tuple[Any, ...]]]:
         """Yield batches of `(lote, linha, *fields)`, fields in the contract's order, linha counted from 1.
 
-        Fields are as PostgreSQL reads them: a day is the text that it came as, `YYYY-MM-DD`.
+        All are texts, as PostgreSQL reads them, for COPY sends texts: `12`, `3.50`, `2024-03-09`.
 
         Raises:
             TooManyRejectsError: as soon as the rejects reach the allowed share of the lot.
@@ -87,23 +86,27 @@ class LoteValidation:
                 "Fetch it again: materialize raw_purchases with `refetch: true`."
             )
 
-    def _judge(self, batch: Sequence[bytes], first: int) -> list[tuple[object, ...]]:
+    def _judge(self, batch: Sequence[bytes], first: int) -> list[tuple[Any, ...]]:
         passed = self._sieve.passed(batch)
-        accepted = list(zip(repeat(self._lote), (first + place for place in passed.places), *passed.columns))
-        if len(accepted) < len(batch):
-            for place in sorted(set(range(len(batch))).difference(passed.places)):
-                accepted += self._judge_in_full(first + place, batch[place])
-            accepted.sort(key=itemgetter(1))
-        return accepted
+        linhas = (str(first + place) for place in passed.places)
+        accepted = list(zip(repeat(self._lote), linhas, *passed.columns))
+        if len(accepted) == len(batch):
+            return accepted
+        by_place = dict(zip(passed.places, accepted, strict=True))
+        for place in sorted(set(range(len(batch))) - by_place.keys()):
+            row = self._judge_in_full(first + place, batch[place])
+            if row is not None:
+                by_place[place] = row
+        return [by_place[place] for place in sorted(by_place)]
 
-    def _judge_in_full(self, linha: int, raw: bytes) -> Iterator[tuple[object, ...]]:
-        """Yield the row if the contract accepts it; keep it among the rejected, with the contract's words, if not."""
+    def _judge_in_full(self, linha: int, raw: bytes) -> tuple[Any, ...] | None:
+        """Return the row if the contract accepts it; keep it among the rejected, with the contract's words, if not."""
         try:
             compra = CompraSchema.model_validate_json(raw, context={"today": self._today})
         except ValidationError as refusal:
             self._reject(linha, raw, refusal)
-        else:
-            yield self._lote, linha, *(str(value) if type(value) is date else value for _, value in compra)
+            return None
+        return self._lote, str(linha), *(as_text(value) for _, value in compra)
 
     def _reject(self, linha: int, raw: bytes, error: ValidationError) -> None:
         details = error.errors(include_url=False, include_context=False)[:_MOST_REASONS]

@@ -16,6 +16,12 @@ from purchase_pipeline.tables import COMPRAS_REJEITADAS, TABELA_COMPRAS
 from purchase_pipeline.validation import DamagedLotError, LoteValidation
 
 _TABLES = (TABELA_COMPRAS, COMPRAS_REJEITADAS)
+_COMPARED = [TABELA_COMPRAS.columns[name] for name in ("linha", *CompraSchema.model_fields)]
+_NUMBERS = [
+    (place, column.type.python_type)
+    for place, column in enumerate(_COMPARED)
+    if isinstance(column.type, sa.Integer | sa.Numeric)
+]
 _PAGE_ROWS = 2_000
 _SHOWN = 5
 
@@ -100,7 +106,7 @@ class Verifier:
         )
         try:
             with self._landing.open_rows(landed) as raw_rows:
-                accepted = (row[1:] for row in chain.from_iterable(validation.accepted(raw_rows)))
+                accepted = map(_with_numbers, chain.from_iterable(validation.accepted(raw_rows)))
                 with _stored(connection, TABELA_COMPRAS, landed.lote, CompraSchema.model_fields) as loaded:
                     found = list(_between(accepted, iter(loaded), TABELA_COMPRAS.name))
         except (DamagedFileError, DamagedLotError, UnreadableLotError) as error:
@@ -121,6 +127,15 @@ def _stored(
     query = sa.select(table.c.linha, *(_as_judged(table.c[name]) for name in columns))
     ordered = query.where(table.c.lote == lote).order_by(table.c.linha)
     return connection.execution_options(yield_per=_PAGE_ROWS).execute(ordered)
+
+
+def _with_numbers(accepted: Row) -> Row:
+    """Return linha and fields of an accepted row as the database gives them: `3.5` and `3.50` are one number."""
+    values = list(accepted[1:])
+    for place, number in _NUMBERS:
+        if isinstance(values[place], str):
+            values[place] = number(values[place])
+    return values
 
 
 def _as_judged(column: sa.Column[Any]) -> sa.ColumnElement[Any]:

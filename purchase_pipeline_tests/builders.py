@@ -1,7 +1,7 @@
 """Purchases for tests: a row as the API sends it, and the values that it becomes."""
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from datetime import date
 from decimal import Decimal
 
@@ -75,11 +75,6 @@ def stored_values(**changes: object) -> tuple[object, ...]:
     return tuple((_COMPRA | _STORED | changes).values())
 
 
-def judged_values(**changes: object) -> tuple[object, ...]:
-    """Return the values that the good purchase is written with: a day is a text still."""
-    return with_days_as_texts(stored_values(**changes))
-
-
-def with_days_as_texts(values: Iterable[object]) -> tuple[object, ...]:
-    """Return the contract's values as they are written."""
-    return tuple(str(value) if type(value) is date else value for value in values)
+def judged_values(**changes: object) -> tuple[str, ...]:
+    """Return the texts that the good purchase is written as."""
+    return tuple(map(str, stored_values(**changes)))

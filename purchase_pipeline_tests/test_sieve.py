@@ -48,7 +48,7 @@ def test_good_rows_pass_with_their_values() -> None:
 
     assert passed(CompraSchema, *rows) == [
         (0, *judged_values()),
-        (1, *judged_values(store=8, price=Decimal(12))),
+        (1, *judged_values(store=8, price=Decimal("12.0"))),
         (2, *judged_values()),
     ]
 
@@ -80,7 +80,11 @@ def test_more_values_than_are_remembered_are_judged_all_the_same(monkeypatch: py
 
     for number in range(1, 30, 3):
         rows = [a_raw_compra(store=str(store)) for store in (0, number, number + 1, number + 2)]
-        assert sieve.passed(rows).columns[FIELDS.index("store")] == [number, number + 1, number + 2]
+        assert sieve.passed(rows).columns[FIELDS.index("store")] == [
+            str(number),
+            str(number + 1),
+            str(number + 2),
+        ]
 
 
 def test_long_texts_that_never_repeat_do_not_pile_up() -> None:
@@ -116,3 +120,34 @@ def test_what_a_contract_changes_is_changed() -> None:
 @pytest.mark.parametrize("contract", [OwnRuleOfAField, OwnRuleOfARow, OwnAlias])
 def test_a_contract_whose_fields_do_not_say_all_keeps_every_row(contract: type[CompraSchema]) -> None:
     assert passed(contract, a_raw_compra()) == []
+
+
+@pytest.mark.parametrize(
+    ("raw", "passes"),
+    [
+        (a_raw_compra(), True),
+        (a_raw_compra() + b" \r", True),
+        (a_raw_compra().replace(b'":', b'": ').replace(b',"', b', "'), True),
+        (a_raw_compra(job='"a, b"'), True),
+        (a_raw_compra(job='"a,"'), False),
+        (a_raw_compra().replace(b'"job"', b'"\rjob"'), False),
+        (a_raw_compra().replace(b'"job"', b'"job "'), False),
+        (a_raw_compra().replace(b'"job"', b' "job"'), False),
+        (a_raw_compra(job='"PIX"').replace(b'"job"', b'"payment_type"', 1), False),
+        (a_raw_compra(price='1},"price":2'), False),
+        (a_raw_compra(price="1}"), False),
+        (a_raw_compra() + b"}", False),
+        (b"{" + a_raw_compra(), False),
+        (a_raw_compra(without=["job"]), False),
+        (a_raw_compra()[:-1] + b',"price":2}', False),
+        (a_raw_compra(job='"\x01"'), False),
+    ],
+)
+def test_a_row_passes_by_its_members_alone(raw: bytes, *, passes: bool) -> None:
+    assert (len(passed(CompraSchema, raw)) == 1) is passes
+
+
+def test_members_that_came_apart_make_no_row_of_two_lines() -> None:
+    head, tail = a_raw_compra().split(b',"price"')
+
+    assert passed(CompraSchema, head, b'"price"' + tail, a_raw_compra())[0][0] == 2

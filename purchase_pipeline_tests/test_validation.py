@@ -67,7 +67,7 @@ def a_validation(received: int = 10_000, ratio: float = 1.0, today: date = TODAY
 
 
 def judged(validation: LoteValidation, raw_rows: Iterable[bytes]) -> list[tuple[object, ...]]:
-    return [row[1:] for batch in validation.accepted(raw_rows) for row in batch]
+    return [(int(row[1]), *row[2:]) for batch in validation.accepted(raw_rows) for row in batch]
 
 
 def rejection_of(raw: bytes) -> RejectedRow:

@@ -28,6 +28,7 @@ _SETTINGS = {
     "IntervalStyle": "postgres",  # psycopg reads no other
     "extra_float_digits": "1",  # below, floats are rounded on their way out
 }
+_SET = sa.select(*(sa.func.set_config(*setting, True) for setting in _SETTINGS.items()))  # noqa: FBT003  # for one transaction
 
 
 class _QuotingPreparer(PGIdentifierPreparer):
@@ -66,5 +67,5 @@ def engine_for(database_url: str, *, keeps_connection: bool = False) -> sa.Engin
 def transaction(engine: sa.Engine) -> Iterator[sa.Connection]:
     """Open a transaction in which values read the same whatever the server's settings are."""
     with engine.begin() as connection:
-        connection.execute(sa.select(*(sa.func.set_config(*setting, True) for setting in _SETTINGS.items())))  # noqa: FBT003  # for this transaction
+        connection.execute(_SET)
         yield connection

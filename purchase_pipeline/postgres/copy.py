@@ -1,8 +1,9 @@
 """Rows into a table by COPY, PostgreSQL's fastest way in."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Any
 
 import psycopg
@@ -12,9 +13,11 @@ from psycopg.adapt import PyFormat, Transformer
 from psycopg.copy import LibpqWriter
 
 from purchase_pipeline.postgres.columns.types import shown
+from purchase_pipeline.postgres.copy_text import text_form
 from purchase_pipeline.postgres.errors import UnstorableValueError
 from purchase_pipeline.postgres.rows import Row
 
+_BLOCK_ROWS = 200  # read and joined at a time: some 32 KiB of short rows, and not too many of long ones
 _A_ROWS_FAULT = ("22", "23")  # classes of SQLSTATE: a value, or a constraint
 
 
@@ -52,21 +55,33 @@ def copy_rows(
         table=sql.Identifier(*filter(None, (table.schema, table.name))),
         columns=sql.SQL(", ").join(map(sql.Identifier, columns)),
     )
-    number = 0
     with driver.cursor() as cursor:
         writer = _CountingWriter(cursor)
         try:
             with cursor.copy(statement, writer=writer) as copy:
-                for number, row in enumerate(rows, start=1):
-                    try:
-                        copy.write_row(row)
-                    except (UnicodeError, psycopg.DataError, psycopg.ProgrammingError) as error:
-                        raise _unwritable(driver, table, columns, number, row) from error
+                written = _write(copy, table, columns, iter(rows))
         except psycopg.DatabaseError as error:
             if (error.sqlstate or "")[:2] not in _A_ROWS_FAULT:
                 raise
             raise _refused(error, table, columns) from error
-    return Copied(number, writer.bytes)
+    return Copied(written, writer.bytes)
+
+
+def _write(copy: psycopg.Copy, table: sa.Table, columns: Sequence[str], rows: Iterator[Row]) -> int:
+    """Write rows as they are while they are texts; from the first that is not, let psycopg adapt each value."""
+    written, encoding = 0, copy.connection.info.encoding
+    block = list(islice(rows, _BLOCK_ROWS))
+    while block and (text := text_form(block, len(columns), encoding)) is not None:
+        copy.write(text)
+        written += len(block)
+        block = list(islice(rows, _BLOCK_ROWS))
+    for row in chain(block, rows):
+        written += 1
+        try:
+            copy.write_row(row)
+        except (UnicodeError, psycopg.DataError, psycopg.ProgrammingError) as error:
+            raise _unwritable(copy.connection, table, columns, written, row) from error
+    return written
 
 
 def _unwritable(

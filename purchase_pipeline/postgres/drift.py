@@ -13,7 +13,7 @@ from purchase_pipeline.postgres.columns.types import ColumnType, sql
 from purchase_pipeline.postgres.columns.widening import widened
 from purchase_pipeline.postgres.errors import SchemaDriftError
 from purchase_pipeline.postgres.rows import Row
-from purchase_pipeline.postgres.tables import concrete, fills_itself, inspector_of
+from purchase_pipeline.postgres.tables import concrete, fills_itself, forget_tables
 
 DriftPolicy = Literal["freeze", "evolve"]
 
@@ -63,7 +63,7 @@ def follow(connection: sa.Connection, table: sa.Table, columns: Mapping[str, sa.
             operations.alter_column(table.name, name, type_=column.type, schema=table.schema)
         else:
             operations.add_column(table.name, column, schema=table.schema)
-    inspector_of(connection).clear_cache()
+    forget_tables(connection)
 
 
 def differences_between(

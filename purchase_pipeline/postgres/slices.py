@@ -34,7 +34,7 @@ def untyped(text: str) -> sa.BindParameter[str]:
 
 
 def slice_conditions(
-    connection: sa.Connection, table: sa.Table, table_slice: TableSlice
+    connection: sa.Connection, table: sa.FromClause, table_slice: TableSlice
 ) -> list[sa.ColumnElement[bool]]:
     """Return what is true of the slice's rows, as the table stands: keys and times are parameters.
 
@@ -65,7 +65,10 @@ def slice_query(connection: sa.Connection, table: sa.Table, table_slice: TableSl
 
 def clear_slice(connection: sa.Connection, table: sa.Table, table_slice: TableSlice) -> None:
     """Delete the slice's rows."""
-    connection.execute(sa.delete(table).where(*slice_conditions(connection, table, table_slice)))
+    # SQLAlchemy compiles a statement once for all tables of this lighter kind that look the same.
+    columns: list[sa.ColumnClause[Any]] = [sa.column(column.name, column.type) for column in table.columns]
+    same = sa.table(table.name, *columns, schema=table.schema)
+    connection.execute(sa.delete(same).where(*slice_conditions(connection, same, table_slice)))
 
 
 def readable_query(table_slice: TableSlice) -> str:
@@ -92,7 +95,9 @@ def expression_of(table: sa.FromClause, dimension: TablePartitionDimension) -> s
     return sa.column(text) if text.isidentifier() else sa.literal_column(text)
 
 
-def _type_of(connection: sa.Connection, table: sa.Table, dimension: TablePartitionDimension) -> ColumnType:
+def _type_of(
+    connection: sa.Connection, table: sa.FromClause, dimension: TablePartitionDimension
+) -> ColumnType:
     """Ask PostgreSQL for the type of an expression, without reading a row."""
     if dimension.partition_expr in table.columns:
         return table.columns[dimension.partition_expr].type

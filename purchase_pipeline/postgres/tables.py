@@ -1,9 +1,11 @@
 """Tables as they stand in the database, and their creation."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.engine.interfaces import ReflectedColumn
 
 from purchase_pipeline.postgres.columns.types import TEXT, ColumnType, family
 from purchase_pipeline.postgres.errors import UnusableNameError
@@ -29,14 +31,11 @@ def check_names(names: Iterable[str]) -> None:
 
 
 def inspector_of(connection: sa.Connection) -> sa.Inspector:
-    """Return what remembers the tables that this transaction has looked at; whoever changes one lets it forget.
+    """Return what remembers the tables that this transaction has looked at, until `forget_tables`.
 
     Nobody else changes a table that this transaction has deleted from, or holds the lock of.
     """
-    transaction, info = connection.get_transaction(), connection.info
-    if transaction is None or info.get("inspected_in") is not transaction:
-        info |= {"inspected_in": transaction, "inspector": sa.inspect(connection)}
-    inspector: sa.Inspector = info["inspector"]
+    inspector: sa.Inspector = _looked_at(connection)["inspector"]
     return inspector
 
 
@@ -46,6 +45,27 @@ def existing_table(connection: sa.Connection, schema: str, name: str) -> sa.Tabl
         columns = inspector_of(connection).get_columns(name, schema=schema)
     except sa.exc.NoSuchTableError:
         return None
+    tables: dict[tuple[str, str], sa.Table] = _looked_at(connection)["tables"]
+    if (schema, name) not in tables:
+        tables[schema, name] = _table(schema, name, columns)
+    return tables[schema, name]
+
+
+def forget_tables(connection: sa.Connection) -> None:
+    """Forget the tables that this transaction has looked at: it has changed one."""
+    del connection.info["looked_at"]
+
+
+def _looked_at(connection: sa.Connection) -> dict[str, Any]:
+    transaction, info = connection.get_transaction(), connection.info
+    known: dict[str, Any] | None = info.get("looked_at")
+    if known is None or transaction is None or known["in"] is not transaction:
+        known = {"in": transaction, "inspector": sa.inspect(connection), "tables": {}}
+        info["looked_at"] = known
+    return known
+
+
+def _table(schema: str, name: str, columns: Iterable[ReflectedColumn]) -> sa.Table:
     return sa.Table(
         name,
         sa.MetaData(schema=schema),

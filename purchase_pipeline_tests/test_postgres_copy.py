@@ -1,0 +1,129 @@
+"""COPY: rows of texts are joined, others are adapted value by value, and nobody can tell which from the table."""
+
+from collections.abc import Iterator, Sequence
+from datetime import date
+from decimal import Decimal
+from itertools import product
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from purchase_pipeline.postgres import UnstorableValueError
+from purchase_pipeline.postgres.copy import copy_rows
+from purchase_pipeline.postgres.copy_text import text_form
+
+TEXTS = (
+    "a",
+    "",
+    " ",
+    "\\N",
+    "\\.",
+    "\\",
+    "\t",
+    "\n",
+    "\r\n",
+    "\b\v\f",
+    "x\ty",
+    "x\\",
+    "é",
+    "名",
+    "😀",
+    "None",
+)
+PURCHASES = sa.Table(
+    "purchases",
+    sa.MetaData(),
+    sa.Column("one", sa.Text),
+    sa.Column("two", sa.Text),
+)
+
+
+@pytest.fixture
+def connection(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """A transaction with an empty table of two texts."""
+    with engine.connect() as connection:
+        PURCHASES.create(connection)
+        yield connection
+
+
+def copied(connection: sa.Connection, rows: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
+    """Copy rows into the empty table; return what is there, in the order of its coming, and take it out again."""
+    written = copy_rows(connection, PURCHASES, ["one", "two"], iter(rows))
+    assert written.rows == len(rows)
+    there = [tuple(row) for row in connection.execute(sa.select(PURCHASES))]
+    connection.execute(sa.text("TRUNCATE purchases"))
+    return there
+
+
+def test_any_two_texts_come_back_as_they_went(connection: sa.Connection) -> None:
+    rows = list(product(TEXTS, TEXTS))
+
+    assert copied(connection, rows) == rows
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    rows=st.lists(
+        st.tuples(*[st.text(st.characters(exclude_characters="\x00", codec="utf-8"), max_size=9)] * 2)
+    )
+)
+def test_whatever_texts_come_back_as_they_went(
+    connection: sa.Connection, rows: list[tuple[str, str]]
+) -> None:
+    assert copied(connection, rows) == rows
+
+
+@pytest.mark.parametrize("place", [0, 1, 199, 200, 201, 999])
+def test_rows_of_texts_and_others_keep_their_order(connection: sa.Connection, place: int) -> None:
+    rows: list[tuple[Any, Any]] = [(str(number), "a\tb") for number in range(1_000)]
+    rows[place] = (None, Decimal("1.50"))
+
+    there = copied(connection, rows)
+
+    assert there[place] == (None, "1.50")
+    assert there == [row if at != place else (None, "1.50") for at, row in enumerate(rows)]
+
+
+@pytest.mark.parametrize("place", [0, 1, 199, 200, 999])
+@pytest.mark.parametrize(
+    ("row", "column", "reason"),
+    [
+        (("\ud800", "b"), "one", "surrogates not allowed"),
+        (("a", "b\x00"), None, 'invalid byte sequence for encoding "UTF8": 0x00'),
+        (("a",), None, 'missing data for column "two"'),
+        (("a", "b", "c"), None, "extra data after last expected column"),
+        (("a", object()), "two", "cannot adapt type 'object'"),
+    ],
+)
+def test_a_row_that_cannot_be_written_is_named(
+    connection: sa.Connection, place: int, row: Sequence[Any], column: str | None, reason: str
+) -> None:
+    rows: list[Sequence[Any]] = [("a", "b")] * 1_000
+    rows[place] = row
+
+    with pytest.raises(UnstorableValueError) as caught:
+        copied(connection, rows)
+
+    assert reason in str(caught.value)
+    assert (caught.value.row, caught.value.column) == (place + 1, column)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        ("a", None),
+        ("a", 1),
+        ("a", b"b"),
+        ("a", date(2024, 1, 2)),
+        ("a",),
+        ("a\tb",),
+        ("a", "b", "c"),
+        ("a", "\ud800"),
+    ],
+)
+def test_only_rows_of_so_many_texts_are_joined(row: Sequence[Any]) -> None:
+    assert text_form([("a", "b"), ("c", "d")], 2, "utf-8") == b"a\tb\nc\td\n"
+    assert text_form([("a", "b"), row, ("c", "d")], 2, "utf-8") is None
