@@ -88,7 +88,7 @@ class LoteValidation:
 
     def _judge(self, batch: Sequence[bytes], first: int) -> list[tuple[Any, ...]]:
         passed = self._sieve.passed(batch)
-        linhas = (str(first + place) for place in passed.places)
+        linhas = [str(first + place) for place in passed.places]
         accepted = list(zip(repeat(self._lote), linhas, *passed.columns))
         if len(accepted) == len(batch):
             return accepted

@@ -1,12 +1,12 @@
 """Batches made to fit one table: its columns in one order, each value as its column takes it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 
 import sqlalchemy as sa
 
 from purchase_pipeline.postgres.columns.casts import Cast, cast_between, unchanged
-from purchase_pipeline.postgres.columns.types import UNKNOWN, sql
+from purchase_pipeline.postgres.columns.types import UNKNOWN, ColumnType, sql
 from purchase_pipeline.postgres.errors import RefusedValueError, SchemaDriftError, UnstorableValueError
 from purchase_pipeline.postgres.rows import Batch, Row
 
@@ -38,11 +38,13 @@ def fitted_rows(first: Batch, batches: Iterator[Batch], table: sa.Table) -> Iter
     """
     batch: Batch | None = first
     names, number = list(first.types), 0
+    types: Mapping[str, ColumnType] | None = None
     for place in count(1):
         if batch is None:
             return
-        casts = _casts(batch, names, table, place)
-        order = None if list(batch.types) == names else [list(batch.types).index(name) for name in names]
+        if batch.types is not types:  # a declared stream's batches share theirs
+            types, casts = batch.types, _casts(batch, names, table, place)
+            order = None if list(types) == names else [list(types).index(name) for name in names]
         for row in batch.rows:
             number += 1
             ordered = row if order is None else [row[position] for position in order]

@@ -90,9 +90,7 @@ def batches_of(value: Any) -> Iterator[Batch]:  # noqa: ANN401
     if library is not None:
         yield library.to_batch(value)
     elif isinstance(value, RowStream):
-        with closed_in_the_end(value.batches) as batches:
-            for rows in batches:
-                yield _rows_batch(value, rows)
+        yield from _batches_of_rows(value)
     else:
         with closed_in_the_end(value) as frames:
             if is_reader(type(value)):
@@ -117,11 +115,15 @@ def _dicts_batch(rows: Sequence[Mapping[str, Any]]) -> Batch:
     return _inferred_batch(names, [tuple(row.get(name) for name in names) for row in rows])
 
 
-def _rows_batch(stream: RowStream, rows: Sequence[Row]) -> Batch:
-    if stream.table is None:
-        return _inferred_batch(stream.columns, rows)
-    declared = {name: stream.table.columns[name].type for name in stream.columns}
-    return Batch(declared, rows, stream.table)
+def _batches_of_rows(stream: RowStream) -> Iterator[Batch]:
+    table = stream.table
+    declared = None if table is None else {name: table.columns[name].type for name in stream.columns}
+    with closed_in_the_end(stream.batches) as batches:
+        for rows in batches:
+            if declared is None:
+                yield _inferred_batch(stream.columns, rows)
+            else:
+                yield Batch(declared, rows, table)
 
 
 def _inferred_batch(names: Sequence[str], rows: Sequence[Row]) -> Batch:
