@@ -13,10 +13,8 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-_COMPACT, _SPACED = (
-    b',"',
-    b', "',
-)  # what stands between members: as most write it, and as Python's own `json` does
+_COMPACT = b',"'  # between members, as most write JSON
+_SPACED = b', "'  # as Python's own `json` does
 _BLANKS = b" \t\r\n"  # JSON's: RFC 8259, 2
 _WRITTEN_AS_TEXTS = (str, int, date, Decimal)
 

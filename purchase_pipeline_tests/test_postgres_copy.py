@@ -1,5 +1,6 @@
 """COPY: rows of texts are joined, others are adapted value by value, and nobody can tell which from the table."""
 
+import tracemalloc
 from collections.abc import Iterator, Sequence
 from datetime import date
 from decimal import Decimal
@@ -109,6 +110,19 @@ def test_a_row_that_cannot_be_written_is_named(
 
     assert reason in str(caught.value)
     assert (caught.value.row, caught.value.column) == (place + 1, column)
+
+
+def test_long_texts_are_not_gathered(connection: sa.Connection) -> None:
+    rows = ((str(number), "x" * 1_000_000) for number in range(100))
+    tracemalloc.start()
+    try:
+        written = copy_rows(connection, PURCHASES, ["one", "two"], rows)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert written.rows == 100
+    assert most < 15_000_000
 
 
 @pytest.mark.parametrize(

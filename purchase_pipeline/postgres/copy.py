@@ -17,7 +17,8 @@ from purchase_pipeline.postgres.copy_text import text_form
 from purchase_pipeline.postgres.errors import UnstorableValueError
 from purchase_pipeline.postgres.rows import Row
 
-_BLOCK_ROWS = 200  # read and joined at a time: some 32 KiB of short rows, and not too many of long ones
+_BLOCK_BYTES = 1 << 15  # of texts, joined at a time, as far as the rows before them tell
+_BLOCK_ROWS = 200
 _A_ROWS_FAULT = ("22", "23")  # classes of SQLSTATE: a value, or a constraint
 
 
@@ -70,11 +71,12 @@ def copy_rows(
 def _write(copy: psycopg.Copy, table: sa.Table, columns: Sequence[str], rows: Iterator[Row]) -> int:
     """Write rows as they are while they are texts; from the first that is not, let psycopg adapt each value."""
     written, encoding = 0, copy.connection.info.encoding
-    block = list(islice(rows, _BLOCK_ROWS))
+    block = list(islice(rows, 1))
     while block and (text := text_form(block, len(columns), encoding)) is not None:
         copy.write(text)
         written += len(block)
-        block = list(islice(rows, _BLOCK_ROWS))
+        row_bytes = len(text) // len(block)
+        block = list(islice(rows, min(_BLOCK_BYTES // row_bytes + 1, _BLOCK_ROWS)))
     for row in chain(block, rows):
         written += 1
         try:

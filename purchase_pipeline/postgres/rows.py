@@ -43,7 +43,8 @@ class RowStream:
 
     Attributes:
         columns: names of the columns that the rows fill, in the rows' order.
-        batches: the rows, a batch at a time; read once.
+        batches: the rows, a batch at a time; read once. Of a declared table a value may be the text that PostgreSQL
+            reads: rows of texts alone are written fastest.
         table: the table's declaration, taken at its word. Its columns, keys and comments count; its name and schema
             are the asset's. Without one the types are inferred from the first batch.
     """

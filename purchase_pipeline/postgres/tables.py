@@ -53,7 +53,7 @@ def existing_table(connection: sa.Connection, schema: str, name: str) -> sa.Tabl
 
 def forget_tables(connection: sa.Connection) -> None:
     """Forget the tables that this transaction has looked at: it has changed one."""
-    del connection.info["looked_at"]
+    connection.info.pop("looked_at", None)
 
 
 def _looked_at(connection: sa.Connection) -> dict[str, Any]:
