@@ -1,6 +1,6 @@
 """The data path alone, lot after lot, for a profiler to look at.
 
-`py-spy record --rate 400 --output flame.svg -- python -m benchmarks.steady_load 100`
+`py-spy record --idle --rate 400 --output flame.svg -- python -m benchmarks.steady_load 150`
 """
 
 import sys

@@ -16,11 +16,10 @@ from purchase_pipeline.tables import COMPRAS_REJEITADAS, TABELA_COMPRAS
 from purchase_pipeline.validation import DamagedLotError, LoteValidation
 
 _TABLES = (TABELA_COMPRAS, COMPRAS_REJEITADAS)
-_COMPARED = [TABELA_COMPRAS.columns[name] for name in ("linha", *CompraSchema.model_fields)]
 _NUMBERS = [
-    (place, column.type.python_type)
-    for place, column in enumerate(_COMPARED)
-    if isinstance(column.type, sa.Integer | sa.Numeric)
+    (place, TABELA_COMPRAS.columns[name].type.python_type)
+    for place, name in enumerate(("linha", *CompraSchema.model_fields))
+    if isinstance(TABELA_COMPRAS.columns[name].type, sa.Integer | sa.Numeric)
 ]
 _PAGE_ROWS = 2_000
 _SHOWN = 5

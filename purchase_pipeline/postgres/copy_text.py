@@ -4,7 +4,10 @@ from collections.abc import Sequence
 
 from purchase_pipeline.postgres.rows import Row
 
-_ESCAPES = str.maketrans({char: f"\\{name}" for char, name in zip("\b\t\n\v\f\r\\", "btnvfr\\", strict=True)})
+_NEVER_SEPARATORS = "\b\v\f\r\\"
+_ESCAPES = str.maketrans(
+    {char: f"\\{name}" for char, name in zip(f"\t\n{_NEVER_SEPARATORS}", "tnbvfr\\", strict=True)}
+)
 
 
 def text_form(rows: Sequence[Row], width: int, encoding: str) -> bytes | None:
@@ -16,8 +19,8 @@ def text_form(rows: Sequence[Row], width: int, encoding: str) -> bytes | None:
         return None
     try:
         text = "\n".join(map("\t".join, rows))
-        plain = text.count("\t") == len(rows) * (width - 1) and text.count("\n") == len(rows) - 1
-        if not plain or any(char in text for char in "\b\v\f\r\\"):
+        separators = text.count("\t") + text.count("\n")
+        if separators != len(rows) * width - 1 or any(char in text for char in _NEVER_SEPARATORS):
             text = "\n".join("\t".join(value.translate(_ESCAPES) for value in row) for row in rows)
         return f"{text}\n".encode(encoding)
     except (TypeError, UnicodeEncodeError):
