@@ -132,6 +132,14 @@ def _slices(
 ) -> Iterator[tuple[str, Together, Mapping[str, RawMetadataValue]]]:
     for lot in lots:
         yield lot.lote, lot.slices(), {"source_rows": lot.landed.rows, "digest": lot.landed.digest}
+        received, rejected = lot.landed.rows, len(lot.validation.rejected)
+        context.log.info(
+            "%s: %d rows received = %d loaded + %d rejected.",
+            lot.lote,
+            received,
+            received - rejected,
+            rejected,
+        )
         reasons = {"reasons": _reasons_table(lot.validation.rejected)}
         context.add_asset_metadata(reasons, COMPRAS_REJEITADAS.name, lot.lote)
 
