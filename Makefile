@@ -9,11 +9,11 @@ COMPILE := $(BIN)/uv pip compile --system-certs --universal --generate-hashes --
 	--python-version 3.11 --custom-compile-command "make lock" --quiet pyproject.toml --group build
 
 .DEFAULT_GOAL := help
-.PHONY: help up ingest status down reset test lint bench lock audit sbom
+.PHONY: help up ingest status down reset test compose-test lint bench lock audit sbom
 
 help: ## Show this list
 	@echo 'make TARGET [ARGS="--lots 3 ..."]'
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 up: $(VENV)/.installed ## Load 50 lots of 10,000 purchases, and keep the Dagster UI up (ARGS="--help" tells more)
 	@$(BIN)/purchase-pipeline up $(ARGS)
@@ -28,6 +28,9 @@ reset: ## Remove all local state
 
 test: $(VENV)/.installed-dev ## Run the tests
 	@$(BIN)/python -m pytest $(ARGS)
+
+compose-test: $(VENV)/.installed-dev ## Run the Docker Compose stack, and kill each container in it (needs Docker)
+	@$(BIN)/python -m pytest purchase_pipeline_tests/compose --numprocesses=0 --timeout=1200 --verbose --capture=no $(ARGS)
 
 lint: $(VENV)/.installed-dev ## Check format, lint rules and types
 	$(BIN)/ruff format --check .

@@ -35,7 +35,7 @@ _CLUSTER = [
     *("--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"),
 ]
 # Written once, to postgresql.conf, where they may be changed. All that makes data durable stays at its default.
-_TUNING = {
+TUNING = {
     "max_connections": "200",  # Dagster's storage opens a connection for nearly every event
     "shared_buffers": "128MB",
     "max_wal_size": "2GB",
@@ -143,7 +143,7 @@ class EmbeddedPostgres:
         """Make the data folder, on disk and whole, or not at all."""
         self._place.make_folder()
         arriving = self._place.make_arriving_data()
-        tuning = [word for name, value in _TUNING.items() for word in ("-c", f"{name}={value}")]
+        tuning = [word for name, value in TUNING.items() for word in ("-c", f"{name}={value}")]
         self._run("initdb", "-D", arriving.name, "--no-sync", *_CLUSTER, *tuning)
         os.sync()  # once for all: 0.05 s, where initdb's sync of each file took 0.45 s
         arriving.rename(self._place.data)

@@ -17,6 +17,7 @@ from packaging.version import Version
 from purchase_pipeline.dagster_home import CODE_LOCATION
 from purchase_pipeline.database import dagster_storage_url
 from purchase_pipeline.database_roles import DAGSTER, LOADER, READER, ROLES_FILE
+from purchase_pipeline.embedded_postgres import TUNING
 from purchase_pipeline.settings import DAGSTER_DATABASE_NAME, DATABASE_NAME, Settings
 
 PROJECT = Path(__file__).parent.parent
@@ -113,6 +114,11 @@ def test_every_service_is_bounded_and_comes_back(name: str) -> None:
     assert service["init"] is True
 
 
+@every_service
+def test_no_service_runs_as_root(name: str) -> None:
+    assert SERVICES[name]["user"].partition(":")[0] not in {"", "0", "root"}
+
+
 @every_service_of_ours
 def test_our_image_runs_as_its_plain_user_and_writes_only_to_volumes(name: str) -> None:
     service = SERVICES[name]
@@ -133,6 +139,16 @@ def test_every_named_volume_is_declared(name: str) -> None:
 
 def test_postgres_keeps_its_data_where_version_18_looks_for_it() -> None:
     assert "postgres:/var/lib/postgresql" in SERVICES["postgres"]["volumes"]
+
+
+def test_postgres_is_tuned_as_the_embedded_one_is_and_gives_its_cache_a_quarter_of_its_memory() -> None:
+    command = SERVICES["postgres"]["command"]
+    settings = dict(word.removeprefix("--").replace("-", "_").split("=") for word in command[1:])
+
+    assert command[0] == "postgres"
+    assert settings.pop("shared_buffers") == "256MB"
+    assert SERVICES["postgres"]["mem_limit"] == "1g"
+    assert settings.items() <= TUNING.items()
 
 
 def test_postgres_starts_with_both_databases_and_the_roles_that_the_embedded_one_has() -> None:
@@ -216,7 +232,7 @@ def test_libpq_finds_the_passwords_where_the_entrypoint_puts_them(tmp_path: Path
     assert told == f"{file},nothing\n"
     assert file.read_text() == "a:1:b:c:$d\ne:1:f:g:h\n"
     assert file.stat().st_mode & 0o777 == 0o600
-    assert "\nENV DAGSTER_HOME=/opt/dagster \\\n    PGPASSFILE=/tmp/pgpass \\\n" in DOCKERFILE
+    assert "\n    PGPASSFILE=/tmp/pgpass \\\n" in DOCKERFILE
     assert '\nENTRYPOINT ["entrypoint.sh"]\n' in DOCKERFILE
 
 
@@ -277,8 +293,7 @@ def test_dagster_talks_to_its_storage_as_the_local_stack_does() -> None:
 
 def test_the_image_holds_what_is_locked() -> None:
     assert (
-        "pip install --require-hashes --no-deps --only-binary :all: --requirement requirements.lock"
-        in DOCKERFILE
+        "install --require-hashes --no-deps --only-binary :all: --requirement requirements.lock" in DOCKERFILE
     )
     bases = set(re.findall(r"^FROM (\S+:\S+)", DOCKERFILE, re.MULTILINE))
     assert bases == {"python:3.13-slim"}

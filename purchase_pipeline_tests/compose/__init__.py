@@ -1,0 +1,1 @@
+"""The stack of docker-compose.yml, run: `make compose-test`."""

@@ -1,0 +1,135 @@
+"""The stack of docker-compose.yml as a person runs it: by `docker compose`, in a project of its own."""
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from purchase_pipeline.settings import DATABASE_NAME
+from purchase_pipeline_tests.drills.waiting import NotInTimeError, wait_for
+from purchase_pipeline_tests.serving import free_port
+
+PROJECT = Path(__file__).parents[2]
+_VARIABLES = re.findall(r"^#([A-Z_]+)=", (PROJECT / ".env.example").read_text(), re.MULTILINE)
+_PORTS = [name for name in _VARIABLES if name.endswith("_PORT")]
+_LONGEST_SECONDS = 900  # a build that downloads everything, and a start
+_LOOK_SECONDS = 1.0  # a docker command takes half a second of a core, which the stack could use
+
+
+class DockerError(Exception):
+    """A docker command failed. The text has the command and what it said."""
+
+
+def docker(*words: str, environment: Mapping[str, str] | None = None) -> str:
+    """Run a docker command in the checkout, and return what it printed, its log lines included.
+
+    Raises:
+        DockerError: it failed.
+    """
+    done = subprocess.run(
+        ["docker", *words],  # noqa: S607  (the one on PATH)
+        cwd=PROJECT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=_LONGEST_SECONDS,
+        check=False,
+    )
+    if done.returncode:
+        raise DockerError(f"docker {' '.join(words)} exited {done.returncode}:\n{done.stdout}")
+    return done.stdout
+
+
+class ComposeStack:
+    """One Compose project, beside whatever else runs: its volumes are its own, its ports are nobody's.
+
+    `settings` are variables of .env.example, and are given as a person gives them, in an environment file; no such
+    variable of this process is handed on.
+    """
+
+    def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
+        self.name = "purchase-pipeline-test"
+        self.settings = {**settings, **{name: str(free_port()) for name in _PORTS}}
+        self._env_file = folder / "env"
+        self._env_file.write_text("".join(f"{name}='{value}'\n" for name, value in self.settings.items()))
+        self._environment = {name: value for name, value in os.environ.items() if name not in _VARIABLES}
+
+    def compose(self, *words: str) -> str:
+        """Run `docker compose`, and return what it printed.
+
+        Raises:
+            DockerError: it failed.
+        """
+        project = ("--project-name", self.name, "--env-file", str(self._env_file))
+        return docker("compose", *project, *words, environment=self._environment)
+
+    def url(self, port: str) -> str:
+        """Return where one of the published ports is, by the name of its variable."""
+        return f"http://127.0.0.1:{self.settings[port]}"
+
+    def sql(self, query: str, *, database: str = DATABASE_NAME, role: str = "postgres") -> str:
+        """Return what psql, inside the network, prints of a query: a line a row, `|` between the columns.
+
+        Raises:
+            DockerError: the server is away, or refuses.
+        """
+        target = f"host=postgres dbname={database} user={role} connect_timeout=5"
+        password = {
+            "postgres": "POSTGRES_PASSWORD",
+            "purchase_loader": "LOADER_PASSWORD",
+            "purchase_reader": "READER_PASSWORD",
+            "dagster": "DAGSTER_PASSWORD",
+        }[role]
+        # The container's own variable: no password on a command line.
+        command = f'PGPASSWORD="${password}" exec psql --no-psqlrc -v ON_ERROR_STOP=1 -tA -d "$0" -c "$1"'
+        return self.compose("exec", "-T", "postgres", "sh", "-c", command, target, query).strip()
+
+    def number(self, query: str, *, database: str = DATABASE_NAME) -> int:
+        """Return the one number that a query finds; 0 while the server or the table is not there."""
+        try:
+            return int(self.sql(query, database=database))
+        except DockerError:
+            return 0
+
+    def kill(self, service: str) -> None:
+        """SIGKILL every process of a service's container, as when its memory is used up.
+
+        Not `docker kill`: the engine takes that for a wish, and starts nothing again. The container's first process is
+        out of reach from inside, and ends when its child does.
+        """
+        try:
+            self.compose("exec", "-T", service, "sh", "-c", "kill -9 -1")
+        except DockerError:
+            return  # the shell went with the container
+
+    def restarts(self, service: str) -> int:
+        """Return how often the engine has started a service's container again."""
+        container = self.compose("ps", "--all", "--quiet", service).strip()
+        return int(docker("inspect", "--format", "{{.RestartCount}}", container))
+
+    def health(self) -> Mapping[str, str]:
+        """Return what the engine says of each service: `healthy`, `unhealthy`, `starting`, or its state."""
+        lines = self.compose("ps", "--all", "--format", "json").splitlines()
+        containers = [json.loads(line) for line in lines if line.startswith("{")]
+        return {each["Service"]: each["Health"] or each["State"] for each in containers}
+
+    def volumes(self) -> list[str]:
+        """Return the project's volumes."""
+        label = f"label=com.docker.compose.project={self.name}"
+        return docker("volume", "ls", "--quiet", "--filter", label).split()
+
+    def wait_until(self, seen: Callable[[], object], what: str, seconds: float) -> float:
+        """Return after how many seconds a thing was seen.
+
+        Raises:
+            NotInTimeError: it was not; with the containers' states and last lines.
+        """
+        try:
+            return wait_for(seen, what, seconds, look_seconds=_LOOK_SECONDS)
+        except NotInTimeError as error:
+            error.add_note(self.compose("ps", "--all"))
+            error.add_note(self.compose("logs", "--tail", "20"))
+            raise

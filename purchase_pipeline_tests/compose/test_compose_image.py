@@ -1,0 +1,50 @@
+"""What the image holds, and what its build refuses."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from purchase_pipeline_tests.compose.stack import PROJECT, ComposeStack, DockerError, docker
+
+MOST_BYTES = 450_000_000
+
+
+def in_image(stack: ComposeStack, script: str) -> str:
+    return stack.compose("run", "--rm", "--no-deps", "-T", "--entrypoint", "sh", "api", "-c", script)
+
+
+def test_it_is_small(stack: ComposeStack) -> None:
+    (image,) = json.loads(docker("image", "inspect", stack.compose("config", "--images", "api").strip()))
+
+    print(f"\nimage: {image['Size'] / 1e6:.0f} MB")
+    assert image["Size"] < MOST_BYTES
+
+
+def test_it_runs_as_a_plain_user_who_can_write_nothing_but_tmp_and_has_nothing_to_build_with(
+    stack: ComposeStack,
+) -> None:
+    assert in_image(stack, "id -u").strip() == "10001"
+    assert (
+        in_image(stack, "touch /opt/venv/x /opt/dagster/x /x 2>&1 || true").count("Read-only file system")
+        == 3
+    )
+    assert in_image(stack, "touch /tmp/x && echo written").strip() == "written"
+    assert in_image(stack, "ls /opt/venv/bin | grep -c ^pip || true").strip() == "0"
+    assert in_image(stack, "command -v cc gcc g++ ld strip || echo none").strip() == "none"
+
+
+def test_the_build_fails_where_the_lock_does_not_hold_what_the_project_asks_for(tmp_path: Path) -> None:
+    let_in = [line[1:] for line in (PROJECT / ".dockerignore").read_text().splitlines() if line[0] == "!"]
+    for name in [".dockerignore", "Dockerfile", *let_in]:
+        source, target = PROJECT / name, tmp_path / name
+        target.parent.mkdir(exist_ok=True)
+        shutil.copytree(source, target) if source.is_dir() else shutil.copy(source, target)
+    pyproject = tmp_path / "pyproject.toml"
+    pyproject.write_text(
+        pyproject.read_text().replace("\ndependencies = [", '\ndependencies = [\n    "six>=99",')
+    )
+
+    with pytest.raises(DockerError, match=r"purchase-pipeline .* has requirement six>=99, but you have six"):
+        docker("build", "--progress", "plain", str(tmp_path))

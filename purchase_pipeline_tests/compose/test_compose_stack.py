@@ -1,0 +1,112 @@
+"""A campaign in the stack, from the first start to `down -v`: the tests follow each other, and share it."""
+
+import json
+
+import httpx
+import pytest
+
+from purchase_pipeline.database_roles import LOADER, READER
+from purchase_pipeline.settings import DAGSTER_DATABASE_NAME, DATABASE_NAME
+from purchase_pipeline_tests.compose.conftest import SETTINGS
+from purchase_pipeline_tests.compose.pgadmin import logged_in
+from purchase_pipeline_tests.compose.stack import ComposeStack, DockerError
+
+SERVICES = ["postgres", "code_server", "daemon", "api", "webserver", "pgadmin"]
+LOTS, ROWS = int(SETTINGS["PURCHASE_LOTS"]), int(SETTINGS["PURCHASE_ROWS"])
+LOADED_LOTS = "SELECT count(*) FROM slice_ledger WHERE asset = 'tabela_compras'"
+LOTS_IN_FLIGHT = "SELECT count(*) FROM runs WHERE status = 'STARTED'"
+POSITIONS = "SELECT lote, linha FROM tabela_compras UNION ALL SELECT lote, linha FROM compras_rejeitadas"
+COUNTS = (
+    f"SELECT count(*), count(DISTINCT (lote, linha)), count(DISTINCT lote) FROM ({POSITIONS}) AS position"  # noqa: S608
+)
+
+
+def lots_in_flight(stack: ComposeStack) -> int:
+    return stack.number(LOTS_IN_FLIGHT, database=DAGSTER_DATABASE_NAME)
+
+
+def test_compose_has_nothing_to_say_against_the_file(stack: ComposeStack) -> None:
+    assert stack.compose("config", "--quiet") == ""
+
+
+def test_the_start_ends_when_all_is_well(stack: ComposeStack) -> None:
+    assert stack.health() == dict.fromkeys(SERVICES, "healthy")
+
+
+def test_dagsters_ui_shows_the_assets_and_its_daemon_alive(stack: ComposeStack) -> None:
+    query = "{ assetNodes { assetKey { path } } instance { daemonHealth { allDaemonStatuses { required healthy } } } }"
+
+    answer = httpx.post(f"{stack.url('DAGSTER_PORT')}/graphql", json={"query": query}, timeout=30).json()[
+        "data"
+    ]
+
+    assert ["tabela_compras"] in [node["assetKey"]["path"] for node in answer["assetNodes"]]
+    daemons = answer["instance"]["daemonHealth"]["allDaemonStatuses"]
+    assert all(daemon["healthy"] for daemon in daemons if daemon["required"])
+
+
+def test_the_api_answers_on_its_published_port(stack: ComposeStack) -> None:
+    answer = httpx.get(f"{stack.url('API_PORT')}/gerar_compra/3")
+
+    assert len(answer.json()) == 3
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_container_that_dies_in_mid_lot_is_well_again_by_itself(stack: ComposeStack, service: str) -> None:
+    stack.wait_until(lambda: lots_in_flight(stack), "a lot in flight", 60)
+    restarts = stack.restarts(service)
+
+    stack.kill(service)
+
+    stack.wait_until(lambda: stack.restarts(service) == restarts + 1, f"{service} started again", 30)
+    seconds = stack.wait_until(lambda: stack.health()[service] == "healthy", f"{service} healthy", 120)
+    print(
+        f"\n{service} killed: healthy after {seconds:.1f} s, {stack.number(LOADED_LOTS)} of {LOTS} lots loaded"
+    )
+
+
+def test_the_campaign_ends_with_exact_counts(stack: ComposeStack) -> None:
+    stack.wait_until(lambda: stack.number(LOADED_LOTS) >= LOTS, "the last lot", 300)
+    assert stack.health() == dict.fromkeys(SERVICES, "healthy")
+
+    counts = stack.sql(COUNTS)
+    verified = stack.compose("exec", "-T", "code_server", "purchase-pipeline", "verify")
+
+    print(f"\n{counts}\n{verified}")
+    assert counts == f"{LOTS * ROWS}|{LOTS * ROWS}|{LOTS}"
+    assert f"{LOTS} lots held" in verified
+    assert "no difference" in verified
+
+
+def test_the_console_script_tells_the_same(stack: ComposeStack) -> None:
+    told = json.loads(stack.compose("exec", "-T", "code_server", "purchase-pipeline", "status", "--json"))
+
+    assert told["loaded"] == LOTS
+    assert told["conserved"]
+
+
+def test_the_reader_reads_the_data_and_writes_nothing(stack: ComposeStack) -> None:
+    assert int(stack.sql("SELECT count(*) FROM tabela_compras", role=READER)) > 0
+    with pytest.raises(DockerError, match="cannot execute DELETE in a read-only transaction"):
+        stack.sql("DELETE FROM tabela_compras", role=READER)
+    with pytest.raises(DockerError, match="permission denied for database"):
+        stack.sql("SELECT 1", database=DAGSTER_DATABASE_NAME, role=LOADER)
+
+
+def test_pgadmin_opens_the_registered_server_without_a_question(stack: ComposeStack) -> None:
+    password = SETTINGS["PGADMIN_PASSWORD"]
+
+    with logged_in(stack.url("PGADMIN_PORT"), email="fake123@gmail.com", password=password) as pgadmin:
+        assert pgadmin.connect() == "Server connected."
+        assert {"tabela_compras", "compras_rejeitadas"} <= set(pgadmin.tables(DATABASE_NAME))
+
+
+def test_the_data_outlives_down_and_goes_with_down_v(stack: ComposeStack) -> None:
+    stack.compose("down")
+    assert len(stack.volumes()) == 4
+    stack.compose("up", "--detach", "--wait")
+    assert stack.sql(COUNTS) == f"{LOTS * ROWS}|{LOTS * ROWS}|{LOTS}"
+
+    stack.compose("down", "--volumes")
+
+    assert stack.volumes() == []
