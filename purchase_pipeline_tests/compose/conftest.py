@@ -10,9 +10,9 @@ import pytest
 from purchase_pipeline_tests.compose.stack import ComposeStack, DockerError, docker
 
 SETTINGS = {
-    "PURCHASE_LOTS": "24",
+    "PURCHASE_LOTS": "18",
     "PURCHASE_ROWS": "10000",
-    "PURCHASE_EVERY": "3",
+    "PURCHASE_EVERY": "5",
     "MOCK_API_DEFECTS": "0.01",
     # What .env, Compose, psql, libpq's files and pgAdmin each have a rule for.
     "POSTGRES_PASSWORD": 'po"st=$g # %',
