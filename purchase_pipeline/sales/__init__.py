@@ -1,0 +1,1 @@
+"""Sales: what the purchases add up to, and the report of it."""
