@@ -1,4 +1,4 @@
-"""Between Dagster's base and PostgreSQL: any frame or stream into its slice, any slice into a frame or stream."""
+"""Between Dagster's base and PostgreSQL: a frame, stream or query into its slice, a slice into a frame or stream."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -17,6 +17,7 @@ from purchase_pipeline.postgres.frames.libraries import batches_of, is_reader, l
 from purchase_pipeline.postgres.notes import note_slices
 from purchase_pipeline.postgres.options import WriteOptions
 from purchase_pipeline.postgres.partitions import Target
+from purchase_pipeline.postgres.queries import is_query, write_query
 from purchase_pipeline.postgres.reading import read_slice, stream_slice
 from purchase_pipeline.postgres.report import write_metadata
 from purchase_pipeline.postgres.rows import Batches, Row, RowStream, Together, closed_in_the_end
@@ -117,8 +118,11 @@ def _write_one(
     connection: sa.Connection,
     options: WriteOptions,
 ) -> dict[str, RawMetadataValue]:
-    with closed_in_the_end(batches_of(value)) as batches:
-        written = write_batches(connection, target.table_slice, batches, options)
+    if is_query(type(value)):
+        written = write_query(connection, target.table_slice, value, options)
+    else:
+        with closed_in_the_end(batches_of(value)) as batches:
+            written = write_batches(connection, target.table_slice, batches, options)
     counts = note_slices(connection, context, target, written, options)
     return write_metadata(written, preview=options.preview_rows > 0) | counts
 

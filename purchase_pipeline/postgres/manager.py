@@ -13,6 +13,7 @@ from purchase_pipeline.postgres.frames.libraries import READ, WRITTEN, can_be_re
 from purchase_pipeline.postgres.handler import FrameHandler
 from purchase_pipeline.postgres.notes import asset_beside, tell_of_committed, tell_of_partition
 from purchase_pipeline.postgres.partitions import Target, dimensions_of, slice_of_partition
+from purchase_pipeline.postgres.queries import is_query
 from purchase_pipeline.postgres.rows import PerPartition, Together, closed_in_the_end
 
 Metadata = dict[str, RawMetadataValue]
@@ -84,10 +85,11 @@ class PostgresDbIOManager(DbIOManager):
         return super()._get_table_slice(whole_table, output_context)._replace(partition_dimensions=dimensions)
 
     def _check_supported_type(self, obj_type: Any) -> None:  # noqa: ANN401
-        if not (can_be_written(obj_type) or can_be_read(obj_type) or self._has_handler(obj_type)):
+        known = can_be_written(obj_type) or is_query(obj_type) or can_be_read(obj_type)
+        if not (known or self._has_handler(obj_type)):
             raise CheckError(
-                f"PostgresIOManager does not have a handler for type '{obj_type}'. Return {WRITTEN}; or nothing, with "
-                "'-> None', if the asset stores its own data."
+                f"PostgresIOManager does not have a handler for type '{obj_type}'. Return {WRITTEN}; a SQLAlchemy "
+                "select; or nothing, with '-> None', if the asset stores its own data."
             )
 
     def _has_handler(self, kind: object) -> bool:

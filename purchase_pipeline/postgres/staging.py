@@ -27,6 +27,17 @@ def staging_table(connection: sa.Connection, columns: Iterable[sa.Column[Any]]) 
     return table
 
 
+def insert_query(
+    connection: sa.Connection, table: sa.Table, names: Sequence[str], query: sa.SelectBase
+) -> int:
+    """Let PostgreSQL write a query's rows into the table, and return how many.
+
+    Raises:
+        UnstorableValueError: a row that the table's columns or constraints refuse.
+    """
+    return _execute(connection, _reflected(table, names).insert().from_select(names, query), table)
+
+
 def insert_staged(connection: sa.Connection, staged: sa.Table, table: sa.Table) -> None:
     """Move the rows into the table.
 
@@ -34,7 +45,7 @@ def insert_staged(connection: sa.Connection, staged: sa.Table, table: sa.Table) 
         UnstorableValueError: a row that the table's constraints refuse.
     """
     names = [column.name for column in staged.columns]
-    _execute(connection, _reflected(table, names).insert().from_select(names, sa.select(staged)), table)
+    insert_query(connection, table, names, sa.select(staged))
 
 
 def upsert_staged(connection: sa.Connection, staged: sa.Table, table: sa.Table, keys: Sequence[str]) -> None:
@@ -83,10 +94,10 @@ def _reflected(table: sa.Table, names: Sequence[str]) -> sa.TableClause:
     return sa.table(table.name, *(sa.column(name) for name in names), schema=table.schema)
 
 
-def _execute(connection: sa.Connection, statement: sa.Executable, table: sa.Table) -> None:
+def _execute(connection: sa.Connection, statement: sa.Executable, table: sa.Table) -> int:
     try:
-        connection.execute(statement)
-    except sa.exc.IntegrityError as error:
+        return connection.execute(statement, execution_options={"preserve_rowcount": True}).rowcount
+    except (sa.exc.IntegrityError, sa.exc.DataError) as error:
         if not isinstance(error.orig, psycopg.Error):
             raise
         raise UnstorableValueError(

@@ -1,7 +1,7 @@
 """Batches into a slice's table: whole or not at all, inside the transaction that the caller opened."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from dagster._core.storage.db_io_manager import TableSlice
 
+from purchase_pipeline.postgres.columns.types import ColumnType
 from purchase_pipeline.postgres.copy import Copied, copy_rows
 from purchase_pipeline.postgres.drift import differences_between, follow, settle
 from purchase_pipeline.postgres.fitting import fitted_rows, next_batch
@@ -54,56 +55,74 @@ def write_batches(
         UnusableNameError: a column's name that PostgreSQL would cut.
     """
     started = time.perf_counter()
-    table = existing_table(connection, table_slice.schema, table_slice.table)
     first = next_batch(batches, f"{table_slice.schema}.{table_slice.table}", rows_before=0)
     if first is None or not first.types:
+        table = existing_table(connection, table_slice.schema, table_slice.table)
         return Written(table, Copied(0, 0), time.perf_counter() - started, [])
     if first.declared is not None:
         options = replace(options, declared=first.declared)
-    check_names(first.types)
-    if table is None:
-        table = _created(connection, table_slice, first, options)
     evolving = options.schema_drift == "evolve"
     first, head = _with_rows_at_hand(first, None if evolving else options.preview_rows)
-    changes = _changes(table, first, head if evolving else (), options)
-    rows = _Rows(first, batches)
-    if changes or options.write_mode == "upsert":
-        copied = _written_beside(connection, table, rows, changes, options)
-    else:
-        copied = copy_rows(connection, table, rows.names, rows.fitting(table))
-    return Written(
-        existing_table(connection, table_slice.schema, table_slice.table) if changes else table,
-        copied,
-        time.perf_counter() - started,
-        [dict(zip(first.types, row, strict=True)) for row in head[: options.preview_rows]],
-    )
+
+    def copy_into(table: sa.Table) -> Copied:
+        return copy_rows(connection, table, list(first.types), fitted_rows(first, batches, table))
+
+    incoming = Incoming(first.types, head if evolving else (), copy_into)
+    table, copied = put_in_place(connection, table_slice, incoming, options)
+    preview = [dict(zip(first.types, row, strict=True)) for row in head[: options.preview_rows]]
+    return Written(table, copied, time.perf_counter() - started, preview)
 
 
 @dataclass(frozen=True)
-class _Rows:
-    """What is to be written: a batch that is here, and those that are to come."""
+class Incoming:
+    """Rows on their way into a table.
 
-    first: Batch
-    others: Iterator[Batch]
+    Attributes:
+        types: their columns, in order.
+        rows: the first of them, or none: what has to be looked at to tell whether the table's columns hold them.
+        put_into: writes them all into a table that has the columns.
+    """
 
-    @property
-    def names(self) -> list[str]:
-        return list(self.first.types)
+    types: Mapping[str, ColumnType]
+    rows: Sequence[Row]
+    put_into: Callable[[sa.Table], Copied]
 
-    def fitting(self, table: sa.Table) -> Iterator[Row]:
-        return fitted_rows(self.first, self.others, table)
+
+def put_in_place(
+    connection: sa.Connection, table_slice: TableSlice, incoming: Incoming, options: WriteOptions
+) -> tuple[sa.Table, Copied]:
+    """Put the rows into the slice's table, made or changed as the options allow; return it, and what was written.
+
+    Raises:
+        SchemaDriftError, UnstorableValueError, UnusableNameError: as `write_batches` does.
+    """
+    check_names(incoming.types)
+    table = existing_table(connection, table_slice.schema, table_slice.table)
+    if table is None:
+        table = _created(connection, table_slice, incoming.types, options)
+    changes = _changes(table, incoming, options)
+    if not changes and options.write_mode != "upsert":
+        return table, incoming.put_into(table)
+    copied = _written_beside(connection, table, incoming, changes, options)
+    if changes:
+        table = existing_table(connection, table_slice.schema, table_slice.table)
+        assert table is not None
+    return table, copied
 
 
 def _created(
-    connection: sa.Connection, table_slice: TableSlice, first: Batch, options: WriteOptions
+    connection: sa.Connection,
+    table_slice: TableSlice,
+    types: Mapping[str, ColumnType],
+    options: WriteOptions,
 ) -> sa.Table:
     declared = options.declared
     if declared is None:
-        declared = inferred_table(table_slice.table, first.types)
+        declared = inferred_table(table_slice.table, types)
     table = with_keys(
         placed(declared, table_slice.schema, table_slice.table),
         options.upsert_keys,
-        partition_columns(table_slice, list(first.types)),
+        partition_columns(table_slice, list(types)),
     )
     create_if_missing(connection, [table])
     slice_conditions(
@@ -119,28 +138,26 @@ def _with_rows_at_hand(batch: Batch, count: int | None) -> tuple[Batch, list[Row
     return replace(batch, rows=chain(head, rows)), head
 
 
-def _changes(
-    table: sa.Table, first: Batch, rows: Sequence[Row], options: WriteOptions
-) -> dict[str, sa.Column[Any]]:
+def _changes(table: sa.Table, incoming: Incoming, options: WriteOptions) -> dict[str, sa.Column[Any]]:
     declared = options.declared.columns if options.declared is not None else None
-    differences = list(differences_between(first.types, rows, table.columns, declared))
+    differences = list(differences_between(incoming.types, incoming.rows, table.columns, declared))
     return settle(differences, table, options.schema_drift)
 
 
 def _written_beside(
     connection: sa.Connection,
     table: sa.Table,
-    rows: _Rows,
+    incoming: Incoming,
     changes: Mapping[str, sa.Column[Any]],
     options: WriteOptions,
 ) -> Copied:
-    """Copy the rows into the database first, then change the table, and move or merge them.
+    """Put the rows into the database first, then change the table, and move or merge them.
 
     A changing table is locked for its readers until the commit: so it changes when all rows are there.
     """
-    columns = [changes[name] if name in changes else table.columns[name] for name in rows.names]
+    columns = [changes[name] if name in changes else table.columns[name] for name in incoming.types]
     staged = staging_table(connection, columns)
-    copied = copy_rows(connection, staged, rows.names, rows.fitting(staged))
+    copied = incoming.put_into(staged)
     follow(connection, table, changes)
     if options.write_mode == "upsert":
         upsert_staged(connection, staged, table, options.upsert_keys)

@@ -1,0 +1,71 @@
+"""Rows that a query finds: PostgreSQL computes them and stores them, and none leaves the server."""
+
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from dagster._core.storage.db_io_manager import TableSlice
+
+from purchase_pipeline.postgres.columns.types import ColumnType
+from purchase_pipeline.postgres.copy import Copied
+from purchase_pipeline.postgres.errors import UnstorableValueError
+from purchase_pipeline.postgres.options import WriteOptions
+from purchase_pipeline.postgres.reading import result_types
+from purchase_pipeline.postgres.slices import slice_query
+from purchase_pipeline.postgres.staging import insert_query
+from purchase_pipeline.postgres.writing import Incoming, Written, put_in_place
+
+_UNNAMED = "?column?"  # PostgreSQL's word for it
+
+
+def is_query(kind: Any) -> bool:  # noqa: ANN401
+    """Return whether values of a class are queries: `select`, `union_all`, `text(...).columns(...)`, ..."""
+    return isinstance(kind, type) and issubclass(kind, sa.SelectBase)
+
+
+def write_query(
+    connection: sa.Connection, table_slice: TableSlice, query: sa.SelectBase, options: WriteOptions
+) -> Written:
+    """Write a query's rows, as `write_batches` does a stream's; nothing of them goes over the wire.
+
+    It sees the database as of its transaction: the slice's own old rows are gone.
+
+    Raises:
+        SchemaDriftError: columns that are not the table's.
+        UnstorableValueError: two columns of one name, one without a name, or a value that its column cannot hold.
+        UnusableNameError: a column's name that PostgreSQL would cut.
+    """
+    started = time.perf_counter()
+    types = _types_of(connection, query, f"{table_slice.schema}.{table_slice.table}")
+
+    def put_into(table: sa.Table) -> Copied:
+        return Copied(insert_query(connection, table, list(types), query), bytes=0)
+
+    table, written = put_in_place(connection, table_slice, Incoming(types, (), put_into), options)
+    seconds = time.perf_counter() - started
+    return Written(table, written, seconds, _first_rows(connection, table, table_slice, options.preview_rows))
+
+
+def _types_of(connection: sa.Connection, query: sa.SelectBase, table: str) -> dict[str, ColumnType]:
+    """Ask PostgreSQL for the columns and their types, without computing a row."""
+    every_column: sa.Select[Any] = sa.select(sa.literal_column("*")).select_from(query.subquery()).limit(0)
+    result = connection.execute(every_column)
+    for name, count in Counter(result.keys()).items():
+        if count > 1:
+            raise UnstorableValueError(table, None, name, "two columns of the query have this name")
+        if name == _UNNAMED:
+            raise UnstorableValueError(table, None, None, "a column of the query has no name: label it")
+    return result_types(result)
+
+
+def _first_rows(
+    connection: sa.Connection, table: sa.Table, table_slice: TableSlice, count: int
+) -> Sequence[Mapping[str, Any]]:
+    if not count:
+        return []
+    return [
+        dict(row)
+        for row in connection.execute(slice_query(connection, table, table_slice).limit(count)).mappings()
+    ]
