@@ -61,9 +61,9 @@ def _types_of(connection: sa.Connection, query: sa.SelectBase, table: str) -> di
 
 
 def _first_rows(
-    connection: sa.Connection, table: sa.Table, table_slice: TableSlice, count: int
+    connection: sa.Connection, table: sa.Table | None, table_slice: TableSlice, count: int
 ) -> Sequence[Mapping[str, Any]]:
-    if not count:
+    if table is None or not count:
         return []
     return [
         dict(row)

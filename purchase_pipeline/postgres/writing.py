@@ -90,7 +90,7 @@ class Incoming:
 
 def put_in_place(
     connection: sa.Connection, table_slice: TableSlice, incoming: Incoming, options: WriteOptions
-) -> tuple[sa.Table, Copied]:
+) -> tuple[sa.Table | None, Copied]:
     """Put the rows into the slice's table, made or changed as the options allow; return it, and what was written.
 
     Raises:
@@ -105,8 +105,7 @@ def put_in_place(
         return table, incoming.put_into(table)
     copied = _written_beside(connection, table, incoming, changes, options)
     if changes:
-        table = existing_table(connection, table_slice.schema, table_slice.table)
-        assert table is not None
+        return existing_table(connection, table_slice.schema, table_slice.table), copied
     return table, copied
 
 
