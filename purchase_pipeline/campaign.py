@@ -13,9 +13,11 @@ from dagster._core.storage.tags import (
 )
 
 from purchase_pipeline.lot_ledger import LotCount, LotLedger
+from purchase_pipeline.tables import COMPRAS_REJEITADAS, TABELA_COMPRAS
 
 _RETRY_WAIT = timedelta(minutes=1)
 _LONGEST_RUN = timedelta(hours=1)  # run monitoring ends one after 15 minutes
+_LOADED = {dg.AssetKey(name) for name in ("raw_purchases", TABELA_COMPRAS.name, COMPRAS_REJEITADAS.name)}
 
 
 class FailedRun(NamedTuple):
@@ -26,9 +28,14 @@ class FailedRun(NamedTuple):
     reason: str
 
 
+def loads_lots(run: dg.DagsterRun) -> bool:
+    """Tell whether a run is to load lots, and not to sum up those that are loaded: both have lots as partitions."""
+    return not run.asset_selection or bool(run.asset_selection & _LOADED)
+
+
 def lote_of(run: dg.DagsterRun) -> str:
     """Return the lot that a run is for; '' for a run of several, or of another kind."""
-    return run.tags.get(PARTITION_NAME_TAG, "")
+    return run.tags.get(PARTITION_NAME_TAG, "") if loads_lots(run) else ""
 
 
 def _is_to_be_retried(record: dg.RunRecord) -> bool:
@@ -61,7 +68,9 @@ class Campaign:
         return (under_way | self._about_to_be_retried()) & set(self.lots)
 
     def _lots_of(self, run: dg.DagsterRun) -> list[str]:
-        """Return the lots that a run is for: one, or all of a range."""
+        """Return the lots that a run is to load: one, or all of a range."""
+        if not loads_lots(run):
+            return []
         ends = [run.tags.get(tag) for tag in (ASSET_PARTITION_RANGE_START_TAG, ASSET_PARTITION_RANGE_END_TAG)]
         places = [self.lots.index(lote) for lote in ends if lote in self.lots]
         return self.lots[min(places) : max(places) + 1] if places else [lote_of(run)]
@@ -93,7 +102,7 @@ class Campaign:
         ]
 
     def attempts(self, lote: str) -> int:
-        """Return how many runs of a lot there were, whatever became of them."""
+        """Return how many runs of a lot there were, whatever became of them, and whatever they were for."""
         return self._instance.get_runs_count(dg.RunsFilter(tags={PARTITION_NAME_TAG: lote}))
 
     def explain(self, run: dg.DagsterRun) -> FailedRun:
@@ -110,5 +119,7 @@ class Campaign:
 
     def seconds_taken(self, lot: LotCount) -> float | None:
         """Return the seconds from the request of the lot's last run to its commit."""
-        records = self._instance.get_run_records(dg.RunsFilter(tags={PARTITION_NAME_TAG: lot.lote}), limit=1)
-        return (lot.committed_at - records[0].create_timestamp).total_seconds() if records else None
+        before = dg.RunsFilter(tags={PARTITION_NAME_TAG: lot.lote}, created_before=lot.committed_at)
+        records = self._instance.get_run_records(before)
+        begun = [record.create_timestamp for record in records if loads_lots(record.dagster_run)]
+        return (lot.committed_at - max(begun)).total_seconds() if begun else None

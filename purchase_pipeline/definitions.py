@@ -4,13 +4,15 @@ import dagster as dg
 
 from purchase_pipeline import assets, checks
 from purchase_pipeline.database import database_url
-from purchase_pipeline.jobs import ingest_lote
+from purchase_pipeline.jobs import ingest_lote, refresh_sales, sum_lots
 from purchase_pipeline.resources import (
     LandingResource,
     LotLedgerResource,
     PurchaseApiResource,
     PurchasesIOManager,
 )
+from purchase_pipeline.sales import assets as sales_assets
+from purchase_pipeline.sales.automation import stale_sales
 from purchase_pipeline.sensors import missing_lots
 from purchase_pipeline.settings import current_settings, is_environment_variable
 
@@ -25,10 +27,10 @@ def _by_name(variable: str, value: str) -> str:
 _database_url = _by_name("DATABASE_URL", database_url(_settings))
 
 defs = dg.Definitions(
-    assets=dg.load_assets_from_modules([assets]),
+    assets=dg.load_assets_from_modules([assets, sales_assets]),
     asset_checks=dg.load_asset_checks_from_modules([checks]),
-    jobs=[ingest_lote],
-    sensors=[missing_lots],
+    jobs=[ingest_lote, sum_lots, refresh_sales],
+    sensors=[missing_lots, stale_sales],
     resources={
         "purchase_api": PurchaseApiResource(base_url=_by_name("PURCHASE_API_URL", _settings.api_url)),
         "landing": LandingResource(folder=str(_settings.landing_folder)),

@@ -6,21 +6,22 @@ import dagster as dg
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
 from purchase_pipeline import assets, checks
-from purchase_pipeline.jobs import ingest_lote
+from purchase_pipeline.jobs import ingest_lote, refresh_sales, sum_lots
 from purchase_pipeline.resources import (
     LandingResource,
     LotLedgerResource,
     PurchaseApiResource,
     PurchasesIOManager,
 )
+from purchase_pipeline.sales import assets as sales_assets
 
 
 def a_pipeline(api_url: str, landing: Path, database_url: str, **resources: object) -> dg.Definitions:
     """Return the pipeline against these three; a resource that is given takes the usual one's place."""
     return dg.Definitions(
-        assets=dg.load_assets_from_modules([assets]),
+        assets=dg.load_assets_from_modules([assets, sales_assets]),
         asset_checks=dg.load_asset_checks_from_modules([checks]),
-        jobs=[ingest_lote],
+        jobs=[ingest_lote, sum_lots, refresh_sales],
         resources={
             "purchase_api": PurchaseApiResource(base_url=api_url),
             "landing": LandingResource(folder=str(landing)),

@@ -218,3 +218,12 @@ def test_a_run_stores_the_query_that_an_asset_returns(io: DirectIOManager, datab
 
     assert result.success
     assert len(io.read(Place(["revenue"]))) == 2
+
+
+def test_a_query_of_a_table_that_is_not_there_says_so(io: DirectIOManager) -> None:
+    nothing: sa.Select[Any] = sa.select(sa.literal_column("1").label("one")).select_from(sa.table("nowhere"))
+
+    with pytest.raises(
+        LookupError, match=r'relation "nowhere" does not exist\. Materialize what writes it first'
+    ):
+        io.write(Place(["revenue"]), nothing)

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import psycopg
 import sqlalchemy as sa
 from dagster._core.storage.db_io_manager import TableSlice
 
@@ -33,6 +34,7 @@ def write_query(
     It sees the database as of its transaction: the slice's own old rows are gone.
 
     Raises:
+        LookupError: a table that the query reads is not there.
         SchemaDriftError: columns that are not the table's.
         UnstorableValueError: two columns of one name, one without a name, or a value that its column cannot hold.
         UnusableNameError: a column's name that PostgreSQL would cut.
@@ -51,7 +53,13 @@ def write_query(
 def _types_of(connection: sa.Connection, query: sa.SelectBase, table: str) -> dict[str, ColumnType]:
     """Ask PostgreSQL for the columns and their types, without computing a row."""
     every_column: sa.Select[Any] = sa.select(sa.literal_column("*")).select_from(query.subquery()).limit(0)
-    result = connection.execute(every_column)
+    try:
+        result = connection.execute(every_column)
+    except sa.exc.ProgrammingError as error:
+        if not isinstance(error.orig, psycopg.errors.UndefinedTable):
+            raise
+        seen = error.orig.diag.message_primary
+        raise LookupError(f"The query for {table}: {seen}. Materialize what writes it first.") from error
     for name, count in Counter(result.keys()).items():
         if count > 1:
             raise UnstorableValueError(table, None, name, "two columns of the query have this name")

@@ -1,0 +1,83 @@
+"""The sales assets: the sums of each lot, the marts that they add up to, and the report of those."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql.base import PGDialect
+
+from purchase_pipeline import catalog
+from purchase_pipeline.lots import lotes
+from purchase_pipeline.sales import tables
+from purchase_pipeline.sales.automation import GROUP, when_a_lot_was_loaded, when_updated
+from purchase_pipeline.sales.lineage import column_lineage
+from purchase_pipeline.sales.marts import MARTS, Mart
+from purchase_pipeline.sales.queries import sums_of_lots
+from purchase_pipeline.tables import TABELA_COMPRAS
+
+_DOCUMENTATION = "docs/sales.md"
+_POSTGRES = PGDialect()  # type: ignore[no-untyped-call]  # SQLAlchemy's own
+_PREVIEW_ROWS = 10
+_PURCHASES = dg.AssetKey(TABELA_COMPRAS.name)
+_SUMS = dg.AssetKey(tables.SALES_BY_LOT.name)
+# A run asks for nothing but the database: what fails is away for a while.
+_RETRIES = dg.RetryPolicy(max_retries=2, delay=5, backoff=dg.Backoff.EXPONENTIAL)
+
+
+def _told_of(query: sa.SelectBase) -> dict[str, Any]:
+    """Return what a materialization tells of its query: the SQL, and which columns come from which."""
+    text = query.compile(dialect=_POSTGRES, compile_kwargs={"literal_binds": True})
+    return {
+        "sql": dg.MetadataValue.md(f"```sql\n{text}\n```"),
+        "dagster/column_lineage": column_lineage(query),
+    }
+
+
+def _spec(table: sa.Table, **more: Any) -> dg.AssetSpec:  # noqa: ANN401  (whatever AssetSpec takes)
+    metadata = catalog.of_table(table, _DOCUMENTATION) | {
+        "row_model": f"{tables.__name__}:{table.name.upper()}",
+        "preview_rows": _PREVIEW_ROWS,
+    }
+    return dg.AssetSpec(
+        table.name,
+        description=table.comment,
+        metadata=metadata,
+        group_name=GROUP,
+        owners=catalog.OWNERS,
+        tags=catalog.TAGS,
+        kinds={"postgres", "sql"},
+        **more,
+    ).with_io_manager_key("io_manager")
+
+
+@dg.multi_asset(
+    specs=[
+        _spec(
+            tables.SALES_BY_LOT, deps=[_PURCHASES], automation_condition=when_a_lot_was_loaded()
+        ).merge_attributes(metadata={"partition_expr": "lote"})
+    ],
+    partitions_def=lotes,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    retry_policy=_RETRIES,
+)
+def sums(context: dg.AssetExecutionContext) -> dg.MaterializeResult[sa.SelectBase]:
+    """Sum up the run's lots, all in one statement."""
+    query = sums_of_lots(context.partition_keys)
+    return dg.MaterializeResult(value=query, metadata=_told_of(query))
+
+
+def _mart_spec(mart: Mart) -> dg.AssetSpec:
+    """Return the spec of a mart. The lots are summed up first, so that all marts are made in one run."""
+    sources = {_SUMS, dg.AssetKey(mart.source.name)}
+    return _spec(mart.table, deps=sources, automation_condition=when_updated(*sources - {_SUMS}))
+
+
+@dg.multi_asset(specs=[_mart_spec(mart) for mart in MARTS], can_subset=True, retry_policy=_RETRIES)
+def sales_marts(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[sa.SelectBase]]:
+    """Make the marts that are asked for, each in one statement and one transaction."""
+    for mart in MARTS:
+        key = dg.AssetKey(mart.table.name)
+        if key in context.selected_asset_keys:
+            query = mart.query()
+            yield dg.MaterializeResult(asset_key=key, value=query, metadata=_told_of(query))

@@ -1,0 +1,46 @@
+"""The marts: each a table, and the query whose rows it keeps."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import sqlalchemy as sa
+
+from purchase_pipeline.sales import tables
+from purchase_pipeline.sales.queries import customers_by_age_band, ranked, sums_by
+from purchase_pipeline.tables import TABELA_COMPRAS
+
+_LOT = tables.SALES_BY_LOT.c
+
+
+class Mart(NamedTuple):
+    """One mart.
+
+    Attributes:
+        table: where its rows are kept, in place of those of the last time.
+        source: the table that it reads.
+        query: gives its rows.
+    """
+
+    table: sa.Table
+    source: sa.Table
+    query: Callable[[], sa.SelectBase]
+
+
+def _sums_by(table: sa.Table, *columns: sa.Column[object]) -> Mart:
+    return Mart(table, tables.SALES_BY_LOT, lambda: sums_by(*columns))
+
+
+def _ranked(table: sa.Table, *columns: sa.Column[object]) -> Mart:
+    return Mart(table, tables.SALES_BY_LOT, lambda: ranked(*columns, cut="product"))
+
+
+MARTS = [
+    _sums_by(tables.REVENUE_BY_DAY, _LOT.day),
+    _sums_by(tables.REVENUE_BY_MONTH_AND_CATEGORY, _LOT.month, _LOT.category),
+    _sums_by(tables.REVENUE_BY_STATE, _LOT.state),
+    _sums_by(tables.REVENUE_BY_STORE, _LOT.store),
+    _sums_by(tables.REVENUE_BY_PAYMENT_TYPE, _LOT.payment_type),
+    Mart(tables.CUSTOMERS_BY_AGE_BAND, TABELA_COMPRAS, customers_by_age_band),
+    _ranked(tables.TOP_PRODUCTS, _LOT.product, _LOT.brand, _LOT.category),
+    _ranked(tables.TOP_BRANDS, _LOT.brand),
+]

@@ -1,0 +1,123 @@
+"""The sums of the sales marts, as queries that PostgreSQL computes and stores: no purchase leaves the server.
+
+A lot is summed up once, in every way that the marts are cut, when it is loaded; the marts add up those sums. So a mart
+costs the days and lots there are, not the purchases. Customers alone cannot be added up (one buys in many lots), so
+theirs reads the purchases.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import sqlalchemy as sa
+
+from purchase_pipeline.sales.tables import SALES_BY_LOT
+from purchase_pipeline.tables import TABELA_COMPRAS
+
+MOST_RANKED = 100
+_AGES = (0, 18, 25, 35, 45, 55, 65)
+_OLDEST = 999
+
+_PURCHASE = TABELA_COMPRAS.c
+_LOT = SALES_BY_LOT.c
+_MONTH = sa.cast(sa.func.date_trunc("month", sa.cast(_PURCHASE.date_purchase, sa.TIMESTAMP)), sa.Date)
+
+_CUTS: dict[str, dict[str, sa.ColumnElement[Any]]] = {
+    "day": {"day": _PURCHASE.date_purchase},
+    "month and category": {"month": _MONTH, "category": _PURCHASE.category},
+    "state": {"state": _PURCHASE.state},
+    "store": {"store": _PURCHASE.store},
+    "payment type": {"payment_type": _PURCHASE.payment_type},
+    "product": {
+        "product": _PURCHASE.product,
+        "brand": _PURCHASE.brand,
+        "category": _PURCHASE.category,
+    },
+}
+"""How purchases are cut: for each cut, its columns in `sales_by_lot`, and what each is of a purchase."""
+
+
+def sums_of_lots(lots: Sequence[str]) -> sa.SelectBase:
+    """Return the sums of some lots, one row a lot, cut and value of its columns: what `sales_by_lot` keeps of them."""
+    by_name = {name: column for columns in _CUTS.values() for name, column in columns.items()}
+    first_of_each = {cut: next(iter(columns.values())) for cut, columns in _CUTS.items()}
+    sets = [sa.tuple_(_PURCHASE.lote, *columns.values()) for columns in _CUTS.values()]
+    return (
+        sa.select(
+            _PURCHASE.lote,
+            sa.case(*((sa.func.grouping(column) == 0, cut) for cut, column in first_of_each.items())).label(
+                "cut"
+            ),
+            *(column.label(name) for name, column in by_name.items()),
+            *_sums(sa.func.count(), sa.func.sum(_PURCHASE.price)),
+        )
+        .where(_PURCHASE.lote.in_(lots))
+        .group_by(sa.func.grouping_sets(*sets))
+    )
+
+
+def sums_by(*columns: sa.Column[Any]) -> sa.Select[Any]:
+    """Return purchases and revenue of all lots by these columns, which one cut has."""
+    return sa.select(*columns, *_added_up()).where(_LOT.cut == _cut_of(columns)).group_by(*columns)
+
+
+def ranked(*columns: sa.Column[Any], cut: str) -> sa.SelectBase:
+    """Return the first `MOST_RANKED` by revenue; of the same revenue, by name."""
+    revenue = sa.func.sum(_LOT.revenue)
+    rank = sa.cast(sa.func.row_number().over(order_by=[revenue.desc(), *columns]), sa.Integer)
+    return (
+        sa.select(rank.label("rank"), *columns, *_added_up())
+        .where(_LOT.cut == cut)
+        .group_by(*columns)
+        .order_by("rank")
+        .limit(MOST_RANKED)
+    )
+
+
+def customers_by_age_band() -> sa.SelectBase:
+    """Return customers, and what they bought, by their age on the day of the newest purchase."""
+    newest = sa.select(sa.func.max(_PURCHASE.date_purchase)).scalar_subquery()
+    customers = (
+        sa.select(
+            sa.extract("year", sa.func.age(newest, _PURCHASE.birthday_client)).label("age"),
+            *_sums(sa.func.count(), sa.func.sum(_PURCHASE.price)),
+        )
+        .group_by(_PURCHASE.client_name, _PURCHASE.client_lastname, _PURCHASE.birthday_client)
+        .subquery("customers")
+    )
+    band = _age_bands()
+    return (
+        sa.select(
+            band.c.age_band,
+            band.c.from_age,
+            sa.func.count().label("customers"),
+            *_sums(sa.func.sum(customers.c.purchases), sa.func.sum(customers.c.revenue)),
+        )
+        .join_from(customers, band, customers.c.age.between(band.c.from_age, band.c.to_age))
+        .group_by(band.c.age_band, band.c.from_age)
+    )
+
+
+def _age_bands() -> sa.FromClause:
+    bands = [(f"{first}-{after - 1}", first, after - 1) for first, after in pairwise(_AGES)]
+    oldest = _AGES[-1]
+    columns: list[sa.Column[Any]] = [
+        sa.Column("age_band", sa.Text),
+        sa.Column("from_age", sa.Integer),
+        sa.Column("to_age", sa.Integer),
+    ]
+    return sa.values(*columns, name="bands").data([*bands, (f"{oldest}+", oldest, _OLDEST)])
+
+
+def _cut_of(columns: Sequence[sa.Column[Any]]) -> str:
+    """Return the cut that has just these columns."""
+    names = [column.name for column in columns]
+    return next(cut for cut, own in _CUTS.items() if list(own) == names)
+
+
+def _added_up() -> list[sa.ColumnElement[Any]]:
+    return _sums(sa.func.sum(_LOT.purchases), sa.func.sum(_LOT.revenue))
+
+
+def _sums(purchases: sa.ColumnElement[Any], revenue: sa.ColumnElement[Any]) -> list[sa.ColumnElement[Any]]:
+    return [sa.cast(purchases, sa.BigInteger).label("purchases"), revenue.label("revenue")]

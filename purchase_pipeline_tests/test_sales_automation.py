@@ -1,0 +1,127 @@
+"""Which sales assets are asked for, and when: Dagster's own evaluation of the conditions, on a real instance."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import sqlalchemy as sa
+from dagster._core.definitions.asset_daemon_cursor import AssetDaemonCursor
+
+from mock_api.app import create_app
+from purchase_pipeline.campaign import Campaign
+from purchase_pipeline.lot_ledger import LotLedger
+from purchase_pipeline.sales.automation import GROUP
+from purchase_pipeline.sales.marts import MARTS
+from purchase_pipeline_tests.pipelines import a_pipeline, ingest
+from purchase_pipeline_tests.serving import served
+
+WHOLE = {mart.table.name for mart in MARTS}
+
+
+class Automation:
+    """The daemon's part: evaluates the conditions from where it stood, and runs what is asked for."""
+
+    def __init__(self, pipeline: dg.Definitions, instance: dg.DagsterInstance) -> None:
+        self.pipeline = pipeline
+        self.instance = instance
+        self._cursor: AssetDaemonCursor | None = None
+
+    def asked(self) -> tuple[list[str], set[str]]:
+        """Return the lots that are to be summed up, and what is to be made as a whole."""
+        result = dg.evaluate_automation_conditions(
+            self.pipeline,
+            self.instance,
+            asset_selection=dg.AssetSelection.groups(GROUP),
+            cursor=self._cursor,
+        )
+        self._cursor = result.cursor
+        lots = sorted(filter(None, result.get_requested_partitions(dg.AssetKey("sales_by_lot"))))
+        whole = {name for name in WHOLE if result.get_num_requested(dg.AssetKey(name))}
+        return lots, whole
+
+    def sum_up(self, *lots: str) -> bool:
+        """Sum up lots that follow each other in one run, and return whether it succeeded."""
+        ends = {"dagster/asset_partition_range_start": lots[0], "dagster/asset_partition_range_end": lots[-1]}
+        job = self.pipeline.resolve_job_def("sum_lots")
+        return job.execute_in_process(tags=ends, instance=self.instance, raise_on_error=False).success
+
+
+@pytest.fixture
+def automation(database_url: str, tmp_path: Path) -> Iterator[Automation]:
+    """The pipeline with a mock API, and nothing loaded."""
+    with served(create_app()) as url, dg.DagsterInstance.ephemeral() as instance:
+        yield Automation(a_pipeline(url, tmp_path, database_url), instance)
+
+
+def load(automation: Automation, *lots: str, refetch: bool = False) -> None:
+    for lote in lots:
+        ingest(automation.pipeline, lote, rows=10, refetch=refetch, instance=automation.instance)
+
+
+def test_nothing_is_asked_for_before_a_lot_is_loaded(automation: Automation) -> None:
+    assert automation.asked() == ([], set())
+    assert automation.asked() == ([], set())
+
+
+def test_new_lots_are_summed_up_and_then_the_marts_are_made(automation: Automation) -> None:
+    automation.asked()
+
+    load(automation, "lote-0001", "lote-0002")
+    assert automation.asked() == (["lote-0001", "lote-0002"], set())
+
+    automation.sum_up("lote-0001", "lote-0002")
+    assert automation.asked() == ([], WHOLE)
+    assert automation.asked() == ([], set())
+
+
+def test_lots_that_were_loaded_before_anybody_looked_are_summed_up(automation: Automation) -> None:
+    load(automation, "lote-0001", "lote-0003")
+
+    assert automation.asked()[0] == ["lote-0001", "lote-0003"]
+
+
+def test_a_lot_that_was_loaded_again_is_summed_up_again(automation: Automation) -> None:
+    load(automation, "lote-0001")
+    automation.asked()
+    automation.sum_up("lote-0001")
+    automation.asked()
+
+    load(automation, "lote-0001", refetch=True)
+
+    assert automation.asked() == (["lote-0001"], set())
+
+
+def test_a_lot_that_could_not_be_summed_up_is_left_to_a_person(
+    automation: Automation, engine: sa.Engine
+) -> None:
+    load(automation, "lote-0001")
+    automation.asked()
+    with engine.begin() as connection:
+        connection.execute(sa.text("CREATE VIEW sales_by_lot AS SELECT 1 AS one"))
+    assert not automation.sum_up("lote-0001")
+
+    assert automation.asked()[0] == []
+
+
+def test_a_run_that_sums_up_a_lot_does_not_load_it(automation: Automation, engine: sa.Engine) -> None:
+    load(automation, "lote-0001")
+    ends = {"start": "lote-0001", "end": "lote-0002"}
+    for tags in (
+        {"dagster/partition": "lote-0001"},
+        {f"dagster/asset_partition_range_{end}": lote for end, lote in ends.items()},
+    ):
+        run = automation.instance.create_run_for_job(
+            automation.pipeline.resolve_job_def("sum_lots"),
+            tags=tags,
+            status=dg.DagsterRunStatus.STARTED,
+            asset_selection=frozenset({dg.AssetKey("sales_by_lot")}),
+        )
+
+    campaign = Campaign(["lote-0001", "lote-0002"], LotLedger(engine), automation.instance)
+
+    assert campaign.in_flight() == set()
+    (lot,) = campaign.loaded().values()
+    assert (campaign.seconds_taken(lot) or -1) > 0
+    automation.instance.report_run_failed(run, "gone")
+    assert campaign.failures(lot.committed_at) == []

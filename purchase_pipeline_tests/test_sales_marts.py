@@ -1,0 +1,174 @@
+"""The marts hold what an independent computation of the same purchases gives."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pandas as pd
+import pytest
+import sqlalchemy as sa
+
+from mock_api.app import create_app
+from purchase_pipeline.sales.lineage import column_lineage
+from purchase_pipeline.sales.marts import MARTS
+from purchase_pipeline.sales.queries import customers_by_age_band
+from purchase_pipeline_tests.pipelines import a_pipeline, ingest
+from purchase_pipeline_tests.serving import served
+
+LOTS = ("lote-0001", "lote-0002", "lote-0003")
+SUMS = {"purchases": ("price", "size"), "revenue": ("price", "sum")}
+
+
+@pytest.fixture(scope="module")
+def mock_api_url() -> Iterator[str]:
+    """The mock API."""
+    with served(create_app()) as url:
+        yield url
+
+
+@pytest.fixture
+def pipeline(mock_api_url: str, database_url: str, tmp_path: Path) -> dg.Definitions:
+    """The pipeline with nothing loaded."""
+    return a_pipeline(mock_api_url, tmp_path, database_url)
+
+
+def load(pipeline: dg.Definitions, *lots: str, rows: int = 3000, refetch: bool = False) -> None:
+    for lote in lots:
+        assert ingest(pipeline, lote, rows=rows, refetch=refetch).success
+
+
+def sum_up(pipeline: dg.Definitions, first: str, last: str) -> dg.ExecuteInProcessResult:
+    ends = {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}
+    return pipeline.resolve_job_def("sum_lots").execute_in_process(tags=ends)
+
+
+def refresh(pipeline: dg.Definitions) -> None:
+    marts = [dg.AssetKey(mart.table.name) for mart in MARTS]
+    assert pipeline.resolve_job_def("refresh_sales").execute_in_process(asset_selection=marts).success
+
+
+def table(engine: sa.Engine, name: str, *by: str) -> pd.DataFrame:
+    """Read a table with exact decimals, sorted, in the column order it has."""
+    with engine.connect() as connection:
+        rows = connection.execute(sa.select(sa.text("*")).select_from(sa.table(name))).mappings().all()
+    return pd.DataFrame([dict(row) for row in rows]).sort_values(list(by), ignore_index=True)
+
+
+def assert_same(found: pd.DataFrame, computed: pd.DataFrame) -> None:
+    assert list(found.columns) == list(computed.columns)
+    assert found.astype(object).values.tolist() == computed.astype(object).values.tolist()
+
+
+def purchases(engine: sa.Engine) -> pd.DataFrame:
+    found = table(engine, "tabela_compras", "lote", "linha")
+    return found.assign(day=found.date_purchase, month=[day.replace(day=1) for day in found.date_purchase])
+
+
+@pytest.mark.parametrize(
+    ("mart", "by"),
+    [
+        ("revenue_by_day", ["day"]),
+        ("revenue_by_month_and_category", ["month", "category"]),
+        ("revenue_by_state", ["state"]),
+        ("revenue_by_store", ["store"]),
+        ("revenue_by_payment_type", ["payment_type"]),
+    ],
+)
+def test_sums(pipeline: dg.Definitions, engine: sa.Engine, mart: str, by: list[str]) -> None:
+    load(pipeline, *LOTS)
+
+    assert sum_up(pipeline, LOTS[0], LOTS[-1]).success
+    refresh(pipeline)
+
+    assert_same(table(engine, mart, *by), purchases(engine).groupby(by, as_index=False).agg(**SUMS))
+
+
+@pytest.mark.parametrize(
+    ("mart", "by"), [("top_products", ["product", "brand", "category"]), ("top_brands", ["brand"])]
+)
+def test_ranks(pipeline: dg.Definitions, engine: sa.Engine, mart: str, by: list[str]) -> None:
+    load(pipeline, *LOTS)
+
+    sum_up(pipeline, LOTS[0], LOTS[-1])
+    refresh(pipeline)
+
+    computed = purchases(engine).groupby(by, as_index=False).agg(**SUMS)
+    computed = computed.sort_values(["revenue", *by], ascending=[False] + [True] * len(by), ignore_index=True)
+    computed.insert(0, "rank", range(1, len(computed) + 1))
+    assert_same(table(engine, mart, "rank"), computed.head(100))
+
+
+def age(born: object, day: object) -> int:
+    return int(day.year - born.year - ((day.month, day.day) < (born.month, born.day)))  # type: ignore[attr-defined]
+
+
+def test_customers_by_their_age(pipeline: dg.Definitions, engine: sa.Engine) -> None:
+    load(pipeline, *LOTS)
+    with engine.begin() as connection:  # somebody who came twice, and somebody who has a birthday
+        connection.execute(
+            sa.text(
+                "UPDATE tabela_compras SET client_name = 'Ana', client_lastname = 'Souza',"
+                " birthday_client = '2000-02-29' WHERE lote = 'lote-0001' AND linha <= 2"
+            )
+        )
+        connection.execute(
+            sa.text(
+                "UPDATE tabela_compras SET birthday_client = (SELECT max(date_purchase) FROM tabela_compras)"
+                " - INTERVAL '25 years' + INTERVAL '1 day' WHERE linha = 3"
+            )
+        )
+
+    sum_up(pipeline, LOTS[0], LOTS[-1])
+    refresh(pipeline)
+
+    found = purchases(engine)
+    newest = found.date_purchase.max()
+    customers = found.groupby(["client_name", "client_lastname", "birthday_client"], as_index=False).agg(
+        **SUMS
+    )
+    ages = customers.birthday_client.map(lambda born: age(born, newest))
+    bands = pd.cut(ages, [0, 18, 25, 35, 45, 55, 65, 200], right=False, labels=[0, 18, 25, 35, 45, 55, 65])
+    computed = (
+        customers.assign(from_age=bands.astype(int))
+        .groupby("from_age", as_index=False)
+        .agg(customers=("revenue", "size"), purchases=("purchases", "sum"), revenue=("revenue", "sum"))
+    )
+    labels = {0: "0-17", 18: "18-24", 25: "25-34", 35: "35-44", 45: "45-54", 55: "55-64", 65: "65+"}
+    computed.insert(0, "age_band", computed.from_age.map(labels))
+    assert_same(table(engine, "customers_by_age_band", "from_age"), computed)
+    assert len(customers) < len(found)
+
+
+def test_a_lot_that_was_loaded_again_is_summed_up_again(pipeline: dg.Definitions, engine: sa.Engine) -> None:
+    load(pipeline, *LOTS)
+    sum_up(pipeline, LOTS[0], LOTS[-1])
+
+    load(pipeline, "lote-0002", rows=50, refetch=True)
+    assert sum_up(pipeline, "lote-0002", "lote-0002").success
+    refresh(pipeline)
+
+    computed = purchases(engine).groupby(["state"], as_index=False).agg(**SUMS)
+    assert_same(table(engine, "revenue_by_state", "state"), computed)
+    assert computed.purchases.sum() == 6050
+
+
+def test_a_mart_tells_its_sql_its_columns_and_where_they_come_from(pipeline: dg.Definitions) -> None:
+    load(pipeline, "lote-0001", rows=10)
+
+    summed = sum_up(pipeline, "lote-0001", "lote-0001")
+
+    (told,) = summed.asset_materializations_for_node("sums")
+    assert "GROUPING SETS" in str(told.metadata["sql"].value)
+    lineage = told.metadata["dagster/column_lineage"].value
+    assert isinstance(lineage, dg.TableColumnLineage)
+    purchases = dg.AssetKey("tabela_compras")
+    assert list(lineage.deps_by_column["month"]) == [dg.TableColumnDep(purchases, "date_purchase")]
+    assert list(lineage.deps_by_column["revenue"]) == [dg.TableColumnDep(purchases, "price")]
+    assert "purchases" not in lineage.deps_by_column
+
+
+def test_lineage_goes_through_subqueries() -> None:
+    lineage = column_lineage(customers_by_age_band())
+
+    assert dg.TableColumnDep(dg.AssetKey("tabela_compras"), "price") in lineage.deps_by_column["revenue"]
+    assert set(lineage.deps_by_column) == {"revenue"}
