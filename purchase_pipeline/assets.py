@@ -1,26 +1,36 @@
 """The ingest assets: a lot lands raw, is held against the contract, and is kept in two tables."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import timedelta
 from functools import partial
-from typing import Any
 
 import dagster as dg
 import sqlalchemy as sa
 from dagster._core.definitions.metadata import RawMetadataValue
 from pydantic import Field
 
+from purchase_pipeline import catalog
 from purchase_pipeline.landing import LandedLote, Landing
 from purchase_pipeline.lot_ledger import LotLedger
+from purchase_pipeline.lot_metadata import (
+    fields_as_received,
+    told_of_landed,
+    told_of_loaded,
+    told_of_rejected,
+)
 from purchase_pipeline.lot_slices import LotSlices
 from purchase_pipeline.lots import lotes
 from purchase_pipeline.postgres import PerPartition, Together
 from purchase_pipeline.purchase_api import PurchaseApi
 from purchase_pipeline.settings import current_settings
 from purchase_pipeline.tables import COMPRAS_REJEITADAS, TABELA_COMPRAS
-from purchase_pipeline.validation import RejectedRow, commonest_reasons
 
 GROUP = "ingest"
-_REASONS_SHOWN = 20
+_DOCUMENTATION = "docs/reliability.md"
+_PREVIEW_ROWS = 5
+_NEW_PURCHASES_EVERY_DAY = dg.FreshnessPolicy.time_window(
+    fail_window=timedelta(days=1), warn_window=timedelta(hours=12)
+)
 
 
 class RawPurchasesConfig(dg.Config):
@@ -41,7 +51,17 @@ class ValidationConfig(dg.Config):
     )
 
 
-@dg.asset(partitions_def=lotes, group_name=GROUP, kinds={"http", "file"})
+@dg.asset(
+    partitions_def=lotes,
+    group_name=GROUP,
+    owners=catalog.OWNERS,
+    tags=catalog.TAGS,
+    kinds={"http", "file"},
+    metadata={
+        "dagster/column_schema": fields_as_received(),
+        "documentation": dg.MetadataValue.path(_DOCUMENTATION),
+    },
+)
 def raw_purchases(
     context: dg.AssetExecutionContext,
     config: RawPurchasesConfig,
@@ -60,36 +80,25 @@ def raw_purchases(
         if landed is None or fetched:
             landed = purchase_api.fetch_lote(lote, config.rows, partial(landing.land, lote, rows=config.rows))
         digests.append(landed.digest)
-        context.add_asset_metadata(_told_of(landed, landing, fetched=fetched), partition_key=lote)
+        context.add_asset_metadata(told_of_landed(landed, landing, fetched=fetched), partition_key=lote)
     # Dagster takes one version a run: of several lots, none is told.
     yield dg.MaterializeResult(data_version=dg.DataVersion(digests[0]) if len(digests) == 1 else None)
-
-
-def _told_of(landed: LandedLote, landing: Landing, *, fetched: bool) -> dict[str, RawMetadataValue]:
-    return {
-        "dagster/partition_row_count": landed.rows,
-        "file": dg.MetadataValue.path(landing.folder / landed.file_name),
-        "format": str(landed.raw_format),
-        "raw_bytes": landed.raw_bytes,
-        "received_at": dg.MetadataValue.timestamp(landed.received_at),
-        "fetched_in_this_run": fetched,
-    }
 
 
 def _is_worth_loading(landed: LandedLote, landing: Landing, rows: int) -> bool:
     return landed.rows == rows and not landed.refused and landing.is_whole(landed)
 
 
-def _table_out(table: sa.Table, **more: Any) -> dg.AssetOut:  # noqa: ANN401  (whatever AssetOut takes)
-    return dg.AssetOut(
-        description=table.comment, metadata={"partition_expr": "lote"}, kinds={"postgres", "table"}, **more
-    )
+def _table(table: sa.Table, freshness_policy: dg.FreshnessPolicy | None = None) -> dg.AssetSpec:
+    kinds = {"postgres", "table"}
+    spec = catalog.table_spec(table, _DOCUMENTATION, kinds=kinds, freshness_policy=freshness_policy)
+    return spec.merge_attributes(metadata={"partition_expr": "lote", "preview_rows": _PREVIEW_ROWS})
 
 
 @dg.multi_asset(
     outs={
-        TABELA_COMPRAS.name: _table_out(TABELA_COMPRAS),
-        COMPRAS_REJEITADAS.name: _table_out(COMPRAS_REJEITADAS, dagster_type=dg.Nothing),
+        TABELA_COMPRAS.name: dg.AssetOut.from_spec(_table(TABELA_COMPRAS, _NEW_PURCHASES_EVERY_DAY)),
+        COMPRAS_REJEITADAS.name: dg.AssetOut.from_spec(_table(COMPRAS_REJEITADAS), dagster_type=dg.Nothing),
     },
     deps=[raw_purchases],
     partitions_def=lotes,
@@ -140,15 +149,7 @@ def _slices(
             received - rejected,
             rejected,
         )
-        reasons = {"reasons": _reasons_table(lot.validation.rejected)}
-        context.add_asset_metadata(reasons, COMPRAS_REJEITADAS.name, lot.lote)
-
-
-def _reasons_table(rejected: Sequence[RejectedRow]) -> dg.TableMetadataValue:
-    return dg.MetadataValue.table(
-        [
-            dg.TableRecord({"reason": reason, "rows": rows})
-            for reason, rows in commonest_reasons((row.reasons for row in rejected), _REASONS_SHOWN)
-        ],
-        dg.TableSchema([dg.TableColumn("reason"), dg.TableColumn("rows", "int")]),
-    )
+        loaded = told_of_loaded(lot.landed, rejected, raw_purchases.key)
+        context.add_asset_metadata(loaded, TABELA_COMPRAS.name, lot.lote)
+        kept = told_of_rejected(lot.validation.rejected, received)
+        context.add_asset_metadata(kept, COMPRAS_REJEITADAS.name, lot.lote)

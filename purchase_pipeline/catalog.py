@@ -11,10 +11,17 @@ OWNERS = ["team:purchases"]
 TAGS = {"domain": "purchases"}
 
 
-def of_table(table: sa.Table, documentation: str) -> dict[str, Any]:
-    """Return the metadata of an asset that is a table: its name, its columns, and the page that tells of it."""
-    return {
-        "dagster/table_name": f"public.{table.name}",
-        "dagster/column_schema": column_schema(table),
-        "documentation": dg.MetadataValue.path(documentation),
-    }
+def table_spec(table: sa.Table, documentation: str, **more: Any) -> dg.AssetSpec:  # noqa: ANN401  (as AssetSpec)
+    """Return the spec of an asset that is a table, with its columns, and the page of the project that tells of it."""
+    return dg.AssetSpec(
+        table.name,
+        description=table.comment,
+        metadata={
+            "dagster/table_name": f"public.{table.name}",
+            "dagster/column_schema": column_schema(table),
+            "documentation": dg.MetadataValue.path(documentation),
+        },
+        owners=OWNERS,
+        tags=TAGS,
+        **more,
+    )

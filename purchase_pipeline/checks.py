@@ -20,12 +20,17 @@ def every_row_is_accounted_for(ledger: LotLedger, lots: _Lots) -> dg.AssetCheckR
     """Every row received was either loaded or rejected: received = loaded + rejected, lot by lot."""
     counts = ledger.counted_lots(lots).values()
     lost = [lot.lote for lot in counts if not lot.conserved]
+    received, loaded, rejected = (
+        sum(getattr(lot, count) for lot in counts) for count in ("received", "loaded", "rejected")
+    )
     return dg.AssetCheckResult(
         passed=bool(counts) and not lost,
+        description=f"{len(counts)} lots: {received:,} rows received, {loaded:,} loaded + {rejected:,} rejected."
+        + (f" These do not add up: {', '.join(lost)}." if lost else ""),
         metadata={
-            "received": sum(lot.received for lot in counts),
-            "loaded": sum(lot.loaded for lot in counts),
-            "rejected": sum(lot.rejected for lot in counts),
+            "received": received,
+            "loaded": loaded,
+            "rejected": rejected,
             "lots_that_do_not_add_up": lost,
         },
     )
@@ -33,21 +38,22 @@ def every_row_is_accounted_for(ledger: LotLedger, lots: _Lots) -> dg.AssetCheckR
 
 def linhas_are_gap_free(ledger: LotLedger, lots: _Lots) -> dg.AssetCheckResult:
     """Over both tables, a lot's positions are 1, 2, 3, ... without a gap or a double."""
-    found = ledger.gaps_and_doubles(lots)
+    found = [f"{lote}: {gaps} gaps, {twice} doubles" for lote, gaps, twice in ledger.gaps_and_doubles(lots)]
     return dg.AssetCheckResult(
         passed=not found,
-        metadata={
-            "lots_with_gaps_or_doubles": [
-                f"{lote}: {gaps} gaps, {twice} doubles" for lote, gaps, twice in found
-            ]
-        },
+        description="; ".join(found) or "No gap and no double.",
+        metadata={"lots_with_gaps_or_doubles": found},
     )
 
 
 def tables_match_the_contract(ledger: LotLedger, lots: _Lots) -> dg.AssetCheckResult:  # noqa: ARG001
     """The tables have the columns, types and NOT NULLs that the contract says."""
     differences = ledger.differences_from_contract()
-    return dg.AssetCheckResult(passed=not differences, metadata={"differences": differences})
+    return dg.AssetCheckResult(
+        passed=not differences,
+        description="; ".join(differences) or "No difference.",
+        metadata={"differences": differences},
+    )
 
 
 def rejected_share_is_small(ledger: LotLedger, lots: _Lots) -> dg.AssetCheckResult:
@@ -59,6 +65,7 @@ def rejected_share_is_small(ledger: LotLedger, lots: _Lots) -> dg.AssetCheckResu
     return dg.AssetCheckResult(
         passed=share < warn_at,
         severity=dg.AssetCheckSeverity.WARN,
+        description=f"{rejected:,} of {received:,} rows, {share:.2%}, are rejected; {warn_at:.2%} would be a warning.",
         metadata={"rejected": rejected, "received": received, "share": share, "warn_at": warn_at},
     )
 

@@ -98,7 +98,9 @@ class RestingLots(NamedTuple):
 
 def _request(campaign: Campaign, lote: str) -> dg.RunRequest:
     """Ask for a lot. Dagster starts a run key once and never again (dagster #15982), so the attempt is part of it."""
-    return dg.RunRequest(run_key=f"{lote}/{campaign.attempts(lote) + 1}", partition_key=lote)
+    attempt = campaign.attempts(lote) + 1
+    tags = {"lote": lote, "attempt": str(attempt)}
+    return dg.RunRequest(run_key=f"{lote}/{attempt}", partition_key=lote, tags=tags)
 
 
 def _resting_lots(campaign: Campaign, now: datetime) -> RestingLots:

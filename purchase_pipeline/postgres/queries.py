@@ -47,7 +47,8 @@ def write_query(
 
     table, written = put_in_place(connection, table_slice, Incoming(types, (), put_into), options)
     seconds = time.perf_counter() - started
-    return Written(table, written, seconds, _first_rows(connection, table, table_slice, options.preview_rows))
+    preview = _first_rows(connection, table, table_slice, options.preview_rows)
+    return Written(table, options.declared, written, seconds, preview)
 
 
 def _types_of(connection: sa.Connection, query: sa.SelectBase, table: str) -> dict[str, ColumnType]:

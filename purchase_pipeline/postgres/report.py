@@ -21,24 +21,28 @@ def write_metadata(written: Written, *, preview: bool) -> dict[str, RawMetadataV
         "seconds": round(written.seconds, 3),
     }
     if written.table is not None:
-        metadata["dagster/column_schema"] = column_schema(written.table)
+        metadata["dagster/column_schema"] = column_schema(written.table, written.declared)
     if preview:
         metadata["preview"] = dg.MetadataValue.md(markdown_table(written.preview))
     return metadata
 
 
-def column_schema(table: sa.Table) -> dg.TableSchema:
-    """Return the table's columns with their types as PostgreSQL names them."""
+def column_schema(table: sa.Table, declared: sa.Table | None = None) -> dg.TableSchema:
+    """Return the table's columns with their types as PostgreSQL names them, and what their declaration adds."""
+    said = {} if declared is None else {column.name: column.info for column in declared.columns}
     return dg.TableSchema(
-        columns=[
-            dg.TableColumn(
-                name=column.name,
-                type=sql(column.type),
-                description=column.comment,
-                constraints=dg.TableColumnConstraints(nullable=bool(column.nullable)),
-            )
-            for column in table.columns
-        ]
+        columns=[_table_column(column, said.get(column.name, column.info)) for column in table.columns]
+    )
+
+
+def _table_column(column: sa.Column[Any], info: Mapping[Any, Any]) -> dg.TableColumn:
+    return dg.TableColumn(
+        name=column.name,
+        type=sql(column.type),
+        description=column.comment,
+        constraints=dg.TableColumnConstraints(
+            nullable=bool(column.nullable), other=info.get("constraints", [])
+        ),
     )
 
 

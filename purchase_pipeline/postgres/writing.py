@@ -33,12 +33,14 @@ class Written:
 
     Attributes:
         table: the table as it stands now; None: there is none, for not one column is known.
+        declared: the table as its author declares it, if so.
         copied: rows and bytes.
         seconds: from the first batch asked for to the last row stored.
         preview: the first rows, by column.
     """
 
     table: sa.Table | None
+    declared: sa.Table | None
     copied: Copied
     seconds: float
     preview: Sequence[Mapping[str, Any]]
@@ -58,7 +60,7 @@ def write_batches(
     first = next_batch(batches, f"{table_slice.schema}.{table_slice.table}", rows_before=0)
     if first is None or not first.types:
         table = existing_table(connection, table_slice.schema, table_slice.table)
-        return Written(table, Copied(0, 0), time.perf_counter() - started, [])
+        return Written(table, options.declared, Copied(0, 0), time.perf_counter() - started, [])
     if first.declared is not None:
         options = replace(options, declared=first.declared)
     evolving = options.schema_drift == "evolve"
@@ -70,7 +72,7 @@ def write_batches(
     incoming = Incoming(first.types, head if evolving else (), copy_into)
     table, copied = put_in_place(connection, table_slice, incoming, options)
     preview = [dict(zip(first.types, row, strict=True)) for row in head[: options.preview_rows]]
-    return Written(table, copied, time.perf_counter() - started, preview)
+    return Written(table, options.declared, copied, time.perf_counter() - started, preview)
 
 
 @dataclass(frozen=True)

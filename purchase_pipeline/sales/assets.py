@@ -16,7 +16,6 @@ from purchase_pipeline.sales.marts import MARTS, Mart
 from purchase_pipeline.sales.queries import sums_of_lots
 from purchase_pipeline.tables import TABELA_COMPRAS
 
-_DOCUMENTATION = "docs/sales.md"
 _POSTGRES = PGDialect()  # type: ignore[no-untyped-call]  # SQLAlchemy's own
 _PREVIEW_ROWS = 10
 _PURCHASES = dg.AssetKey(TABELA_COMPRAS.name)
@@ -34,20 +33,11 @@ def _told_of(query: sa.SelectBase) -> dict[str, Any]:
     }
 
 
-def _spec(table: sa.Table, **more: Any) -> dg.AssetSpec:  # noqa: ANN401  (whatever AssetSpec takes)
-    metadata = catalog.of_table(table, _DOCUMENTATION) | {
-        "row_model": f"{tables.__name__}:{table.name.upper()}",
-        "preview_rows": _PREVIEW_ROWS,
-    }
-    return dg.AssetSpec(
-        table.name,
-        description=table.comment,
-        metadata=metadata,
-        group_name=GROUP,
-        owners=catalog.OWNERS,
-        tags=catalog.TAGS,
-        kinds={"postgres", "sql"},
-        **more,
+def _spec(table: sa.Table, **more: Any) -> dg.AssetSpec:  # noqa: ANN401  (as AssetSpec)
+    kinds = {"postgres", "sql"}
+    spec = catalog.table_spec(table, "docs/sales.md", group_name=GROUP, kinds=kinds, **more)
+    return spec.merge_attributes(
+        metadata={"row_model": f"{tables.__name__}:{table.name.upper()}", "preview_rows": _PREVIEW_ROWS}
     ).with_io_manager_key("io_manager")
 
 

@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from purchase_pipeline.postgres.columns import types
+from purchase_pipeline.postgres.columns.constraints import in_words
 from purchase_pipeline.postgres.columns.inference import inferred_type
 from purchase_pipeline.postgres.columns.types import ColumnType
 
@@ -43,7 +44,7 @@ def columns_from_model(model: type[BaseModel]) -> list[sa.Column[Any]]:
     Texts become TEXT whatever their bound: a bound is the contract's to change, not a migration's. Integers become
     INTEGER where the model bounds them to it, else BIGINT; decimals NUMERIC with the model's digits; a plain
     `datetime` TIMESTAMP, `AwareDatetime` TIMESTAMP WITH TIME ZONE; a list of scalars an array; what is nested, JSONB.
-    A field that is not required, or may be None, may be NULL.
+    A field that is not required, or may be None, may be NULL. Its bounds are told in words, in the column's `info`.
 
     Raises:
         TypeError: a field of a type that has no column type here.
@@ -57,7 +58,11 @@ def _column(name: str, field: FieldInfo) -> sa.Column[Any]:
     if column_type is None:
         raise TypeError(f"Field {name!r}: no column type for {field.annotation!r}.")
     return sa.Column(
-        name, column_type, nullable=optional or not field.is_required(), comment=field.description
+        name,
+        column_type,
+        nullable=optional or not field.is_required(),
+        comment=field.description,
+        info={"constraints": in_words(bounds)},
     )
 
 

@@ -1,0 +1,66 @@
+"""What Dagster's catalog tells of the assets, before and after a run."""
+
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from mock_api.app import create_app
+from purchase_pipeline.contracts import CompraSchema
+from purchase_pipeline.definitions import defs
+from purchase_pipeline_tests.pipelines import a_pipeline, ingest
+from purchase_pipeline_tests.serving import served
+
+PROJECT = Path(__file__).parent.parent
+SPECS = {spec.key.to_user_string(): spec for spec in defs.resolve_all_asset_specs()}
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_every_asset_says_what_it_is_whose_and_where_to_read_on(name: str) -> None:
+    spec = SPECS[name]
+
+    assert spec.description
+    assert spec.group_name in {"ingest", "sales"}
+    assert spec.owners == ["team:purchases"]
+    assert spec.kinds
+    assert spec.tags["domain"] == "purchases"
+    assert (PROJECT / spec.metadata["documentation"].value).is_file()
+
+
+def constraints(schema: dg.TableSchema) -> dict[str, tuple[bool, list[str]]]:
+    return {
+        column.name: (column.constraints.nullable, list(column.constraints.other))
+        for column in schema.columns
+    }
+
+
+def test_columns_tell_the_contracts_meaning_and_bounds_before_and_after_a_run(
+    database_url: str, tmp_path: Path
+) -> None:
+    with served(create_app()) as url:
+        result = ingest(a_pipeline(url, tmp_path, database_url), rows=5)
+
+    (told,) = (
+        event.materialization.metadata
+        for event in result.all_events
+        if event.is_step_materialization and event.asset_key == dg.AssetKey("tabela_compras")
+    )
+    schema = told["dagster/column_schema"].value
+    assert isinstance(schema, dg.TableSchema)
+    assert constraints(schema) == constraints(SPECS["tabela_compras"].metadata["dagster/column_schema"])
+    assert constraints(schema)["price"] == (False, ["> 0", "at most 12 digits", "at most 2 decimal places"])
+    assert constraints(schema)["store"] == (False, ["≥ 1", "≤ 2147483647"])
+    descriptions = {column.name: column.description for column in schema.columns}
+    assert {name: descriptions[name] for name in CompraSchema.model_fields} == {
+        name: field.description for name, field in CompraSchema.model_fields.items()
+    }
+    assert (told["rows_received"].value, told["rows_rejected"].value) == (5, 0)
+    lineage = told["dagster/column_lineage"].value
+    assert isinstance(lineage, dg.TableColumnLineage)
+    assert list(lineage.deps_by_column["price"]) == [dg.TableColumnDep(dg.AssetKey("raw_purchases"), "price")]
+
+
+def test_purchases_are_watched_for_freshness() -> None:
+    policy = SPECS["tabela_compras"].freshness_policy
+
+    assert isinstance(policy, dg.FreshnessPolicy)
