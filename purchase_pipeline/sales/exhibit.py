@@ -35,19 +35,17 @@ class Numbers(NamedTuple):
 class Exhibit:
     """One subject. `shape` is how much of the page's width it takes."""
 
-    name: str
     title: str
     finding: str
     note: str
     pictures: Sequence[Picture]
     numbers: Numbers
-    shape: str = "column"
+    shape: str = "single"
 
 
 class Section(NamedTuple):
     """A chapter of the page."""
 
-    name: str
     title: str
     columns: Sequence[Sequence[Exhibit]]
 

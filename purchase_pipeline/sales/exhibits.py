@@ -1,56 +1,59 @@
-"""What is told of each mart that does not go by the month: its finding, its chart, its numbers."""
+"""What is told of each mart that does not go by the month: finding, chart, numbers; nothing of an empty one."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
 from purchase_pipeline.sales.brazil import tile_of
-from purchase_pipeline.sales.charts import Bar, TileValue, bars, columns, tiles
+from purchase_pipeline.sales.charts import Bar, bars, columns
 from purchase_pipeline.sales.exhibit import Exhibit, Numbers, Picture, numbers, ratio
 from purchase_pipeline.sales.figures import NamedSales, SalesFigures
 from purchase_pipeline.sales.texts import ExhibitTexts, Texts
+from purchase_pipeline.sales.tile_chart import TileValue, tiles
 
 _TOP = 10
 _MOST_BARS = 12
 
 
-def categories(figures: SalesFigures, texts: Texts) -> Exhibit:
+def categories(figures: SalesFigures, texts: Texts) -> Exhibit | None:
     """Tell what share of the revenue each category has."""
-    return _ranked("categories", texts.categories, texts.category, sales_by_category(figures), figures, texts)
+    return _ranked(texts.categories, sales_by_category(figures), figures.revenue, texts)
 
 
-def stores(figures: SalesFigures, texts: Texts) -> Exhibit:
+def stores(figures: SalesFigures, texts: Texts) -> Exhibit | None:
     """Tell how far the stores lie apart."""
     rows = [row._replace(name=texts.store.format(name=row.name)) for row in figures.stores]
-    return _ranked("stores", texts.stores, texts.store.format(name="").strip(), rows, figures, texts)
+    return _ranked(texts.stores, rows, figures.revenue, texts)
 
 
-def payments(figures: SalesFigures, texts: Texts) -> Exhibit:
+def payments(figures: SalesFigures, texts: Texts) -> Exhibit | None:
     """Tell how purchases are paid."""
-    return _ranked("payments", texts.payments, texts.payment, figures.payments, figures, texts)
+    return _ranked(texts.payments, figures.payments, figures.revenue, texts)
 
 
-def brands(figures: SalesFigures, texts: Texts) -> Exhibit:
+def brands(figures: SalesFigures, texts: Texts) -> Exhibit | None:
     """Tell which brands sell best."""
     rows = [NamedSales(row.brand, row.purchases, row.revenue) for row in figures.brands]
-    return _ranked("brands", texts.brands, texts.brand, rows, figures, texts, top=_TOP)
+    return _ranked(texts.brands, rows, figures.revenue, texts, top=_TOP)
 
 
-def products(figures: SalesFigures, texts: Texts) -> Exhibit:
+def products(figures: SalesFigures, texts: Texts) -> Exhibit | None:
     """Tell which products sell best; the numbers name their brand too, without which two may share a name."""
     rows = [NamedSales(row.product, row.purchases, row.revenue) for row in figures.products]
-    exhibit = _ranked("products", texts.products, texts.product, rows, figures, texts, top=_TOP)
-    headers = (texts.product, texts.brand, texts.purchases, texts.revenue)
+    exhibit = _ranked(texts.products, rows, figures.revenue, texts, top=_TOP)
+    headers = (texts.products.header, texts.brands.header, texts.purchases, texts.revenue)
     cells = [
         (row.product, row.brand, texts.formats.number(row.purchases), texts.formats.money(row.revenue))
         for row in figures.products
     ]
-    return replace(exhibit, numbers=numbers(texts, headers, cells, words=2))
+    return exhibit and replace(exhibit, numbers=numbers(texts, headers, cells, words=2))
 
 
-def ages(figures: SalesFigures, texts: Texts) -> Exhibit:
+def ages(figures: SalesFigures, texts: Texts) -> Exhibit | None:
     """Tell how old the customers are."""
     formats, bands = texts.formats, figures.age_bands
+    if not bands:
+        return None
     shares = [ratio(band.customers, figures.customers) for band in bands]
     most = max(bands, key=lambda band: band.customers)
     finding = texts.ages.finding.format(
@@ -69,34 +72,36 @@ def ages(figures: SalesFigures, texts: Texts) -> Exhibit:
         )
         for band in bands
     ]
-    headers = (texts.age, texts.customers, texts.purchases, texts.revenue)
+    headers = (texts.ages.header, texts.customers, texts.purchases, texts.revenue)
     picture = Picture(columns(shown), finding)
     table = numbers(texts, headers, rows, words=0)
-    return Exhibit("ages", texts.ages.title, finding, texts.ages.note, [picture], table)
+    return Exhibit(texts.ages.title, finding, texts.ages.note, [picture], table)
 
 
-def states(figures: SalesFigures, texts: Texts) -> Exhibit:
+def states(figures: SalesFigures, texts: Texts) -> Exhibit | None:
     """Tell how the revenue lies over the country; what is no state of Brazil is in the numbers alone."""
     formats, rows = texts.formats, figures.states
+    if not rows:
+        return None
     facts = _facts(rows, figures.revenue, texts)
     most, least = rows[0].revenue, rows[-1].revenue
-    size, unit = formats.scale(most)
+    scale = formats.scale(most)
     shown = [
         TileValue(
             tile.code,
             tile.row,
             tile.column,
             ratio(row.revenue - least, most - least),
-            formats.number(float(row.revenue) / size, 1),
+            formats.number(float(row.revenue) / scale.size, scale.places),
         )
         for row in rows
         if (tile := tile_of(row.name))
     ]
     finding = texts.states.finding.format(**facts)
     picture = Picture(tiles(shown, facts["least"], facts["most"]), finding)
-    title = texts.states.title.format(unit=f"{formats.currency}{unit}".strip())
-    table = _numbers_of(rows, texts.state, figures.revenue, texts)
-    return Exhibit("states", title, finding, texts.states.note, [picture], table)
+    title = texts.states.title.format(unit=scale.name)
+    table = _numbers_of(rows, texts.states.header, figures.revenue, texts)
+    return Exhibit(title, finding, texts.states.note, [picture], table)
 
 
 def sales_by_category(figures: SalesFigures) -> list[NamedSales]:
@@ -110,28 +115,16 @@ def sales_by_category(figures: SalesFigures) -> list[NamedSales]:
     return sorted(sums.values(), key=lambda row: (-row.revenue, row.name))
 
 
-def _ranked(  # noqa: PLR0913  # what a ranking is of, and of what whole
-    name: str,
-    words: ExhibitTexts,
-    header: str,
-    rows: Sequence[NamedSales],
-    figures: SalesFigures,
-    texts: Texts,
-    top: int = _MOST_BARS,
-) -> Exhibit:
+def _ranked(
+    words: ExhibitTexts, rows: Sequence[NamedSales], total: Decimal, texts: Texts, top: int = _MOST_BARS
+) -> Exhibit | None:
     """Tell of rows that are ordered by revenue, the greatest first."""
-    formats = texts.formats
-    shown = [
-        Bar(
-            row.name,
-            float(row.revenue),
-            f"{formats.short_money(row.revenue)} · {formats.percent(ratio(row.revenue, figures.revenue))}",
-        )
-        for row in rows[:top]
-    ]
-    finding = words.finding.format(**_facts(rows, figures.revenue, texts, top))
-    table = _numbers_of(rows, header, figures.revenue, texts)
-    return Exhibit(name, words.title, finding, words.note, [Picture(bars(shown), finding)], table)
+    if not rows:
+        return None
+    shown = [Bar(row.name, float(row.revenue), texts.formats.short_money(row.revenue)) for row in rows[:top]]
+    finding = words.finding.format(**_facts(rows, total, texts, top))
+    table = _numbers_of(rows, words.header, total, texts)
+    return Exhibit(words.title, finding, words.note, [Picture(bars(shown), finding)], table)
 
 
 def _facts(

@@ -134,26 +134,24 @@ def read_sales_figures(engine: sa.Engine) -> SalesFigures:
         isolation_level="REPEATABLE READ", postgresql_readonly=True
     ) as connection:
         return SalesFigures(
-            days=[DaySales(*row) for row in _rows(connection, REVENUE_BY_DAY, "day")],
+            days=[DaySales._make(row) for row in _rows(connection, REVENUE_BY_DAY, "day")],
             months=[
-                MonthSales(*row)
+                MonthSales._make(row)
                 for row in _rows(connection, REVENUE_BY_MONTH_AND_CATEGORY, "month", "category")
             ],
             states=_by_revenue(connection, REVENUE_BY_STATE),
             stores=_by_revenue(connection, REVENUE_BY_STORE),
             payments=_by_revenue(connection, REVENUE_BY_PAYMENT_TYPE),
-            age_bands=[AgeBand(*row) for row in _rows(connection, CUSTOMERS_BY_AGE_BAND, "from_age")],
-            products=[TopProduct(*row) for row in _rows(connection, TOP_PRODUCTS, "rank")],
-            brands=[TopBrand(*row) for row in _rows(connection, TOP_BRANDS, "rank")],
+            age_bands=[AgeBand._make(row) for row in _rows(connection, CUSTOMERS_BY_AGE_BAND, "from_age")],
+            products=[TopProduct._make(row) for row in _rows(connection, TOP_PRODUCTS, "rank")],
+            brands=[TopBrand._make(row) for row in _rows(connection, TOP_BRANDS, "rank")],
             lots=list(LotLedger(engine).counted_lots().values()),
             rejects=Rejects(engine).grouped("reason", None),
         )
 
 
 def _by_revenue(connection: sa.Connection, table: sa.Table) -> list[NamedSales]:
-    rows = [
-        NamedSales(str(name), purchases, revenue) for name, purchases, revenue in _rows(connection, table)
-    ]
+    rows = [NamedSales(str(row[0]), row.purchases, row.revenue) for row in _rows(connection, table)]
     return sorted(rows, key=lambda row: (-row.revenue, row.name))
 
 

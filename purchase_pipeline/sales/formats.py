@@ -3,20 +3,33 @@
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from typing import Literal, NamedTuple
 
 _NO_BREAK = "\N{NO-BREAK SPACE}"
 _MINUS = "\N{MINUS SIGN}"
 
 
+Locale = Literal["pt-BR", "en-US"]
+
+
+class Scale(NamedTuple):
+    """A unit of money, and with how many decimals amounts are told in it."""
+
+    size: int
+    short: str
+    name: str
+    places: int = 1
+
+
 @dataclass(frozen=True)
 class Formats:
-    """One language's customs. `scales` names thousands, millions and billions, the largest first."""
+    """One language's customs. `scales` are units of money, the largest first: size, short name, name."""
 
-    locale: str
+    locale: Locale
     decimal_mark: str
     thousands_mark: str
     currency: str
-    scales: tuple[tuple[int, str], ...]
+    scales: tuple[Scale, ...]
     months: tuple[str, ...]
     short_months: tuple[str, ...]
     day_order: str
@@ -33,12 +46,12 @@ class Formats:
 
     def short_money(self, value: float | Decimal) -> str:
         """Write an amount to about three digits: R$ 13,4 mi."""
-        size, name = self.scale(value)
-        return f"{self.currency}{self.number(float(value) / size, 1 if size > 1 else 2)}{name}"
+        scale = self.scale(value)
+        return f"{self.currency}{self.number(float(value) / scale.size, scale.places)}{scale.short}"
 
-    def scale(self, largest: float | Decimal) -> tuple[int, str]:
-        """Return the unit that amounts up to the largest are best told in, and its name."""
-        return next(((size, name) for size, name in self.scales if largest >= size), (1, ""))
+    def scale(self, largest: float | Decimal) -> Scale:
+        """Return the unit that amounts up to the largest are best told in."""
+        return next((scale for scale in self.scales if largest >= scale.size), self.scales[-1])
 
     def percent(self, ratio: float, places: int = 1) -> str:
         """Write a ratio as a percentage."""
@@ -69,9 +82,10 @@ PORTUGUESE = Formats(
     thousands_mark=".",
     currency=f"R${_NO_BREAK}",
     scales=(
-        (1_000_000_000, f"{_NO_BREAK}bi"),
-        (1_000_000, f"{_NO_BREAK}mi"),
-        (1_000, f"{_NO_BREAK}mil"),
+        Scale(1_000_000_000, f"{_NO_BREAK}bi", "bilhões de reais"),
+        Scale(1_000_000, f"{_NO_BREAK}mi", "milhões de reais"),
+        Scale(1_000, f"{_NO_BREAK}mil", "milhares de reais"),
+        Scale(1, "", "reais", 2),
     ),
     months=(
         *("janeiro", "fevereiro", "março", "abril", "maio", "junho"),
@@ -87,7 +101,12 @@ ENGLISH = Formats(
     decimal_mark=".",
     thousands_mark=",",
     currency="R$",
-    scales=((1_000_000_000, "B"), (1_000_000, "M"), (1_000, "K")),
+    scales=(
+        Scale(1_000_000_000, "B", "billions of reais"),
+        Scale(1_000_000, "M", "millions of reais"),
+        Scale(1_000, "K", "thousands of reais"),
+        Scale(1, "", "reais", 2),
+    ),
     months=(
         *("January", "February", "March", "April", "May", "June"),
         *("July", "August", "September", "October", "November", "December"),

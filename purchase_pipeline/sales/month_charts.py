@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import altair as alt
 
 from purchase_pipeline.sales.drawing import SMALL, WIDTH, Drawn, data, draw
+from purchase_pipeline.sales.formats import Locale
 from purchase_pipeline.sales.palette import ACCENT, INK, MIDDLE, MUTED, RULE, SOFT
 
 _LEFT, _BELOW = 36, 26
@@ -28,7 +29,7 @@ class PanelPoint(NamedTuple):
     written: str = ""
 
 
-def month_bars(shown: Sequence[MonthBar], best: int, written: str, *, width: int, locale: str) -> Drawn:
+def month_bars(shown: Sequence[MonthBar], best: int, written: str, *, width: int, locale: Locale) -> Drawn:
     """Draw a column a month over a scale: the best one dark and named, incomplete ones pale, the average a line."""
     height = 320 if width > WIDTH else 230
     whole = [month.value for month in shown if month.whole]
@@ -40,9 +41,7 @@ def month_bars(shown: Sequence[MonthBar], best: int, written: str, *, width: int
     x = alt.X("place:O", axis=None, scale=alt.Scale(range=[_LEFT, width], paddingInner=0.25, paddingOuter=0))
     y = alt.Y("value:Q", scale=scale, axis=_value_axis())
     base = alt.Chart(
-        data(
-            month._asdict() | {"place": place, "paint": colours[place]} for place, month in enumerate(shown)
-        )
+        data(month._asdict() | {"place": place, "paint": colours[place]} for place, month in enumerate(shown))
     ).encode(x=x)
     average = alt.Chart(data([{"value": sum(whole) / max(len(whole), 1)}])).encode(y=y)
     centre = _LEFT + (best + 0.5) * (width - _LEFT) / len(shown)
@@ -67,7 +66,7 @@ def panel(points: Sequence[PanelPoint], reach: float) -> Drawn:
         x=alt.X(
             "place:Q",
             axis=None,
-            scale=alt.Scale(domain=[0, len(points) - 1], range=[4, WIDTH - 4], nice=False),
+            scale=alt.Scale(domain=[0, len(points) - 1], range=[20, WIDTH - 20], nice=False),
         )
     )
     y = alt.Y(
@@ -91,7 +90,10 @@ def panel(points: Sequence[PanelPoint], reach: float) -> Drawn:
 
 def _years(base: alt.Chart, y: float) -> alt.Chart:
     named = base.transform_filter("datum.year != ''")
-    return named.mark_text(align="left", fontSize=SMALL, color=MUTED).encode(y=alt.value(y), text="year:N")
+    years: alt.Chart = named.mark_text(align="left", fontSize=SMALL, color=MUTED).encode(
+        y=alt.value(y), text="year:N"
+    )
+    return years
 
 
 def _value_axis() -> alt.Axis:

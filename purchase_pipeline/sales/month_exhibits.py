@@ -33,32 +33,36 @@ class _Course(NamedTuple):
     changes: Sequence[float]
 
 
-def months(figures: SalesFigures, texts: Texts) -> Exhibit:
+def months(figures: SalesFigures, texts: Texts) -> Exhibit | None:
     """Tell what the months brought in; the best is a whole one, if there is any."""
     formats, rows = texts.formats, _months(figures)
+    if not rows:
+        return None
     whole = [row for row in rows if row.whole] or rows
     best = max(whole, key=lambda row: row.revenue)
-    size, unit = formats.scale(best.revenue)
+    scale = formats.scale(best.revenue)
     finding = texts.months.finding.format(
         average=formats.short_money(ratio(sum(row.revenue for row in whole), len(whole))),
         best=formats.month(best.month),
         most=formats.short_money(best.revenue),
     )
     shown = [
-        MonthBar(float(row.revenue) / size, year, row.whole)
+        MonthBar(float(row.revenue) / scale.size, year, row.whole)
         for row, year in zip(rows, _years([row.month for row in rows]), strict=True)
     ]
     label = formats.month(best.month)
     pictures = [
-        Picture(month_bars(shown, rows.index(best), label, width=width, locale=formats.locale), finding, screens)
+        Picture(
+            month_bars(shown, rows.index(best), label, width=width, locale=formats.locale), finding, screens
+        )
         for width, screens in ((_WIDE, "wide"), (WIDTH, "narrow"))
     ]
     cells = [
         (formats.month(row.month), formats.number(row.purchases), formats.money(row.revenue)) for row in rows
     ]
-    table = numbers(texts, (texts.month, texts.purchases, texts.revenue), cells, words=0)
-    title = texts.months.title.format(unit=f"{formats.currency}{unit}".strip())
-    return Exhibit("months", title, finding, texts.months.note, pictures, table, shape="full")
+    table = numbers(texts, (texts.months.header, texts.purchases, texts.revenue), cells, words=0)
+    title = texts.months.title.format(unit=scale.name)
+    return Exhibit(title, finding, texts.months.note, pictures, table, shape="full")
 
 
 def panels(figures: SalesFigures, texts: Texts) -> Exhibit | None:
@@ -79,8 +83,8 @@ def panels(figures: SalesFigures, texts: Texts) -> Exhibit | None:
         (formats.month(month), *(formats.change(course.changes[place]) for course in courses))
         for place, month in enumerate(whole)
     ]
-    table = numbers(texts, (texts.month, *(course.category for course in courses)), cells, words=0)
-    return Exhibit("panels", texts.panels.title, finding, texts.panels.note, pictures, table, shape="panels")
+    table = numbers(texts, (texts.panels.header, *(course.category for course in courses)), cells, words=0)
+    return Exhibit(texts.panels.title, finding, texts.panels.note, pictures, table, shape="panels")
 
 
 def _panel(course: _Course, years: Sequence[str], reach: float, texts: Texts) -> Picture:

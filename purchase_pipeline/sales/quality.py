@@ -90,9 +90,7 @@ def _loaded(figures: SalesFigures) -> int:
 
 def _reasons(figures: SalesFigures, texts: Texts) -> Numbers:
     words, number = texts.quality, texts.formats.number
-    cells = [
-        (group.what, number(group.rows), number(group.lots), group.example) for group in figures.rejects
-    ]
+    cells = [(group.what, number(group.rows), number(group.lots), group.example) for group in figures.rejects]
     headers = (words.reason, words.rows, words.in_lots, words.example)
     return numbers(texts, headers, cells)._replace(words_language="en")
 

@@ -3,7 +3,7 @@
 Importing this takes what Altair, vl-convert and Jinja take: whoever may not need a report imports it when one is due.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -17,6 +17,7 @@ from purchase_pipeline.sales.quality import Fact, Quality, quality
 from purchase_pipeline.sales.texts import LANGUAGES, Texts
 
 _TEMPLATE = "report.html.jinja"
+_Tell = Callable[[SalesFigures, Texts], Exhibit | None]
 
 
 class Edition(NamedTuple):
@@ -76,26 +77,18 @@ def _facts(figures: SalesFigures, texts: Texts) -> list[Fact]:
 
 
 def _sections(figures: SalesFigures, texts: Texts) -> list[Section]:
-    over_time = [months(figures, texts), panels(figures, texts)] if figures.months else []
-    what_sells = [
-        categories(figures, texts) if figures.months else None,
-        products(figures, texts) if figures.products else None,
-        brands(figures, texts) if figures.brands else None,
-    ]
-    where = [states(figures, texts) if figures.states else None]
-    which = [stores(figures, texts) if figures.stores else None]
-    who = [
-        payments(figures, texts) if figures.payments else None,
-        ages(figures, texts) if figures.age_bands else None,
+    """Return the chapters, each as columns of what stands below each other."""
+    chapters: list[tuple[str, list[list[_Tell]]]] = [
+        (texts.over_time, [[months, panels]]),
+        (texts.what_sells, [[categories, payments], [products], [brands]]),
+        (texts.where_and_who, [[states], [stores], [ages]]),
     ]
     return [
-        Section("time", texts.over_time, _stacks(over_time)),
-        Section("sells", texts.what_sells, _stacks(*([one] for one in what_sells))),
-        Section("where", texts.where_and_who, _stacks(where, which, who)),
+        Section(title, [told for tells in columns if (told := _told(tells, figures, texts))])
+        for title, columns in chapters
     ]
 
 
-def _stacks(*stacks: Sequence[Exhibit | None]) -> list[list[Exhibit]]:
+def _told(tells: Sequence[_Tell], figures: SalesFigures, texts: Texts) -> list[Exhibit]:
     """Leave out what there is nothing to tell of."""
-    there = ([exhibit for exhibit in stack if exhibit] for stack in stacks)
-    return [stack for stack in there if stack]
+    return [exhibit for tell in tells if (exhibit := tell(figures, texts))]

@@ -7,9 +7,10 @@ from purchase_pipeline.sales.formats import ENGLISH, PORTUGUESE, Formats
 
 @dataclass(frozen=True)
 class ExhibitTexts:
-    """One chart's words: what it shows, what it finds, and what a reader must know of how it is drawn."""
+    """One chart's words: its subject, what a row of it is, what it finds, what to know of how it is drawn."""
 
     title: str
+    header: str
     finding: str
     note: str = ""
 
@@ -75,13 +76,6 @@ class Texts:
     store: str
     numbers: str
     more_rows: str
-    month: str
-    category: str
-    product: str
-    brand: str
-    state: str
-    payment: str
-    age: str
     share: str
     quality: QualityTexts
     written_at: str
@@ -101,49 +95,54 @@ PT = Texts(
     customers_note="por nome, sobrenome e nascimento",
     empty="Ainda não há compras: rode",
     over_time="Mês a mês",
-    what_sells="O que se vende",
-    where_and_who="Onde, como e a quem",
+    what_sells="O que se vende, e como se paga",
+    where_and_who="Onde e a quem",
     months=ExhibitTexts(
         "Receita por mês, em {unit}",
+        "Mês",
         "{average} por mês, em média; o melhor foi {best}, com {most}.",
         "Linha pontilhada: média dos meses completos. Em tom claro: mês incompleto no período.",
     ),
     panels=ExhibitTexts(
         "Cada categoria diante da própria média mensal",
+        "Mês",
         "{category} é a que mais oscila: de {lowest} a {highest} da sua média.",
         "Só meses completos. A escala é a mesma em todos os quadros.",
     ),
     panel_average="média de {average}",
     panel="{category}: média de {average} por mês, de {lowest} a {highest}",
-    categories=ExhibitTexts("Receita por categoria", "{best} traz {share} da receita."),
+    categories=ExhibitTexts("Receita por categoria", "Categoria", "{best} traz {share} da receita."),
     products=ExhibitTexts(
-        "Os dez produtos de maior receita", "{best} sozinho traz {share}; estes {count}, juntos, {together}."
+        "Os dez produtos de maior receita",
+        "Produto",
+        "{share} vêm de um só produto, {best}; os {count} primeiros somam {together}.",
     ),
     brands=ExhibitTexts(
-        "As dez marcas de maior receita", "{best} lidera, com {share}; estas {count}, juntas, {together}."
+        "As dez marcas de maior receita",
+        "Marca",
+        "{best} lidera, com {share}; as {count} primeiras somam {together}.",
     ),
     states=ExhibitTexts(
         "Receita por estado, em {unit}",
+        "Estado",
         "{best} vem primeiro, com {most}; {last} por último, com {least}.",
         "Quanto mais escuro, mais receita; a escala começa no menor valor, e não em zero.",
     ),
-    stores=ExhibitTexts("Receita por loja", "A {best} vem primeiro, {gap} à frente da última, a {last}."),
-    payments=ExhibitTexts("Receita por forma de pagamento", "{best} paga {share} da receita."),
+    stores=ExhibitTexts(
+        "Receita por loja", "Loja", "A {best} vem primeiro, {gap} à frente da última, a {last}."
+    ),
+    payments=ExhibitTexts(
+        "Receita por forma de pagamento", "Pagamento", "{best} é a forma que mais rende: {share} da receita."
+    ),
     ages=ExhibitTexts(
         "Clientes por idade",
+        "Idade",
         "A faixa de {best} anos é a maior: {count} clientes, {share} do total.",
         "Idade no dia da compra mais recente.",
     ),
     store="Loja {name}",
     numbers="Ver os números",
     more_rows="… e mais {count} linhas",
-    month="Mês",
-    category="Categoria",
-    product="Produto",
-    brand="Marca",
-    state="Estado",
-    payment="Pagamento",
-    age="Idade",
     share="Parte",
     quality=QualityTexts(
         title="Qualidade dos dados",
@@ -187,50 +186,52 @@ EN = Texts(
     customers_note="by first name, last name and birth date",
     empty="No purchases yet: run",
     over_time="Month by month",
-    what_sells="What sells",
-    where_and_who="Where, how and to whom",
+    what_sells="What sells, and how it is paid",
+    where_and_who="Where and to whom",
     months=ExhibitTexts(
         "Revenue by month, in {unit}",
+        "Month",
         "{average} a month on average; the best was {best}, with {most}.",
         "Dotted line: average of the complete months. Pale: a month that the period holds only in part.",
     ),
     panels=ExhibitTexts(
         "Each category against its own monthly average",
+        "Month",
         "{category} varies most: from {lowest} to {highest} of its average.",
         "Complete months only. All panels share one scale.",
     ),
     panel_average="{average} on average",
     panel="{category}: {average} a month on average, from {lowest} to {highest}",
-    categories=ExhibitTexts("Revenue by category", "{best} brings in {share} of the revenue."),
+    categories=ExhibitTexts("Revenue by category", "Category", "{best} brings in {share} of the revenue."),
     products=ExhibitTexts(
         "The ten products with the greatest revenue",
-        "{best} alone brings in {share}; these {count} together, {together}.",
+        "Product",
+        "{share} comes from one product, {best}; the first {count} make {together}.",
     ),
     brands=ExhibitTexts(
-        "The ten brands with the greatest revenue", "{best} leads with {share}; these {count} together, {together}."
+        "The ten brands with the greatest revenue",
+        "Brand",
+        "{best} leads with {share}; the first {count} make {together}.",
     ),
     states=ExhibitTexts(
         "Revenue by state, in {unit}",
+        "State",
         "{best} comes first with {most}; {last} last with {least}.",
         "The darker, the more revenue; the scale begins at the least value, not at zero.",
     ),
-    stores=ExhibitTexts("Revenue by store", "{best} comes first, {gap} ahead of the last, {last}."),
-    payments=ExhibitTexts("Revenue by way of paying", "{best} pays {share} of the revenue."),
+    stores=ExhibitTexts("Revenue by store", "Store", "{best} comes first, {gap} ahead of the last, {last}."),
+    payments=ExhibitTexts(
+        "Revenue by way of paying", "Payment", "{best} carries the most: {share} of the revenue."
+    ),
     ages=ExhibitTexts(
         "Customers by age",
+        "Age",
         "Those aged {best} are the most: {count} customers, {share} of all.",
         "Age on the day of the newest purchase.",
     ),
     store="Store {name}",
     numbers="See the numbers",
     more_rows="… and {count} more rows",
-    month="Month",
-    category="Category",
-    product="Product",
-    brand="Brand",
-    state="State",
-    payment="Payment",
-    age="Age",
     share="Share",
     quality=QualityTexts(
         title="Quality of the data",
