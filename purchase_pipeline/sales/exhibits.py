@@ -1,0 +1,159 @@
+"""What is told of each mart that does not go by the month: finding, chart, numbers; nothing of an empty one."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
+
+from purchase_pipeline.sales.brazil import tile_of
+from purchase_pipeline.sales.charts import Bar, bars, columns
+from purchase_pipeline.sales.exhibit import Exhibit, Numbers, Picture, numbers, ratio
+from purchase_pipeline.sales.figures import NamedSales, SalesFigures
+from purchase_pipeline.sales.texts import ExhibitTexts, Texts
+from purchase_pipeline.sales.tile_chart import TileValue, tiles
+
+_TOP = 10
+_MOST_BARS = 12
+
+
+def categories(figures: SalesFigures, texts: Texts) -> Exhibit | None:
+    """Tell what share of the revenue each category has."""
+    return _ranked(texts.categories, sales_by_category(figures), figures.revenue, texts)
+
+
+def stores(figures: SalesFigures, texts: Texts) -> Exhibit | None:
+    """Tell how far the stores lie apart."""
+    rows = [row._replace(name=texts.store.format(name=row.name)) for row in figures.stores]
+    return _ranked(texts.stores, rows, figures.revenue, texts)
+
+
+def payments(figures: SalesFigures, texts: Texts) -> Exhibit | None:
+    """Tell how purchases are paid."""
+    return _ranked(texts.payments, figures.payments, figures.revenue, texts)
+
+
+def brands(figures: SalesFigures, texts: Texts) -> Exhibit | None:
+    """Tell which brands sell best."""
+    rows = [NamedSales(row.brand, row.purchases, row.revenue) for row in figures.brands]
+    return _ranked(texts.brands, rows, figures.revenue, texts, top=_TOP)
+
+
+def products(figures: SalesFigures, texts: Texts) -> Exhibit | None:
+    """Tell which products sell best; the numbers name their brand too, without which two may share a name."""
+    rows = [NamedSales(row.product, row.purchases, row.revenue) for row in figures.products]
+    exhibit = _ranked(texts.products, rows, figures.revenue, texts, top=_TOP)
+    headers = (texts.products.header, texts.brands.header, texts.purchases, texts.revenue)
+    cells = [
+        (row.product, row.brand, texts.formats.number(row.purchases), texts.formats.money(row.revenue))
+        for row in figures.products
+    ]
+    return exhibit and replace(exhibit, numbers=numbers(texts, headers, cells, words=2))
+
+
+def ages(figures: SalesFigures, texts: Texts) -> Exhibit | None:
+    """Tell how old the customers are."""
+    formats, bands = texts.formats, figures.age_bands
+    if not bands:
+        return None
+    shares = [ratio(band.customers, figures.customers) for band in bands]
+    most = max(bands, key=lambda band: band.customers)
+    finding = texts.ages.finding.format(
+        best=most.age_band, count=formats.number(most.customers), share=formats.percent(max(shares))
+    )
+    shown = [
+        Bar(band.age_band, band.customers, formats.percent(share, 0))
+        for band, share in zip(bands, shares, strict=True)
+    ]
+    rows = [
+        (
+            band.age_band,
+            formats.number(band.customers),
+            formats.number(band.purchases),
+            formats.money(band.revenue),
+        )
+        for band in bands
+    ]
+    headers = (texts.ages.header, texts.customers, texts.purchases, texts.revenue)
+    picture = Picture(columns(shown), finding)
+    table = numbers(texts, headers, rows, words=0)
+    return Exhibit(texts.ages.title, finding, texts.ages.note, [picture], table)
+
+
+def states(figures: SalesFigures, texts: Texts) -> Exhibit | None:
+    """Tell how the revenue lies over the country; what is no state of Brazil is in the numbers alone."""
+    formats, rows = texts.formats, figures.states
+    if not rows:
+        return None
+    facts = _facts(rows, figures.revenue, texts)
+    most, least = rows[0].revenue, rows[-1].revenue
+    scale = formats.scale(most)
+    shown = [
+        TileValue(
+            tile.code,
+            tile.row,
+            tile.column,
+            ratio(row.revenue - least, most - least),
+            formats.number(float(row.revenue) / scale.size, scale.places),
+        )
+        for row in rows
+        if (tile := tile_of(row.name))
+    ]
+    finding = texts.states.finding.format(**facts)
+    picture = Picture(tiles(shown, facts["least"], facts["most"]), finding)
+    title = texts.states.title.format(unit=scale.name)
+    table = _numbers_of(rows, texts.states.header, figures.revenue, texts)
+    return Exhibit(title, finding, texts.states.note, [picture], table)
+
+
+def sales_by_category(figures: SalesFigures) -> list[NamedSales]:
+    """Add the months up, the greatest revenue first."""
+    sums: dict[str, NamedSales] = {}
+    for row in figures.months:
+        before = sums.get(row.category, NamedSales(row.category, 0, Decimal(0)))
+        sums[row.category] = NamedSales(
+            row.category, before.purchases + row.purchases, before.revenue + row.revenue
+        )
+    return sorted(sums.values(), key=lambda row: (-row.revenue, row.name))
+
+
+def _ranked(
+    words: ExhibitTexts, rows: Sequence[NamedSales], total: Decimal, texts: Texts, top: int = _MOST_BARS
+) -> Exhibit | None:
+    """Tell of rows that are ordered by revenue, the greatest first."""
+    if not rows:
+        return None
+    shown = [Bar(row.name, float(row.revenue), texts.formats.short_money(row.revenue)) for row in rows[:top]]
+    finding = words.finding.format(**_facts(rows, total, texts, top))
+    table = _numbers_of(rows, words.header, total, texts)
+    return Exhibit(words.title, finding, words.note, [Picture(bars(shown), finding)], table)
+
+
+def _facts(
+    rows: Sequence[NamedSales], total: Decimal, texts: Texts, top: int | None = None
+) -> Mapping[str, str]:
+    """Return what a finding may say of rows that are ordered by revenue."""
+    formats, first, last = texts.formats, rows[0], rows[-1]
+    together = sum((row.revenue for row in rows[:top]), Decimal(0))
+    return {
+        "best": first.name,
+        "last": last.name,
+        "most": formats.short_money(first.revenue),
+        "least": formats.short_money(last.revenue),
+        "share": formats.percent(ratio(first.revenue, total)),
+        "gap": formats.percent(ratio(first.revenue - last.revenue, last.revenue)),
+        "count": str(len(rows[:top])),
+        "together": formats.percent(ratio(together, total)),
+    }
+
+
+def _numbers_of(rows: Sequence[NamedSales], header: str, total: Decimal, texts: Texts) -> Numbers:
+    formats = texts.formats
+    cells = [
+        (
+            row.name,
+            formats.number(row.purchases),
+            formats.money(row.revenue),
+            formats.percent(ratio(row.revenue, total)),
+        )
+        for row in rows
+    ]
+    return numbers(texts, (header, texts.purchases, texts.revenue, texts.share), cells)

@@ -1,0 +1,161 @@
+"""The figures of the sales report: the marts' rows, and what the database says of the lots behind them.
+
+Nothing is worked out here that the marts or the ledger do not say; how it is told is the report's matter.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from purchase_pipeline.lot_ledger import LotCount, LotLedger
+from purchase_pipeline.rejects import RejectGroup, Rejects
+from purchase_pipeline.sales.tables import (
+    CUSTOMERS_BY_AGE_BAND,
+    REVENUE_BY_DAY,
+    REVENUE_BY_MONTH_AND_CATEGORY,
+    REVENUE_BY_PAYMENT_TYPE,
+    REVENUE_BY_STATE,
+    REVENUE_BY_STORE,
+    TOP_BRANDS,
+    TOP_PRODUCTS,
+)
+
+
+class DaySales(NamedTuple):
+    """A row of `revenue_by_day`."""
+
+    day: date
+    purchases: int
+    revenue: Decimal
+
+
+class MonthSales(NamedTuple):
+    """A row of `revenue_by_month_and_category`."""
+
+    month: date
+    category: str
+    purchases: int
+    revenue: Decimal
+
+
+class NamedSales(NamedTuple):
+    """What one state, store or way of paying brought in."""
+
+    name: str
+    purchases: int
+    revenue: Decimal
+
+
+class AgeBand(NamedTuple):
+    """A row of `customers_by_age_band`."""
+
+    age_band: str
+    from_age: int
+    customers: int
+    purchases: int
+    revenue: Decimal
+
+
+class TopProduct(NamedTuple):
+    """A row of `top_products`."""
+
+    rank: int
+    product: str
+    brand: str
+    category: str
+    purchases: int
+    revenue: Decimal
+
+
+class TopBrand(NamedTuple):
+    """A row of `top_brands`."""
+
+    rank: int
+    brand: str
+    purchases: int
+    revenue: Decimal
+
+
+class Period(NamedTuple):
+    """The days, first to last, that have purchases."""
+
+    first: date
+    last: date
+
+
+@dataclass(frozen=True)
+class SalesFigures:
+    """All that the report tells: days, months, bands and ranks in their own order, the rest by revenue."""
+
+    days: Sequence[DaySales] = ()
+    months: Sequence[MonthSales] = ()
+    states: Sequence[NamedSales] = ()
+    stores: Sequence[NamedSales] = ()
+    payments: Sequence[NamedSales] = ()
+    age_bands: Sequence[AgeBand] = ()
+    products: Sequence[TopProduct] = ()
+    brands: Sequence[TopBrand] = ()
+    lots: Sequence[LotCount] = ()
+    rejects: Sequence[RejectGroup] = ()
+
+    @property
+    def period(self) -> Period | None:
+        """First and last day with purchases; None when there are none."""
+        return Period(self.days[0].day, self.days[-1].day) if self.days else None
+
+    @property
+    def newest_commit(self) -> datetime | None:
+        """When the newest lot was committed."""
+        return max((lot.committed_at for lot in self.lots), default=None)
+
+    @property
+    def revenue(self) -> Decimal:
+        """Revenue of all days."""
+        return sum((day.revenue for day in self.days), Decimal(0))
+
+    @property
+    def purchases(self) -> int:
+        """Purchases of all days."""
+        return sum(day.purchases for day in self.days)
+
+    @property
+    def customers(self) -> int:
+        """Different customers: each is in one age band."""
+        return sum(band.customers for band in self.age_bands)
+
+
+def read_sales_figures(engine: sa.Engine) -> SalesFigures:
+    """Read the marts as of one moment, and the lots and rejects beside them. What does not exist yet is empty."""
+    with engine.connect().execution_options(
+        isolation_level="REPEATABLE READ", postgresql_readonly=True
+    ) as connection:
+        return SalesFigures(
+            days=[DaySales._make(row) for row in _rows(connection, REVENUE_BY_DAY, "day")],
+            months=[
+                MonthSales._make(row)
+                for row in _rows(connection, REVENUE_BY_MONTH_AND_CATEGORY, "month", "category")
+            ],
+            states=_by_revenue(connection, REVENUE_BY_STATE),
+            stores=_by_revenue(connection, REVENUE_BY_STORE),
+            payments=_by_revenue(connection, REVENUE_BY_PAYMENT_TYPE),
+            age_bands=[AgeBand._make(row) for row in _rows(connection, CUSTOMERS_BY_AGE_BAND, "from_age")],
+            products=[TopProduct._make(row) for row in _rows(connection, TOP_PRODUCTS, "rank")],
+            brands=[TopBrand._make(row) for row in _rows(connection, TOP_BRANDS, "rank")],
+            lots=list(LotLedger(engine).counted_lots().values()),
+            rejects=Rejects(engine).grouped("reason", None),
+        )
+
+
+def _by_revenue(connection: sa.Connection, table: sa.Table) -> list[NamedSales]:
+    rows = [NamedSales(str(row[0]), row.purchases, row.revenue) for row in _rows(connection, table)]
+    return sorted(rows, key=lambda row: (-row.revenue, row.name))
+
+
+def _rows(connection: sa.Connection, table: sa.Table, *order: str) -> Sequence[sa.Row[Any]]:
+    if not sa.inspect(connection).has_table(table.name):
+        return []
+    return connection.execute(sa.select(table).order_by(*(table.columns[name] for name in order))).all()

@@ -1,0 +1,112 @@
+"""What the report says of its own data: what came, what was refused and why, and whether it all adds up."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from purchase_pipeline.sales.exhibit import Numbers, numbers, ratio
+from purchase_pipeline.sales.figures import SalesFigures
+from purchase_pipeline.sales.texts import Texts
+
+
+class Fact(NamedTuple):
+    """A number and what it is of; `detail` says it more exactly."""
+
+    name: str
+    value: str
+    detail: str = ""
+
+
+class Statement(NamedTuple):
+    """A sentence that is good news, or not; then it names what it is about."""
+
+    good: bool
+    sentence: str
+    named: Sequence[str] = ()
+
+
+class Quality(NamedTuple):
+    """What the section shows."""
+
+    facts: Sequence[Fact]
+    statements: Sequence[Statement]
+    reasons: Numbers | None
+    lots: Numbers
+
+
+def quality(figures: SalesFigures, texts: Texts) -> Quality:
+    """Tell of lots, rejects, conservation and freshness."""
+    return Quality(
+        _facts(figures, texts),
+        [_conservation(figures, texts), _coverage(figures, texts)],
+        _reasons(figures, texts) if figures.rejects else None,
+        _lots(figures, texts),
+    )
+
+
+def _facts(figures: SalesFigures, texts: Texts) -> list[Fact]:
+    words, formats = texts.quality, texts.formats
+    received = sum(lot.received for lot in figures.lots)
+    rejected = sum(lot.rejected for lot in figures.lots)
+    return [
+        Fact(words.lots, formats.number(len(figures.lots))),
+        Fact(words.received, formats.number(received)),
+        Fact(words.loaded, formats.number(_loaded(figures))),
+        Fact(words.rejected, formats.number(rejected)),
+        Fact(words.rate, formats.percent(ratio(rejected, received), 2)),
+    ]
+
+
+def _conservation(figures: SalesFigures, texts: Texts) -> Statement:
+    words, number = texts.quality, texts.formats.number
+    lots = number(len(figures.lots))
+    violators = [lot for lot in figures.lots if not lot.conserved]
+    if not violators:
+        return Statement(good=True, sentence=words.conserved.format(lots=lots))
+    named = [
+        words.violator.format(
+            lot=lot.lote,
+            received=number(lot.received),
+            loaded=number(lot.loaded),
+            rejected=number(lot.rejected),
+        )
+        for lot in violators
+    ]
+    return Statement(
+        good=False, sentence=words.violated.format(count=number(len(violators)), lots=lots), named=named
+    )
+
+
+def _coverage(figures: SalesFigures, texts: Texts) -> Statement:
+    words, loaded = texts.quality, _loaded(figures)
+    covered = loaded == figures.purchases
+    sentence = words.covered if covered else words.uncovered
+    number = texts.formats.number
+    return Statement(covered, sentence.format(purchases=number(figures.purchases), loaded=number(loaded)))
+
+
+def _loaded(figures: SalesFigures) -> int:
+    return sum(lot.loaded for lot in figures.lots)
+
+
+def _reasons(figures: SalesFigures, texts: Texts) -> Numbers:
+    words, number = texts.quality, texts.formats.number
+    cells = [(group.what, number(group.rows), number(group.lots), group.example) for group in figures.rejects]
+    headers = (words.reason, words.rows, words.in_lots, words.example)
+    return numbers(texts, headers, cells)._replace(words_language="en")
+
+
+def _lots(figures: SalesFigures, texts: Texts) -> Numbers:
+    words, formats = texts.quality, texts.formats
+    cells = [
+        (
+            lot.lote,
+            formats.number(lot.received),
+            formats.number(lot.loaded),
+            formats.number(lot.rejected),
+            formats.percent(ratio(lot.rejected, lot.received), 2),
+            words.yes if lot.conserved else words.no,
+        )
+        for lot in figures.lots
+    ]
+    headers = (words.lot, words.received, words.loaded, words.rejected, words.rate, words.adds_up)
+    return numbers(texts, headers, cells)

@@ -1,0 +1,94 @@
+"""The sales report: one HTML file, in Portuguese and English, that needs nothing else, neither network nor script.
+
+Importing this takes what Altair, vl-convert and Jinja take: whoever may not need a report imports it when one is due.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from purchase_pipeline.sales.exhibit import Exhibit, Section
+from purchase_pipeline.sales.exhibits import ages, brands, categories, payments, products, states, stores
+from purchase_pipeline.sales.figures import Period, SalesFigures
+from purchase_pipeline.sales.month_exhibits import months, panels
+from purchase_pipeline.sales.quality import Fact, Quality, quality
+from purchase_pipeline.sales.texts import LANGUAGES, Texts
+
+_TEMPLATE = "report.html.jinja"
+_Tell = Callable[[SalesFigures, Texts], Exhibit | None]
+
+
+class Edition(NamedTuple):
+    """The report in one language; without purchases it has its words alone."""
+
+    texts: Texts
+    period: str
+    facts: Sequence[Fact]
+    sections: Sequence[Section]
+    quality: Quality | None
+    footer: Sequence[str]
+
+
+def render_report(figures: SalesFigures, now: datetime) -> str:
+    """Return the report as HTML; `now` is when it says that it was written."""
+    environment = Environment(
+        loader=PackageLoader("purchase_pipeline.sales", ""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    editions = [_edition(figures, texts, now) for texts in LANGUAGES]
+    return environment.get_template(_TEMPLATE).render(editions=editions)
+
+
+def _edition(figures: SalesFigures, texts: Texts, now: datetime) -> Edition:
+    written = texts.written_at.format(moment=texts.formats.moment(now))
+    if (period := figures.period) is None:
+        return Edition(texts, "", [], [], None, [written])
+    fresh = figures.newest_commit
+    as_of = [texts.data_as_of.format(moment=texts.formats.moment(fresh))] if fresh else []
+    return Edition(
+        texts,
+        _period(period, texts),
+        _facts(figures, texts),
+        _sections(figures, texts),
+        quality(figures, texts),
+        [*as_of, written],
+    )
+
+
+def _period(period: Period, texts: Texts) -> str:
+    return texts.period.format(first=texts.formats.day(period.first), last=texts.formats.day(period.last))
+
+
+def _facts(figures: SalesFigures, texts: Texts) -> list[Fact]:
+    formats = texts.formats
+    ticket = figures.revenue / figures.purchases
+    facts = [
+        Fact(texts.revenue, formats.short_money(figures.revenue), formats.money(figures.revenue)),
+        Fact(texts.purchases, formats.number(figures.purchases)),
+        Fact(texts.ticket, formats.money(ticket)),
+        Fact(texts.customers, formats.number(figures.customers), texts.customers_note),
+    ]
+    return facts if figures.customers else facts[:-1]
+
+
+def _sections(figures: SalesFigures, texts: Texts) -> list[Section]:
+    """Return the chapters, each as columns of what stands below each other."""
+    chapters: list[tuple[str, list[list[_Tell]]]] = [
+        (texts.over_time, [[months, panels]]),
+        (texts.what_sells, [[categories, payments], [products], [brands]]),
+        (texts.where_and_who, [[states], [stores], [ages]]),
+    ]
+    return [
+        Section(title, [told for tells in columns if (told := _told(tells, figures, texts))])
+        for title, columns in chapters
+    ]
+
+
+def _told(tells: Sequence[_Tell], figures: SalesFigures, texts: Texts) -> list[Exhibit]:
+    """Leave out what there is nothing to tell of."""
+    return [exhibit for tell in tells if (exhibit := tell(figures, texts))]
