@@ -2,7 +2,7 @@
 
 import click
 
-from purchase_pipeline.commands import campaigns, machine, quarantine, questions
+from purchase_pipeline.commands import campaigns, machine, quarantine, questions, sales
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -28,6 +28,7 @@ for _command in (
     questions.verify,
     quarantine.rejects,
     quarantine.replay,
+    sales.report,
     machine.db_url,
     machine.down,
     machine.reset,

@@ -10,6 +10,7 @@ from purchase_pipeline.resources import (
     LotLedgerResource,
     PurchaseApiResource,
     PurchasesIOManager,
+    ReportFileResource,
 )
 from purchase_pipeline.sales import assets as sales_assets
 from purchase_pipeline.sales.automation import stale_sales
@@ -35,6 +36,7 @@ defs = dg.Definitions(
         "purchase_api": PurchaseApiResource(base_url=_by_name("PURCHASE_API_URL", _settings.api_url)),
         "landing": LandingResource(folder=str(_settings.landing_folder)),
         "lot_ledger": LotLedgerResource(database_url=_database_url),
+        "report_file": ReportFileResource(database_url=_database_url, path=str(_settings.report_file)),
         "io_manager": PurchasesIOManager(database_url=_database_url),
     },
     executor=dg.in_process_executor,

@@ -1,11 +1,10 @@
 """The same lots without the wait: one process, one after the other, through the same Dagster job."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, wait
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
-from itertools import zip_longest
 from time import monotonic
 
 import dagster as dg
@@ -24,7 +23,7 @@ from purchase_pipeline.local_stack import (
     wait_for_mock_api,
 )
 from purchase_pipeline.lot_ledger import LotCount, LotLedger
-from purchase_pipeline.lot_runs import lot_runs
+from purchase_pipeline.lot_runs import consecutive, lot_runs
 from purchase_pipeline.postgres.connections import engine_for
 from purchase_pipeline.processes import Processes
 from purchase_pipeline.progress import LiveProgress, print_summary
@@ -77,22 +76,13 @@ def _load_missing(
                     campaign.explain(record.dagster_run), "another `ingest` or `up` tries it again"
                 )
 
-        for lots in _together([lote for lote in campaign.lots if lote not in known], campaign.lots, rows):
+        missing = [lote for lote in campaign.lots if lote not in known]
+        for lots in consecutive(missing, campaign.lots, max(1, _ROWS_A_RUN // rows)):
             run(lots)
             # A lot that fails ends its run. Those that it left are tried alone: each loads, or says why not.
             for lote in lots if len(lots) > 1 else ():
                 if lote not in arrivals.loaded:
                     run([lote])
-
-
-def _together(missing: Sequence[str], wanted: Sequence[str], rows: int) -> Iterator[list[str]]:
-    """Yield the missing lots in runs of such as follow each other."""
-    most, run = max(1, _ROWS_A_RUN // rows), list[str]()
-    for lote, next_one in zip_longest(missing, missing[1:]):
-        run.append(lote)
-        if len(run) == most or next_one is None or wanted.index(next_one) != wanted.index(lote) + 1:
-            yield run
-            run = []
 
 
 class _Arrivals:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import zip_longest
 
 import dagster as dg
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
@@ -17,9 +18,12 @@ StartRun = Callable[[Sequence[str]], Future[bool]]
 
 
 @contextmanager
-def lot_runs(instance: dg.DagsterInstance, assets: Sequence[str] | None = None) -> Iterator[StartRun]:
+def lot_runs(
+    instance: dg.DagsterInstance, assets: Sequence[str] | None = None, job_name: str = "ingest_lote"
+) -> Iterator[StartRun]:
     """Yield a function that starts a run of the job, or of these assets, for lots that follow each other.
 
+    Of a job that has no partitions, for none.
     Its result is whether all went well. Dagster works in a thread of its own, where it leaves the signals to us: an
     interrupt lets the run under way end, then stops.
     """
@@ -28,19 +32,32 @@ def lot_runs(instance: dg.DagsterInstance, assets: Sequence[str] | None = None) 
     # Imported now: the definitions read the environment, which opening the instance has set.
     from purchase_pipeline.definitions import defs  # noqa: PLC0415
 
-    job = defs.resolve_job_def("ingest_lote")
+    job = defs.resolve_job_def(job_name)
     selection = None if assets is None else [dg.AssetKey(name) for name in assets]
     with ThreadPoolExecutor(max_workers=1) as worker:
 
         def run(lots: Sequence[str]) -> bool:
-            several = {ASSET_PARTITION_RANGE_START_TAG: lots[0], ASSET_PARTITION_RANGE_END_TAG: lots[-1]}
             return job.execute_in_process(
                 instance=instance,
                 partition_key=lots[0] if len(lots) == 1 else None,
-                tags=None if len(lots) == 1 else several,
+                tags=_range(lots) if len(lots) > 1 else None,
                 asset_selection=selection,
                 run_config=_QUIET,
                 raise_on_error=False,
             ).success
 
         yield lambda lots: worker.submit(run, lots)
+
+
+def _range(lots: Sequence[str]) -> dict[str, str]:
+    return {ASSET_PARTITION_RANGE_START_TAG: lots[0], ASSET_PARTITION_RANGE_END_TAG: lots[-1]}
+
+
+def consecutive(lots: Sequence[str], wanted: Sequence[str], most: int | None = None) -> Iterator[list[str]]:
+    """Yield lots in such as follow each other among the wanted ones, at most so many together: a run each."""
+    run = list[str]()
+    for lote, next_one in zip_longest(lots, lots[1:]):
+        run.append(lote)
+        if len(run) == most or next_one is None or wanted.index(next_one) != wanted.index(lote) + 1:
+            yield run
+            run = []

@@ -15,6 +15,7 @@ from purchase_pipeline.postgres import PostgresIOManager
 from purchase_pipeline.postgres.connections import engine_for
 from purchase_pipeline.postgres.manager import PostgresDbIOManager
 from purchase_pipeline.purchase_api import PurchaseApi
+from purchase_pipeline.sales.report_file import ReportFile
 
 
 class PurchaseApiResource(dg.ConfigurableResource[PurchaseApi]):
@@ -56,6 +57,17 @@ class LotLedgerResource(dg.ConfigurableResource[LotLedger]):
         """Hand out the ledger, with the embedded database started if that is the one."""
         ensure_database(self.database_url)
         return LotLedger(engine_for(self.database_url))
+
+
+class ReportFileResource(dg.ConfigurableResource[ReportFile]):
+    """The file of the sales report, and the database that it tells of."""
+
+    database_url: str
+    path: str
+
+    def create_resource(self, context: dg.InitResourceContext) -> ReportFile:  # noqa: ARG002
+        """Hand out the file; its folder is made when it is written."""
+        return ReportFile(engine_for(self.database_url), Path(self.path))
 
 
 class PurchasesIOManager(PostgresIOManager):

@@ -101,6 +101,11 @@ class Settings(BaseSettings):
         return self.home / "landing"
 
     @property
+    def report_file(self) -> Path:
+        """File of the sales report."""
+        return self.home / "reports" / "sales-report.html"
+
+    @property
     def dagster_home(self) -> Path:
         """Dagster's own folder: its configuration and logs."""
         return self.home / "dagster"

@@ -12,6 +12,7 @@ from purchase_pipeline.resources import (
     LotLedgerResource,
     PurchaseApiResource,
     PurchasesIOManager,
+    ReportFileResource,
 )
 from purchase_pipeline.sales import assets as sales_assets
 
@@ -26,6 +27,7 @@ def a_pipeline(api_url: str, landing: Path, database_url: str, **resources: obje
             "purchase_api": PurchaseApiResource(base_url=api_url),
             "landing": LandingResource(folder=str(landing)),
             "lot_ledger": LotLedgerResource(database_url=database_url),
+            "report_file": ReportFileResource(database_url=database_url, path=str(landing / "report.html")),
             "io_manager": PurchasesIOManager(database_url=database_url),
             **resources,
         },

@@ -15,7 +15,7 @@ PROJECT = Path(__file__).parent.parent
 SPECS = {spec.key.to_user_string(): spec for spec in defs.resolve_all_asset_specs()}
 
 
-@pytest.mark.parametrize("name", SPECS)
+@pytest.mark.parametrize("name", sorted(SPECS))
 def test_every_asset_says_what_it_is_whose_and_where_to_read_on(name: str) -> None:
     spec = SPECS[name]
 

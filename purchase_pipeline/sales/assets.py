@@ -14,9 +14,11 @@ from purchase_pipeline.sales.automation import GROUP, when_a_lot_was_loaded, whe
 from purchase_pipeline.sales.lineage import column_lineage
 from purchase_pipeline.sales.marts import MARTS, Mart
 from purchase_pipeline.sales.queries import sums_of_lots
+from purchase_pipeline.sales.report_file import ReportFile
 from purchase_pipeline.tables import TABELA_COMPRAS
 
 _POSTGRES = PGDialect()  # type: ignore[no-untyped-call]  # SQLAlchemy's own
+_DOCUMENTATION = "docs/sales.md"
 _PREVIEW_ROWS = 10
 _PURCHASES = dg.AssetKey(TABELA_COMPRAS.name)
 _SUMS = dg.AssetKey(tables.SALES_BY_LOT.name)
@@ -35,7 +37,7 @@ def _told_of(query: sa.SelectBase) -> dict[str, Any]:
 
 def _spec(table: sa.Table, **more: Any) -> dg.AssetSpec:  # noqa: ANN401  (as AssetSpec)
     kinds = {"postgres", "sql"}
-    spec = catalog.table_spec(table, "docs/sales.md", group_name=GROUP, kinds=kinds, **more)
+    spec = catalog.table_spec(table, _DOCUMENTATION, group_name=GROUP, kinds=kinds, **more)
     return spec.merge_attributes(
         metadata={"row_model": f"{tables.__name__}:{table.name.upper()}", "preview_rows": _PREVIEW_ROWS}
     ).with_io_manager_key("io_manager")
@@ -71,3 +73,20 @@ def sales_marts(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeRes
         if key in context.selected_asset_keys:
             query = mart.query()
             yield dg.MaterializeResult(asset_key=key, value=query, metadata=_told_of(query))
+
+
+@dg.asset(
+    deps=[mart.table.name for mart in MARTS],
+    automation_condition=when_updated(),
+    retry_policy=_RETRIES,
+    group_name=GROUP,
+    owners=catalog.OWNERS,
+    tags=catalog.TAGS,
+    kinds={"html", "file"},
+    metadata={"documentation": dg.MetadataValue.path(_DOCUMENTATION)},
+)
+def sales_report(report_file: dg.ResourceParam[ReportFile]) -> dg.MaterializeResult[None]:
+    """One HTML file, in Portuguese and English, that needs no network: open it with `purchase-pipeline report`."""
+    size = report_file.write()
+    path = dg.MetadataValue.path(report_file.path)
+    return dg.MaterializeResult(metadata={"report": path, "bytes": size})
