@@ -29,6 +29,7 @@ for _command in (
     quarantine.rejects,
     quarantine.replay,
     sales.report,
+    sales.sql,
     machine.db_url,
     machine.down,
     machine.reset,

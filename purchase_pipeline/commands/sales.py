@@ -1,12 +1,25 @@
 """Commands about what the purchases add up to: `report`, `sql`."""
 
+import csv
 import shutil
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+from psycopg.errors import UndefinedTable
 from rich.console import Console
+from sqlalchemy.exc import ProgrammingError
 
 from purchase_pipeline.commands.outcome import newest_settings, succeeds
+
+if TYPE_CHECKING:
+    from purchase_pipeline.ready_answers import Answer, ReadyQuery
+
+_HOW_TABLES_ARE_MADE = (
+    "Lots make their tables when they are loaded: purchase-pipeline up. The sums of sales are made from them: "
+    "purchase-pipeline report."
+)
 
 
 @click.command()
@@ -42,3 +55,52 @@ def report(*, output: Path | None, no_open: bool) -> bool:
     if not no_open and click.launch(made.as_uri()) != 0:
         console.print("No browser is to be had here; open that file in one.")
     return True
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option("--show", is_flag=True, help="Print the SQL, and do not run it.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV, for scripts and sheets.")
+@succeeds
+def sql(*, name: str | None, show: bool, as_csv: bool) -> bool:
+    """Answer a ready question about the tables; without NAME, list the questions.
+
+    \b
+    purchase-pipeline sql                           which questions there are
+    purchase-pipeline sql revenue-by-month          the answer
+    purchase-pipeline sql revenue-by-month --show   the SQL, to start from
+
+    Runs as a role that can only read, in a transaction that can only read.
+    """
+    from purchase_pipeline.ready_answers import print_answer, print_list, ready_queries  # noqa: PLC0415
+
+    queries = ready_queries()
+    if name is None:
+        print_list(queries, Console())
+    elif name not in queries:
+        raise click.UsageError(f"There is no query {name!r}. There are: {', '.join(queries)}.")
+    elif show:
+        click.echo(queries[name].sql)
+    elif as_csv:
+        answer = _ask(queries[name])
+        csv.writer(sys.stdout).writerows([answer.columns, *answer.rows])
+    else:
+        print_answer(_ask(queries[name]), Console())
+    return True
+
+
+def _ask(query: "ReadyQuery") -> "Answer":
+    from purchase_pipeline.database import database_url, reader_url  # noqa: PLC0415
+    from purchase_pipeline.local_stack import database  # noqa: PLC0415
+    from purchase_pipeline.ready_answers import ask  # noqa: PLC0415
+
+    settings = newest_settings()
+    with database(settings):
+        try:
+            return ask(reader_url(settings) or database_url(settings), query)
+        except ProgrammingError as error:
+            if not isinstance(error.orig, UndefinedTable):
+                raise
+            raise click.ClickException(
+                f"{error.orig.diag.message_primary}. {_HOW_TABLES_ARE_MADE}"
+            ) from error

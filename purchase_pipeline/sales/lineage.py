@@ -1,5 +1,6 @@
 """Which columns of which tables each column of a query is computed from."""
 
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,16 +11,15 @@ from sqlalchemy.sql.visitors import iterate
 
 def column_lineage(query: sa.SelectBase) -> dg.TableColumnLineage:
     """Return the lineage of a query over tables that are assets of the same name; a count of rows has none."""
-    found = {
-        column.key: sorted({(source.table.name, source.name) for source in _sources(column)})
-        for column in query.selected_columns
-        if column.key
-    }
+    found = defaultdict[str, set[tuple[str, str]]](set)
+    for select in query.selects if isinstance(query, sa.CompoundSelect) else [query]:
+        for column in select.selected_columns:
+            if sources := {(source.table.name, source.name) for source in _sources(column)}:
+                found[str(column.key)] |= sources
     return dg.TableColumnLineage(
         {
-            name: [dg.TableColumnDep(dg.AssetKey(table), source) for table, source in sources]
+            name: [dg.TableColumnDep(dg.AssetKey(table), source) for table, source in sorted(sources)]
             for name, sources in found.items()
-            if sources
         }
     )
 

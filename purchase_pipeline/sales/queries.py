@@ -5,7 +5,7 @@ costs the days and lots there are, not the purchases. Customers alone cannot be 
 theirs reads the purchases.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -38,21 +38,25 @@ _CUTS: dict[str, dict[str, sa.ColumnElement[Any]]] = {
 
 
 def sums_of_lots(lots: Sequence[str]) -> sa.SelectBase:
-    """Return the sums of some lots, one row a lot, cut and value of its columns: what `sales_by_lot` keeps of them."""
-    by_name = {name: column for columns in _CUTS.values() for name, column in columns.items()}
-    first_of_each = {cut: next(iter(columns.values())) for cut, columns in _CUTS.items()}
-    sets = [sa.tuple_(_PURCHASE.lote, *columns.values()) for columns in _CUTS.values()]
+    """Return the sums of some lots, one row a lot, cut and value of its columns: what `sales_by_lot` keeps of them.
+
+    GROUPING SETS would read the lots once, but sort them for each cut: at 500,000 purchases, with PostgreSQL's own
+    `work_mem`, that takes three times as long.
+    """
+    return sa.union_all(*(_cut(name, columns, lots) for name, columns in _CUTS.items()))
+
+
+def _cut(name: str, columns: Mapping[str, sa.ColumnElement[Any]], lots: Sequence[str]) -> sa.Select[Any]:
+    every_name = dict.fromkeys(name for each in _CUTS.values() for name in each)
     return (
         sa.select(
             _PURCHASE.lote,
-            sa.case(*((sa.func.grouping(column) == 0, cut) for cut, column in first_of_each.items())).label(
-                "cut"
-            ),
-            *(column.label(name) for name, column in by_name.items()),
+            sa.literal(name).label("cut"),
+            *(columns.get(each, sa.cast(sa.null(), _LOT[each].type)).label(each) for each in every_name),
             *_sums(sa.func.count(), sa.func.sum(_PURCHASE.price)),
         )
         .where(_PURCHASE.lote.in_(lots))
-        .group_by(sa.func.grouping_sets(*sets))
+        .group_by(_PURCHASE.lote, *columns.values())
     )
 
 

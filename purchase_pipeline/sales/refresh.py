@@ -42,7 +42,7 @@ def _stale_lots(engine: sa.Engine, campaign: Campaign) -> list[str]:
     query = sa.select(LEDGER.c.partition, LEDGER.c.committed_at).where(LEDGER.c.asset == SALES_BY_LOT.name)
     with engine.connect() as connection:
         there = sa.inspect(connection).has_table(SALES_BY_LOT.name)
-        summed = dict(connection.execute(query).tuples()) if there else {}
+        summed = dict(map(tuple, connection.execute(query))) if there else {}
     return [lote for lote, lot in loaded.items() if lote not in summed or summed[lote] < lot.committed_at]
 
 

@@ -1,0 +1,115 @@
+"""Somebody at a terminal asks what was sold: the report, the ready queries, the notebook."""
+
+import csv
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from purchase_pipeline.postgres.connections import engine_for
+from purchase_pipeline.ready_answers import ask, ready_queries
+from purchase_pipeline_tests.person import Person
+
+PROJECT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
+    """Somebody who has loaded three lots, and asked for the report."""
+    person = Person(tmp_path_factory.mktemp("home"))
+    try:
+        person.ingest("--lots", "3", "--rows", "400", "--defects", "0.02")
+        yield person
+    finally:
+        person.run("down")
+
+
+def test_before_a_lot_is_loaded_there_is_no_report(person: Person) -> None:
+    ended = person.run("report", "--no-open")
+
+    assert ended.returncode == 1
+    assert "No lot is loaded yet. Load some first: purchase-pipeline up" in ended.stderr
+    assert ended.stdout == ""
+
+
+def test_the_report_is_made_of_all_that_is_loaded(loaded: Person) -> None:
+    copy = loaded.home / "copy.html"
+
+    ended = loaded.run("report", "--no-open", "--output", str(copy))
+
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout == f"{copy}\n"
+    assert copy.read_text() == (loaded.home / "reports" / "sales-report.html").read_text()
+    marts = loaded.run("sql", "revenue-by-month", "--csv").stdout
+    assert sum(int(row["purchases"]) for row in csv.DictReader(marts.splitlines())) == 1176
+
+    loaded.ingest("--lots", "4", "--rows", "400")
+    assert loaded.run("report", "--output", "-", "--no-open").stdout.startswith("<!doctype html>")
+    marts = loaded.run("sql", "revenue-by-month", "--csv").stdout
+    assert sum(int(row["purchases"]) for row in csv.DictReader(marts.splitlines())) == 1576
+
+
+def test_queries_are_listed_shown_and_answered(loaded: Person) -> None:
+    listed, shown, answered = (
+        loaded.run("sql", *words) for words in ([], ["conservation", "--show"], ["conservation"])
+    )
+
+    assert all(name in listed.stdout for name in ready_queries())
+    assert shown.stdout.startswith("SELECT\n    ledger.partition AS lote,")
+    assert "│ lote-0001 │      400 │    392 │        8 │ yes     │" in answered.stdout
+
+
+def test_a_name_that_no_query_has_is_an_error_of_usage(loaded: Person) -> None:
+    ended = loaded.run("sql", "nothing")
+
+    assert ended.returncode == 2
+    assert "There is no query 'nothing'. There are: best-product-by-state, conservation" in ended.stderr
+
+
+def test_a_query_of_a_table_that_is_not_there_says_how_it_is_made(person: Person) -> None:
+    ended = person.run("sql", "weekdays")
+
+    assert ended.returncode == 1
+    assert 'relation "revenue_by_day" does not exist. Lots make their tables when' in ended.stderr
+
+
+@pytest.mark.parametrize("name", sorted(ready_queries()))
+def test_every_query_finds_something_and_says_what_it_tells(loaded: Person, name: str) -> None:
+    loaded.run("report", "--no-open")
+    query = ready_queries()[name]
+
+    answer = ask(loaded.run("db-url", "--reader").stdout.strip(), query)
+
+    assert answer.rows
+    assert query.purpose.endswith(".")
+    assert not query.purpose.startswith("--")
+
+
+def test_a_query_cannot_write(loaded: Person) -> None:
+    query = ready_queries()["weekdays"]._replace(sql="DELETE FROM tabela_compras RETURNING 1 AS one")
+
+    with pytest.raises(sa.exc.InternalError, match="read-only transaction"):
+        ask(loaded.run("db-url").stdout.strip(), query)
+
+
+def test_the_notebook_runs_on_the_live_tables(loaded: Person) -> None:
+    page = loaded.home / "purchases.html"
+
+    ended = subprocess.run(
+        [sys.executable, "-m", "marimo", "export", "html", "examples/purchases.py", "-o", page],
+        cwd=PROJECT,
+        env={**loaded.environment, "PYTHONPATH": os.fspath(PROJECT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    with engine_for(loaded.run("db-url").stdout.strip()).connect() as connection:
+        rows = connection.scalar(sa.text("SELECT count(*) FROM tabela_compras"))
+    assert f"{rows:,} purchases" in page.read_text()
