@@ -60,7 +60,7 @@ def ages(figures: SalesFigures, texts: Texts) -> Exhibit | None:
         best=most.age_band, count=formats.number(most.customers), share=formats.percent(max(shares))
     )
     shown = [
-        Bar(band.age_band, band.customers, formats.percent(share, 0))
+        Bar(band.age_band, band.customers, formats.percent(share))
         for band, share in zip(bands, shares, strict=True)
     ]
     rows = [

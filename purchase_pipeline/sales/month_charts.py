@@ -10,7 +10,7 @@ from purchase_pipeline.sales.formats import Locale
 from purchase_pipeline.sales.palette import ACCENT, INK, MIDDLE, MUTED, RULE, SOFT
 
 _LEFT, _BELOW = 36, 26
-_PANEL_HEIGHT = 120
+_PANEL_HEIGHT = 140
 
 
 class MonthBar(NamedTuple):

@@ -43,7 +43,7 @@ def months(figures: SalesFigures, texts: Texts) -> Exhibit | None:
     scale = formats.scale(best.revenue)
     finding = texts.months.finding.format(
         average=formats.short_money(ratio(sum(row.revenue for row in whole), len(whole))),
-        best=formats.month(best.month),
+        best=formats.whole_month(best.month),
         most=formats.short_money(best.revenue),
     )
     shown = [

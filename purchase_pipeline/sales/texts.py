@@ -146,7 +146,7 @@ PT = Texts(
     share="Parte",
     quality=QualityTexts(
         title="Qualidade dos dados",
-        lead="Cada linha recebida foi carregada ou rejeitada, com o motivo anotado. Nada se perde em silêncio.",
+        lead="Cada linha recebida há de estar carregada, ou rejeitada com o motivo anotado. Aqui se confere.",
         lots="Lotes",
         received="Linhas recebidas",
         loaded="Carregadas",
@@ -226,7 +226,7 @@ EN = Texts(
     ages=ExhibitTexts(
         "Customers by age",
         "Age",
-        "Those aged {best} are the most: {count} customers, {share} of all.",
+        "The largest group is aged {best}: {count} customers, {share} of all.",
         "Age on the day of the newest purchase.",
     ),
     store="Store {name}",
@@ -235,7 +235,7 @@ EN = Texts(
     share="Share",
     quality=QualityTexts(
         title="Quality of the data",
-        lead="Every row received was loaded, or rejected with its reason on record. Nothing is lost in silence.",
+        lead="Every row received has to be loaded, or rejected with its reason on record. Here that is checked.",
         lots="Lots",
         received="Rows received",
         loaded="Loaded",
