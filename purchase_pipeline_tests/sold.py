@@ -54,7 +54,8 @@ def fill(engine: sa.Engine, sales: Sequence[Sale]) -> None:
 
 def _fill_lot(connection: sa.Connection, lote: str, rows: Sequence[Sale], rejected: int) -> None:
     stored = [row | {"lote": lote, "linha": linha} for linha, row in enumerate(rows, start=1)]
-    connection.execute(TABELA_COMPRAS.insert(), stored)
+    if stored:
+        connection.execute(TABELA_COMPRAS.insert(), stored)
     if rejected:
         connection.execute(COMPRAS_REJEITADAS.insert(), _a_reject(lote, len(rows) + 1))
     entry = {

@@ -176,7 +176,7 @@ def test_every_drawing_says_what_is_to_be_seen(engine: sa.Engine) -> None:
         attributes for tag, attributes in Read(a_report(engine, some_sales())).elements if tag == "svg"
     ]
 
-    assert len(drawings) == 2 * (2 + 2 + 7)
+    assert len(drawings) == 2 * (3 + 2 + 7)
     assert all(drawing["role"] == "img" and len(drawing["aria-label"] or "") > 20 for drawing in drawings)
     assert len({drawing["aria-label"] for drawing in drawings}) == 2 * (1 + 2 + 7)
 
@@ -190,6 +190,15 @@ def test_hostile_text_stays_text(engine: sa.Engine, field: str) -> None:
     assert HOSTILE in read.texts
     assert HOSTILE in read.drawn or field in ("state", "category")
     assert "<script" not in page
+
+
+def test_one_purchase_is_enough_for_a_report(engine: sa.Engine) -> None:
+    fill(engine, [a_sale(0)])
+
+    page = spoken(render_report(read_sales_figures(engine), NOW))
+
+    assert "Average ticket R$100.50" in page
+    assert "against its own monthly average" not in page
 
 
 def test_a_month_that_is_there_in_part_is_not_the_best(engine: sa.Engine) -> None:
@@ -220,6 +229,7 @@ def test_sound_data_are_said_to_be_sound(engine: sa.Engine) -> None:
     assert "This report sums up all 360 purchases loaded." in page
     assert f"{REASON} 1 1 lote-0002 linha 181" in page
     assert "Taxa de rejeição 0,28%" in page
+    assert re.search(r"The newest lot was committed on \d+ \w+ 20\d\d, \d\d:\d\d UTC\.", page)
     assert "Report written on 24 November 2026, 12:30 UTC." in page
 
 

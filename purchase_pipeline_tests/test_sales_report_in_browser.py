@@ -8,7 +8,7 @@ from typing import Literal
 import pytest
 import sqlalchemy as sa
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]  # states none
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, FloatRect, Page
 
 from purchase_pipeline.sales.figures import read_sales_figures
 from purchase_pipeline.sales.report import render_report
@@ -36,28 +36,33 @@ def report(engine: sa.Engine, tmp_path: Path) -> Path:
 
 
 def opened(watched: WatchedPage, report: Path, language: str) -> Page:
+    """Open the report offline in one language, with all its tables."""
     watched.page.context.set_offline(True)
     watched.page.goto(report.as_uri())
     watched.page.locator(f"#read-{language}").check(force=True)
+    watched.page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
     return watched.page
+
+
+def boxes_of_charts(page: Page) -> list[FloatRect]:
+    return [box for svg in page.locator("svg:visible").all() if (box := svg.bounding_box())]
 
 
 def visible_languages(page: Page) -> list[str]:
     return [language for language in LANGUAGES if page.locator(f'article[lang="{language}"] h1').is_visible()]
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_rule_of_accessibility_is_broken(
-    running: Browser, report: Path, language: str, scheme: Literal["light", "dark"]
+    running: Browser, report: Path, scheme: Literal["light", "dark"]
 ) -> None:
     with watched_page(running, scheme=scheme) as watched:
-        page = opened(watched, report, language)
-        page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+        for language in LANGUAGES:
+            page = opened(watched, report, language)
 
-        results = Axe().run(page)
+            results = Axe().run(page)
 
-    assert results.violations_count == 0, results.generate_report()
+            assert results.violations_count == 0, results.generate_report()
 
 
 def test_the_file_alone_is_asked_for_and_nothing_complains(running: Browser, report: Path) -> None:
@@ -68,29 +73,24 @@ def test_the_file_alone_is_asked_for_and_nothing_complains(running: Browser, rep
     assert watched.complaints == []
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("width", [360, 768, 1280])
-def test_nothing_sticks_out_and_every_chart_has_a_size(
-    running: Browser, report: Path, language: str, width: int
-) -> None:
+@pytest.mark.parametrize("width", [360, 700, 1000, 1280])
+def test_nothing_sticks_out_and_every_chart_can_be_read(running: Browser, report: Path, width: int) -> None:
     with watched_page(running, width=width) as watched:
-        page = opened(watched, report, language)
-        page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+        for language in LANGUAGES:
+            page = opened(watched, report, language)
 
-        wide = page.evaluate("document.documentElement.scrollWidth")
-        boxes = [svg.bounding_box() for svg in page.locator("svg:visible").all()]
-        fonts = page.evaluate(
-            "[...document.querySelectorAll('svg text')].filter(one => one.getClientRects().length)"
-            ".map(one => parseFloat(getComputedStyle(one).fontSize) * one.getScreenCTM().a)"
-        )
+            reach = page.evaluate("document.documentElement.scrollWidth")
+            boxes = boxes_of_charts(page)
+            letters = page.evaluate(
+                "[...document.querySelectorAll('svg text')].filter(one => one.getClientRects().length)"
+                ".map(one => parseFloat(getComputedStyle(one).fontSize) * one.getScreenCTM().a)"
+            )
 
-    assert wide == width
-    assert len(boxes) == 1 + 3 + 7
-    assert all(
-        box and box["width"] > 200 and box["height"] > 70 and box["x"] + box["width"] <= width
-        for box in boxes
-    )
-    assert min(fonts) >= 11
+            assert reach == width
+            assert len(boxes) == 1 + 3 + 7
+            assert all(box["width"] > 200 and box["height"] > 70 for box in boxes)
+            assert all(box["x"] >= 0 and box["x"] + box["width"] <= width for box in boxes)
+            assert 10.5 <= min(letters) <= max(letters) <= 18
 
 
 def test_the_language_is_switched_by_keyboard(running: Browser, report: Path) -> None:
@@ -121,9 +121,9 @@ def test_the_chosen_language_is_what_is_printed(running: Browser, report: Path) 
         cut = page.evaluate(
             "[...document.querySelectorAll('figure')].map(one => getComputedStyle(one).breakInside)"
         )
-        boxes = [svg.bounding_box() for svg in page.locator("svg:visible").all()]
+        boxes = boxes_of_charts(page)
 
     assert printed == ["en"]
     assert not switch
     assert set(cut) == {"avoid"}
-    assert all(box and box["x"] + box["width"] <= 680 for box in boxes)
+    assert all(box["x"] + box["width"] <= 680 for box in boxes)

@@ -12,7 +12,7 @@ from purchase_pipeline.sales.figures import SalesFigures
 from purchase_pipeline.sales.month_charts import MonthBar, PanelPoint, month_bars, panel
 from purchase_pipeline.sales.texts import Texts
 
-_WIDE = 920
+_SCREENS = {"narrow": WIDTH, "middle": 640, "wide": 1000}
 _FEWEST_MONTHS = 3
 _MOST_PANELS = 6
 _ROOM_FOR_A_YEAR = 4
@@ -55,7 +55,7 @@ def months(figures: SalesFigures, texts: Texts) -> Exhibit | None:
         Picture(
             month_bars(shown, rows.index(best), label, width=width, locale=formats.locale), finding, screens
         )
-        for width, screens in ((_WIDE, "wide"), (WIDTH, "narrow"))
+        for screens, width in _SCREENS.items()
     ]
     cells = [
         (formats.month(row.month), formats.number(row.purchases), formats.money(row.revenue)) for row in rows
