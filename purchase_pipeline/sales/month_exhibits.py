@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import NamedTuple
 
 from purchase_pipeline.sales.drawing import WIDTH
@@ -46,17 +47,13 @@ def months(figures: SalesFigures, texts: Texts) -> Exhibit | None:
         best=formats.whole_month(best.month),
         most=formats.short_money(best.revenue),
     )
+    years = _years([row.month for row in rows])
     shown = [
         MonthBar(float(row.revenue) / scale.size, year, row.whole)
-        for row, year in zip(rows, _years([row.month for row in rows]), strict=True)
+        for row, year in zip(rows, years, strict=True)
     ]
-    label = formats.month(best.month)
-    pictures = [
-        Picture(
-            month_bars(shown, rows.index(best), label, width=width, locale=formats.locale), finding, screens
-        )
-        for screens, width in _SCREENS.items()
-    ]
+    draw = partial(month_bars, shown, rows.index(best), formats.month(best.month), locale=formats.locale)
+    pictures = [Picture(draw(width=width), finding, screens) for screens, width in _SCREENS.items()]
     cells = [
         (formats.month(row.month), formats.number(row.purchases), formats.money(row.revenue)) for row in rows
     ]
