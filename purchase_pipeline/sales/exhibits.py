@@ -8,6 +8,7 @@ from purchase_pipeline.sales.brazil import tile_of
 from purchase_pipeline.sales.charts import Bar, bars, columns
 from purchase_pipeline.sales.exhibit import Exhibit, Numbers, Picture, numbers, ratio
 from purchase_pipeline.sales.figures import NamedSales, SalesFigures
+from purchase_pipeline.sales.formats import Scale
 from purchase_pipeline.sales.texts import ExhibitTexts, Texts
 from purchase_pipeline.sales.tile_chart import TileValue, tiles
 
@@ -23,7 +24,8 @@ def categories(figures: SalesFigures, texts: Texts) -> Exhibit | None:
 def stores(figures: SalesFigures, texts: Texts) -> Exhibit | None:
     """Tell how far the stores lie apart."""
     rows = [row._replace(name=texts.store.format(name=row.name)) for row in figures.stores]
-    return _ranked(texts.stores, rows, figures.revenue, texts)
+    exhibit = _ranked(texts.stores, rows, figures.revenue, texts)
+    return exhibit and replace(exhibit, numbers=exhibit.numbers._replace(words_language=texts.code))
 
 
 def payments(figures: SalesFigures, texts: Texts) -> Exhibit | None:
@@ -54,16 +56,11 @@ def ages(figures: SalesFigures, texts: Texts) -> Exhibit | None:
     formats, bands = texts.formats, figures.age_bands
     if not bands:
         return None
-    shares = [ratio(band.customers, figures.customers) for band in bands]
-    most = max(bands, key=lambda band: band.customers)
-    finding = texts.ages.finding.format(
-        best=most.age_band, count=formats.number(most.customers), share=formats.percent(max(shares))
-    )
-    shown = [
-        Bar(band.age_band, band.customers, formats.percent(share, 0))
-        for band, share in zip(bands, shares, strict=True)
-    ]
-    rows = [
+    shares = [formats.percent(ratio(band.customers, figures.customers)) for band in bands]
+    shown = [Bar(band.age_band, band.customers, share) for band, share in zip(bands, shares, strict=True)]
+    most = max(shown, key=lambda bar: bar.value)
+    finding = texts.ages.finding.format(best=most.name, count=formats.number(most.value), share=most.written)
+    cells = [
         (
             band.age_band,
             formats.number(band.customers),
@@ -73,35 +70,37 @@ def ages(figures: SalesFigures, texts: Texts) -> Exhibit | None:
         for band in bands
     ]
     headers = (texts.ages.header, texts.customers, texts.purchases, texts.revenue)
-    picture = Picture(columns(shown), finding)
-    table = numbers(texts, headers, rows, words=0)
-    return Exhibit(texts.ages.title, finding, texts.ages.note, [picture], table)
+    table = numbers(texts, headers, cells, words=0)
+    return Exhibit(texts.ages.title, finding, texts.ages.note, [Picture(columns(shown), finding)], table)
 
 
 def states(figures: SalesFigures, texts: Texts) -> Exhibit | None:
     """Tell how the revenue lies over the country; what is no state of Brazil is in the numbers alone."""
-    formats, rows = texts.formats, figures.states
+    rows = figures.states
     if not rows:
         return None
+    scale = texts.formats.scale(rows[0].revenue)
     facts = _facts(rows, figures.revenue, texts)
+    finding = texts.states.finding.format(**facts)
+    picture = Picture(tiles(_tiles(rows, scale, texts), facts["least"], facts["most"]), finding)
+    title = texts.states.title.format(unit=scale.name)
+    table = _numbers_of(rows, texts.states.header, figures.revenue, texts)
+    return Exhibit(title, finding, texts.states.note, [picture], table)
+
+
+def _tiles(rows: Sequence[NamedSales], scale: Scale, texts: Texts) -> list[TileValue]:
     most, least = rows[0].revenue, rows[-1].revenue
-    scale = formats.scale(most)
-    shown = [
+    return [
         TileValue(
-            tile.code,
-            tile.row,
-            tile.column,
-            ratio(row.revenue - least, most - least),
-            formats.number(float(row.revenue) / scale.size, scale.places),
+            code=tile.code,
+            row=tile.row,
+            column=tile.column,
+            share=ratio(row.revenue - least, most - least),
+            written=texts.formats.number(float(row.revenue) / scale.size, scale.places),
         )
         for row in rows
         if (tile := tile_of(row.name))
     ]
-    finding = texts.states.finding.format(**facts)
-    picture = Picture(tiles(shown, facts["least"], facts["most"]), finding)
-    title = texts.states.title.format(unit=scale.name)
-    table = _numbers_of(rows, texts.states.header, figures.revenue, texts)
-    return Exhibit(title, finding, texts.states.note, [picture], table)
 
 
 def sales_by_category(figures: SalesFigures) -> list[NamedSales]:

@@ -34,6 +34,7 @@ class Formats:
     short_months: tuple[str, ...]
     day_order: str
     month_order: str
+    whole_month_order: str
 
     def number(self, value: float | Decimal, places: int = 0) -> str:
         """Write a number with its thousands marked."""
@@ -66,6 +67,10 @@ class Formats:
         """Write a date in full."""
         return self.day_order.format(day=day.day, month=self.months[day.month - 1], year=day.year)
 
+    def whole_month(self, month: date) -> str:
+        """Write a month in full."""
+        return self.whole_month_order.format(month=self.months[month.month - 1], year=month.year)
+
     def month(self, month: date) -> str:
         """Write a month, short."""
         return self.month_order.format(month=self.short_months[month.month - 1], year=month.year)
@@ -94,6 +99,7 @@ PORTUGUESE = Formats(
     short_months=("jan", "fev", "mar", "abr", "mai", "jun", "jul", "ago", "set", "out", "nov", "dez"),
     day_order="{day} de {month} de {year}",
     month_order="{month}/{year}",
+    whole_month_order="{month} de {year}",
 )
 
 ENGLISH = Formats(
@@ -114,4 +120,5 @@ ENGLISH = Formats(
     short_months=("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
     day_order="{day} {month} {year}",
     month_order="{month} {year}",
+    whole_month_order="{month} {year}",
 )

@@ -1,6 +1,6 @@
 """The two charts that go through the months, as SVG."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import altair as alt
@@ -10,7 +10,7 @@ from purchase_pipeline.sales.formats import Locale
 from purchase_pipeline.sales.palette import ACCENT, INK, MIDDLE, MUTED, RULE, SOFT
 
 _LEFT, _BELOW = 36, 26
-_PANEL_HEIGHT = 120
+_PANEL_HEIGHT = 140
 
 
 class MonthBar(NamedTuple):
@@ -32,18 +32,14 @@ class PanelPoint(NamedTuple):
 def month_bars(shown: Sequence[MonthBar], best: int, written: str, *, width: int, locale: Locale) -> Drawn:
     """Draw a column a month over a scale: the best one dark and named, incomplete ones pale, the average a line."""
     height = 320 if width > WIDTH else 230
-    whole = [month.value for month in shown if month.whole]
-    colours = [MIDDLE if month.whole else SOFT for month in shown]
-    colours[best] = ACCENT
+    whole = [month.value for month in shown if month.whole] or [month.value for month in shown]
     scale = alt.Scale(
         domain=[0, max(month.value for month in shown) * 1.02 or 1], nice=False, range=[height - _BELOW, 24]
     )
     x = alt.X("place:O", axis=None, scale=alt.Scale(range=[_LEFT, width], paddingInner=0.25, paddingOuter=0))
     y = alt.Y("value:Q", scale=scale, axis=_value_axis())
-    base = alt.Chart(
-        data(month._asdict() | {"place": place, "paint": colours[place]} for place, month in enumerate(shown))
-    ).encode(x=x)
-    average = alt.Chart(data([{"value": sum(whole) / max(len(whole), 1)}])).encode(y=y)
+    base = alt.Chart(data(_painted(shown, best))).encode(x=x)
+    average = alt.Chart(data([{"value": sum(whole) / len(whole)}])).encode(y=y)
     centre = _LEFT + (best + 0.5) * (width - _LEFT) / len(shown)
     named = alt.Chart(data([{"value": shown[best].value}])).encode(y=y)
     return draw(
@@ -59,21 +55,20 @@ def month_bars(shown: Sequence[MonthBar], best: int, written: str, *, width: int
     )
 
 
+def _painted(shown: Sequence[MonthBar], best: int) -> Iterator[dict[str, object]]:
+    for place, month in enumerate(shown):
+        paint = ACCENT if place == best else MIDDLE if month.whole else SOFT
+        yield month._asdict() | {"place": place, "paint": paint}
+
+
 def panel(points: Sequence[PanelPoint], reach: float) -> Drawn:
     """Draw one line against its own average, on a scale that reaches as far up as down; all panels share it."""
     ground = _PANEL_HEIGHT - 22
-    base = alt.Chart(data(point._asdict() | {"place": place} for place, point in enumerate(points))).encode(
-        x=alt.X(
-            "place:Q",
-            axis=None,
-            scale=alt.Scale(domain=[0, len(points) - 1], range=[20, WIDTH - 20], nice=False),
-        )
-    )
-    y = alt.Y(
-        "change:Q",
-        axis=None,
-        scale=alt.Scale(domain=[-reach, reach], range=[ground - 14, 18], nice=False),
-    )
+    across = alt.Scale(domain=[0, len(points) - 1], range=[20, WIDTH - 20], nice=False)
+    up = alt.Scale(domain=[-reach, reach], range=[ground - 14, 18], nice=False)
+    rows = data(point._asdict() | {"place": place} for place, point in enumerate(points))
+    base = alt.Chart(rows).encode(x=alt.X("place:Q", axis=None, scale=across))
+    y = alt.Y("change:Q", axis=None, scale=up)
     marked = base.transform_filter("datum.written != ''").encode(y=y)
     above, below = marked.transform_filter("datum.change > 0"), marked.transform_filter("datum.change <= 0")
     text: dict[str, Any] = {"fontSize": SMALL, "fontWeight": 600, "color": INK}

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import NamedTuple
 
 from purchase_pipeline.sales.drawing import WIDTH
@@ -12,7 +13,7 @@ from purchase_pipeline.sales.figures import SalesFigures
 from purchase_pipeline.sales.month_charts import MonthBar, PanelPoint, month_bars, panel
 from purchase_pipeline.sales.texts import Texts
 
-_WIDE = 920
+_SCREENS = {"narrow": WIDTH, "middle": 640, "wide": 1000}
 _FEWEST_MONTHS = 3
 _MOST_PANELS = 6
 _ROOM_FOR_A_YEAR = 4
@@ -43,20 +44,16 @@ def months(figures: SalesFigures, texts: Texts) -> Exhibit | None:
     scale = formats.scale(best.revenue)
     finding = texts.months.finding.format(
         average=formats.short_money(ratio(sum(row.revenue for row in whole), len(whole))),
-        best=formats.month(best.month),
+        best=formats.whole_month(best.month),
         most=formats.short_money(best.revenue),
     )
+    years = _years([row.month for row in rows])
     shown = [
         MonthBar(float(row.revenue) / scale.size, year, row.whole)
-        for row, year in zip(rows, _years([row.month for row in rows]), strict=True)
+        for row, year in zip(rows, years, strict=True)
     ]
-    label = formats.month(best.month)
-    pictures = [
-        Picture(
-            month_bars(shown, rows.index(best), label, width=width, locale=formats.locale), finding, screens
-        )
-        for width, screens in ((_WIDE, "wide"), (WIDTH, "narrow"))
-    ]
+    draw = partial(month_bars, shown, rows.index(best), formats.month(best.month), locale=formats.locale)
+    pictures = [Picture(draw(width=width), finding, screens) for screens, width in _SCREENS.items()]
     cells = [
         (formats.month(row.month), formats.number(row.purchases), formats.money(row.revenue)) for row in rows
     ]

@@ -29,6 +29,7 @@ class Quality(NamedTuple):
 
     facts: Sequence[Fact]
     statements: Sequence[Statement]
+    freshness: str
     reasons: Numbers | None
     lots: Numbers
 
@@ -38,6 +39,7 @@ def quality(figures: SalesFigures, texts: Texts) -> Quality:
     return Quality(
         _facts(figures, texts),
         [_conservation(figures, texts), _coverage(figures, texts)],
+        _freshness(figures, texts),
         _reasons(figures, texts) if figures.rejects else None,
         _lots(figures, texts),
     )
@@ -82,6 +84,11 @@ def _coverage(figures: SalesFigures, texts: Texts) -> Statement:
     sentence = words.covered if covered else words.uncovered
     number = texts.formats.number
     return Statement(covered, sentence.format(purchases=number(figures.purchases), loaded=number(loaded)))
+
+
+def _freshness(figures: SalesFigures, texts: Texts) -> str:
+    newest = figures.newest_commit
+    return texts.quality.freshness.format(moment=texts.formats.moment(newest)) if newest else ""
 
 
 def _loaded(figures: SalesFigures) -> int:

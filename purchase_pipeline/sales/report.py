@@ -28,7 +28,7 @@ class Edition(NamedTuple):
     facts: Sequence[Fact]
     sections: Sequence[Section]
     quality: Quality | None
-    footer: Sequence[str]
+    written: str
 
 
 def render_report(figures: SalesFigures, now: datetime) -> str:
@@ -47,16 +47,14 @@ def render_report(figures: SalesFigures, now: datetime) -> str:
 def _edition(figures: SalesFigures, texts: Texts, now: datetime) -> Edition:
     written = texts.written_at.format(moment=texts.formats.moment(now))
     if (period := figures.period) is None:
-        return Edition(texts, "", [], [], None, [written])
-    fresh = figures.newest_commit
-    as_of = [texts.data_as_of.format(moment=texts.formats.moment(fresh))] if fresh else []
+        return Edition(texts, "", [], [], None, written)
     return Edition(
         texts,
         _period(period, texts),
         _facts(figures, texts),
         _sections(figures, texts),
         quality(figures, texts),
-        [*as_of, written],
+        written,
     )
 
 

@@ -35,6 +35,7 @@ class QualityTexts:
     violator: str
     covered: str
     uncovered: str
+    freshness: str
     reasons: str
     no_rejects: str
     reason: str
@@ -79,7 +80,6 @@ class Texts:
     share: str
     quality: QualityTexts
     written_at: str
-    data_as_of: str
 
 
 PT = Texts(
@@ -146,7 +146,7 @@ PT = Texts(
     share="Parte",
     quality=QualityTexts(
         title="Qualidade dos dados",
-        lead="Cada linha recebida foi carregada ou rejeitada, com o motivo anotado. Nada se perde em silêncio.",
+        lead="Cada linha recebida há de estar carregada, ou rejeitada com o motivo anotado. Aqui se confere.",
         lots="Lotes",
         received="Linhas recebidas",
         loaded="Carregadas",
@@ -161,6 +161,7 @@ PT = Texts(
         violator="{lot}: recebidas {received}, carregadas {loaded}, rejeitadas {rejected}",
         covered="Este relatório soma todas as {purchases} compras carregadas.",
         uncovered="Este relatório soma {purchases} compras, mas há {loaded} carregadas: atualize-o.",
+        freshness="O lote mais recente foi gravado em {moment}.",
         reasons="Por que linhas foram rejeitadas",
         no_rejects="Nenhuma linha foi rejeitada.",
         reason="Motivo",
@@ -170,7 +171,6 @@ PT = Texts(
         by_lot="Ver lote a lote",
     ),
     written_at="Relatório escrito em {moment}.",
-    data_as_of="Dados até o lote gravado em {moment}.",
 )
 
 EN = Texts(
@@ -226,7 +226,7 @@ EN = Texts(
     ages=ExhibitTexts(
         "Customers by age",
         "Age",
-        "Those aged {best} are the most: {count} customers, {share} of all.",
+        "The largest group is aged {best}: {count} customers, {share} of all.",
         "Age on the day of the newest purchase.",
     ),
     store="Store {name}",
@@ -235,7 +235,7 @@ EN = Texts(
     share="Share",
     quality=QualityTexts(
         title="Quality of the data",
-        lead="Every row received was loaded, or rejected with its reason on record. Nothing is lost in silence.",
+        lead="Every row received has to be loaded, or rejected with its reason on record. Here that is checked.",
         lots="Lots",
         received="Rows received",
         loaded="Loaded",
@@ -250,6 +250,7 @@ EN = Texts(
         violator="{lot}: received {received}, loaded {loaded}, rejected {rejected}",
         covered="This report sums up all {purchases} purchases loaded.",
         uncovered="This report sums up {purchases} purchases, but {loaded} are loaded: bring it up to date.",
+        freshness="The newest lot was committed on {moment}.",
         reasons="Why rows were rejected",
         no_rejects="No row was rejected.",
         reason="Reason",
@@ -259,7 +260,6 @@ EN = Texts(
         by_lot="See lot by lot",
     ),
     written_at="Report written on {moment}.",
-    data_as_of="Data up to the lot committed on {moment}.",
 )
 
 LANGUAGES = (PT, EN)

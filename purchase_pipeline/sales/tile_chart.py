@@ -26,20 +26,7 @@ def tiles(shown: Sequence[TileValue], least: str, most: str) -> Drawn:
     """Draw a grid of tiles, the darker the more, and below it the scale with its ends."""
     rows = max((tile.row for tile in shown), default=0) + 1
     height = rows * (_TILE_HEIGHT + _TILE_GAP) + _LEGEND_HEIGHT
-    left = (WIDTH - _TILE_COLUMNS * (_TILE_WIDTH + _TILE_GAP) + _TILE_GAP) / 2
-    placed = alt.Chart(
-        data(
-            _boxed(
-                left + tile.column * (_TILE_WIDTH + _TILE_GAP),
-                tile.row * (_TILE_HEIGHT + _TILE_GAP),
-                _TILE_WIDTH,
-                _TILE_HEIGHT,
-                min(int(tile.share * len(STEPS)), len(STEPS) - 1),
-            )
-            | {"code": tile.code, "written": tile.written}
-            for tile in shown
-        )
-    )
+    placed = alt.Chart(data(map(_placed, shown)))
     ink = alt.Color("ink:N", scale=None)
     middle = placed.encode(x=_pixels("middle"), y=_pixels("centre"), color=ink)
     return draw(
@@ -49,6 +36,18 @@ def tiles(shown: Sequence[TileValue], least: str, most: str) -> Drawn:
         *_legend(height - 22, least, most),
         height=height,
     )
+
+
+def _placed(tile: TileValue) -> dict[str, object]:
+    left = (WIDTH - _TILE_COLUMNS * (_TILE_WIDTH + _TILE_GAP) + _TILE_GAP) / 2
+    box = _boxed(
+        left + tile.column * (_TILE_WIDTH + _TILE_GAP),
+        tile.row * (_TILE_HEIGHT + _TILE_GAP),
+        _TILE_WIDTH,
+        _TILE_HEIGHT,
+        min(int(tile.share * len(STEPS)), len(STEPS) - 1),
+    )
+    return box | {"code": tile.code, "written": tile.written}
 
 
 def _legend(top: float, least: str, most: str) -> list[alt.Chart]:

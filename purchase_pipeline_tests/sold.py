@@ -1,0 +1,119 @@
+"""Purchases sold, for tests of the report: in `tabela_compras`, in the ledger, and added up in the marts."""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+
+from purchase_pipeline.postgres.ledger import record_slices
+from purchase_pipeline.sales import tables as marts
+from purchase_pipeline.sales.brazil import TILES
+from purchase_pipeline.tables import COMPRAS_REJEITADAS, TABELA_COMPRAS
+from purchase_pipeline_tests.builders import FIELDS, stored_values
+
+Sale = dict[str, Any]
+FIRST_DAY = date(2025, 1, 20)
+LOTS = ("lote-0001", "lote-0002")
+REASON = "price: Input should be greater than 0"
+_AGE_BANDS = (("18-24", 18), ("25-34", 25), ("65+", 65))
+
+
+def a_sale(number: int, **changes: object) -> Sale:
+    """Return one purchase as it is stored; they go through days, states, stores, products in turn."""
+    turning = {
+        "date_purchase": FIRST_DAY + timedelta(days=number % 180),
+        "state": TILES[number % len(TILES)].name,
+        "store": number % 3 + 1,
+        "payment_type": ("PIX", "Boleto")[number % 2],
+        "category": ("Casa", "Moda")[number % 2],
+        "product": f"Produto {number % 14}",
+        "brand": f"Marca {number % 7}",
+        "price": Decimal("100.50") + number % 5,
+    }
+    return dict(zip(FIELDS, stored_values(**(turning | changes)), strict=True))
+
+
+def some_sales(**changes: object) -> list[Sale]:
+    """Return 360 purchases of 180 days, all of them changed in the same way."""
+    return [a_sale(number, **changes) for number in range(360)]
+
+
+def fill(engine: sa.Engine, sales: Sequence[Sale]) -> None:
+    """Store sales as two lots, the second with one rejected row, and fill the marts from them."""
+    half = len(sales) // 2
+    with engine.begin() as connection:
+        for table in (TABELA_COMPRAS, COMPRAS_REJEITADAS):
+            table.create(connection)
+        for lote, rows, rejected in ((LOTS[0], sales[:half], 0), (LOTS[1], sales[half:], 1)):
+            _fill_lot(connection, lote, rows, rejected)
+        _fill_marts(connection, sales)
+
+
+def _fill_lot(connection: sa.Connection, lote: str, rows: Sequence[Sale], rejected: int) -> None:
+    stored = [row | {"lote": lote, "linha": linha} for linha, row in enumerate(rows, start=1)]
+    if stored:
+        connection.execute(TABELA_COMPRAS.insert(), stored)
+    if rejected:
+        connection.execute(COMPRAS_REJEITADAS.insert(), _a_reject(lote, len(rows) + 1))
+    entry = {
+        "partition": lote,
+        "run_id": "a run",
+        "source_rows": len(rows) + rejected,
+        "digest": f"digest of {lote}",
+    }
+    counts = ((TABELA_COMPRAS.name, len(rows)), (COMPRAS_REJEITADAS.name, rejected))
+    record_slices(connection, "public", [entry | {"asset": asset, "rows": count} for asset, count in counts])
+
+
+def _a_reject(lote: str, linha: int) -> dict[str, object]:
+    return {
+        "lote": lote,
+        "linha": linha,
+        "fields": ["price"],
+        "reasons": [f"{REASON} (saw -1.0)"],
+        "original": "{}",
+        "original_sha256": "44136f",
+        "first_seen": datetime(2026, 11, 24, 12, tzinfo=UTC),
+        "run_id": "a run",
+    }
+
+
+def _fill_marts(connection: sa.Connection, sales: Sequence[Sale]) -> None:
+    def filled(table: sa.Table, key: Callable[[Sale], tuple[object, ...]]) -> None:
+        names = [
+            column.name for column in table.columns if column.name not in ("rank", "purchases", "revenue")
+        ]
+        rows = [dict(zip(names, group, strict=True)) | sums for group, sums in _added_up(sales, key)]
+        if "rank" in table.columns:
+            rows = [row | {"rank": rank} for rank, row in enumerate(rows, start=1)]
+        table.create(connection)
+        connection.execute(table.insert(), rows)
+
+    day = FIELDS[0]
+    filled(marts.REVENUE_BY_DAY, lambda sale: (sale[day],))
+    filled(marts.REVENUE_BY_MONTH_AND_CATEGORY, lambda sale: (sale[day].replace(day=1), sale["category"]))
+    filled(marts.REVENUE_BY_STATE, lambda sale: (sale["state"],))
+    filled(marts.REVENUE_BY_STORE, lambda sale: (sale["store"],))
+    filled(marts.REVENUE_BY_PAYMENT_TYPE, lambda sale: (sale["payment_type"],))
+    filled(marts.TOP_PRODUCTS, lambda sale: (sale["product"], sale["brand"], sale["category"]))
+    filled(marts.TOP_BRANDS, lambda sale: (sale["brand"],))
+    filled(
+        marts.CUSTOMERS_BY_AGE_BAND,
+        lambda sale: (*_AGE_BANDS[sale["store"] % len(_AGE_BANDS)], sale["store"]),
+    )
+
+
+def _added_up(
+    sales: Sequence[Sale], key: Callable[[Sale], tuple[object, ...]]
+) -> list[tuple[tuple[object, ...], dict[str, Any]]]:
+    """Return the groups with their sums, the greatest revenue first."""
+    groups = defaultdict[tuple[object, ...], list[Decimal]](list)
+    for sale in sales:
+        groups[key(sale)].append(sale["price"])
+    return sorted(
+        ((group, {"purchases": len(prices), "revenue": sum(prices)}) for group, prices in groups.items()),
+        key=lambda entry: (-entry[1]["revenue"], str(entry[0])),
+    )

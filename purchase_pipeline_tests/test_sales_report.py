@@ -1,0 +1,296 @@
+"""The sales report: what it reads from a real database, and what it says of that."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from html.parser import HTMLParser
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+from faker.providers.address.pt_BR import Provider as AddressProvider
+
+from purchase_pipeline.lot_ledger import LotCount
+from purchase_pipeline.rejects import RejectGroup
+from purchase_pipeline.sales import palette, tables
+from purchase_pipeline.sales.brazil import TILES
+from purchase_pipeline.sales.figures import (
+    AgeBand,
+    DaySales,
+    MonthSales,
+    NamedSales,
+    SalesFigures,
+    TopBrand,
+    TopProduct,
+    read_sales_figures,
+)
+from purchase_pipeline.sales.formats import ENGLISH, PORTUGUESE
+from purchase_pipeline.sales.report import render_report
+from purchase_pipeline_tests.sold import LOTS, REASON, Sale, a_sale, fill, some_sales
+
+NOW = datetime(2026, 11, 24, 12, 30, tzinfo=UTC)
+HOSTILE = "<script>a()</script> & \"b\" 'c' {{ d }} {e}"
+
+
+def a_report(engine: sa.Engine, sales: Sequence[Sale]) -> str:
+    fill(engine, sales)
+    return render_report(read_sales_figures(engine), NOW)
+
+
+class Read(HTMLParser):
+    """What a browser would make of a page: its elements with their attributes, and its texts, in SVG and outside."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[str] = []
+        self.drawn: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        (self.drawn if self.elements[-1:] and self.elements[-1][0] == "text" else self.texts).append(data)
+
+
+def spoken(page: str) -> str:
+    """Return a page's texts, with plain spaces."""
+    return " ".join(" ".join(Read(page).texts).replace("\N{NO-BREAK SPACE}", " ").split())
+
+
+def test_the_figures_are_the_marts_rows(engine: sa.Engine) -> None:
+    fill(engine, [a_sale(0), a_sale(1), a_sale(2, store=1)])
+
+    figures = read_sales_figures(engine)
+
+    at = figures.newest_commit
+    assert at is not None
+    assert figures == SalesFigures(
+        days=[
+            DaySales(date(2025, 1, 20), 1, Decimal("100.50")),
+            DaySales(date(2025, 1, 21), 1, Decimal("101.50")),
+            DaySales(date(2025, 1, 22), 1, Decimal("102.50")),
+        ],
+        months=[
+            MonthSales(date(2025, 1, 1), "Casa", 2, Decimal("203.00")),
+            MonthSales(date(2025, 1, 1), "Moda", 1, Decimal("101.50")),
+        ],
+        states=[
+            NamedSales("Amazonas", 1, Decimal("102.50")),
+            NamedSales("Amapá", 1, Decimal("101.50")),
+            NamedSales("Roraima", 1, Decimal("100.50")),
+        ],
+        stores=[NamedSales("1", 2, Decimal("203.00")), NamedSales("2", 1, Decimal("101.50"))],
+        payments=[NamedSales("PIX", 2, Decimal("203.00")), NamedSales("Boleto", 1, Decimal("101.50"))],
+        age_bands=[
+            AgeBand("25-34", 25, 1, 2, Decimal("203.00")),
+            AgeBand("65+", 65, 2, 1, Decimal("101.50")),
+        ],
+        products=[
+            TopProduct(1, "Produto 2", "Marca 2", "Casa", 1, Decimal("102.50")),
+            TopProduct(2, "Produto 1", "Marca 1", "Moda", 1, Decimal("101.50")),
+            TopProduct(3, "Produto 0", "Marca 0", "Casa", 1, Decimal("100.50")),
+        ],
+        brands=[
+            TopBrand(1, "Marca 2", 1, Decimal("102.50")),
+            TopBrand(2, "Marca 1", 1, Decimal("101.50")),
+            TopBrand(3, "Marca 0", 1, Decimal("100.50")),
+        ],
+        lots=[
+            LotCount(LOTS[0], 1, 1, 0, figures.lots[0].committed_at),
+            LotCount(LOTS[1], 3, 2, 1, at),
+        ],
+        rejects=[RejectGroup(REASON, 1, 1, f"{LOTS[1]} linha 3")],
+    )
+    assert figures.period == (date(2025, 1, 20), date(2025, 1, 22))
+    assert (figures.revenue, figures.purchases, figures.customers) == (Decimal("304.50"), 3, 3)
+
+
+def test_the_marts_are_read_as_of_one_moment(engine: sa.Engine) -> None:
+    fill(engine, some_sales())
+    seen = set[tuple[str, ...]]()
+
+    @sa.event.listens_for(engine, "after_cursor_execute")
+    def _ask(
+        _connection: object, cursor: psycopg.Cursor[tuple[str, str, str]], statement: str, *_: object
+    ) -> None:
+        if "revenue_by_" in statement or "top_" in statement:
+            with cursor.connection.cursor() as another:
+                another.execute(
+                    "SELECT current_setting('transaction_isolation'), current_setting('transaction_read_only'), "
+                    "now()::text"
+                )
+                seen.update(another.fetchall())
+
+    read_sales_figures(engine)
+
+    ((isolation, read_only, _began),) = seen
+    assert (isolation, read_only) == ("repeatable read", "on")
+
+
+@pytest.mark.parametrize("exist", [True, False])
+def test_without_purchases_the_report_says_what_to_do(engine: sa.Engine, exist: bool) -> None:  # noqa: FBT001
+    if exist:
+        with engine.begin() as connection:
+            for table in tables.REVENUE_BY_DAY.metadata.sorted_tables:
+                table.create(connection)
+
+    figures = read_sales_figures(engine)
+
+    assert figures == SalesFigures([], [], [], [], [], [], [], [], [], [])
+    page = spoken(render_report(figures, NOW))
+    assert "Ainda não há compras: rode purchase-pipeline up" in page
+    assert "No purchases yet: run purchase-pipeline up" in page
+    assert "svg" not in [tag for tag, _ in Read(render_report(figures, NOW)).elements]
+
+
+def test_the_page_is_one_file_of_less_than_a_megabyte(engine: sa.Engine) -> None:
+    page = a_report(engine, some_sales())
+
+    assert len(page.encode()) < 1_000_000
+    assert not re.findall(r"https?:|//[a-z]|@import|url\(|<script|<link|<iframe|\bsrc=|\bhref=", page)
+    metas = [attributes for tag, attributes in Read(page).elements if tag == "meta"]
+    assert {
+        "http-equiv": "Content-Security-Policy",
+        "content": "default-src 'none'; style-src 'unsafe-inline'; img-src data:",
+    } in metas
+
+
+def test_both_languages_tell_the_same_in_their_own_way(engine: sa.Engine) -> None:
+    page = a_report(engine, some_sales(price=Decimal("1234.56")))
+
+    assert "Compras de 20 de janeiro de 2025 a 18 de julho de 2025" in spoken(page)
+    assert "Purchases from 20 January 2025 to 18 July 2025" in spoken(page)
+    assert "R$ 444.441,60" in spoken(page)
+    assert "R$444,441.60" in spoken(page)
+    languages = [attributes["lang"] for tag, attributes in Read(page).elements if tag in ("html", "article")]
+    assert languages == ["pt-BR", "pt-BR", "en"]
+
+
+def test_every_drawing_says_what_is_to_be_seen(engine: sa.Engine) -> None:
+    drawings = [
+        attributes for tag, attributes in Read(a_report(engine, some_sales())).elements if tag == "svg"
+    ]
+
+    assert len(drawings) == 2 * (3 + 2 + 7)
+    assert all(drawing["role"] == "img" and len(drawing["aria-label"] or "") > 20 for drawing in drawings)
+    assert len({drawing["aria-label"] for drawing in drawings}) == 2 * (1 + 2 + 7)
+
+
+@pytest.mark.parametrize("field", ["product", "brand", "category", "state", "payment_type"])
+def test_hostile_text_stays_text(engine: sa.Engine, field: str) -> None:
+    page = a_report(engine, some_sales(**{field: HOSTILE}))
+
+    read = Read(page)
+    assert "script" not in {tag for tag, _ in read.elements}
+    assert HOSTILE in read.texts
+    assert HOSTILE in read.drawn or field in ("state", "category")
+    assert "<script" not in page
+
+
+def test_one_purchase_is_enough_for_a_report(engine: sa.Engine) -> None:
+    fill(engine, [a_sale(0)])
+
+    page = spoken(render_report(read_sales_figures(engine), NOW))
+
+    assert "Average ticket R$100.50" in page
+    assert "against its own monthly average" not in page
+
+
+def test_a_month_that_is_there_in_part_is_not_the_best(engine: sa.Engine) -> None:
+    first = [a_sale(0, date_purchase=date(2025, 1, 20), price=Decimal(90_000))]
+
+    page = spoken(a_report(engine, some_sales() + first))
+
+    (best,) = re.findall(r"o melhor foi (\w+) de 2025", page)
+    assert best in ("fevereiro", "março", "abril", "maio", "junho")
+
+
+def test_a_lot_that_does_not_add_up_is_named(engine: sa.Engine) -> None:
+    fill(engine, some_sales())
+    with engine.begin() as connection:
+        connection.execute(sa.text("DELETE FROM tabela_compras WHERE lote = 'lote-0001' AND linha = 7"))
+
+    page = spoken(render_report(read_sales_figures(engine), NOW))
+
+    assert "A conta não fecha em 1 de 2 lotes. lote-0001: recebidas 180, carregadas 179, rejeitadas 0" in page
+    assert "The sum does not add up in 1 of 2 lots. lote-0001: received 180, loaded 179, rejected 0" in page
+    assert "This report sums up 360 purchases, but 359 are loaded: bring it up to date." in page
+
+
+def test_sound_data_are_said_to_be_sound(engine: sa.Engine) -> None:
+    page = spoken(a_report(engine, some_sales()))
+
+    assert "Recebidas = carregadas + rejeitadas, em todos os lotes: 2 de 2." in page
+    assert "This report sums up all 360 purchases loaded." in page
+    assert f"{REASON} 1 1 lote-0002 linha 181" in page
+    assert "Taxa de rejeição 0,28%" in page
+    assert re.search(r"The newest lot was committed on \d+ \w+ 20\d\d, \d\d:\d\d UTC\.", page)
+    assert "Report written on 24 November 2026, 12:30 UTC." in page
+
+
+def test_the_grid_has_the_27_states_of_brazil_each_in_its_own_place(engine: sa.Engine) -> None:
+    drawn = Read(a_report(engine, some_sales())).drawn
+
+    assert {(tile.code, tile.name) for tile in TILES} == set(AddressProvider.estados)
+    assert len(TILES) == len({(tile.row, tile.column) for tile in TILES}) == 27
+    assert all(drawn.count(tile.code) == 2 for tile in TILES)
+
+
+def luminance(colour: str) -> float:
+    parts = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: str, other: str) -> float:
+    dark, light = sorted(map(luminance, (one, other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize(
+    ("ink", "ground"),
+    [
+        *zip(palette.ON_STEPS, palette.STEPS, strict=True),
+        (palette.INK, "#fbfaf6"),
+        (palette.MUTED, "#fbfaf6"),
+    ],
+)
+def test_what_is_written_in_a_chart_can_be_read(ink: str, ground: str) -> None:
+    assert contrast(ink, ground) >= 4.5
+
+
+def test_the_night_turns_every_colour_of_the_charts(engine: sa.Engine) -> None:
+    page = a_report(engine, some_sales())
+
+    turned = set(re.findall(r'svg \[(?:fill|stroke)="(#\w{6})"\]', page))
+    drawn = set(re.findall(r'<(?:path|text|line)[^>]* (?:fill|stroke)="(#?\w+)"', page))
+    assert drawn - turned - {"none", "transparent"} <= {*palette.STEPS, *palette.ON_STEPS}
+    assert turned <= drawn
+
+
+@pytest.mark.parametrize(
+    ("value", "portuguese", "english"),
+    [
+        (Decimal("1234.56"), "R$ 1,2 mil", "R$1.2K"),
+        (Decimal(13400000), "R$ 13,4 mi", "R$13.4M"),
+        (Decimal(2100000000), "R$ 2,1 bi", "R$2.1B"),
+        (Decimal("7.5"), "R$ 7,50", "R$7.50"),
+    ],
+)
+def test_amounts_are_told_as_each_language_does(value: Decimal, portuguese: str, english: str) -> None:
+    assert PORTUGUESE.short_money(value).replace("\N{NO-BREAK SPACE}", " ") == portuguese
+    assert ENGLISH.short_money(value) == english
+
+
+def test_reading_the_figures_needs_nothing_that_draws() -> None:
+    heavy = "{'altair', 'jinja2', 'pandas', 'vl_convert'}"
+    program = f"import sys, purchase_pipeline.sales.figures; print(sorted({heavy} & set(sys.modules)))"
+
+    printed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert printed.stdout.strip() == "[]"

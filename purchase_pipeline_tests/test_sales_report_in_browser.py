@@ -1,0 +1,129 @@
+"""The sales report as its readers meet it: in a browser, offline, on a phone, by keyboard, by ear, on paper."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import pytest
+import sqlalchemy as sa
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]  # states none
+from playwright.sync_api import Browser, FloatRect, Page
+
+from purchase_pipeline.sales.figures import read_sales_figures
+from purchase_pipeline.sales.report import render_report
+from purchase_pipeline_tests.browsers import WatchedPage, browser, watched_page
+from purchase_pipeline_tests.sold import fill, some_sales
+
+LANGUAGES = ("pt-BR", "en")
+LONG_WORD = "Anticonstitucionalissimamente" * 4
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Browser]:
+    """One browser for all tests."""
+    with browser() as running:
+        yield running
+
+
+@pytest.fixture
+def report(engine: sa.Engine, tmp_path: Path) -> Path:
+    """A report of sales; one name in it is longer than a phone is wide."""
+    fill(engine, [*some_sales(), *some_sales(product=LONG_WORD, category=LONG_WORD, payment_type=LONG_WORD)])
+    path = tmp_path / "report.html"
+    path.write_text(render_report(read_sales_figures(engine), datetime(2026, 11, 24, 12, tzinfo=UTC)))
+    return path
+
+
+def opened(watched: WatchedPage, report: Path, language: str) -> Page:
+    """Open the report offline in one language, with all its tables."""
+    watched.page.context.set_offline(True)
+    watched.page.goto(report.as_uri())
+    watched.page.locator(f"#read-{language}").check(force=True)
+    watched.page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+    return watched.page
+
+
+def boxes_of_charts(page: Page) -> list[FloatRect]:
+    return [box for svg in page.locator("svg:visible").all() if (box := svg.bounding_box())]
+
+
+def visible_languages(page: Page) -> list[str]:
+    return [language for language in LANGUAGES if page.locator(f'article[lang="{language}"] h1').is_visible()]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_rule_of_accessibility_is_broken(
+    running: Browser, report: Path, scheme: Literal["light", "dark"]
+) -> None:
+    with watched_page(running, scheme=scheme) as watched:
+        for language in LANGUAGES:
+            page = opened(watched, report, language)
+
+            results = Axe().run(page)
+
+            assert results.violations_count == 0, results.generate_report()
+
+
+def test_the_file_alone_is_asked_for_and_nothing_complains(running: Browser, report: Path) -> None:
+    with watched_page(running) as watched:
+        opened(watched, report, "en").wait_for_load_state("networkidle")
+
+    assert watched.requested == [report.as_uri()]
+    assert watched.complaints == []
+
+
+@pytest.mark.parametrize("width", [360, 700, 1000, 1280])
+def test_nothing_sticks_out_and_every_chart_can_be_read(running: Browser, report: Path, width: int) -> None:
+    with watched_page(running, width=width) as watched:
+        for language in LANGUAGES:
+            page = opened(watched, report, language)
+
+            reach = page.evaluate("document.documentElement.scrollWidth")
+            boxes = boxes_of_charts(page)
+            letters = page.evaluate(
+                "[...document.querySelectorAll('svg text')].filter(one => one.getClientRects().length)"
+                ".map(one => parseFloat(getComputedStyle(one).fontSize) * one.getScreenCTM().a)"
+            )
+
+            assert reach == width
+            assert len(boxes) == 1 + 3 + 7
+            assert all(box["width"] > 200 and box["height"] > 70 for box in boxes)
+            assert all(box["x"] >= 0 and box["x"] + box["width"] <= width for box in boxes)
+            assert 10.5 <= min(letters) <= max(letters) <= 18
+
+
+def test_the_language_is_switched_by_keyboard(running: Browser, report: Path) -> None:
+    with watched_page(running) as watched:
+        page = watched.page
+        page.goto(report.as_uri())
+        before = visible_languages(page)
+
+        page.keyboard.press("Tab")
+        page.keyboard.press("ArrowRight")
+
+        after = visible_languages(page)
+        outline = page.locator('label[for="read-en"]').evaluate("one => getComputedStyle(one).outlineStyle")
+        page.keyboard.press("ArrowLeft")
+        again = visible_languages(page)
+
+    assert (before, after, again) == (["pt-BR"], ["en"], ["pt-BR"])
+    assert outline == "solid"
+
+
+def test_the_chosen_language_is_what_is_printed(running: Browser, report: Path) -> None:
+    with watched_page(running, width=680, height=980) as watched:
+        page = opened(watched, report, "en")
+        page.emulate_media(media="print")
+
+        printed = visible_languages(page)
+        switch = page.locator("fieldset").is_visible()
+        cut = page.evaluate(
+            "[...document.querySelectorAll('figure')].map(one => getComputedStyle(one).breakInside)"
+        )
+        boxes = boxes_of_charts(page)
+
+    assert printed == ["en"]
+    assert not switch
+    assert set(cut) == {"avoid"}
+    assert all(box["x"] + box["width"] <= 680 for box in boxes)
