@@ -1,6 +1,5 @@
 """The IO manager's guide, followed to the letter."""
 
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,9 +9,10 @@ import sqlalchemy as sa
 
 from purchase_pipeline.postgres.options import WriteOptions
 from purchase_pipeline_tests.conformance.report import markdown
+from purchase_pipeline_tests.documents import blocks_of
 
 GUIDE = Path(__file__).parent.parent / "docs" / "postgres-io-manager.md"
-PROGRAMS = re.findall(r"```python\n(.*?)```", GUIDE.read_text(), re.DOTALL)
+PROGRAMS = [block.text for block in blocks_of(GUIDE) if block.language == "python"]
 
 
 def test_the_first_table_is_there_after_the_first_command_and_the_second(

@@ -1,0 +1,115 @@
+"""The project's documents as a reader meets them: pages, blocks of code, commands, links, headings."""
+
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+PROJECT = Path(__file__).parent.parent
+PAGES = [
+    *sorted(PROJECT.glob("README*.md")),
+    PROJECT / "CONTRIBUTING.md",
+    PROJECT / "CHANGELOG.md",
+    *sorted(PROJECT.glob("docs/**/*.md")),
+]
+
+_FENCED = re.compile(r"^( *)```(\S*)[^\n]*\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)
+_FILE_ABOVE = re.compile(r"^`([\w./-]+\.\w+)`:\n\n?\Z", re.MULTILINE)
+_LINK = re.compile(r"\]\(([^)\s]+)\)")
+_CODE_SPAN = re.compile(r"(?<!`)`([^`]+)`(?!`)")
+_HEADING = re.compile(r"^#{1,6} +(.+?) *$", re.MULTILINE)
+
+
+class Block(NamedTuple):
+    """A block of code between two fences. `line` is that of the opening one.
+
+    `file`: the name that the line above gives it, as in "`first.py`:"; '' where there is none.
+    """
+
+    page: Path
+    line: int
+    language: str
+    text: str
+    file: str
+
+    def __str__(self) -> str:
+        return f"{self.page.relative_to(PROJECT)}:{self.line}"
+
+
+def blocks_of(page: Path) -> list[Block]:
+    """Return a page's blocks of code, in order."""
+    text = page.read_text()
+    return [
+        Block(
+            page,
+            text.count("\n", 0, found.start()) + 1,
+            found[2],
+            re.sub(f"^{found[1]}", "", found[3], flags=re.MULTILINE),
+            "".join(_FILE_ABOVE.findall(text[: found.start()])),
+        )
+        for found in _FENCED.finditer(text)
+    ]
+
+
+def prose_of(page: Path) -> str:
+    """Return a page without its blocks of code."""
+    return _FENCED.sub("", page.read_text())
+
+
+def code_spans_of(page: Path) -> list[str]:
+    """Return what stands between single backticks in a page's sentences and tables."""
+    return [" ".join(span.replace("\\|", "|").split()) for span in _CODE_SPAN.findall(prose_of(page))]
+
+
+def links_of(page: Path) -> list[str]:
+    """Return the targets of a page's links and pictures that lead to files and headings of this project."""
+    links = _LINK.findall(_CODE_SPAN.sub("code", prose_of(page)))
+    return [link for link in links if not re.match(r"[a-z]+:", link)]
+
+
+def anchors_of(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as GitHub makes them."""
+    anchors = set[str]()
+    for heading in _HEADING.findall(prose_of(page)):
+        shown = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", heading)
+        anchor = re.sub(r"[^\w\- ]", "", shown.lower()).replace(" ", "-")
+        again = sum(
+            known == anchor or re.fullmatch(rf"{re.escape(anchor)}-\d+", known) is not None
+            for known in anchors
+        )
+        anchors.add(f"{anchor}-{again}" if again else anchor)
+    return anchors
+
+
+def commands_of(block: Block) -> list[str]:
+    """Return the shell commands of a block, in order: whole ones, however many lines each has; no comments."""
+    if block.language == "sql":
+        return [f"psql \"$(purchase-pipeline db-url)\" -X -v ON_ERROR_STOP=1 <<'SQL'\n{block.text}SQL"]
+    if block.language == "console":
+        return [line.removeprefix("$ ") for line in block.text.splitlines() if line.startswith("$ ")]
+    return list(_whole_commands(block.text)) if block.language == "bash" else []
+
+
+def without_comments(command: str) -> str:
+    """Return a shell command, or SQL, without what is for the reader alone."""
+    return re.sub(r"(^|\s+)(#|--) .*$", "", command, flags=re.MULTILINE).strip()
+
+
+def _whole_commands(text: str) -> Iterator[str]:
+    command = ""
+    for line in text.splitlines(keepends=True):
+        command += line
+        if without_comments(command) and _is_whole(command):
+            yield without_comments(command)
+            command = ""
+        elif not without_comments(command):
+            command = ""
+    if command:
+        raise ValueError(f"The block ends before this command does: {command}")
+
+
+def _is_whole(command: str) -> bool:
+    """Ask the shell whether a command goes on in the next line. Of a here-document without end it only warns."""
+    asked = subprocess.run(["bash", "-n", "-c", command], capture_output=True, check=False)  # noqa: S607
+    return not (command.rstrip("\n").endswith("\\") or asked.returncode or asked.stderr)

