@@ -1,10 +1,14 @@
-"""How a chart becomes SVG that may stand in the page: Vega-Lite laid out by vl-convert, cleaned of what it repeats."""
+"""How a chart becomes SVG that may stand in the page: Vega-Lite laid out by vl-convert, cleaned of what it repeats.
+
+vl-convert was chosen because Vega then needs no browser and no network, and the page needs no script: what a reader
+gets is plain SVG, which scales, prints and can be searched. Charts are written in Vega-Lite's own words: Altair, which
+writes them from Python, costs more time than all that is drawn here.
+"""
 
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-import altair as alt
 import vl_convert
 
 from purchase_pipeline.sales.formats import Locale
@@ -14,6 +18,9 @@ WIDTH = 340
 
 TEXT, SMALL = 13, 12
 """Sizes of the letters."""
+
+Channels = Mapping[str, Mapping[str, Any]]
+"""What each channel of a mark (x, y, color, text, ...) shows."""
 
 _CONFIG: dict[str, Any] = {
     "background": "transparent",
@@ -34,17 +41,34 @@ class Drawn(NamedTuple):
     body: str
 
 
-def data(rows: Iterable[Mapping[str, Any]]) -> alt.InlineData:
-    """Return rows as a chart takes them."""
-    return alt.InlineData(values=list(rows))
+class Layer(NamedTuple):
+    """One kind of mark over some rows, as Vega-Lite takes it."""
+
+    rows: Iterable[Mapping[str, Any]]
+    mark: Mapping[str, Any]
+    channels: Channels
+
+    def specification(self) -> dict[str, Any]:
+        """Return the layer in Vega-Lite's form."""
+        return {"data": {"values": list(self.rows)}, "mark": self.mark, "encoding": self.channels}
 
 
-def draw(*layers: alt.Chart, height: int, width: int = WIDTH, locale: Locale = "en-US") -> Drawn:
+def pixels(value: float) -> dict[str, Any]:
+    """Return a channel that is one place for every row."""
+    return {"value": value}
+
+
+def draw(*layers: Layer, height: int, width: int = WIDTH, locale: Locale = "en-US") -> Drawn:
     """Draw layers over each other. Nothing is fetched; its own description of itself is left to the page's."""
-    chart = alt.layer(*layers).properties(width=width, height=height, padding=0, autosize="none")
-    svg = vl_convert.vegalite_to_svg(
-        chart.to_dict() | {"config": _CONFIG}, allowed_base_urls=[], format_locale=locale
-    )
+    specification = {
+        "config": _CONFIG,
+        "width": width,
+        "height": height,
+        "padding": 0,
+        "autosize": "none",
+        "layer": [layer.specification() for layer in layers],
+    }
+    svg = vl_convert.vegalite_to_svg(specification, allowed_base_urls=[], format_locale=locale)
     body = svg[svg.index(">") + 1 : svg.rindex("</svg>")]
     for pattern, kept in ((_SELF_DESCRIPTION, "<g"), (_BACKGROUND, ""), (_FONT, "")):
         body = pattern.sub(kept, body)

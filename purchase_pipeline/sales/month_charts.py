@@ -1,16 +1,26 @@
 """The two charts that go through the months, as SVG."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import altair as alt
-
-from purchase_pipeline.sales.drawing import SMALL, WIDTH, Drawn, data, draw
+from purchase_pipeline.sales.drawing import SMALL, WIDTH, Drawn, Layer, draw, pixels
 from purchase_pipeline.sales.formats import Locale
 from purchase_pipeline.sales.palette import ACCENT, INK, MIDDLE, MUTED, RULE, SOFT
 
 _LEFT, _BELOW = 36, 26
 _PANEL_HEIGHT = 140
+_NAMED = {"type": "text", "fontSize": SMALL, "fontWeight": 600, "color": INK}
+_VALUE_AXIS = {
+    "title": None,
+    "domain": False,
+    "ticks": False,
+    "tickCount": 4,
+    "gridColor": RULE,
+    "labelColor": MUTED,
+    "labelFontSize": SMALL,
+    "labelPadding": 8 - _LEFT,
+    "format": ",~r",
+}
 
 
 class MonthBar(NamedTuple):
@@ -33,21 +43,25 @@ def month_bars(shown: Sequence[MonthBar], best: int, written: str, *, width: int
     """Draw a column a month over a scale: the best one dark and named, incomplete ones pale, the average a line."""
     height = 320 if width > WIDTH else 230
     whole = [month.value for month in shown if month.whole] or [month.value for month in shown]
-    scale = alt.Scale(
-        domain=[0, max(month.value for month in shown) * 1.02 or 1], nice=False, range=[height - _BELOW, 24]
-    )
-    x = alt.X("place:O", axis=None, scale=alt.Scale(range=[_LEFT, width], paddingInner=0.25, paddingOuter=0))
-    y = alt.Y("value:Q", scale=scale, axis=_value_axis())
-    base = alt.Chart(data(_painted(shown, best))).encode(x=x)
-    average = alt.Chart(data([{"value": sum(whole) / len(whole)}])).encode(y=y)
+    highest = max(month.value for month in shown) * 1.02 or 1
+    y = _value({"domain": [0, highest], "nice": False, "range": [height - _BELOW, 24]}, _VALUE_AXIS)
+    across = {"range": [_LEFT, width], "paddingInner": 0.25, "paddingOuter": 0}
+    x = {"field": "place", "type": "ordinal", "axis": None, "scale": across}
+    rows = list(_painted(shown, best))
     centre = _LEFT + (best + 0.5) * (width - _LEFT) / len(shown)
-    named = alt.Chart(data([{"value": shown[best].value}])).encode(y=y)
+    named = pixels(min(max(centre, _LEFT + 58), width - 58))
     return draw(
-        base.mark_bar().encode(y=y, color=alt.Color("paint:N", scale=None)),
-        _years(base, height - 9),
-        average.mark_rule(color=INK, strokeDash=[2, 3]).encode(x=alt.value(_LEFT), x2=alt.value(width)),
-        named.mark_text(dy=-9, fontSize=SMALL, fontWeight=600, color=INK).encode(
-            x=alt.value(min(max(centre, _LEFT + 58), width - 58)), text=alt.value(written)
+        Layer(rows, {"type": "bar"}, {"x": x, "y": y, "color": {"field": "paint", "scale": None}}),
+        _years(rows, x, height - 9),
+        Layer(
+            [{"value": sum(whole) / len(whole)}],
+            {"type": "rule", "color": INK, "strokeDash": [2, 3]},
+            {"x": pixels(_LEFT), "x2": pixels(width), "y": y},
+        ),
+        Layer(
+            [{"value": shown[best].value}],
+            _NAMED | {"dy": -9},
+            {"x": named, "y": y, "text": {"value": written}},
         ),
         width=width,
         height=height,
@@ -64,42 +78,40 @@ def _painted(shown: Sequence[MonthBar], best: int) -> Iterator[dict[str, object]
 def panel(points: Sequence[PanelPoint], reach: float) -> Drawn:
     """Draw one line against its own average, on a scale that reaches as far up as down; all panels share it."""
     ground = _PANEL_HEIGHT - 22
-    across = alt.Scale(domain=[0, len(points) - 1], range=[20, WIDTH - 20], nice=False)
-    up = alt.Scale(domain=[-reach, reach], range=[ground - 14, 18], nice=False)
-    rows = data(point._asdict() | {"place": place} for place, point in enumerate(points))
-    base = alt.Chart(rows).encode(x=alt.X("place:Q", axis=None, scale=across))
-    y = alt.Y("change:Q", axis=None, scale=up)
-    marked = base.transform_filter("datum.written != ''").encode(y=y)
-    above, below = marked.transform_filter("datum.change > 0"), marked.transform_filter("datum.change <= 0")
-    text: dict[str, Any] = {"fontSize": SMALL, "fontWeight": 600, "color": INK}
+    across = {"domain": [0, len(points) - 1], "range": [20, WIDTH - 20], "nice": False}
+    x = {"field": "place", "type": "quantitative", "axis": None, "scale": across}
+    y = _value({"domain": [-reach, reach], "range": [ground - 14, 18], "nice": False}, None, "change")
+    rows = [point._asdict() | {"place": place} for place, point in enumerate(points)]
+    marked = [row for row, point in zip(rows, points, strict=True) if point.written]
+    text = {"x": x, "y": y, "text": {"field": "written"}}
+    middle = pixels((ground + 4) / 2)
     return draw(
-        base.mark_rule(color=RULE).encode(x=alt.value(0), x2=alt.value(WIDTH), y=alt.value((ground + 4) / 2)),
-        base.mark_line(color=ACCENT, strokeWidth=1.6, strokeJoin="round").encode(y=y),
-        marked.mark_point(filled=True, size=34, opacity=1, color=ACCENT),
-        above.mark_text(dy=-11, **text).encode(text="written:N"),
-        below.mark_text(dy=12, **text).encode(text="written:N"),
-        _years(base, _PANEL_HEIGHT - 7),
+        Layer([{}], {"type": "rule", "color": RULE}, {"x": pixels(0), "x2": pixels(WIDTH), "y": middle}),
+        Layer(
+            rows,
+            {"type": "line", "color": ACCENT, "strokeWidth": 1.6, "strokeJoin": "round"},
+            {"x": x, "y": y},
+        ),
+        Layer(
+            marked,
+            {"type": "point", "filled": True, "size": 34, "opacity": 1, "color": ACCENT},
+            {"x": x, "y": y},
+        ),
+        Layer([row for row in marked if row["change"] > 0], _NAMED | {"dy": -11}, text),
+        Layer([row for row in marked if row["change"] <= 0], _NAMED | {"dy": 12}, text),
+        _years(rows, x, _PANEL_HEIGHT - 7),
         height=_PANEL_HEIGHT,
     )
 
 
-def _years(base: alt.Chart, y: float) -> alt.Chart:
-    named = base.transform_filter("datum.year != ''")
-    years: alt.Chart = named.mark_text(align="left", fontSize=SMALL, color=MUTED).encode(
-        y=alt.value(y), text="year:N"
-    )
-    return years
+def _years(rows: Sequence[Mapping[str, Any]], x: Mapping[str, Any], y: float) -> Layer:
+    """Write each year below the month that it begins with."""
+    text = {"type": "text", "align": "left", "fontSize": SMALL, "color": MUTED}
+    named = [row for row in rows if row["year"]]
+    return Layer(named, text, {"x": x, "y": pixels(y), "text": {"field": "year"}})
 
 
-def _value_axis() -> alt.Axis:
-    return alt.Axis(
-        title=None,
-        domain=False,
-        ticks=False,
-        tickCount=4,
-        gridColor=RULE,
-        labelColor=MUTED,
-        labelFontSize=SMALL,
-        labelPadding=8 - _LEFT,
-        format=",~r",
-    )
+def _value(
+    scale: Mapping[str, Any], axis: Mapping[str, Any] | None, field: str = "value"
+) -> Mapping[str, Any]:
+    return {"field": field, "type": "quantitative", "scale": scale, "axis": axis}

@@ -1,11 +1,9 @@
 """A map of tiles, all of one size, as SVG: where one is says what it is, its colour how much."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
-import altair as alt
-
-from purchase_pipeline.sales.drawing import SMALL, TEXT, WIDTH, Drawn, data, draw
+from purchase_pipeline.sales.drawing import SMALL, TEXT, WIDTH, Drawn, Layer, draw, pixels
 from purchase_pipeline.sales.palette import MUTED, ON_STEPS, STEPS
 
 _TILE_WIDTH, _TILE_HEIGHT, _TILE_GAP, _TILE_COLUMNS = 52, 46, 5, 6
@@ -26,13 +24,17 @@ def tiles(shown: Sequence[TileValue], least: str, most: str) -> Drawn:
     """Draw a grid of tiles, the darker the more, and below it the scale with its ends."""
     rows = max((tile.row for tile in shown), default=0) + 1
     height = rows * (_TILE_HEIGHT + _TILE_GAP) + _LEGEND_HEIGHT
-    placed = alt.Chart(data(map(_placed, shown)))
-    ink = alt.Color("ink:N", scale=None)
-    middle = placed.encode(x=_pixels("middle"), y=_pixels("centre"), color=ink)
+    placed = list(map(_placed, shown))
+    ink: dict[str, Any] = {"field": "ink", "scale": None}
+    middle = {"x": _place("middle"), "y": _place("centre"), "color": ink}
     return draw(
         _boxes(placed),
-        middle.mark_text(dy=-7, fontSize=TEXT, fontWeight=700).encode(text="code:N"),
-        middle.mark_text(dy=9, fontSize=SMALL).encode(text="written:N"),
+        Layer(
+            placed,
+            {"type": "text", "dy": -7, "fontSize": TEXT, "fontWeight": 700},
+            middle | {"text": {"field": "code"}},
+        ),
+        Layer(placed, {"type": "text", "dy": 9, "fontSize": SMALL}, middle | {"text": {"field": "written"}}),
         *_legend(height - 22, least, most),
         height=height,
     )
@@ -50,23 +52,18 @@ def _placed(tile: TileValue) -> dict[str, object]:
     return box | {"code": tile.code, "written": tile.written}
 
 
-def _legend(top: float, least: str, most: str) -> list[alt.Chart]:
-    width = 28
-    steps = alt.Chart(
-        data(
-            _boxed(WIDTH / 2 + (step - len(STEPS) / 2) * width, top, width, 10, step)
-            for step in range(len(STEPS))
-        )
-    )
-    half = len(STEPS) / 2 * width + 8
-    end = alt.Chart(data([{}])).encode(y=alt.value(top + 6))
+def _legend(top: float, least: str, most: str) -> list[Layer]:
+    width, steps = 28, range(len(STEPS))
+    left = (WIDTH - len(STEPS) * width) / 2
+    text = {"type": "text", "fontSize": SMALL, "color": MUTED}
+    ends = ((least, left - 8, "right"), (most, WIDTH - left + 8, "left"))
     return [
-        _boxes(steps),
-        end.mark_text(align="right", fontSize=SMALL, color=MUTED).encode(
-            x=alt.value(WIDTH / 2 - half), text=alt.value(least)
-        ),
-        end.mark_text(align="left", fontSize=SMALL, color=MUTED).encode(
-            x=alt.value(WIDTH / 2 + half), text=alt.value(most)
+        _boxes([_boxed(left + step * width, top, width, 10, step) for step in steps]),
+        *(
+            Layer(
+                [{}], text | {"align": align}, {"x": pixels(x), "y": pixels(top + 6), "text": {"value": said}}
+            )
+            for said, x, align in ends
         ),
     ]
 
@@ -84,16 +81,12 @@ def _boxed(left: float, top: float, width: float, height: float, step: int) -> d
     }
 
 
-def _boxes(chart: alt.Chart) -> alt.Chart:
-    boxes: alt.Chart = chart.mark_rect(cornerRadius=2).encode(
-        x=_pixels("left"),
-        x2="right",
-        y=_pixels("top"),
-        y2="bottom",
-        color=alt.Color("paint:N", scale=None),
-    )
-    return boxes
+def _boxes(boxes: Sequence[Mapping[str, object]]) -> Layer:
+    sides = {"x": _place("left"), "x2": {"field": "right"}, "y": _place("top"), "y2": {"field": "bottom"}}
+    paint: dict[str, Any] = {"field": "paint", "scale": None}
+    return Layer(boxes, {"type": "rect", "cornerRadius": 2}, sides | {"color": paint})
 
 
-def _pixels(field: str) -> dict[str, object]:
+def _place(field: str) -> dict[str, Any]:
+    """Return a channel whose values are pixels."""
     return {"field": field, "type": "quantitative", "scale": None, "axis": None}
