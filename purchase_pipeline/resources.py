@@ -15,7 +15,7 @@ from purchase_pipeline.postgres import PostgresIOManager
 from purchase_pipeline.postgres.connections import engine_for
 from purchase_pipeline.postgres.manager import PostgresDbIOManager
 from purchase_pipeline.purchase_api import PurchaseApi
-from purchase_pipeline.sales.report_file import ReportFile
+from purchase_pipeline.sales.report.file import ReportFile
 
 
 class PurchaseApiResource(dg.ConfigurableResource[PurchaseApi]):

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from purchase_pipeline.postgres.ledger import record_slices
 from purchase_pipeline.sales import tables as marts
-from purchase_pipeline.sales.brazil import TILES
+from purchase_pipeline.sales.report.brazil import TILES
 from purchase_pipeline.tables import COMPRAS_REJEITADAS, TABELA_COMPRAS
 from purchase_pipeline_tests.builders import FIELDS, stored_values
 

@@ -15,9 +15,10 @@ from faker.providers.address.pt_BR import Provider as AddressProvider
 
 from purchase_pipeline.lot_ledger import LotCount
 from purchase_pipeline.rejects import RejectGroup
-from purchase_pipeline.sales import palette, tables
-from purchase_pipeline.sales.brazil import TILES
-from purchase_pipeline.sales.figures import (
+from purchase_pipeline.sales import tables
+from purchase_pipeline.sales.report import palette
+from purchase_pipeline.sales.report.brazil import TILES
+from purchase_pipeline.sales.report.figures import (
     AgeBand,
     DaySales,
     MonthSales,
@@ -27,8 +28,8 @@ from purchase_pipeline.sales.figures import (
     TopProduct,
     read_sales_figures,
 )
-from purchase_pipeline.sales.formats import ENGLISH, PORTUGUESE
-from purchase_pipeline.sales.report import render_report
+from purchase_pipeline.sales.report.formats import ENGLISH, PORTUGUESE
+from purchase_pipeline.sales.report.page import render_report
 from purchase_pipeline_tests.sold import LOTS, REASON, Sale, a_sale, fill, some_sales
 
 NOW = datetime(2026, 11, 24, 12, 30, tzinfo=UTC)
@@ -289,7 +290,7 @@ def test_amounts_are_told_as_each_language_does(value: Decimal, portuguese: str,
 
 def test_reading_the_figures_needs_nothing_that_draws() -> None:
     heavy = "{'altair', 'jinja2', 'pandas', 'vl_convert'}"
-    program = f"import sys, purchase_pipeline.sales.figures; print(sorted({heavy} & set(sys.modules)))"
+    program = f"import sys, purchase_pipeline.sales.report.figures; print(sorted({heavy} & set(sys.modules)))"
 
     printed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 

@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]  # states none
 from playwright.sync_api import Browser, FloatRect, Page
 
-from purchase_pipeline.sales.figures import read_sales_figures
-from purchase_pipeline.sales.report import render_report
+from purchase_pipeline.sales.report.figures import read_sales_figures
+from purchase_pipeline.sales.report.page import render_report
 from purchase_pipeline_tests.browsers import WatchedPage, browser, watched_page
 from purchase_pipeline_tests.sold import fill, some_sales
 

@@ -14,7 +14,7 @@ from purchase_pipeline.sales.automation import GROUP, when_a_lot_was_loaded, whe
 from purchase_pipeline.sales.lineage import column_lineage
 from purchase_pipeline.sales.marts import MARTS, Mart
 from purchase_pipeline.sales.queries import sums_of_lots
-from purchase_pipeline.sales.report_file import ReportFile
+from purchase_pipeline.sales.report.file import ReportFile
 from purchase_pipeline.tables import TABELA_COMPRAS
 
 _POSTGRES = PGDialect()  # type: ignore[no-untyped-call]  # SQLAlchemy's own

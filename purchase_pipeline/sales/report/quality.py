@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from purchase_pipeline.sales.exhibit import Numbers, numbers, ratio
-from purchase_pipeline.sales.figures import SalesFigures
-from purchase_pipeline.sales.texts import Texts
+from purchase_pipeline.sales.report.exhibit import Numbers, numbers, ratio
+from purchase_pipeline.sales.report.figures import SalesFigures
+from purchase_pipeline.sales.report.texts import Texts
 
 
 class Fact(NamedTuple):

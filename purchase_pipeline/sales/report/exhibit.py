@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple
 
-from purchase_pipeline.sales.drawing import Drawn
-from purchase_pipeline.sales.texts import Texts
+from purchase_pipeline.sales.report.drawing import Drawn
+from purchase_pipeline.sales.report.texts import Texts
 
 _MOST_ROWS = 100
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from purchase_pipeline.sales.drawing import SMALL, WIDTH, Drawn, Layer, draw, pixels
-from purchase_pipeline.sales.formats import Locale
-from purchase_pipeline.sales.palette import ACCENT, INK, MIDDLE, MUTED, RULE, SOFT
+from purchase_pipeline.sales.report.drawing import SMALL, WIDTH, Drawn, Layer, draw, pixels
+from purchase_pipeline.sales.report.formats import Locale
+from purchase_pipeline.sales.report.palette import ACCENT, INK, MIDDLE, MUTED, RULE, SOFT
 
 _LEFT, _BELOW = 36, 26
 _PANEL_HEIGHT = 140

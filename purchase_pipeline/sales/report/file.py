@@ -16,8 +16,8 @@ class ReportFile:
     def write(self) -> int:
         """Write the report of the marts as they are now, and return how many bytes it has."""
         # Whoever imports this module may not write a report.
-        from purchase_pipeline.sales.figures import read_sales_figures  # noqa: PLC0415
-        from purchase_pipeline.sales.report import render_report  # noqa: PLC0415
+        from purchase_pipeline.sales.report.figures import read_sales_figures  # noqa: PLC0415
+        from purchase_pipeline.sales.report.page import render_report  # noqa: PLC0415
 
         html = render_report(read_sales_figures(self._engine), datetime.now(UTC)).encode()
         self.path.parent.mkdir(parents=True, exist_ok=True)

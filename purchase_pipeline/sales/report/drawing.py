@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import vl_convert
 
-from purchase_pipeline.sales.formats import Locale
+from purchase_pipeline.sales.report.formats import Locale
 
 WIDTH = 340
 """Of a chart in a column of the page, and of a phone's screen: so that its letters have one size on both."""

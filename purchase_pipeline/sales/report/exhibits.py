@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
-from purchase_pipeline.sales.brazil import tile_of
-from purchase_pipeline.sales.charts import Bar, bars, columns
-from purchase_pipeline.sales.exhibit import Exhibit, Numbers, Picture, numbers, ratio
-from purchase_pipeline.sales.figures import NamedSales, SalesFigures
-from purchase_pipeline.sales.formats import Scale
-from purchase_pipeline.sales.texts import ExhibitTexts, Texts
-from purchase_pipeline.sales.tile_chart import TileValue, tiles
+from purchase_pipeline.sales.report.brazil import tile_of
+from purchase_pipeline.sales.report.charts import Bar, bars, columns
+from purchase_pipeline.sales.report.exhibit import Exhibit, Numbers, Picture, numbers, ratio
+from purchase_pipeline.sales.report.figures import NamedSales, SalesFigures
+from purchase_pipeline.sales.report.formats import Scale
+from purchase_pipeline.sales.report.texts import ExhibitTexts, Texts
+from purchase_pipeline.sales.report.tile_chart import TileValue, tiles
 
 _TOP = 10
 _MOST_BARS = 12

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from purchase_pipeline.sales.formats import ENGLISH, PORTUGUESE, Formats
+from purchase_pipeline.sales.report.formats import ENGLISH, PORTUGUESE, Formats
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ Texts and numbers arrive as they are to be written; a chart knows no language.
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from purchase_pipeline.sales.drawing import SMALL, TEXT, WIDTH, Drawn, Layer, draw, pixels
-from purchase_pipeline.sales.palette import ACCENT, INK, MUTED, RULE
+from purchase_pipeline.sales.report.drawing import SMALL, TEXT, WIDTH, Drawn, Layer, draw, pixels
+from purchase_pipeline.sales.report.palette import ACCENT, INK, MUTED, RULE
 
 _BAR_STEP = 38
 _DIGIT = 7.5

@@ -6,12 +6,12 @@ from decimal import Decimal
 from functools import partial
 from typing import NamedTuple
 
-from purchase_pipeline.sales.drawing import WIDTH
-from purchase_pipeline.sales.exhibit import Exhibit, Picture, numbers, ratio
-from purchase_pipeline.sales.exhibits import sales_by_category
-from purchase_pipeline.sales.figures import SalesFigures
-from purchase_pipeline.sales.month_charts import MonthBar, PanelPoint, month_bars, panel
-from purchase_pipeline.sales.texts import Texts
+from purchase_pipeline.sales.report.drawing import WIDTH
+from purchase_pipeline.sales.report.exhibit import Exhibit, Picture, numbers, ratio
+from purchase_pipeline.sales.report.exhibits import sales_by_category
+from purchase_pipeline.sales.report.figures import SalesFigures
+from purchase_pipeline.sales.report.month_charts import MonthBar, PanelPoint, month_bars, panel
+from purchase_pipeline.sales.report.texts import Texts
 
 _SCREENS = {"narrow": WIDTH, "middle": 640, "wide": 1000}
 _FEWEST_MONTHS = 3

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from purchase_pipeline.sales.drawing import SMALL, TEXT, WIDTH, Drawn, Layer, draw, pixels
-from purchase_pipeline.sales.palette import MUTED, ON_STEPS, STEPS
+from purchase_pipeline.sales.report.drawing import SMALL, TEXT, WIDTH, Drawn, Layer, draw, pixels
+from purchase_pipeline.sales.report.palette import MUTED, ON_STEPS, STEPS
 
 _TILE_WIDTH, _TILE_HEIGHT, _TILE_GAP, _TILE_COLUMNS = 52, 46, 5, 6
 _LEGEND_HEIGHT = 44

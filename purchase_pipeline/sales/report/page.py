@@ -1,6 +1,6 @@
 """The sales report: one HTML file, in Portuguese and English, that needs nothing else, neither network nor script.
 
-Importing this takes what Altair, vl-convert and Jinja take: whoever may not need a report imports it when one is due.
+Importing this takes what vl-convert and Jinja take: whoever may not need a report imports it when one is due.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,14 +9,22 @@ from typing import NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from purchase_pipeline.sales.exhibit import Exhibit, Section
-from purchase_pipeline.sales.exhibits import ages, brands, categories, payments, products, states, stores
-from purchase_pipeline.sales.figures import Period, SalesFigures
-from purchase_pipeline.sales.month_exhibits import months, panels
-from purchase_pipeline.sales.quality import Fact, Quality, quality
-from purchase_pipeline.sales.texts import LANGUAGES, Texts
+from purchase_pipeline.sales.report.exhibit import Exhibit, Section
+from purchase_pipeline.sales.report.exhibits import (
+    ages,
+    brands,
+    categories,
+    payments,
+    products,
+    states,
+    stores,
+)
+from purchase_pipeline.sales.report.figures import Period, SalesFigures
+from purchase_pipeline.sales.report.month_exhibits import months, panels
+from purchase_pipeline.sales.report.quality import Fact, Quality, quality
+from purchase_pipeline.sales.report.texts import LANGUAGES, Texts
 
-_TEMPLATE = "report.html.jinja"
+_TEMPLATE = "page.html.jinja"
 _Tell = Callable[[SalesFigures, Texts], Exhibit | None]
 
 
@@ -34,7 +42,7 @@ class Edition(NamedTuple):
 def render_report(figures: SalesFigures, now: datetime) -> str:
     """Return the report as HTML; `now` is when it says that it was written."""
     environment = Environment(
-        loader=PackageLoader("purchase_pipeline.sales", ""),
+        loader=PackageLoader("purchase_pipeline.sales.report", ""),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -1,0 +1,1 @@
+"""The sales report: one HTML file that needs nothing else."""
