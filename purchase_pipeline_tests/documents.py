@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 PROJECT = Path(__file__).parent.parent
+READMES = [PROJECT / "README.md", PROJECT / "README.pt-BR.md"]
 PAGES = [
-    *sorted(PROJECT.glob("README*.md")),
+    *READMES,
     PROJECT / "CONTRIBUTING.md",
     PROJECT / "CHANGELOG.md",
     *sorted(PROJECT.glob("docs/**/*.md")),
 ]
+SHOWN = {"text", "mermaid", ""}
+"""Languages of blocks that are neither run nor read: what a person sees."""
 
 _FENCED = re.compile(r"^( *)```(\S*)[^\n]*\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)
 _FILE_ABOVE = re.compile(r"^`([\w./-]+\.\w+)`:\n\n?\Z", re.MULTILINE)
@@ -34,7 +37,12 @@ class Block(NamedTuple):
     file: str
 
     def __str__(self) -> str:
-        return f"{self.page.relative_to(PROJECT)}:{self.line}"
+        return f"{name_of(self.page)}:{self.line}"
+
+
+def name_of(page: Path) -> str:
+    """Return a page's path from the project's folder."""
+    return str(page.relative_to(PROJECT))
 
 
 def blocks_of(page: Path) -> list[Block]:

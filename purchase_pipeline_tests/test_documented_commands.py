@@ -1,4 +1,4 @@
-"""Every command of every page is run, in order, by a newcomer; every link and every name in a page leads somewhere."""
+"""Every command of every page is run, in order, by a newcomer in a clone."""
 
 import ast
 import json
@@ -9,21 +9,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
 
-import click
 import pytest
 import yaml
 
-from purchase_pipeline.cli import main
 from purchase_pipeline_tests.documents import (
     PAGES,
     PROJECT,
+    READMES,
+    SHOWN,
     Block,
-    anchors_of,
     blocks_of,
-    code_spans_of,
     commands_of,
-    links_of,
-    without_comments,
+    name_of,
 )
 from purchase_pipeline_tests.newcomer import Newcomer
 
@@ -35,6 +32,7 @@ ELSEWHERE = {
     r"^make bench\b|-m benchmarks\b": "purchase_pipeline_tests/test_benchmarks.py",
     r"-m purchase_pipeline_tests\.drills (?!--list)": "purchase_pipeline_tests/test_drills.py",
     r"^git clone ": "purchase_pipeline_tests/newcomer.py",
+    r" -f first\.py |'TABLE sales'": "purchase_pipeline_tests/test_postgres_documentation.py",
     r"^python3 -m venv |^pip install ": ".ci/run",
     r"https://api\.example\.com": "purchase_pipeline_tests/test_cli.py",
 }
@@ -44,17 +42,11 @@ READ: dict[str, Callable[[str], object]] = {
     "yaml": yaml.safe_load,
     "json": json.loads,
 }
-SHOWN = {"text", "mermaid", ""}
 RUN = {"bash", "console", "sql"}
 
 BLOCKS = [block for page in PAGES for block in blocks_of(page)]
-READMES = [PROJECT / "README.md", PROJECT / "README.pt-BR.md"]
 # Who starts from nothing, in a clone of their own; all other pages speak to people who have lots.
 FIRST_STEPS = [PROJECT / "docs" / name for name in ("getting-started.md", "postgres-io-manager.md")]
-
-
-def name_of(value: object) -> str:
-    return str(value.relative_to(PROJECT)) if isinstance(value, Path) else str(value)
 
 
 def is_run_elsewhere(command: str) -> bool:
@@ -125,54 +117,3 @@ def test_every_block_is_of_a_language_that_is_run_or_read(block: Block) -> None:
     assert block.language in READ.keys() | SHOWN | RUN
     if block.language in READ:
         READ[block.language](block.text)
-
-
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_every_link_leads_to_a_file_and_a_heading(page: Path) -> None:
-    astray = []
-    for link in links_of(page):
-        path, _, anchor = link.partition("#")
-        target = (page.parent / path).resolve() if path else page
-        if not target.exists() or (anchor and anchor not in anchors_of(target)):
-            astray.append(link)
-
-    assert astray == []
-
-
-def command_line_of(text: str) -> list[str]:
-    """What is told of the command line, and is not so."""
-    wrong = []
-    for said in re.findall(r"\bpurchase-pipeline((?: +[^|;&)\n]+)?)", text):
-        words = re.findall(r"(?<![\w-])-{0,2}[a-z][a-z-]*", said)
-        command: click.Command = main
-        if words and not words[0].startswith("-"):
-            if words[0] not in main.commands:
-                wrong.append(words[0])
-                continue
-            command = main.commands[words[0]]
-        known = {option for one in command.get_params(click.Context(command)) for option in one.opts}
-        wrong += [word for word in words if word.startswith("--") and word not in known]
-    return wrong
-
-
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_every_command_and_option_that_is_named_exists(page: Path) -> None:
-    spans = code_spans_of(page) + [command for block in blocks_of(page) for command in commands_of(block)]
-    targets = re.findall(r"^([a-z-]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE)
-
-    assert [wrong for span in spans for wrong in command_line_of(span)] == []
-    named = {found for span in spans for found in re.findall(r"^make ([a-z-]+)", span)}
-    assert named - {*targets, "ingest", "status", "down", "reset"} == set()
-
-
-def test_both_readmes_have_the_same_code() -> None:
-    english, portuguese = (
-        [
-            (block.language, re.sub(r"\bas \w+", "as", without_comments(block.text)))
-            for block in blocks_of(readme)
-            if block.language not in SHOWN
-        ]
-        for readme in READMES
-    )
-
-    assert portuguese == english
