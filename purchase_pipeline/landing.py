@@ -191,5 +191,5 @@ def _decompressed(file: IO[bytes], landed: LandedLote) -> Iterator[bytes]:
 def _damaged(landed: LandedLote, error: Exception) -> DamagedFileError:
     return DamagedFileError(
         f"{landed.lote}: its landed file {landed.file_name} is gone or damaged ({error}). "
-        "Materialize raw_purchases: it fetches the lot again."
+        "Materialize the asset that landed it: it fetches the lot again."
     )

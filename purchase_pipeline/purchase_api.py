@@ -77,14 +77,7 @@ class PurchaseApi:
             ApiRefusedError: a 4xx, at once.
         """
         ends_at = monotonic() + self._lote_timeout_seconds
-        retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(ApiUnavailableError),
-            stop=tenacity.stop_after_attempt(self._attempts)
-            | tenacity.stop_before_delay(self._lote_timeout_seconds),
-            wait=_back_off,
-            before_sleep=tenacity.before_sleep_log(_LOGGER, logging.WARNING),
-            reraise=True,
-        )
+        retrying = retrying_api(self._attempts, self._lote_timeout_seconds)
         landed: Landed = retrying(self._fetch_once, lote, rows, land, ends_at)
         return landed
 
@@ -107,7 +100,7 @@ class PurchaseApi:
                     headers={"Accept": _PREFER_NDJSON, "Connection": "close"},
                     extensions={"trace": deadline.trace},
                 ) as response:
-                    _raise_for_status(lote, response)
+                    raise_for_status(lote, response)
                     yield response
             except (httpx.TransportError, httpx.DecodingError) as error:
                 if deadline.is_over:
@@ -119,6 +112,17 @@ class PurchaseApi:
                     f"{lote}: no whole answer from {base_url} ({type(error).__name__}: {error}). "
                     "Is the API running there? PURCHASE_API_URL says where to look."
                 ) from error
+
+
+def retrying_api(attempts: int, timeout_seconds: float) -> tenacity.Retrying:
+    """Return what calls again while the API is unavailable: with back-off, and as its `Retry-After` asks."""
+    return tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(ApiUnavailableError),
+        stop=tenacity.stop_after_attempt(attempts) | tenacity.stop_before_delay(timeout_seconds),
+        wait=_back_off,
+        before_sleep=tenacity.before_sleep_log(_LOGGER, logging.WARNING),
+        reraise=True,
+    )
 
 
 def _whole_answer(lote: str, rows: int, raw_format: RawFormat, response: httpx.Response) -> Iterator[bytes]:
@@ -145,7 +149,13 @@ def _whole_answer(lote: str, rows: int, raw_format: RawFormat, response: httpx.R
     _compare_digest(lote, response, digest.digest())
 
 
-def _raise_for_status(lote: str, response: httpx.Response) -> None:
+def raise_for_status(lote: str, response: httpx.Response) -> None:
+    """Say whether an answer that is no success is worth another try.
+
+    Raises:
+        ApiUnavailableError: a 5xx, or a 4xx that passes.
+        ApiRefusedError: any other.
+    """
     if response.is_success:
         return
     message = f"{lote}: {response.request.url.path} answered {response.status_code} {response.reason_phrase}"

@@ -1,5 +1,7 @@
 """The two tables that the pipeline fills, derived from the contract."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
@@ -13,6 +15,25 @@ def _position() -> list[sa.Column[object]]:
     return [
         sa.Column("lote", sa.Text, primary_key=True, comment="Lot that the row came in"),
         sa.Column("linha", sa.Integer, primary_key=True, comment="Position of the row in its lot, from 1"),
+    ]
+
+
+def rejection_columns() -> list[sa.Column[Any]]:
+    """Return the columns of what is kept of a rejected row beside its position, as `RejectedRow` has them."""
+    return [
+        sa.Column(
+            "fields",
+            ARRAY(sa.Text),
+            nullable=False,
+            comment="Fields that broke the contract; none: the whole row",
+        ),
+        sa.Column("reasons", ARRAY(sa.Text), nullable=False, comment="What was wrong, one sentence each"),
+        sa.Column(
+            "original", sa.Text, nullable=False, comment="The row as received, at most 4,000 characters"
+        ),
+        sa.Column(
+            "original_sha256", sa.Text, nullable=False, comment="SHA-256 of the whole row as received, in hex"
+        ),
     ]
 
 
@@ -31,17 +52,7 @@ COMPRAS_REJEITADAS = sa.Table(
     "compras_rejeitadas",
     _METADATA,
     *_position(),
-    sa.Column(
-        "fields",
-        ARRAY(sa.Text),
-        nullable=False,
-        comment="Fields that broke the contract; none: the whole row",
-    ),
-    sa.Column("reasons", ARRAY(sa.Text), nullable=False, comment="What was wrong, one sentence each"),
-    sa.Column("original", sa.Text, nullable=False, comment="The row as received, at most 4,000 characters"),
-    sa.Column(
-        "original_sha256", sa.Text, nullable=False, comment="SHA-256 of the whole row as received, in hex"
-    ),
+    *rejection_columns(),
     sa.Column(
         "first_seen",
         sa.DateTime(timezone=True),

@@ -8,7 +8,7 @@ from datetime import date
 from itertools import islice, repeat
 from typing import Any, NamedTuple
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from purchase_pipeline.contracts import CompraSchema
@@ -57,14 +57,24 @@ class LoteValidation:
         received: number of raw rows in the lot.
         max_rejected_ratio: share of the lot, 0 to 1, at which rejects make the whole lot fail.
         today: the day that a purchase may not be later than.
+        contract: what a row is held against; by default a purchase's.
     """
 
-    def __init__(self, lote: str, *, received: int, max_rejected_ratio: float, today: date) -> None:
+    def __init__(
+        self,
+        lote: str,
+        *,
+        received: int,
+        max_rejected_ratio: float,
+        today: date,
+        contract: type[BaseModel] | None = None,
+    ) -> None:
         self._lote = lote
         self._received = received
         self._max_rejected_ratio = max_rejected_ratio
         self._today = today
-        self._sieve = sieve_for(CompraSchema, today)
+        self._contract = contract or CompraSchema
+        self._sieve = sieve_for(self._contract, today)
         self.rejected: list[RejectedRow] = []
 
     def accepted(self, raw_rows: Iterable[bytes]) -> Iterator[list[tuple[Any, ...]]]:
@@ -83,7 +93,7 @@ class LoteValidation:
         if seen != self._received:
             raise DamagedLotError(
                 f"{self._lote}: {self._received} rows were received, but the landed file has {seen}. "
-                "Fetch it again: materialize raw_purchases with `refetch: true`."
+                "Fetch it again: materialize the asset that landed it (raw_purchases: with `refetch: true`)."
             )
 
     def _judge(self, batch: Sequence[bytes], first: int) -> list[tuple[Any, ...]]:
@@ -102,11 +112,11 @@ class LoteValidation:
     def _judge_in_full(self, linha: int, raw: bytes) -> tuple[Any, ...] | None:
         """Return the row if the contract accepts it; keep it among the rejected, with the contract's words, if not."""
         try:
-            compra = CompraSchema.model_validate_json(raw, context={"today": self._today})
+            row = self._contract.model_validate_json(raw, context={"today": self._today})
         except ValidationError as refusal:
             self._reject(linha, raw, refusal)
             return None
-        return self._lote, str(linha), *(as_text(value) for _, value in compra)
+        return self._lote, str(linha), *(as_text(value) for _, value in row)
 
     def _reject(self, linha: int, raw: bytes, error: ValidationError) -> None:
         details = error.errors(include_url=False, include_context=False)[:_MOST_REASONS]
@@ -135,7 +145,7 @@ class LoteValidation:
 
 
 def _field(detail: ErrorDetails) -> str:
-    return storable_text(str(detail["loc"][0]).encode())
+    return storable_text(".".join(map(str, detail["loc"])).encode())
 
 
 def _reason(detail: ErrorDetails) -> str:

@@ -1,0 +1,1 @@
+"""Other sources on the same library: each a folder to copy."""

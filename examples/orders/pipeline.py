@@ -1,0 +1,124 @@
+"""What Dagster loads: a day of orders lands raw, is held against the contract, and is kept in two tables."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+import httpx
+import sqlalchemy as sa
+
+from examples.orders.contract import ORDERS, ORDERS_REJECTED, Order
+from examples.orders.source import OrdersApi
+from purchase_pipeline.database import database_url
+from purchase_pipeline.landing import LandedLote, Landing
+from purchase_pipeline.postgres import RowStream, Together
+from purchase_pipeline.postgres.rows import Row
+from purchase_pipeline.raw_rows import RawFormat
+from purchase_pipeline.resources import LandingResource, PurchasesIOManager
+from purchase_pipeline.settings import current_settings, is_environment_variable
+from purchase_pipeline.validation import LoteValidation
+
+GROUP = "orders"
+
+days = dg.DailyPartitionsDefinition("2026-01-01")
+
+
+class OrdersApiResource(dg.ConfigurableResource[OrdersApi]):
+    """Where the orders API lives, and how often a page is asked for."""
+
+    base_url: str
+    attempts: int = 5
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[OrdersApi]:  # noqa: ARG002
+        """Open one client for the run, and close it after."""
+        with httpx.Client(base_url=self.base_url, timeout=30.0) as client:
+            yield OrdersApi(client, attempts=self.attempts)
+
+
+@dg.asset(partitions_def=days, group_name=GROUP, kinds={"http", "file"})
+def raw_orders(
+    context: dg.AssetExecutionContext,
+    orders_api: dg.ResourceParam[OrdersApi],
+    landing: dg.ResourceParam[Landing],
+) -> dg.MaterializeResult[None]:
+    """Days of orders as the API sent them, one compressed file each: its pages' items, as one JSON array."""
+    day = context.partition_key
+    orders = orders_api.fetch_day(day)
+    landed = landing.land(day, RawFormat.JSON_ARRAY, [b"[", b",".join(orders), b"]"], rows=len(orders))
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/partition_row_count": landed.rows,
+            "file": dg.MetadataValue.path(landing.folder / landed.file_name),
+        },
+        data_version=dg.DataVersion(landed.digest),
+    )
+
+
+def _table_out(table: sa.Table, **more: Any) -> dg.AssetOut:  # noqa: ANN401  (whatever AssetOut takes)
+    return dg.AssetOut(
+        description=table.comment, metadata={"partition_expr": "day"}, kinds={"postgres", "table"}, **more
+    )
+
+
+@dg.multi_asset(
+    outs={
+        ORDERS.name: _table_out(ORDERS),
+        ORDERS_REJECTED.name: _table_out(ORDERS_REJECTED, dagster_type=dg.Nothing),
+    },
+    deps=[raw_orders],
+    partitions_def=days,
+    group_name=GROUP,
+)
+def judged_orders(
+    context: dg.AssetExecutionContext, landing: dg.ResourceParam[Landing]
+) -> Iterator[dg.Output[Together] | dg.MaterializeResult[None]]:
+    """Judge each order of a landed day once: the accepted into one table, the rejected into the other."""
+    day = context.partition_key
+    landed = landing.find(day)
+    if landed is None:
+        raise dg.Failure(f"{day} has not landed. Materialize raw_orders for it first.", allow_retries=False)
+    slices = _slices(landed, landing)
+    yield dg.Output(slices, ORDERS.name, metadata={"source_rows": landed.rows, "digest": landed.digest})
+    # Both are committed by now, in one transaction.
+    yield dg.MaterializeResult(asset_key=ORDERS_REJECTED.name, metadata=slices.written[ORDERS_REJECTED.name])
+
+
+def _slices(landed: LandedLote, landing: Landing) -> Together:
+    validation = LoteValidation(
+        landed.lote,
+        received=landed.rows,
+        max_rejected_ratio=current_settings().max_rejected_ratio,
+        today=datetime.now(UTC).date(),
+        contract=Order,
+    )
+
+    def accepted() -> Iterator[Sequence[Row]]:
+        with landing.open_rows(landed) as raw_rows:
+            yield from validation.accepted(raw_rows)
+
+    def rejected() -> Iterator[Sequence[Row]]:  # read after the accepted: by then all are judged
+        yield [(landed.lote, *row) for row in validation.rejected]
+
+    return Together(
+        RowStream(ORDERS.columns.keys(), accepted(), ORDERS),
+        {ORDERS_REJECTED.name: RowStream(ORDERS_REJECTED.columns.keys(), rejected(), ORDERS_REJECTED)},
+    )
+
+
+defs = dg.Definitions(
+    assets=[raw_orders, judged_orders],
+    resources={
+        "orders_api": OrdersApiResource(base_url=dg.EnvVar("ORDERS_API_URL")),
+        "landing": LandingResource(folder=str(current_settings().home / "orders")),
+        # By its variable's name where it has one: Dagster's UI shows names, and no password.
+        "io_manager": PurchasesIOManager(
+            database_url=dg.EnvVar("DATABASE_URL")
+            if is_environment_variable("DATABASE_URL")
+            else database_url(current_settings())
+        ),
+    },
+    executor=dg.in_process_executor,
+)
