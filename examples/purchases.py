@@ -34,7 +34,7 @@ def _(mo):
 def _(engine, mo, pd, sa):
     lots = pd.read_sql(
         sa.text(
-            "SELECT count(*) AS lots, sum(rows) AS rows FROM slice_ledger WHERE asset = 'tabela_compras'"
+            "SELECT count(*) AS lots, sum(rows)::bigint AS rows FROM slice_ledger WHERE asset = 'tabela_compras'"
         ),
         engine,
     )

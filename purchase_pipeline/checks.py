@@ -6,6 +6,7 @@ Each asks PostgreSQL, for the run's lots. One step makes them all: of four, each
 from collections.abc import Callable, Iterator, Sequence
 
 import dagster as dg
+from dagster._core.definitions.metadata import RawMetadataValue
 
 from purchase_pipeline.lot_ledger import LotLedger
 from purchase_pipeline.lots import lotes
@@ -23,15 +24,18 @@ def every_row_is_accounted_for(ledger: LotLedger, lots: _Lots) -> dg.AssetCheckR
     received, loaded, rejected = (
         sum(getattr(lot, count) for lot in counts) for count in ("received", "loaded", "rejected")
     )
+    said = f"{len(counts)} lot{'' if len(counts) == 1 else 's'}: {received:,} rows received, "
+    said += f"{loaded:,} loaded + {rejected:,} rejected."
+    if lost:
+        said += f" These do not add up: {', '.join(lost)}."
     return dg.AssetCheckResult(
         passed=bool(counts) and not lost,
-        description=f"{len(counts)} lots: {received:,} rows received, {loaded:,} loaded + {rejected:,} rejected."
-        + (f" These do not add up: {', '.join(lost)}." if lost else ""),
+        description=said,
         metadata={
             "received": received,
             "loaded": loaded,
             "rejected": rejected,
-            "lots_that_do_not_add_up": lost,
+            **_if_any("lots_that_do_not_add_up", lost),
         },
     )
 
@@ -42,7 +46,7 @@ def linhas_are_gap_free(ledger: LotLedger, lots: _Lots) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         passed=not found,
         description="; ".join(found) or "No gap and no double.",
-        metadata={"lots_with_gaps_or_doubles": found},
+        metadata=_if_any("lots_with_gaps_or_doubles", found),
     )
 
 
@@ -52,7 +56,7 @@ def tables_match_the_contract(ledger: LotLedger, lots: _Lots) -> dg.AssetCheckRe
     return dg.AssetCheckResult(
         passed=not differences,
         description="; ".join(differences) or "No difference.",
-        metadata={"differences": differences},
+        metadata=_if_any("differences", differences),
     )
 
 
@@ -94,6 +98,10 @@ def loaded_lots(
         key = dg.AssetCheckKey(dg.AssetKey(asset), check.__name__)
         if key in context.selected_asset_check_keys:
             yield check(lot_ledger, lots)._replace(asset_key=key.asset_key, check_name=key.name)
+
+
+def _if_any(name: str, found: Sequence[str]) -> dict[str, RawMetadataValue]:
+    return {name: list(found)} if found else {}
 
 
 def _lots(context: dg.AssetCheckExecutionContext) -> _Lots:

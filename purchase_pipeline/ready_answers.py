@@ -67,7 +67,7 @@ def print_answer(answer: Answer, console: Console) -> None:
     """Print an answer as a table, numbers to the right."""
     table = Table(*answer.columns)
     for column, values in zip(table.columns, zip(*answer.rows, strict=True), strict=False):
-        if all(isinstance(value, int | Decimal | None) for value in values):
+        if all(isinstance(value, int | Decimal | None) and not isinstance(value, bool) for value in values):
             column.justify = "right"
     for row in answer.rows:
         table.add_row(*("" if value is None else escape(_shown(value)) for value in row))

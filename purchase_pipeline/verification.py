@@ -16,6 +16,7 @@ from purchase_pipeline.tables import COMPRAS_REJEITADAS, TABELA_COMPRAS
 from purchase_pipeline.validation import DamagedLotError, LoteValidation
 
 _TABLES = (TABELA_COMPRAS, COMPRAS_REJEITADAS)
+_OF_LOTS = LEDGER.c.asset.in_([table.name for table in _TABLES])
 _NUMBERS = [
     (place, TABELA_COMPRAS.columns[name].type.python_type)
     for place, name in enumerate(("linha", *CompraSchema.model_fields))
@@ -61,7 +62,8 @@ class Verifier:
                     "`purchase-pipeline ingest`."
                 )
             known = sa.union(
-                sa.select(LEDGER.c.partition.label("lote")), *(sa.select(table.c.lote) for table in _TABLES)
+                sa.select(LEDGER.c.partition.label("lote")).where(_OF_LOTS),
+                *(sa.select(table.c.lote) for table in _TABLES),
             ).subquery()
             return list(connection.scalars(sa.select(known.c.lote).order_by(known.c.lote)))
 
@@ -70,7 +72,7 @@ class Verifier:
         with self._engine.connect() as connection:
             entries = {
                 entry.asset: entry
-                for entry in connection.execute(sa.select(LEDGER).where(LEDGER.c.partition == lote))
+                for entry in connection.execute(sa.select(LEDGER).where(_OF_LOTS, LEDGER.c.partition == lote))
             }
             counts = {table.name: _count(connection, table, lote) for table in _TABLES}
             differences = list(_in_the_ledger(entries, counts))

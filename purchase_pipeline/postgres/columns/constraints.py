@@ -13,12 +13,11 @@ _WORDS = {
     "max_length": "at most {} long",
     "max_digits": "at most {} digits",
     "decimal_places": "at most {} decimal places",
-    "pattern": "matches {}",
 }
 
 
 def in_words(bounds: Iterable[Any]) -> list[str]:
-    """Return a pydantic field's bounds, one phrase each; a validator of one's own has none."""
+    """Return a pydantic field's bounds, one phrase each. Patterns, and validators of one's own, are no words."""
     return [
         words.format(value)
         for bound in bounds
