@@ -252,14 +252,22 @@ def test_a_day_whose_client_errs_is_not_asked_for_again() -> None:
         api.fetch_day("yesterday")
 
 
-def test_pages_in_a_circle_are_no_day() -> None:
+@pytest.mark.parametrize(
+    ("following", "error"),
+    [
+        ("/orders?day=2026-01-05", IncompleteLotError),
+        ("http://elsewhere.example/orders?day=2026-01-05&page=2", ApiRefusedError),
+    ],
+    ids=["circle", "other host"],
+)
+def test_a_next_page_that_leads_nowhere_good_is_not_followed(following: str, error: type[Exception]) -> None:
     app = FastAPI()
 
     @app.get("/orders")
     def orders() -> dict[str, object]:
-        return {"items": [], "next": "/orders?day=2026-01-05"}
+        return {"items": [], "next": following}
 
-    with orders_api(app) as api, pytest.raises(IncompleteLotError, match="names itself"):
+    with orders_api(app) as api, pytest.raises(error, match="next"):
         api.fetch_day(DAY)
 
 
