@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
@@ -27,6 +28,8 @@ from purchase_pipeline.resources import LandingResource, PurchasesIOManager
 from purchase_pipeline.validation import LoteValidation
 from purchase_pipeline_tests.serving import served
 
+PROJECT = Path(__file__).parent.parent
+PAGE = (PROJECT / "docs" / "your-own-api.md").read_text()
 DAY, NEXT_DAY = "2026-01-05", "2026-01-06"
 AMOUNT = 'Input should be an amount above 0, two decimals at most, in a text: "129.90"'
 MOMENT = "Input should be a moment with its zone: 2026-01-05T09:00:00+01:00"
@@ -252,14 +255,22 @@ def test_a_day_whose_client_errs_is_not_asked_for_again() -> None:
         api.fetch_day("yesterday")
 
 
-def test_pages_in_a_circle_are_no_day() -> None:
+@pytest.mark.parametrize(
+    ("following", "error"),
+    [
+        ("/orders?day=2026-01-05", IncompleteLotError),
+        ("http://elsewhere.example/orders?day=2026-01-05&page=2", ApiRefusedError),
+    ],
+    ids=["circle", "other host"],
+)
+def test_a_next_page_that_leads_nowhere_good_is_not_followed(following: str, error: type[Exception]) -> None:
     app = FastAPI()
 
     @app.get("/orders")
     def orders() -> dict[str, object]:
-        return {"items": [], "next": "/orders?day=2026-01-05"}
+        return {"items": [], "next": following}
 
-    with orders_api(app) as api, pytest.raises(IncompleteLotError, match="names itself"):
+    with orders_api(app) as api, pytest.raises(error, match="next"):
         api.fetch_day(DAY)
 
 
@@ -304,6 +315,43 @@ def test_an_envelope_gives_each_value_back_byte_for_byte() -> None:
 def test_what_is_no_whole_object_is_not_read(body: bytes) -> None:
     with pytest.raises(UnreadableLotError):
         members(body)
+
+
+def renamed(name: str) -> str:
+    """Return a file of the example under the name that the page gives its copy."""
+    text = (PROJECT / "examples" / "orders" / name).read_text()
+    for rule in re.findall(r"s/(\w+)/(\w+)/g", PAGE):
+        text = text.replace(*rule)
+    return text
+
+
+def test_the_row_that_the_page_shows_keeps_the_contract_that_the_page_writes() -> None:
+    (row,) = re.findall(r"```json\n(.*)\n```", PAGE)
+    (fields,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    head, _, rest = renamed("contract.py").partition("    loan_id:")
+    program = f"{head}{fields}\n\n{rest[rest.index('def _position') :]}"
+    imports = "from datetime import date\nfrom purchase_pipeline.contracts import Money\n"
+    module: dict[str, Any] = {"__name__": "loans"}
+
+    exec(imports + program, module)  # noqa: S102  (the page's own program)
+
+    loan = module["Loan"].model_validate_json(row)
+    assert loan.model_dump() == {
+        "loan_id": 7,
+        "isbn": "978-0",
+        "title": "Emma",
+        "lent_at": datetime(2026, 1, 5, 9, tzinfo=UTC),
+        "due": date(2026, 1, 19),
+        "fee": Decimal("1.5"),
+    }
+    assert module["LOANS"].columns.keys() == ["day", "position", *loan.model_dump()]
+
+
+def test_each_line_that_the_page_changes_stands_in_the_copy() -> None:
+    lines = re.findall(r"^\| (?:route|rows|next page) \| `(.*?)` \|", PAGE, re.MULTILINE)
+
+    assert len(lines) == 3
+    assert all(renamed("source.py").count(line.replace("\\|", "|")) == 1 for line in lines)
 
 
 def test_the_definitions_load_and_ask_for_nothing() -> None:

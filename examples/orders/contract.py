@@ -33,7 +33,7 @@ class Order(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
     order_id: Text = Field(description="The shop's own number of the order")
-    customer_name: Text = Field(validation_alias=AliasPath("customer", "name"), description="Who ordered")
+    customer_name: Text = Field(validation_alias=AliasPath("customer", "name"), description="Whose it is")
     customer_country: Text = Field(
         validation_alias=AliasPath("customer", "country"), description="Where the customer lives, two letters"
     )

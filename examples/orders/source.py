@@ -7,6 +7,7 @@ import httpx
 
 from examples.orders.envelope import members
 from purchase_pipeline.purchase_api import (
+    ApiRefusedError,
     ApiUnavailableError,
     IncompleteLotError,
     raise_for_status,
@@ -30,11 +31,11 @@ class OrdersApi:
         self._retrying = retrying_api(attempts, page_timeout_seconds)
 
     def fetch_day(self, day: str) -> list[bytes]:
-        """Return each order as its own JSON text, as sent; in the order of the pages, each page tried again alone.
+        """Return each order as its own JSON text, as sent, page after page; each page is tried again alone.
 
         Raises:
             ApiUnavailableError: a page's last failure.
-            ApiRefusedError: a 4xx, at once.
+            ApiRefusedError: a 4xx, or a next page at another host, at once.
         """
         orders, seen = list[bytes](), set[str]()
         next_page: str | None = f"/orders?day={day}"
@@ -43,6 +44,11 @@ class OrdersApi:
                 raise IncompleteLotError(
                     f"{day}: {next_page} names itself, or a page before it, as the next."
                 )
+            if httpx.URL(next_page).host not in {
+                "",
+                self._client.base_url.host,
+            }:  # who would be sent our token
+                raise ApiRefusedError(f"{day}: the next page is said to be at another host: {next_page}.")
             seen.add(next_page)
             page: _Page = self._retrying(self._fetch_page, day, next_page)
             orders += page.orders
