@@ -24,6 +24,8 @@ from purchase_pipeline_tests.documents import (
 )
 from purchase_pipeline_tests.newcomer import Newcomer
 
+pytestmark = pytest.mark.proof
+
 # What a test cannot run as it stands, and where it is run instead, or its outcome is held.
 ELSEWHERE = {
     r"^docker compose (up|down|exec|logs)\b": "purchase_pipeline_tests/compose/test_compose_stack.py",

@@ -28,6 +28,8 @@ from purchase_pipeline.resources import LandingResource, PurchasesIOManager
 from purchase_pipeline.validation import LoteValidation
 from purchase_pipeline_tests.serving import served
 
+pytestmark = pytest.mark.proof
+
 PROJECT = Path(__file__).parent.parent
 PAGE = (PROJECT / "docs" / "your-own-api.md").read_text()
 DAY, NEXT_DAY = "2026-01-05", "2026-01-06"

@@ -16,6 +16,8 @@ from purchase_pipeline.sales.marts import MARTS
 from purchase_pipeline_tests.pipelines import a_pipeline, ingest
 from purchase_pipeline_tests.serving import served
 
+pytestmark = pytest.mark.proof
+
 WHOLE = {mart.table.name for mart in MARTS}
 
 

@@ -14,6 +14,8 @@ from purchase_pipeline.postgres.connections import engine_for
 from purchase_pipeline.ready_answers import ask, ready_queries
 from purchase_pipeline_tests.person import Person
 
+pytestmark = pytest.mark.proof
+
 PROJECT = Path(__file__).parent.parent
 
 

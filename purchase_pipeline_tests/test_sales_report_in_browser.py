@@ -15,6 +15,8 @@ from purchase_pipeline.sales.report.page import render_report
 from purchase_pipeline_tests.browsers import WatchedPage, browser, watched_page
 from purchase_pipeline_tests.sold import fill, some_sales
 
+pytestmark = pytest.mark.proof
+
 LANGUAGES = ("pt-BR", "en")
 LONG_WORD = "Anticonstitucionalissimamente" * 4
 
