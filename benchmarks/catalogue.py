@@ -11,6 +11,7 @@ BENCHMARKS = {
     "lot_sizes": "lots of 10,000 to 1,000,000 rows: seconds a row, memory",
     "growth": "one lot into tables of 0 to 10 million rows",
     "replacements": "the same lot replaced 100 times: dead rows, room, time",
+    "sales": "marts and report of 50 lots: from nothing, and with one lot more",
     "mock_api": "rows a second that the mock API serves",
     "run_worker": "processor time of a run beside that of an empty one",
     "ingest": "`purchase-pipeline ingest`, 50 lots, whole process",
