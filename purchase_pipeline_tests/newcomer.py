@@ -41,7 +41,8 @@ class Newcomer:
 
     def __init__(self, folder: Path) -> None:
         self.clone = folder / "purchase-pipeline"
-        self._terminal, self._printed = folder / "terminal", folder / "printed"
+        self._terminal = folder / "terminal"
+        self._printed, self._printed_last = folder / "printed", folder / "printed-last"
         self._port, self._api_port = free_port(), free_port()
         self._running: subprocess.Popen[bytes] | None = None
         _copy_tracked_files(self.clone)
@@ -55,11 +56,6 @@ class Newcomer:
             "TERMINAL": str(self._terminal),
         }
 
-    @property
-    def has_lots(self) -> bool:
-        """Tell whether the clone has loaded lots."""
-        return (self.clone / ".purchase" / "landing" / "lote-0003.json").exists()
-
     def types(self, command: str) -> None:
         """Run a command; one that stays is left running, once it is ready, until the next campaign or `leaves`."""
         command = self._with_own_ports(command)
@@ -68,18 +64,20 @@ class Newcomer:
         if STAYS.search(command):
             self._start(command)
             return
-        done = subprocess.run(
-            self._words(command),
-            env=self._environment,
-            cwd=self.clone,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert done.returncode == 0, f"$ {command}\n{done.stdout}\nexit code {done.returncode}"
+        # Into a file: a pipe ends with the last of those who write into it, and `&` leaves one running.
+        with self._printed_last.open("wb") as printed:
+            done = subprocess.run(
+                self._words(command),
+                env=self._environment,
+                cwd=self.clone,
+                stdin=subprocess.DEVNULL,
+                stdout=printed,
+                stderr=subprocess.STDOUT,
+                timeout=120,
+                check=False,
+            )
+        said = self._printed_last.read_text()
+        assert done.returncode == 0, f"$ {command}\n{said}\nexit code {done.returncode}"
 
     def saves(self, name: str, text: str) -> None:
         """Write a file that a page shows."""

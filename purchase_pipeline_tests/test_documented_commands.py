@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from textwrap import dedent
 from time import monotonic
 
 import pytest
@@ -37,9 +38,10 @@ ELSEWHERE = {
     r" -f first\.py |'TABLE sales'": "purchase_pipeline_tests/test_postgres_documentation.py",
     r"^python3 -m venv |^pip install ": ".ci/run",
     r"https://api\.example\.com": "purchase_pipeline_tests/test_cli.py",
+    r"library\.example|loans\.pipeline .* 2026-01-05$|FROM loans LIM": "purchase_pipeline_tests/test_example_orders.py",
 }
 READ: dict[str, Callable[[str], object]] = {
-    "python": ast.parse,
+    "python": lambda text: ast.parse(dedent(text)),
     "toml": tomllib.loads,
     "yaml": yaml.safe_load,
     "json": json.loads,
@@ -47,8 +49,14 @@ READ: dict[str, Callable[[str], object]] = {
 RUN = {"bash", "console", "sql"}
 
 BLOCKS = [block for page in PAGES for block in blocks_of(page)]
-# Who starts from nothing, in a clone of their own; all other pages speak to people who have lots.
-FIRST_STEPS = [PROJECT / "docs" / name for name in ("getting-started.md", "postgres-io-manager.md")]
+# These speak to who starts from nothing; all other pages to people who have lots.
+FIRST_STEPS = [
+    READMES[0],
+    *(
+        PROJECT / "docs" / name
+        for name in ("getting-started.md", "postgres-io-manager.md", "your-own-api.md")
+    ),
+]
 
 
 def is_run_elsewhere(command: str) -> bool:
@@ -74,26 +82,14 @@ def newcomer_in(folder: Path) -> Iterator[Newcomer]:
         newcomer.types("purchase-pipeline reset --yes")
 
 
-@pytest.fixture(scope="module")
-def old_hand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Newcomer]:
-    """Somebody who follows one page after the other in one clone."""
-    with newcomer_in(tmp_path_factory.mktemp("clone")) as newcomer:
-        yield newcomer
-
-
 @pytest.fixture
-def reader(page: Path, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Newcomer]:
-    """Somebody who has what a page takes for granted, and opens a terminal."""
-    if page in FIRST_STEPS:
-        with newcomer_in(tmp_path) as newcomer:
-            yield newcomer
-            newcomer.leaves()
-        return
-    old_hand: Newcomer = request.getfixturevalue("old_hand")
-    if page not in READMES[:1] and not old_hand.has_lots:
-        old_hand.types("purchase-pipeline ingest --defects 0.02")
-    yield old_hand
-    old_hand.leaves()
+def reader(page: Path, tmp_path: Path) -> Iterator[Newcomer]:
+    """Somebody who has what a page takes for granted, in a clone of their own: pages may be read in any order."""
+    with newcomer_in(tmp_path) as newcomer:
+        if page not in FIRST_STEPS:
+            newcomer.types("purchase-pipeline ingest --defects 0.02")
+        yield newcomer
+        newcomer.leaves()
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if any(map(to_run, blocks_of(page)))], ids=name_of)
