@@ -78,6 +78,18 @@ def test_the_campaign_ends_with_exact_counts(stack: ComposeStack) -> None:
     assert "no difference" in verified
 
 
+def test_the_sales_follow_by_themselves(stack: ComposeStack) -> None:
+    is_there = "test -s /opt/purchase/reports/sales-report.html && echo yes || echo no"
+
+    seconds = stack.wait_until(
+        lambda: stack.compose("exec", "-T", "code_server", "sh", "-c", is_there).strip() == "yes",
+        "the sales report",
+        240,
+    )
+
+    print(f"\nsales report: {seconds:.0f} s after the last lot")
+
+
 def test_the_console_script_tells_the_same(stack: ComposeStack) -> None:
     told = json.loads(stack.compose("exec", "-T", "code_server", "purchase-pipeline", "status", "--json"))
 
