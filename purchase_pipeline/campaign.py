@@ -21,10 +21,10 @@ _LOADED = {dg.AssetKey(name) for name in ("raw_purchases", TABELA_COMPRAS.name, 
 
 
 class FailedRun(NamedTuple):
-    """A run that did not load its lot."""
+    """A run that did not do what it was for: its lot, or where that is not one lot, its job."""
 
     run_id: str
-    lote: str
+    what: str
     reason: str
 
 
@@ -102,8 +102,8 @@ class Campaign:
         ]
 
     def attempts(self, lote: str) -> int:
-        """Return how many runs of a lot there were, whatever became of them, and whatever they were for."""
-        return self._instance.get_runs_count(dg.RunsFilter(tags={PARTITION_NAME_TAG: lote}))
+        """Return how many runs there were to load a lot, whatever became of them."""
+        return len(self._runs_of(lote))
 
     def explain(self, run: dg.DagsterRun) -> FailedRun:
         """Return a failed run with its reason: the error that was raised inside Dagster's own wrapping."""
@@ -115,11 +115,17 @@ class Campaign:
                 error = error.cause
             if error:
                 reason = error.message.strip()
-        return FailedRun(run.run_id, lote_of(run), reason)
+        return FailedRun(run.run_id, lote_of(run) or run.job_name, reason)
 
     def seconds_taken(self, lot: LotCount) -> float | None:
         """Return the seconds from the request of the lot's last run to its commit."""
-        before = dg.RunsFilter(tags={PARTITION_NAME_TAG: lot.lote}, created_before=lot.committed_at)
-        records = self._instance.get_run_records(before)
-        begun = [record.create_timestamp for record in records if loads_lots(record.dagster_run)]
+        begun = [
+            record.create_timestamp
+            for record in self._runs_of(lot.lote)
+            if record.create_timestamp < lot.committed_at
+        ]
         return (lot.committed_at - max(begun)).total_seconds() if begun else None
+
+    def _runs_of(self, lote: str) -> list[dg.RunRecord]:
+        records = self._instance.get_run_records(dg.RunsFilter(tags={PARTITION_NAME_TAG: lote}))
+        return [record for record in records if loads_lots(record.dagster_run)]

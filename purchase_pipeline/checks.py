@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 import dagster as dg
 from dagster._core.definitions.metadata import RawMetadataValue
 
-from purchase_pipeline.lot_ledger import LotLedger
+from purchase_pipeline.lot_ledger import LotLedger, totals
 from purchase_pipeline.lots import lotes
 from purchase_pipeline.settings import current_settings
 from purchase_pipeline.tables import COMPRAS_REJEITADAS, TABELA_COMPRAS
@@ -21,22 +21,15 @@ def every_row_is_accounted_for(ledger: LotLedger, lots: _Lots) -> dg.AssetCheckR
     """Every row received was either loaded or rejected: received = loaded + rejected, lot by lot."""
     counts = ledger.counted_lots(lots).values()
     lost = [lot.lote for lot in counts if not lot.conserved]
-    received, loaded, rejected = (
-        sum(getattr(lot, count) for lot in counts) for count in ("received", "loaded", "rejected")
-    )
-    said = f"{len(counts)} lot{'' if len(counts) == 1 else 's'}: {received:,} rows received, "
-    said += f"{loaded:,} loaded + {rejected:,} rejected."
+    rows = totals(counts)
+    said = f"{len(counts)} lot{'' if len(counts) == 1 else 's'}: {rows.received:,} rows received, "
+    said += f"{rows.loaded:,} loaded + {rows.rejected:,} rejected."
     if lost:
         said += f" These do not add up: {', '.join(lost)}."
     return dg.AssetCheckResult(
         passed=bool(counts) and not lost,
         description=said,
-        metadata={
-            "received": received,
-            "loaded": loaded,
-            "rejected": rejected,
-            **_if_any("lots_that_do_not_add_up", lost),
-        },
+        metadata={**rows._asdict(), **_if_any("lots_that_do_not_add_up", lost)},
     )
 
 
@@ -63,7 +56,7 @@ def tables_match_the_contract(ledger: LotLedger, lots: _Lots) -> dg.AssetCheckRe
 def rejected_share_is_small(ledger: LotLedger, lots: _Lots) -> dg.AssetCheckResult:
     """The share of rejected rows is below half of what would fail the lot: an early warning."""
     counts = [lot for lote, lot in ledger.loaded_lots().items() if lots is None or lote in lots]
-    received, rejected = sum(lot.received for lot in counts), sum(lot.rejected for lot in counts)
+    received, _, rejected = totals(counts)
     warn_at = current_settings().max_rejected_ratio / 2
     share = rejected / received if received else 0.0
     return dg.AssetCheckResult(

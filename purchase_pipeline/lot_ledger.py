@@ -1,6 +1,6 @@
 """What the database says of each lot: received, loaded, rejected. It is the truth that all else is held against."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -26,6 +26,20 @@ class LotCount(NamedTuple):
     def conserved(self) -> bool:
         """True when every row received was either loaded or rejected."""
         return self.received == self.loaded + self.rejected
+
+
+class LotTotals(NamedTuple):
+    """Rows of several lots."""
+
+    received: int
+    loaded: int
+    rejected: int
+
+
+def totals(lots: Iterable[LotCount]) -> LotTotals:
+    """Add lots up."""
+    known = list(lots)
+    return LotTotals(*(sum(getattr(lot, name) for lot in known) for name in LotTotals._fields))
 
 
 class LotLedger:

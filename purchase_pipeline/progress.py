@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from purchase_pipeline.campaign import FailedRun
-from purchase_pipeline.lot_ledger import LotCount
+from purchase_pipeline.lot_ledger import LotCount, totals
 
 
 class LiveProgress:
@@ -73,16 +73,14 @@ class LiveProgress:
 
 def print_failure(console: Console, run: FailedRun, outlook: str) -> None:
     """Print a run that failed, why, and what comes of it."""
-    console.print(f"[red]✗ {run.lote} failed[/] (run {run.run_id[:8]}); {outlook}")
+    console.print(f"[red]✗ {run.what} failed[/] (run {run.run_id[:8]}); {outlook}")
     console.print(f"  {run.reason}", markup=False, highlight=False, soft_wrap=True)
 
 
 def print_summary(console: Console, wanted: int, lots: Iterable[LotCount], seconds: float) -> None:
     """Print what a campaign came to."""
     known = list(lots)
-    received, loaded, rejected = (
-        sum(getattr(lot, name) for lot in known) for name in ("received", "loaded", "rejected")
-    )
+    received, loaded, rejected = totals(known)
     conserved = all(lot.conserved for lot in known)
     console.print(
         f"\n[bold]{len(known)} of {wanted} lots loaded[/] in {seconds:.1f} s: "

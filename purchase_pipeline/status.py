@@ -10,7 +10,7 @@ from purchase_pipeline.campaign import Campaign, lote_of
 from purchase_pipeline.dagster_home import open_instance
 from purchase_pipeline.database import database_url
 from purchase_pipeline.local_stack import database
-from purchase_pipeline.lot_ledger import LotLedger
+from purchase_pipeline.lot_ledger import LotLedger, totals
 from purchase_pipeline.postgres.connections import engine_for
 from purchase_pipeline.settings import Settings
 
@@ -54,15 +54,16 @@ def read_status(settings: Settings) -> Status:
             - counted.keys()
             - in_flight
         )
+    rows = totals(counted.values())
     lots = [LotStatus(**lot._asdict(), conserved=lot.conserved) for lot in counted.values()]
     return Status(
         wanted=settings.lots,
         loaded=len(lots),
         failed=sorted(failed),
         in_flight=sorted(in_flight),
-        rows_received=sum(lot.received for lot in lots),
-        rows_loaded=sum(lot.loaded for lot in lots),
-        rows_rejected=sum(lot.rejected for lot in lots),
+        rows_received=rows.received,
+        rows_loaded=rows.loaded,
+        rows_rejected=rows.rejected,
         conserved=all(lot.conserved for lot in lots),
         lots=lots,
     )

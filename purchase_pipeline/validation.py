@@ -67,14 +67,14 @@ class LoteValidation:
         received: int,
         max_rejected_ratio: float,
         today: date,
-        contract: type[BaseModel] | None = None,
+        contract: type[BaseModel] = CompraSchema,
     ) -> None:
         self._lote = lote
         self._received = received
         self._max_rejected_ratio = max_rejected_ratio
         self._today = today
-        self._contract = contract or CompraSchema
-        self._sieve = sieve_for(self._contract, today)
+        self._contract = contract
+        self._sieve = sieve_for(contract, today)
         self.rejected: list[RejectedRow] = []
 
     def accepted(self, raw_rows: Iterable[bytes]) -> Iterator[list[tuple[Any, ...]]]:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import IO
 
 from purchase_pipeline_tests.documents import PROJECT
 from purchase_pipeline_tests.person import wait_for
@@ -68,18 +69,13 @@ class Newcomer:
             return
         # Into a file: a pipe ends with the last of those who write into it, and `&` leaves one running.
         with self._printed_last.open("wb") as printed:
-            done = subprocess.run(
-                self._words(command),
-                env=self._environment,
-                cwd=self.clone,
-                stdin=subprocess.DEVNULL,
-                stdout=printed,
-                stderr=subprocess.STDOUT,
-                timeout=120,
-                check=False,
-            )
-        said = self._printed_last.read_text()
-        assert done.returncode == 0, f"$ {command}\n{said}\nexit code {done.returncode}"
+            process = self._spawn(command, printed)
+        try:
+            code = process.wait(120)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+        assert code == 0, f"$ {command}\n{self._printed_last.read_text()}\nexit code {code}"
 
     def saves(self, name: str, text: str) -> None:
         """Write a file that a page shows."""
@@ -93,16 +89,7 @@ class Newcomer:
 
     def _start(self, command: str) -> None:
         with self._printed.open("wb") as printed:
-            self._running = subprocess.Popen(
-                self._words(command),
-                env=self._environment,
-                cwd=self.clone,
-                stdin=subprocess.DEVNULL,
-                stdout=printed,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        running = self._running
+            self._running = running = self._spawn(command, printed)
         wait_for(lambda: _READY in self._printed.read_text() or running.poll() is not None, 120)
         assert running.poll() is None, f"$ {command}\n{self._printed.read_text()}"
 
@@ -113,8 +100,16 @@ class Newcomer:
             running.wait(60)
             assert _STOPPED in self._printed.read_text()
 
-    def _words(self, command: str) -> list[str]:
-        return ["bash", "-c", _TERMINAL, "bash", command]
+    def _spawn(self, command: str, printed: IO[bytes]) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            ["/bin/bash", "-c", _TERMINAL, "bash", command],
+            env=self._environment,
+            cwd=self.clone,
+            stdin=subprocess.DEVNULL,
+            stdout=printed,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
 
     def _with_own_ports(self, command: str) -> str:
         for port, own in ((3000, self._port), (8000, self._api_port)):

@@ -125,5 +125,6 @@ def test_a_run_that_sums_up_a_lot_does_not_load_it(automation: Automation, engin
     assert campaign.in_flight() == set()
     (lot,) = campaign.loaded().values()
     assert (campaign.seconds_taken(lot) or -1) > 0
+    assert campaign.attempts("lote-0001") == 1
     automation.instance.report_run_failed(run, "gone")
     assert campaign.failures(lot.committed_at) == []

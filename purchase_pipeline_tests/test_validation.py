@@ -62,8 +62,15 @@ REASON_BY_DEFECT = {
 }
 
 
-def a_validation(received: int = 10_000, ratio: float = 1.0, today: date = TODAY) -> LoteValidation:
-    return LoteValidation("lote-0001", received=received, max_rejected_ratio=ratio, today=today)
+def a_validation(
+    received: int = 10_000,
+    ratio: float = 1.0,
+    today: date = TODAY,
+    contract: type[CompraSchema] = CompraSchema,
+) -> LoteValidation:
+    return LoteValidation(
+        "lote-0001", received=received, max_rejected_ratio=ratio, today=today, contract=contract
+    )
 
 
 def judged(validation: LoteValidation, raw_rows: Iterable[bytes]) -> list[tuple[object, ...]]:
@@ -166,9 +173,8 @@ def test_the_day_that_is_given_decides_what_is_future() -> None:
     ]
 
 
-def test_a_rule_beside_the_fields_counts_and_costs_no_row(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("purchase_pipeline.validation.CompraSchema", OwnRuleOfAField)
-    validation = a_validation(received=3)
+def test_a_rule_beside_the_fields_counts_and_costs_no_row() -> None:
+    validation = a_validation(received=3, contract=OwnRuleOfAField)
 
     accepted = judged(validation, [a_raw_compra(), a_raw_compra(brand='"LG"'), a_raw_compra()])
 
@@ -176,14 +182,13 @@ def test_a_rule_beside_the_fields_counts_and_costs_no_row(monkeypatch: pytest.Mo
     assert [row.reasons for row in validation.rejected] == [["brand: Value error, no shouting (saw 'LG')"]]
 
 
-def test_rows_that_the_contract_alone_could_read_keep_their_place(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_that_the_contract_alone_could_read_keep_their_place() -> None:
     class WithDefault(CompraSchema):
         brand: str = "LG"
 
-    monkeypatch.setattr("purchase_pipeline.validation.CompraSchema", WithDefault)
     rows = [a_raw_compra(), a_raw_compra(without={"brand"}), a_raw_compra()]
 
-    accepted = judged(a_validation(received=3), rows)
+    accepted = judged(a_validation(received=3, contract=WithDefault), rows)
 
     assert accepted == [(1, *judged_values()), (2, *judged_values(brand="LG")), (3, *judged_values())]
 

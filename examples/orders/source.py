@@ -44,10 +44,8 @@ class OrdersApi:
                 raise IncompleteLotError(
                     f"{day}: {next_page} names itself, or a page before it, as the next."
                 )
-            if httpx.URL(next_page).host not in {
-                "",
-                self._client.base_url.host,
-            }:  # who would be sent our token
+            # Whoever is asked is sent our token.
+            if httpx.URL(next_page).host not in {"", self._client.base_url.host}:
                 raise ApiRefusedError(f"{day}: the next page is said to be at another host: {next_page}.")
             seen.add(next_page)
             page: _Page = self._retrying(self._fetch_page, day, next_page)

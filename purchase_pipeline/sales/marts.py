@@ -31,7 +31,7 @@ def _sums_by(table: sa.Table, *columns: sa.Column[object]) -> Mart:
 
 
 def _ranked(table: sa.Table, *columns: sa.Column[object]) -> Mart:
-    return Mart(table, tables.SALES_BY_LOT, lambda: ranked(*columns, cut="product"))
+    return Mart(table, tables.SALES_BY_LOT, lambda: ranked(*columns))
 
 
 MARTS = [

@@ -61,21 +61,16 @@ def _cut(name: str, columns: Mapping[str, sa.ColumnElement[Any]], lots: Sequence
 
 
 def sums_by(*columns: sa.Column[Any]) -> sa.Select[Any]:
-    """Return purchases and revenue of all lots by these columns, which one cut has."""
+    """Return purchases and revenue of all lots by these columns, which some cut has."""
     return sa.select(*columns, *_added_up()).where(_LOT.cut == _cut_of(columns)).group_by(*columns)
 
 
-def ranked(*columns: sa.Column[Any], cut: str) -> sa.SelectBase:
+def ranked(*columns: sa.Column[Any]) -> sa.SelectBase:
     """Return the first `MOST_RANKED` by revenue; of the same revenue, by name."""
     revenue = sa.func.sum(_LOT.revenue)
     rank = sa.cast(sa.func.row_number().over(order_by=[revenue.desc(), *columns]), sa.Integer)
-    return (
-        sa.select(rank.label("rank"), *columns, *_added_up())
-        .where(_LOT.cut == cut)
-        .group_by(*columns)
-        .order_by("rank")
-        .limit(MOST_RANKED)
-    )
+    ranks = sums_by(*columns).with_only_columns(rank.label("rank"), *columns, *_added_up())
+    return ranks.order_by("rank").limit(MOST_RANKED)
 
 
 def customers_by_age_band() -> sa.SelectBase:
@@ -114,9 +109,9 @@ def _age_bands() -> sa.FromClause:
 
 
 def _cut_of(columns: Sequence[sa.Column[Any]]) -> str:
-    """Return the cut that has just these columns."""
-    names = [column.name for column in columns]
-    return next(cut for cut, own in _CUTS.items() if list(own) == names)
+    """Return a cut that has these columns: the rows of each hold every purchase once."""
+    names = {column.name for column in columns}
+    return next(cut for cut, own in _CUTS.items() if names <= own.keys())
 
 
 def _added_up() -> list[sa.ColumnElement[Any]]:

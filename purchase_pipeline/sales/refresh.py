@@ -1,6 +1,6 @@
 """Marts and report made anew at once, in this process: what the automation does when its turn comes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,9 +12,10 @@ from purchase_pipeline.campaign import Campaign
 from purchase_pipeline.dagster_home import open_instance
 from purchase_pipeline.database import database_url
 from purchase_pipeline.local_stack import database
-from purchase_pipeline.lot_ledger import LEDGER, LotLedger
+from purchase_pipeline.lot_ledger import LEDGER, LotCount, LotLedger
 from purchase_pipeline.lot_runs import consecutive, lot_runs
 from purchase_pipeline.postgres.connections import engine_for
+from purchase_pipeline.progress import print_failure
 from purchase_pipeline.sales.tables import SALES_BY_LOT
 from purchase_pipeline.settings import Settings
 
@@ -22,23 +23,23 @@ from purchase_pipeline.settings import Settings
 def fresh_report(settings: Settings, console: Console) -> Path | None:
     """Make marts and report anew, and return where the report is; None: nothing is loaded, or a run failed."""
     with database(settings), open_instance(settings) as instance:
-        ledger = LotLedger(engine := engine_for(database_url(settings)))
-        campaign = Campaign(settings.lote_names, ledger, instance)
-        if not campaign.loaded():
+        engine = engine_for(database_url(settings))
+        campaign = Campaign(settings.lote_names, LotLedger(engine), instance)
+        loaded = campaign.loaded()
+        if not loaded:
             console.print("No lot is loaded yet. Load some first: purchase-pipeline up")
             return None
-        stale = _stale_lots(engine, campaign)
+        stale, begun = _stale_lots(engine, loaded), datetime.now(UTC)
         with console.status(f"Summing up {len(stale)} lots, and making marts and report ..."):
-            begun = datetime.now(UTC)
-            well = _sum_up(instance, stale, campaign.lots) and _run(instance, "refresh_sales", [])
+            well = _run(instance, "sum_lots", consecutive(stale, campaign.lots))
+            well = well and _run(instance, "refresh_sales", [[]])
         if not well:
             _tell_why(campaign, instance, begun, console)
         return settings.report_file if well else None
 
 
-def _stale_lots(engine: sa.Engine, campaign: Campaign) -> list[str]:
-    """Return the loaded lots that were never summed up, or not since they were loaded last."""
-    loaded = campaign.loaded()
+def _stale_lots(engine: sa.Engine, loaded: Mapping[str, LotCount]) -> list[str]:
+    """Return those of the loaded lots that were never summed up, or not since they were loaded last."""
     query = sa.select(LEDGER.c.partition, LEDGER.c.committed_at).where(LEDGER.c.asset == SALES_BY_LOT.name)
     with engine.connect() as connection:
         there = sa.inspect(connection).has_table(SALES_BY_LOT.name)
@@ -46,18 +47,13 @@ def _stale_lots(engine: sa.Engine, campaign: Campaign) -> list[str]:
     return [lote for lote, lot in loaded.items() if lote not in summed or summed[lote] < lot.committed_at]
 
 
-def _sum_up(instance: dg.DagsterInstance, stale: Sequence[str], wanted: Sequence[str]) -> bool:
-    return all(_run(instance, "sum_lots", lots) for lots in consecutive(stale, wanted))
-
-
-def _run(instance: dg.DagsterInstance, job_name: str, lots: Sequence[str]) -> bool:
+def _run(instance: dg.DagsterInstance, job_name: str, runs: Iterable[Sequence[str]]) -> bool:
+    """Run a job for some lots, then for the next, until one run fails."""
     with lot_runs(instance, job_name=job_name) as start_run:
-        return start_run(lots).result()
+        return all(start_run(lots).result() for lots in runs)
 
 
 def _tell_why(campaign: Campaign, instance: dg.DagsterInstance, begun: datetime, console: Console) -> None:
     failed = dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], created_after=begun)
     for record in instance.get_run_records(failed):
-        run = record.dagster_run
-        console.print(f"[red]✗ {run.job_name} failed[/] (run {run.run_id[:8]}); what was there before stays")
-        console.print(f"  {campaign.explain(run).reason}", markup=False, highlight=False, soft_wrap=True)
+        print_failure(console, campaign.explain(record.dagster_run), "what was there before stays")

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from purchase_pipeline.lot_ledger import totals
 from purchase_pipeline.sales.report.exhibit import Numbers, numbers, ratio
 from purchase_pipeline.sales.report.figures import SalesFigures
 from purchase_pipeline.sales.report.texts import Texts
@@ -47,12 +48,11 @@ def quality(figures: SalesFigures, texts: Texts) -> Quality:
 
 def _facts(figures: SalesFigures, texts: Texts) -> list[Fact]:
     words, formats = texts.quality, texts.formats
-    received = sum(lot.received for lot in figures.lots)
-    rejected = sum(lot.rejected for lot in figures.lots)
+    received, loaded, rejected = totals(figures.lots)
     return [
         Fact(words.lots, formats.number(len(figures.lots))),
         Fact(words.received, formats.number(received)),
-        Fact(words.loaded, formats.number(_loaded(figures))),
+        Fact(words.loaded, formats.number(loaded)),
         Fact(words.rejected, formats.number(rejected)),
         Fact(words.rate, formats.percent(ratio(rejected, received), 2)),
     ]
@@ -79,7 +79,7 @@ def _conservation(figures: SalesFigures, texts: Texts) -> Statement:
 
 
 def _coverage(figures: SalesFigures, texts: Texts) -> Statement:
-    words, loaded = texts.quality, _loaded(figures)
+    words, loaded = texts.quality, totals(figures.lots).loaded
     covered = loaded == figures.purchases
     sentence = words.covered if covered else words.uncovered
     number = texts.formats.number
@@ -89,10 +89,6 @@ def _coverage(figures: SalesFigures, texts: Texts) -> Statement:
 def _freshness(figures: SalesFigures, texts: Texts) -> str:
     newest = figures.newest_commit
     return texts.quality.freshness.format(moment=texts.formats.moment(newest)) if newest else ""
-
-
-def _loaded(figures: SalesFigures) -> int:
-    return sum(lot.loaded for lot in figures.lots)
 
 
 def _reasons(figures: SalesFigures, texts: Texts) -> Numbers:
