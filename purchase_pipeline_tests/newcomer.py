@@ -15,8 +15,8 @@ from purchase_pipeline_tests.serving import free_port
 # Small lots, soon done; whatever else is set is for the documents to say.
 SMALL = {"PURCHASE_LOTS": "3", "PURCHASE_ROWS": "200", "PURCHASE_EVERY": "0.5", "COLUMNS": "120"}
 STAYS = re.compile(r"\b(make|purchase-pipeline) up\b(?!.*(--exit-when-done|--help))")
-# Settings of the tests' own; and what `make test VENV=...` would tell the newcomer's `make`.
-_OF_THE_TESTS = ("PURCHASE_", "MAKE", "MFLAGS")
+# Nothing else of the tests' environment: of a `make test VENV=...`, make would hand all of it on.
+_LIKE_ANYBODY = ("HOME", "LANG", "TMPDIR")
 _READY, _STOPPED = "Everything stays up", "Stopping what was started"
 _CAMPAIGN = re.compile(r"\b(make|purchase-pipeline) (up|ingest)\b")
 
@@ -52,7 +52,7 @@ class Newcomer:
         self._make_venv(self.clone / ".venv")
         programs = [str(self.clone / ".venv" / "bin"), os.environ["PATH"], str(_postgres_programs())]
         self._environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith(_OF_THE_TESTS)},
+            **{name: os.environ[name] for name in _LIKE_ANYBODY if name in os.environ},
             **SMALL,
             "PATH": os.pathsep.join(programs),
             "PYTHONPATH": str(self.clone),

@@ -103,7 +103,8 @@ def _a_lane(lote: str, folder: Path, database: Database, api: FaultyApi, api_url
             )
             for attempts in (2, 1)
         ]
-        bench = LotBench(lote, _ROWS, api, api_url, database, pipelines[0])
+        instance = stack.enter_context(dg.DagsterInstance.ephemeral())
+        bench = LotBench(lote, _ROWS, api, api_url, database, pipelines[0], instance)
         bench.held = bench.next_version()
         if not bench.load(refetch=True) or not bench.holds(bench.held):
             raise RuntimeError(f"{lote} could not be loaded before anything was broken")

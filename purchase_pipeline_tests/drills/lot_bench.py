@@ -62,10 +62,10 @@ class LotBench:
     api_url: str
     database: Database
     pipeline: dg.Definitions
+    instance: dg.DagsterInstance
     held: Wanted | None = None
     failure: str = ""
     sent_as: Callable[[Wanted], Wanted] = lambda wanted: wanted
-    instance: dg.DagsterInstance = field(default_factory=dg.DagsterInstance.ephemeral)
     _numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
     def next_version(self) -> Wanted:

@@ -6,6 +6,8 @@ from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
+import dagster as dg
+
 from purchase_pipeline_tests.drills.lot_bench import DATABASE, LotBench, a_database, an_api
 from purchase_pipeline_tests.drills.outcome import Drill, Outcome
 from purchase_pipeline_tests.drills.postgres_wire import (
@@ -34,9 +36,10 @@ def a_lot_on_the_wire(folder: Path) -> Iterator[tuple[LotBench, TcpProxy, int]]:
         a_database(folder) as database,
         an_api(_DEFECTS) as (api, api_url),
         proxied(database.socket) as proxy,
+        dg.DagsterInstance.ephemeral() as instance,
     ):
         pipeline = a_pipeline(api_url, folder / "landing", database.url_through(proxy.port))
-        bench = LotBench("lote-0001", _ROWS, api, api_url, database, pipeline)
+        bench = LotBench("lote-0001", _ROWS, api, api_url, database, pipeline, instance)
         wires: list[PostgresWire] = []
         proxy.policy_for = lambda: _listening(wires)
         first = bench.next_version()
