@@ -293,7 +293,7 @@ def reading(database_url: str, file: Path) -> Iterator[Readers]:
 def test_readers_see_the_old_slice_or_the_new_one_and_hardly_wait(
     database: psycopg.Connection, database_url: str, tmp_path: Path
 ) -> None:
-    replaces, reads_a_replace = 100, 200  # half of them counts
+    replaces, reads_a_replace = 30, 100  # half of them counts
     columns = ["slice", "number", "square"]
     numbers = sa.Table("any", sa.MetaData(), *(sa.Column(name, sa.Integer) for name in columns))
     place = Place(
@@ -317,7 +317,7 @@ def test_readers_see_the_old_slice_or_the_new_one_and_hardly_wait(
         for replaced in range(replaces):
             readers.wait_for(replaced * reads_a_replace + 1)
             times.append(replace(batches[replaced % 2]))
-            # As autovacuum would, were a minute to pass: a hundred replaces in one leave a hundredfold of dead rows.
+            # As autovacuum would, were a minute to pass: replaces without a pause leave a multiple of dead rows.
             database.execute("VACUUM (TRUNCATE FALSE) numbers")
         readers.wait_for(replaces * reads_a_replace)
     reads = readers.reads()

@@ -10,7 +10,7 @@ import pytest
 from purchase_pipeline_tests.compose.stack import ComposeStack, DockerError, docker
 
 SETTINGS = {
-    "PURCHASE_LOTS": "18",
+    "PURCHASE_LOTS": "12",
     "PURCHASE_ROWS": "10000",
     "PURCHASE_EVERY": "5",
     "MOCK_API_DEFECTS": "0.01",
