@@ -12,6 +12,8 @@ import sqlalchemy as sa
 from mock_api.app import create_app
 from purchase_pipeline_tests.serving import served
 
+pytestmark = pytest.mark.proof
+
 PROJECT = Path(__file__).parent.parent
 MODULE = ["-m", "purchase_pipeline.definitions"]
 PARTITION = '{"dagster/partition": "lote-0002"}'

@@ -67,7 +67,8 @@ def test_a_container_that_dies_in_mid_lot_is_well_again_by_itself(stack: Compose
 
 def test_the_campaign_ends_with_exact_counts(stack: ComposeStack) -> None:
     stack.wait_until(lambda: stack.number(LOADED_LOTS) >= LOTS, "the last lot", 300)
-    assert stack.health() == dict.fromkeys(SERVICES, "healthy")
+    all_well = dict.fromkeys(SERVICES, "healthy")
+    stack.wait_until(lambda: stack.health() == all_well, "all services healthy", 120)
 
     counts = stack.sql(COUNTS)
     verified = stack.compose("exec", "-T", "code_server", "purchase-pipeline", "verify")
