@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import dagster as dg
 import psycopg
 from psycopg import sql
 
+from purchase_pipeline.dagster_home import dagster_environment, open_instance
 from purchase_pipeline.embedded_postgres import EmbeddedPostgres
-from purchase_pipeline.local_stack import StackOptions, mock_api, wait_for_mock_api
+from purchase_pipeline.local_stack import StackOptions, database, mock_api, wait_for_mock_api
 from purchase_pipeline.processes import Processes
 from purchase_pipeline.settings import Settings
 from purchase_pipeline_tests.serving import free_port
@@ -37,6 +39,19 @@ def a_bench() -> Iterator[Bench]:
     """Start a server with a default configuration, and the mock API in a process of its own; leave nothing behind."""
     with a_server() as (folder, server), _served_api(folder) as api_url:
         yield Bench(folder, server, api_url)
+
+
+@contextmanager
+def a_dagster(folder: Path, lots: int, rows: int = 10_000) -> Iterator[dg.DagsterInstance]:
+    """Start what runs need: a database, an API, Dagster's storage. Say so in the environment, for the definitions."""
+    settings = Settings(home=folder / "home", lots=lots, rows=rows)
+    processes = Processes(settings.home)
+    with database(settings), mock_api(settings, StackOptions(api_port=free_port()), processes) as served:
+        wait_for_mock_api(settings, served, processes)
+        served.write_campaign()
+        os.environ.update(dagster_environment(served))
+        with open_instance(served) as instance:
+            yield instance
 
 
 @contextmanager

@@ -12,6 +12,7 @@ BENCHMARKS = {
     "growth": "one lot into tables of 0 to 10 million rows",
     "replacements": "the same lot replaced 100 times: dead rows, room, time",
     "sales": "marts and report of 50 lots: from nothing, and with one lot more",
+    "many_lots": "100 to 100,000 lots: definitions, ticks of the sensors, a look of `up`",
     "mock_api": "rows a second that the mock API serves",
     "run_worker": "processor time of a run beside that of an empty one",
     "ingest": "`purchase-pipeline ingest`, 50 lots, whole process",

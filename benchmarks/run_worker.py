@@ -1,6 +1,5 @@
 """What a run costs beside its data: the processor time of the process of one lot, and of one that does nothing."""
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,20 +14,18 @@ from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import GrpcServerTarget
 from dagster._grpc.client import DagsterGrpcClient
 
+from benchmarks.bench import a_dagster
 from benchmarks.figures import Figure, Measured, Ratio
-from purchase_pipeline.dagster_home import dagster_environment, open_instance
-from purchase_pipeline.local_stack import StackOptions, database, mock_api, pings, wait_for_mock_api
-from purchase_pipeline.processes import Processes, end
-from purchase_pipeline.settings import Settings
+from purchase_pipeline.local_stack import pings
+from purchase_pipeline.processes import end
 from purchase_pipeline_tests.drills.waiting import wait_for
-from purchase_pipeline_tests.serving import free_port
 
 _WAIT_SECONDS = 120.0
 
 
 def run(rounds: int) -> Measured:
     """Run an empty job and the job of one lot in turns, each run in a process of its own, as the daemon has it."""
-    with TemporaryDirectory(prefix="bench-") as folder, _a_stack(Path(folder), lots=rounds + 1) as instance:
+    with TemporaryDirectory(prefix="bench-") as folder, a_dagster(Path(folder), lots=rounds + 1) as instance:
         # Read now: the definitions read the environment, which the stack has set.
         from benchmarks.empty_run import defs as empty_defs  # noqa: PLC0415
         from purchase_pipeline.definitions import defs  # noqa: PLC0415
@@ -113,16 +110,3 @@ def _workers(module: str, socket: Path, job: dg.JobDefinition) -> Iterator[_Work
         yield _Workers(server, target, job)
     finally:
         end([server], 10.0)
-
-
-@contextmanager
-def _a_stack(folder: Path, lots: int) -> Iterator[dg.DagsterInstance]:
-    """Start what a run needs: a database, an API, Dagster's storage; and say so in the environment."""
-    settings = Settings(home=folder / "home", lots=lots)
-    processes = Processes(settings.home)
-    with database(settings), mock_api(settings, StackOptions(api_port=free_port()), processes) as served:
-        wait_for_mock_api(settings, served, processes)
-        served.write_campaign()
-        os.environ.update(dagster_environment(served))
-        with open_instance(served) as instance:
-            yield instance

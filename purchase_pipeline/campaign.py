@@ -53,6 +53,7 @@ class Campaign:
 
     def __init__(self, lots: list[str], ledger: LotLedger, instance: dg.DagsterInstance) -> None:
         self.lots = lots
+        self._places = {lote: place for place, lote in enumerate(lots)}
         self._ledger = ledger
         self._instance = instance
 
@@ -65,21 +66,22 @@ class Campaign:
         """Return the wanted lots of which a run is queued or under way, or about to be retried by Dagster."""
         runs = self._instance.get_runs(dg.RunsFilter(statuses=NOT_FINISHED_STATUSES))
         under_way = {lote for run in runs for lote in self._lots_of(run)}
-        return (under_way | self._about_to_be_retried()) & set(self.lots)
+        return (under_way | self._about_to_be_retried()) & self._places.keys()
 
     def _lots_of(self, run: dg.DagsterRun) -> list[str]:
         """Return the lots that a run is to load: one, or all of a range."""
         if not loads_lots(run):
             return []
         ends = [run.tags.get(tag) for tag in (ASSET_PARTITION_RANGE_START_TAG, ASSET_PARTITION_RANGE_END_TAG)]
-        places = [self.lots.index(lote) for lote in ends if lote in self.lots]
+        places = [self._places[lote] for lote in ends if lote in self._places]
         return self.lots[min(places) : max(places) + 1] if places else [lote_of(run)]
 
     def _about_to_be_retried(self) -> set[str]:
         """Return the lots of which Dagster will retry a run, unless they were loaded since that failed."""
         failed = self.failures(since=datetime.now(UTC) - _LONGEST_RUN)
         waiting = [record for record in failed if _is_to_be_retried(record)]
-        loaded = self._ledger.loaded_lots() if waiting else {}
+        lots = [lote_of(record.dagster_run) for record in waiting]
+        loaded = self._ledger.loaded_lots(lots) if waiting else {}
         return {
             lote
             for record in waiting
@@ -93,7 +95,7 @@ class Campaign:
             statuses=[dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED], created_after=since
         )
         records = self._instance.get_run_records(failed, ascending=True)
-        return [record for record in records if lote_of(record.dagster_run) in self.lots]
+        return [record for record in records if lote_of(record.dagster_run) in self._places]
 
     def own_failures(self, since: datetime) -> list[dg.RunRecord]:
         """Return those failures that Dagster did not retry by itself, as it does when a run's process died."""

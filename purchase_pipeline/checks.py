@@ -55,8 +55,7 @@ def tables_match_the_contract(ledger: LotLedger, lots: _Lots) -> dg.AssetCheckRe
 
 def rejected_share_is_small(ledger: LotLedger, lots: _Lots) -> dg.AssetCheckResult:
     """The share of rejected rows is below half of what would fail the lot: an early warning."""
-    counts = [lot for lote, lot in ledger.loaded_lots().items() if lots is None or lote in lots]
-    received, _, rejected = totals(counts)
+    received, _, rejected = totals(ledger.loaded_lots(lots).values())
     warn_at = current_settings().max_rejected_ratio / 2
     share = rejected / received if received else 0.0
     return dg.AssetCheckResult(

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from purchase_pipeline.postgres.ledger import ledger_table
 from purchase_pipeline.tables import COMPRAS_REJEITADAS, TABELA_COMPRAS
@@ -52,14 +53,13 @@ class LotLedger:
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
 
-    def loaded_lots(self) -> dict[str, LotCount]:
-        """Return the loaded lots with the counts that the ledger states. Cheap: no table is counted."""
+    def loaded_lots(self, lots: Sequence[str] | None = None) -> dict[str, LotCount]:
+        """Return the loaded lots, or which of some are, with the counts that the ledger states: no table is counted."""
         accepted, rejected = LEDGER.alias("accepted"), LEDGER.alias("rejected")
-        return self._read(
-            _loaded(accepted, rejected, accepted.c.rows, rejected.c.rows).where(
-                _still_there(accepted, TABELA_COMPRAS), _still_there(rejected, COMPRAS_REJEITADAS)
-            )
+        query = _loaded(accepted, rejected, accepted.c.rows, rejected.c.rows).where(
+            _still_there(accepted, TABELA_COMPRAS), _still_there(rejected, COMPRAS_REJEITADAS)
         )
+        return self._read(query.where(_is_one_of(lots, accepted.c.partition)))
 
     def counted_lots(self, lots: Sequence[str] | None = None) -> dict[str, LotCount]:
         """Return the committed lots, or some of them, with rows counted in the tables themselves."""
@@ -67,7 +67,7 @@ class LotLedger:
         query = _loaded(
             accepted, rejected, _count(TABELA_COMPRAS, accepted), _count(COMPRAS_REJEITADAS, accepted)
         )
-        return self._read(query if lots is None else query.where(accepted.c.partition.in_(lots)))
+        return self._read(query.where(_is_one_of(lots, accepted.c.partition)))
 
     def gaps_and_doubles(self, lots: Sequence[str] | None = None) -> Sequence[tuple[str, int, int]]:
         """Return `(lote, gaps, doubles)` for each lot whose positions, over both tables, are not 1, 2, 3, ..."""
@@ -77,7 +77,7 @@ class LotLedger:
                 sa.select(
                     columns.lote, sa.func.count().label("rows"), sa.func.max(columns.linha).label("last")
                 )
-                .where(sa.true() if lots is None else columns.lote.in_(lots))
+                .where(_is_one_of(lots, columns.lote))
                 .group_by(columns.lote)
                 for columns in (accepted, rejected)
             )
@@ -86,7 +86,7 @@ class LotLedger:
         doubled = (
             sa.select(accepted.lote, sa.func.count().label("rows"))
             .where(accepted.lote == rejected.lote, accepted.linha == rejected.linha)
-            .where(sa.true() if lots is None else rejected.lote.in_(lots))
+            .where(_is_one_of(lots, rejected.lote))
             .group_by(accepted.lote)
             .subquery()
         )
@@ -154,6 +154,13 @@ def _loaded(
         )
         .order_by(accepted.c.partition)
     )
+
+
+def _is_one_of(lots: Sequence[str] | None, column: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+    """Return the condition that a column has one of these lots, which may be more than a query's parameters; or any."""
+    if lots is None:
+        return sa.true()
+    return column == sa.any_(sa.literal(list(lots), ARRAY(sa.Text)))
 
 
 def _count(table: sa.Table, entry: _Entry) -> sa.ScalarSelect[int]:

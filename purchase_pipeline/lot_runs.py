@@ -55,9 +55,10 @@ def _range(lots: Sequence[str]) -> dict[str, str]:
 
 def consecutive(lots: Sequence[str], wanted: Sequence[str], most: int | None = None) -> Iterator[list[str]]:
     """Yield lots in such as follow each other among the wanted ones, at most so many together: a run each."""
+    places = {lote: place for place, lote in enumerate(wanted)}
     run = list[str]()
     for lote, next_one in zip_longest(lots, lots[1:]):
         run.append(lote)
-        if len(run) == most or next_one is None or wanted.index(next_one) != wanted.index(lote) + 1:
+        if len(run) == most or next_one is None or places[next_one] != places[lote] + 1:
             yield run
             run = []

@@ -64,6 +64,13 @@ def test_a_lost_row_is_not_accounted_for(ledger: LotLedger, engine: sa.Engine, t
     assert result.metadata["lots_that_do_not_add_up"].value == ["lote-0002"]
 
 
+def test_of_more_lots_than_a_query_has_parameters_those_that_are_there_are_told(ledger: LotLedger) -> None:
+    lots = [f"lote-{number:04d}" for number in range(2, 70_000)]
+
+    assert list(ledger.loaded_lots(lots)) == list(ledger.counted_lots(lots)) == ["lote-0002"]
+    assert ledger.gaps_and_doubles(lots) == []
+
+
 def test_nothing_loaded_is_not_accounted_for(engine: sa.Engine) -> None:
     assert not judged("every_row_is_accounted_for", LotLedger(engine)).passed
 
