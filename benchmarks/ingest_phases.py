@@ -7,7 +7,7 @@ from time import perf_counter
 
 from benchmarks.command import Ran
 from benchmarks.timeline import Mark, marks_of, read_events, seconds_by_phase
-from purchase_pipeline.landing import Landing
+from purchase_pipeline.landing import Landing, landing_at
 from purchase_pipeline.settings import DAGSTER_DATABASE_NAME
 from purchase_pipeline.validation import LoteValidation
 from purchase_pipeline_tests.drills.live_stack import LiveStack
@@ -31,7 +31,7 @@ def phases_of(ran: Ran, home: LiveStack, lots: int) -> dict[str, float]:
     The home's server has to run.
     """
     seconds = seconds_by_phase(ran.began_at, _marks(home, ran.ended_at))
-    return dict(_with_judging(seconds, _judging_seconds(Landing(home.home / "landing"), lots)))
+    return dict(_with_judging(seconds, _judging_seconds(landing_at(str(home.home / "landing")), lots)))
 
 
 def _marks(home: LiveStack, ended_at: float) -> list[Mark]:
@@ -67,7 +67,7 @@ def _judging_seconds(landing: Landing, lots: int) -> float:
     for number in range(1, lots + 1):
         landed = landing.find(f"lote-{number:04d}")
         if landed is None:
-            raise FileNotFoundError(f"lote-{number:04d} has not landed in {landing.folder}.")
+            raise FileNotFoundError(f"lote-{number:04d} has not landed in {landing.place}.")
         validation = LoteValidation(landed.lote, received=landed.rows, max_rejected_ratio=1, today=today)
         with landing.open_rows(landed) as raw_rows:
             for _ in validation.accepted(raw_rows):

@@ -9,7 +9,7 @@ import dagster as dg
 from dagster._core.definitions.scoped_resources_builder import Resources
 
 from benchmarks.same_table import IntoSameTable
-from purchase_pipeline.landing import Landing
+from purchase_pipeline.landing import Landing, landing_at
 from purchase_pipeline.lot_ledger import LotLedger
 from purchase_pipeline.lot_slices import LotSlices
 from purchase_pipeline.postgres import PostgresIOManager
@@ -36,7 +36,7 @@ class OurPath:
         self._api.fetch_lote(lote, rows, partial(self._landing.land, lote, rows=rows))
         landed = self._landing.find(lote)
         if landed is None:
-            raise FileNotFoundError(f"{lote} did not land in {self._landing.folder}")
+            raise FileNotFoundError(f"{lote} did not land in {self._landing.place}")
         lot = LotSlices(landed, self._landing, self._lot_ledger, max_rejected_ratio=0.05, run_id="benchmark")
         context = dg.build_output_context(
             asset_key=TABELA_COMPRAS.name,
@@ -57,7 +57,7 @@ def our_path(api_url: str, landing: Path, database_url: str, lots: int = 1000) -
         api = stack.enter_context(PurchaseApiResource(base_url=api_url).yield_for_execution(context))
         resource = PostgresIOManager(database_url=database_url)
         io_manager = stack.enter_context(resource.yield_for_execution(context))
-        yield OurPath(api, Landing(landing), LotLedger(engine_for(database_url)), io_manager, lots)
+        yield OurPath(api, landing_at(str(landing)), LotLedger(engine_for(database_url)), io_manager, lots)
 
 
 class Ours(IntoSameTable):

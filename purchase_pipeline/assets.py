@@ -130,7 +130,7 @@ def _landed(lote: str, landing: Landing) -> LandedLote:
     landed = landing.find(lote)
     if landed is None:
         raise dg.Failure(
-            f"{lote} has not landed in {landing.folder}. Materialize raw_purchases for it first.",
+            f"{lote} has not landed in {landing.place}. Materialize raw_purchases for it first.",
             allow_retries=False,
         )
     return landed

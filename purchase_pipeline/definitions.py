@@ -34,7 +34,7 @@ defs = dg.Definitions(
     sensors=[missing_lots, stale_sales],
     resources={
         "purchase_api": PurchaseApiResource(base_url=_by_name("PURCHASE_API_URL", _settings.api_url)),
-        "landing": LandingResource(folder=str(_settings.landing_folder)),
+        "landing": LandingResource(place=_settings.landing_place),
         "lot_ledger": LotLedgerResource(database_url=_database_url),
         "report_file": ReportFileResource(database_url=_database_url, path=str(_settings.report_file)),
         "io_manager": PurchasesIOManager(database_url=_database_url),

@@ -24,7 +24,7 @@ def told_of_landed(landed: LandedLote, landing: Landing, *, fetched: bool) -> di
     """Return what is told of a lot that has landed."""
     return {
         "dagster/partition_row_count": landed.rows,
-        "file": dg.MetadataValue.path(landing.folder / landed.file_name),
+        "file": dg.MetadataValue.path(landing.place.address_of(landed.file_name)),
         "format": str(landed.raw_format),
         "raw_bytes": landed.raw_bytes,
         "received_at": dg.MetadataValue.timestamp(landed.received_at),

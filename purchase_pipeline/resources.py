@@ -9,7 +9,7 @@ import dagster as dg
 import httpx
 
 from purchase_pipeline.database import ensure_database
-from purchase_pipeline.landing import Landing
+from purchase_pipeline.landing import Landing, landing_at
 from purchase_pipeline.lot_ledger import LotLedger
 from purchase_pipeline.postgres import PostgresIOManager
 from purchase_pipeline.postgres.connections import engine_for
@@ -39,13 +39,13 @@ def _trust(base_url: str) -> ssl.SSLContext | bool:
 
 
 class LandingResource(dg.ConfigurableResource[Landing]):
-    """The folder of raw lots."""
+    """Where raw lots land: a folder's path, or `s3://bucket/prefix`."""
 
-    folder: str
+    place: str
 
     def create_resource(self, context: dg.InitResourceContext) -> Landing:  # noqa: ARG002
-        """Hand out the landing; the folder is made when the first lot arrives."""
-        return Landing(Path(self.folder))
+        """Hand out the landing; a folder is made when the first lot arrives, a bucket must be there."""
+        return landing_at(self.place)
 
 
 class LotLedgerResource(dg.ConfigurableResource[LotLedger]):

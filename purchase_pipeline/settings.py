@@ -17,7 +17,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 DATABASE_NAME = "etl_fakedata"
 DAGSTER_DATABASE_NAME = "dagster"
 _CAMPAIGN_FILE = "campaign.env"
-_CAMPAIGN_FIELDS = ("lots", "rows", "every", "max_rejected_ratio", "api_url")
+_CAMPAIGN_FIELDS = ("lots", "rows", "every", "max_rejected_ratio", "api_url", "landing")
 
 
 def _default_home() -> Path:
@@ -49,6 +49,16 @@ def _require_http_url(url: str) -> str:
             "must be http://host:port or https://host, with @ : / # % in a user or password as %40 %3A %2F %23 %25"
         ) from None
     return url
+
+
+def _require_place(place: str) -> str:
+    """Take a bucket's address as it is, and a folder's path from here; quote neither: a key may have been put in."""
+    scheme, is_address, rest = place.partition("://")
+    if not is_address:
+        return str(Path(place).absolute())
+    if scheme != "s3" or not rest.strip("/") or "@" in rest:
+        raise ValueError("must be a folder's path, or s3://bucket/prefix, with the key in AWS_ACCESS_KEY_ID")
+    return place
 
 
 _HTTP_URL = TypeAdapter(HttpUrl)
@@ -89,6 +99,10 @@ class Settings(BaseSettings):
     home: Annotated[Path, AfterValidator(Path.absolute)] = Field(
         default_factory=_default_home, description="Folder of all local state"
     )
+    landing: Annotated[str, AfterValidator(_require_place)] | None = Field(
+        default=None,
+        description="Where raw lots land: a folder, or s3://bucket/prefix; else a folder of PURCHASE_HOME",
+    )
 
     @property
     def lote_names(self) -> list[str]:
@@ -96,9 +110,9 @@ class Settings(BaseSettings):
         return [f"lote-{number:04d}" for number in range(1, self.lots + 1)]
 
     @property
-    def landing_folder(self) -> Path:
-        """Folder of the raw lots."""
-        return self.home / "landing"
+    def landing_place(self) -> str:
+        """Where raw lots land: a folder's path, or a bucket's address."""
+        return self.landing or str(self.home / "landing")
 
     @property
     def report_file(self) -> Path:
@@ -121,7 +135,8 @@ class Settings(BaseSettings):
 
     def campaign(self) -> dict[str, str]:
         """Return, as environment variables, what the processes of one campaign must agree on."""
-        values = {f"PURCHASE_{name.upper()}": str(getattr(self, name)) for name in _CAMPAIGN_FIELDS}
+        given = ((name, getattr(self, name)) for name in _CAMPAIGN_FIELDS)
+        values = {f"PURCHASE_{name.upper()}": str(value) for name, value in given if value is not None}
         return {**values, "PURCHASE_HOME": str(self.home)}
 
     def write_campaign(self) -> None:

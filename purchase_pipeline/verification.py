@@ -78,7 +78,7 @@ class Verifier:
             differences = list(_in_the_ledger(entries, counts))
             landed = self._landing.find(lote)
             if landed is None:
-                differences.append(f"there is no landed file of it in {self._landing.folder}")
+                differences.append(f"there is no landed file of it in {self._landing.place}")
             else:
                 differences += self._in_the_file(landed, entries)
                 committed_at = max((entry.committed_at for entry in entries.values()), default=None)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from purchase_pipeline.database import database_url
-from purchase_pipeline.landing import Landing
+from purchase_pipeline.landing import landing_at
 from purchase_pipeline.local_stack import database
 from purchase_pipeline.postgres.connections import engine_for
 from purchase_pipeline.settings import Settings
@@ -19,7 +19,7 @@ def verified_lots(settings: Settings, lote: str | None, progress: Console) -> li
         DatabaseUnavailableError: somebody dropped a table.
     """
     with database(settings), progress.status("Verifying ...") as status:
-        verifier = Verifier(engine_for(database_url(settings)), Landing(settings.landing_folder))
+        verifier = Verifier(engine_for(database_url(settings)), landing_at(settings.landing_place))
         found, lots = [], verifier.lots() if lote is None else [lote]
         for number, name in enumerate(lots, start=1):
             status.update(f"Verifying {name}, {number} of {len(lots)} ...")

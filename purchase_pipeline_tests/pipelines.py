@@ -17,7 +17,7 @@ from purchase_pipeline.resources import (
 from purchase_pipeline.sales import assets as sales_assets
 
 
-def a_pipeline(api_url: str, landing: Path, database_url: str, **resources: object) -> dg.Definitions:
+def a_pipeline(api_url: str, landing: Path, database_url: str, /, **resources: object) -> dg.Definitions:
     """Return the pipeline against these three; a resource that is given takes the usual one's place."""
     return dg.Definitions(
         assets=dg.load_assets_from_modules([assets, sales_assets]),
@@ -25,7 +25,7 @@ def a_pipeline(api_url: str, landing: Path, database_url: str, **resources: obje
         jobs=[ingest_lote, sum_lots, refresh_sales],
         resources={
             "purchase_api": PurchaseApiResource(base_url=api_url),
-            "landing": LandingResource(folder=str(landing)),
+            "landing": LandingResource(place=str(landing)),
             "lot_ledger": LotLedgerResource(database_url=database_url),
             "report_file": ReportFileResource(database_url=database_url, path=str(landing / "report.html")),
             "io_manager": PurchasesIOManager(database_url=database_url),

@@ -12,15 +12,14 @@ from time import time
 
 import pytest
 
-from purchase_pipeline.landing import DamagedFileError, LandedLote, Landing
+from purchase_pipeline.landing import DamagedFileError, LandedLote, Landing, landing_at
 from purchase_pipeline.raw_rows import RawFormat, UnreadableLotError
 
 LANDS_UNTIL_KILLED = """
 import sys
 import time
-from pathlib import Path
 
-from purchase_pipeline.landing import Landing
+from purchase_pipeline.landing import landing_at
 from purchase_pipeline.raw_rows import RawFormat
 
 
@@ -31,13 +30,20 @@ def chunks():
     time.sleep(60)
 
 
-Landing(Path(sys.argv[1])).land("lote-0001", RawFormat.NDJSON, chunks(), rows=80)
+landing_at(sys.argv[1]).land("lote-0001", RawFormat.NDJSON, chunks(), rows=80)
 """
 
 
 @pytest.fixture
-def landing(tmp_path: Path) -> Landing:
-    return Landing(tmp_path / "raw" / "landing")
+def folder(tmp_path: Path) -> Path:
+    """Where lots land; it is not there yet."""
+    return tmp_path / "raw" / "landing"
+
+
+@pytest.fixture
+def landing(folder: Path) -> Landing:
+    """The landing of that folder."""
+    return landing_at(str(folder))
 
 
 def land_lines(landing: Landing, lote: str, *rows: bytes) -> LandedLote:
@@ -50,11 +56,11 @@ def rows_of(landing: Landing, landed: LandedLote | None) -> list[bytes]:
         return list(rows)
 
 
-def files_of(landing: Landing) -> list[str]:
-    return sorted(path.name for path in landing.folder.iterdir())
+def files_of(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
 
 
-def test_a_lot_lands_with_all_that_is_known_of_it(landing: Landing) -> None:
+def test_a_lot_lands_with_all_that_is_known_of_it(landing: Landing, folder: Path) -> None:
     before = datetime.now(UTC)
 
     landed = landing.land("lote-0001", RawFormat.JSON_ARRAY, [b'[{"a":', b"1},2]"], rows=2)
@@ -70,13 +76,13 @@ def test_a_lot_lands_with_all_that_is_known_of_it(landing: Landing) -> None:
         received_at=landed.received_at,
     )
     assert before <= landed.received_at <= datetime.now(UTC)
-    assert files_of(landing) == [landed.file_name, "lote-0001.json"]
+    assert files_of(folder) == [landed.file_name, "lote-0001.json"]
 
 
-def test_a_landed_lot_is_found_by_whoever_looks_later(landing: Landing) -> None:
+def test_a_landed_lot_is_found_by_whoever_looks_later(landing: Landing, folder: Path) -> None:
     landed = land_lines(landing, "lote-0001", b"1")
 
-    assert Landing(landing.folder).find("lote-0001") == landed
+    assert landing_at(str(folder)).find("lote-0001") == landed
 
 
 def test_what_has_not_landed_is_not_found(landing: Landing) -> None:
@@ -103,7 +109,9 @@ def test_rows_come_back_byte_for_byte(landing: Landing, raw_format: RawFormat, r
 
 
 @pytest.mark.parametrize("raw_format", RawFormat)
-def test_a_lot_of_many_chunks_comes_back_and_takes_less_room(landing: Landing, raw_format: RawFormat) -> None:
+def test_a_lot_of_many_chunks_comes_back_and_takes_less_room(
+    landing: Landing, folder: Path, raw_format: RawFormat
+) -> None:
     rows = [b'{"linha":%d,"job":"Engenheiro"}' % linha for linha in range(50_000)]
     raw = b"\n".join(rows) if raw_format is RawFormat.NDJSON else b"[" + b",".join(rows) + b"]"
 
@@ -113,7 +121,7 @@ def test_a_lot_of_many_chunks_comes_back_and_takes_less_room(landing: Landing, r
 
     assert rows_of(landing, landed) == rows
     assert landed.raw_bytes == len(raw)
-    assert (landing.folder / landed.file_name).stat().st_size < len(raw) / 4
+    assert (folder / landed.file_name).stat().st_size < len(raw) / 4
 
 
 def test_an_array_that_was_cut_is_unreadable_when_it_is_read(landing: Landing) -> None:
@@ -123,7 +131,7 @@ def test_an_array_that_was_cut_is_unreadable_when_it_is_read(landing: Landing) -
         rows_of(landing, landed)
 
 
-def test_landing_again_replaces_the_lot_and_removes_its_old_file(landing: Landing) -> None:
+def test_landing_again_replaces_the_lot_and_removes_its_old_file(landing: Landing, folder: Path) -> None:
     old = land_lines(landing, "lote-0001", b"old")
     other = land_lines(landing, "lote-00011", b"other")
 
@@ -132,16 +140,16 @@ def test_landing_again_replaces_the_lot_and_removes_its_old_file(landing: Landin
     assert landing.find("lote-0001") == new
     assert rows_of(landing, new) == [b"new", b"er"]
     assert rows_of(landing, other) == [b"other"]
-    assert old.file_name not in files_of(landing)
-    assert len(files_of(landing)) == 4
+    assert old.file_name not in files_of(folder)
+    assert len(files_of(folder)) == 4
 
 
-def test_landing_the_same_bytes_again_keeps_their_file(landing: Landing) -> None:
+def test_landing_the_same_bytes_again_keeps_their_file(landing: Landing, folder: Path) -> None:
     land_lines(landing, "a", b"1")
 
     again = land_lines(landing, "a", b"1")
 
-    assert files_of(landing) == [again.file_name, "a.json"]
+    assert files_of(folder) == [again.file_name, "a.json"]
     assert rows_of(landing, again) == [b"1"]
 
 
@@ -159,10 +167,10 @@ def test_a_reader_keeps_the_lot_that_it_opened_while_another_lands(landing: Land
 
 @pytest.mark.parametrize("good_chunks", [0, 1, 100])
 def test_an_error_while_a_lot_arrives_leaves_the_old_one_and_nothing_else(
-    landing: Landing, good_chunks: int
+    landing: Landing, folder: Path, good_chunks: int
 ) -> None:
     old = land_lines(landing, "a", b"old")
-    files = files_of(landing)
+    files = files_of(folder)
 
     def breaking() -> Iterator[bytes]:
         for _ in range(good_chunks):
@@ -174,10 +182,10 @@ def test_an_error_while_a_lot_arrives_leaves_the_old_one_and_nothing_else(
 
     assert landing.find("a") == old
     assert rows_of(landing, old) == [b"old"]
-    assert files_of(landing) == files
+    assert files_of(folder) == files
 
 
-def test_an_error_while_a_first_lot_arrives_leaves_nothing(landing: Landing) -> None:
+def test_an_error_while_a_first_lot_arrives_leaves_nothing(landing: Landing, folder: Path) -> None:
     def breaking() -> Iterator[bytes]:
         yield b"1\n"
         raise ConnectionError("cut")
@@ -186,16 +194,16 @@ def test_an_error_while_a_first_lot_arrives_leaves_nothing(landing: Landing) -> 
         landing.land("a", RawFormat.NDJSON, breaking(), rows=9)
 
     assert landing.find("a") is None
-    assert files_of(landing) == []
+    assert files_of(folder) == []
 
 
 @pytest.mark.parametrize("landed_before", [True, False])
 def test_a_process_killed_while_a_lot_arrives_leaves_the_old_one_or_none(
-    landing: Landing, *, landed_before: bool
+    landing: Landing, folder: Path, *, landed_before: bool
 ) -> None:
     old = land_lines(landing, "lote-0001", b"old") if landed_before else None
 
-    command = [sys.executable, "-c", LANDS_UNTIL_KILLED, str(landing.folder)]
+    command = [sys.executable, "-c", LANDS_UNTIL_KILLED, str(folder)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"half\n"
@@ -206,13 +214,15 @@ def test_a_process_killed_while_a_lot_arrives_leaves_the_old_one_or_none(
     assert rows_of(landing, land_lines(landing, "lote-0001", b"new")) == [b"new"]
 
 
-def test_what_a_killed_process_was_writing_goes_when_it_is_an_hour_old(landing: Landing) -> None:
-    command = [sys.executable, "-c", LANDS_UNTIL_KILLED, str(landing.folder)]
+def test_what_a_killed_process_was_writing_goes_when_it_is_an_hour_old(
+    landing: Landing, folder: Path
+) -> None:
+    command = [sys.executable, "-c", LANDS_UNTIL_KILLED, str(folder)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.readline()
         process.kill()
-    (abandoned,) = landing.folder.iterdir()
+    (abandoned,) = folder.iterdir()
 
     os.utime(abandoned, times=(time(), time() - timedelta(minutes=59).total_seconds()))
     land_lines(landing, "lote-0002", b"1")
@@ -220,24 +230,26 @@ def test_what_a_killed_process_was_writing_goes_when_it_is_an_hour_old(landing: 
 
     os.utime(abandoned, times=(time(), time() - timedelta(minutes=61).total_seconds()))
     landed = land_lines(landing, "lote-0002", b"1")
-    assert files_of(landing) == [landed.file_name, "lote-0002.json"]
+    assert files_of(folder) == [landed.file_name, "lote-0002.json"]
 
 
-def test_a_file_without_a_manifest_does_not_count_and_goes_when_the_lot_lands(landing: Landing) -> None:
+def test_a_file_without_a_manifest_does_not_count_and_goes_when_the_lot_lands(
+    landing: Landing, folder: Path
+) -> None:
     landed = land_lines(landing, "a", b"1")
-    (landing.folder / "a.json").unlink()
+    (folder / "a.json").unlink()
 
     assert landing.find("a") is None
 
     again = land_lines(landing, "a", b"2")
-    assert files_of(landing) == [again.file_name, "a.json"]
+    assert files_of(folder) == [again.file_name, "a.json"]
     assert again.file_name != landed.file_name
 
 
-def test_a_lot_whose_file_is_gone_has_not_landed(landing: Landing) -> None:
+def test_a_lot_whose_file_is_gone_has_not_landed(landing: Landing, folder: Path) -> None:
     landed = land_lines(landing, "a", b"1")
 
-    (landing.folder / landed.file_name).unlink()
+    (folder / landed.file_name).unlink()
 
     assert landing.find("a") is None
     assert landing.find("a") != land_lines(landing, "a", b"1") == landing.find("a")
@@ -254,30 +266,36 @@ def cut_in_half(path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [flip_a_byte, cut_in_half, Path.unlink])
-def test_a_damaged_file_is_told_from_a_whole_one(landing: Landing, damage: Callable[[Path], None]) -> None:
+def test_a_damaged_file_is_told_from_a_whole_one(
+    landing: Landing, folder: Path, damage: Callable[[Path], None]
+) -> None:
     landed = land_lines(landing, "a", *(b"%d" % number for number in range(10_000)))
     assert landing.is_whole(landed)
 
-    damage(landing.folder / landed.file_name)
+    damage(folder / landed.file_name)
 
     assert not landing.is_whole(landed)
 
 
 @pytest.mark.parametrize("damage", [flip_a_byte, Path.unlink])
-def test_a_damaged_file_says_so_when_it_is_read(landing: Landing, damage: Callable[[Path], None]) -> None:
+def test_a_damaged_file_says_so_when_it_is_read(
+    landing: Landing, folder: Path, damage: Callable[[Path], None]
+) -> None:
     landed = land_lines(landing, "a", *(b"%d" % number for number in range(10_000)))
 
-    damage(landing.folder / landed.file_name)
+    damage(folder / landed.file_name)
 
     with pytest.raises(DamagedFileError, match=r"a: its landed file .* is gone or damaged"):
         rows_of(landing, landed)
 
 
 @pytest.mark.parametrize("manifest", [b"", b"{", b"[]", b"\xff"])
-def test_a_lot_whose_manifest_cannot_be_read_has_not_landed(landing: Landing, manifest: bytes) -> None:
+def test_a_lot_whose_manifest_cannot_be_read_has_not_landed(
+    landing: Landing, folder: Path, manifest: bytes
+) -> None:
     land_lines(landing, "a", b"1")
 
-    (landing.folder / "a.json").write_bytes(manifest)
+    (folder / "a.json").write_bytes(manifest)
 
     assert landing.find("a") is None
     assert landing.find("a") != land_lines(landing, "a", b"1") == landing.find("a")
@@ -302,7 +320,7 @@ def test_a_lot_that_landed_anew_meanwhile_is_not_refused(landing: Landing) -> No
     assert landing.find("a") == new
 
 
-def test_landings_of_one_lot_side_by_side_leave_one_of_them_whole(landing: Landing) -> None:
+def test_landings_of_one_lot_side_by_side_leave_one_of_them_whole(landing: Landing, folder: Path) -> None:
     def land(number: int) -> None:
         for turn in range(20):
             land_lines(landing, "a", b"%d" % number, b"%d" % turn)
@@ -316,15 +334,15 @@ def test_landings_of_one_lot_side_by_side_leave_one_of_them_whole(landing: Landi
     landed = landing.find("a")
     assert landed is not None
     assert landing.is_whole(landed)
-    assert files_of(landing) == [landed.file_name, "a.json"]
+    assert files_of(folder) == [landed.file_name, "a.json"]
 
 
 @pytest.mark.parametrize(
     "lote", ["", "../a", "a/b", "a\\b", ".", "..", "a.b", "/etc/passwd", "a*", "a\n", "a\0", "x" * 101]
 )
-def test_a_name_that_could_lead_elsewhere_is_refused(landing: Landing, lote: str) -> None:
+def test_a_name_that_could_lead_elsewhere_is_refused(landing: Landing, folder: Path, lote: str) -> None:
     with pytest.raises(ValueError, match="A lot's name is made of letters, digits, '-' and '_'"):
         landing.find(lote)
     with pytest.raises(ValueError, match="A lot's name is made of letters, digits, '-' and '_'"):
         land_lines(landing, lote, b"1")
-    assert not landing.folder.exists()
+    assert not folder.exists()

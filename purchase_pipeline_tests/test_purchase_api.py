@@ -26,7 +26,7 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from mock_api.app import create_app
-from purchase_pipeline.landing import Landing
+from purchase_pipeline.landing import landing_at
 from purchase_pipeline.purchase_api import (
     ApiRefusedError,
     ApiUnavailableError,
@@ -557,7 +557,7 @@ def test_a_refusal_may_explain_itself_without_end() -> None:
 
 
 def test_a_lot_that_failed_to_the_last_try_leaves_the_landed_one(tmp_path: Path) -> None:
-    landing = Landing(tmp_path)
+    landing = landing_at(str(tmp_path))
     app = Script(lines(3), lines(2), Response(b"1\n2\n", media_type=RawFormat.NDJSON))
 
     with served(app, lifespan="off") as url, an_api(url, attempts=2) as api:

@@ -18,6 +18,7 @@ VARIABLES = (
     "PURCHASE_EVERY",
     "PURCHASE_MAX_REJECTED_RATIO",
     "PURCHASE_HOME",
+    "PURCHASE_LANDING",
 )
 
 
@@ -39,9 +40,9 @@ def test_without_anything_the_defaults_hold() -> None:
 
     settings = Settings()
 
-    assert values_of(settings) == (None, None, "http://127.0.0.1:8000", 50, 10_000, 5.0, 0.05, home)
-    assert (settings.landing_folder, settings.dagster_home, settings.postgres_home) == (
-        home / "landing",
+    assert values_of(settings) == (None, None, "http://127.0.0.1:8000", 50, 10_000, 5.0, 0.05, home, None)
+    assert (settings.landing_place, settings.dagster_home, settings.postgres_home) == (
+        str(home / "landing"),
         home / "dagster",
         home / "postgres",
     )
@@ -56,6 +57,7 @@ def test_the_environment_goes_before_the_defaults(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("PURCHASE_EVERY", "0.5")
     monkeypatch.setenv("PURCHASE_MAX_REJECTED_RATIO", "1")
     monkeypatch.setenv("PURCHASE_HOME", str(tmp_path))
+    monkeypatch.setenv("PURCHASE_LANDING", "s3://raw/lots")
 
     settings = Settings()
 
@@ -63,7 +65,16 @@ def test_the_environment_goes_before_the_defaults(monkeypatch: pytest.MonkeyPatc
     assert settings.database_url.get_secret_value() == "postgresql://ana@db/compras"
     assert settings.dagster_postgres_url is not None
     assert settings.dagster_postgres_url.get_secret_value() == "postgresql+psycopg2://bia@db/dagster"
-    assert values_of(settings)[2:] == ("http://api:9000", 3, 70, 0.5, 1.0, tmp_path)
+    assert values_of(settings)[2:] == (
+        "http://api:9000",
+        3,
+        70,
+        0.5,
+        1.0,
+        tmp_path,
+        "s3://raw/lots",
+    )
+    assert settings.landing_place == "s3://raw/lots"
     assert all(settings.is_given(field) for field in Settings.model_fields)
 
 
@@ -101,8 +112,9 @@ def test_a_folder_of_the_environment_is_meant_from_here(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PURCHASE_HOME", "state")
+    monkeypatch.setenv("PURCHASE_LANDING", "lots")
 
-    assert Settings().home == tmp_path / "state"
+    assert (Settings().home, Settings().landing) == (tmp_path / "state", str(tmp_path / "lots"))
 
 
 @pytest.mark.parametrize(
@@ -141,6 +153,9 @@ def test_a_value_at_its_bound_holds(monkeypatch: pytest.MonkeyPatch, variable: s
         ("PURCHASE_MAX_REJECTED_RATIO", "0"),
         ("PURCHASE_MAX_REJECTED_RATIO", "1.01"),
         ("PURCHASE_MAX_REJECTED_RATIO", "nan"),
+        ("PURCHASE_LANDING", "gs://raw/lots"),
+        ("PURCHASE_LANDING", "s3://"),
+        ("PURCHASE_LANDING", "s3://key:segredo@raw/lots"),
     ],
 )
 def test_a_value_beyond_its_bounds_is_refused_by_name(
@@ -167,9 +182,11 @@ def test_a_later_command_agrees_with_the_newest_campaign(
 ) -> None:
     monkeypatch.setenv("PURCHASE_HOME", str(tmp_path / "it's a \\ home"))
     monkeypatch.setenv("PURCHASE_API_URL", "http://api:9000/it's?a=b#c")
+    monkeypatch.setenv("PURCHASE_LANDING", "s3://raw/lots")
     campaign = new_settings(lots=3, rows=70, every=0.5)
     campaign.write_campaign()
     monkeypatch.delenv("PURCHASE_API_URL")
+    monkeypatch.delenv("PURCHASE_LANDING")
 
     settings = current_settings()
 
@@ -181,6 +198,7 @@ def test_a_later_command_agrees_with_the_newest_campaign(
         0.5,
         0.05,
         tmp_path / "it's a \\ home",
+        "s3://raw/lots",
     )
 
 

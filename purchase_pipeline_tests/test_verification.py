@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from mock_api.app import create_app
 from purchase_pipeline.database import DatabaseUnavailableError
-from purchase_pipeline.landing import Landing
+from purchase_pipeline.landing import Landing, landing_at
 from purchase_pipeline.raw_rows import RawFormat
 from purchase_pipeline.verification import VerifiedLot, Verifier
 from purchase_pipeline_tests.builders import a_raw_compra
@@ -23,7 +23,7 @@ def landing(database_url: str, tmp_path: Path) -> Landing:
     with served(create_app(defects=0.02)) as url:
         pipeline = a_pipeline(url, tmp_path, database_url)
         assert all(ingest(pipeline, lote, rows=500).success for lote in ("lote-0001", "lote-0002"))
-    return Landing(tmp_path)
+    return landing_at(str(tmp_path))
 
 
 def harm(engine: sa.Engine, statement: str) -> None:
@@ -42,7 +42,7 @@ def test_lots_as_they_were_loaded_are_clean(landing: Landing, engine: sa.Engine)
 
 
 def test_an_empty_database_has_no_lots(engine: sa.Engine, tmp_path: Path) -> None:
-    assert Verifier(engine, Landing(tmp_path)).lots() == []
+    assert Verifier(engine, landing_at(str(tmp_path))).lots() == []
 
 
 def test_a_dropped_table_is_named(landing: Landing, engine: sa.Engine) -> None:
@@ -127,7 +127,7 @@ def test_what_was_done_to_the_database_is_found(
 
 
 def lose(landing: Landing) -> None:
-    (landing.folder / "lote-0001.json").unlink()
+    Path(landing.place.address_of("lote-0001.json")).unlink()
 
 
 def land_anew(landing: Landing) -> None:
@@ -135,7 +135,7 @@ def land_anew(landing: Landing) -> None:
 
 
 def cut(landing: Landing) -> None:
-    (file,) = landing.folder.glob("lote-0001.*.zst")
+    (file,) = Path(str(landing.place)).glob("lote-0001.*.zst")
     file.write_bytes(file.read_bytes()[:1_000])
 
 
@@ -166,7 +166,7 @@ def test_a_lot_in_a_table_alone_is_found(landing: Landing, engine: sa.Engine) ->
     assert verifier.verify("lote-0009").differences == [
         "the ledger has no entry of it for tabela_compras, which has 1 rows",
         "the ledger has no entry of it for compras_rejeitadas, which has 0 rows",
-        f"there is no landed file of it in {landing.folder}",
+        f"there is no landed file of it in {landing.place}",
     ]
 
 

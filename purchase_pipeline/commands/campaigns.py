@@ -78,10 +78,12 @@ def up(  # noqa: PLR0913  (one a documented option)
     sensor asks for the next missing lot every few seconds. Ctrl-C stops all that it started; a second `up` goes on
     where the first stood.
     """
+    from purchase_pipeline.landing import landing_at  # noqa: PLC0415
     from purchase_pipeline.local_stack import StackOptions  # noqa: PLC0415  (Dagster: 1 s that `db-url` need not pay)
     from purchase_pipeline.up import run_up  # noqa: PLC0415
 
     settings = _settings(lots=lots, rows=rows, every=every)
+    landing_at(settings.landing_place)  # says now what it lacks, not lot by lot
     options = StackOptions(
         host=host, port=port, api_port=api_port, defects=_defects(settings, defects), ui=not no_ui
     )
@@ -99,9 +101,11 @@ def ingest(*, lots: int, rows: int, defects: float, api_port: int) -> bool:
     `up`. Exit code 0 if all lots are loaded in the end, else 1.
     """
     from purchase_pipeline.ingest import run_ingest  # noqa: PLC0415
+    from purchase_pipeline.landing import landing_at  # noqa: PLC0415
     from purchase_pipeline.local_stack import StackOptions  # noqa: PLC0415
 
     settings = _settings(lots=lots, rows=rows)
+    landing_at(settings.landing_place)
     options = StackOptions(ui=False, api_port=api_port, defects=_defects(settings, defects))
     with only_campaign(settings.home):
         return run_ingest(settings, options, Console())

@@ -15,6 +15,7 @@ from sqlalchemy.exc import OperationalError
 from purchase_pipeline.campaign_lock import CampaignRunningError
 from purchase_pipeline.database import DatabaseUnavailableError
 from purchase_pipeline.embedded_postgres import EmbeddedPostgresError
+from purchase_pipeline.landing_place import LandingUnavailableError
 from purchase_pipeline.ports import PortTakenError
 from purchase_pipeline.processes import ServiceFailedError
 from purchase_pipeline.settings import Settings, current_settings
@@ -25,6 +26,7 @@ _EXPECTED = (
     CampaignRunningError,
     DatabaseUnavailableError,
     EmbeddedPostgresError,
+    LandingUnavailableError,
     PortTakenError,
     ServiceFailedError,
 )

@@ -1,0 +1,272 @@
+"""A bucket keeps lots as a folder does: whole or not at all, and byte for byte. The server is a real one, over HTTP."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+from time import sleep
+
+import boto3
+import pytest
+
+from mock_api.app import create_app
+from purchase_pipeline import landing_bucket
+from purchase_pipeline.landing import DamagedFileError, LandedLote, Landing, landing_at
+from purchase_pipeline.landing_place import LandingUnavailableError
+from purchase_pipeline.postgres.connections import engine_for
+from purchase_pipeline.raw_rows import RawFormat
+from purchase_pipeline.resources import LandingResource
+from purchase_pipeline.verification import Verifier
+from purchase_pipeline_tests.drills.tcp_faults import at_byte, slow
+from purchase_pipeline_tests.drills.tcp_link import Link, Way, let_pass
+from purchase_pipeline_tests.drills.tcp_proxy import TcpProxy, proxied
+from purchase_pipeline_tests.person import Person, wait_for
+from purchase_pipeline_tests.pipelines import a_pipeline, ingest
+from purchase_pipeline_tests.s3 import a_bucket, access, an_object_store, forget_connections
+from purchase_pipeline_tests.serving import served
+
+LANDS = """
+import os
+import sys
+
+from purchase_pipeline.landing import landing_at
+from purchase_pipeline.raw_rows import RawFormat
+
+landing_at(sys.argv[1]).land("lote-0001", RawFormat.NDJSON, [os.urandom(4_000_000)], rows=1)
+"""
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    """The port of an object store."""
+    with an_object_store() as (_, port):
+        yield port
+
+
+@pytest.fixture
+def address(port: int, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An address in a bucket that has nothing."""
+    return a_bucket(monkeypatch, port)
+
+
+@pytest.fixture
+def landing(address: str) -> Landing:
+    """The landing there."""
+    return landing_at(address)
+
+
+@pytest.fixture
+def proxy(
+    port: int,
+    address: str,  # noqa: ARG001  # which says where the store is, until this says otherwise
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[TcpProxy]:
+    """What stands between this process and the store from now on."""
+    with proxied(("127.0.0.1", port)) as between:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{between.port}")
+        forget_connections()
+        yield between
+
+
+def land_lines(landing: Landing, lote: str, *rows: bytes) -> LandedLote:
+    return landing.land(lote, RawFormat.NDJSON, [row + b"\n" for row in rows], rows=len(rows))
+
+
+def rows_of(landing: Landing, landed: LandedLote | None) -> list[bytes]:
+    assert landed is not None
+    with landing.open_rows(landed) as rows:
+        return list(rows)
+
+
+def objects_of(address: str) -> list[str]:
+    bucket, _, prefix = address.removeprefix("s3://").partition("/")
+    found = boto3.client("s3").list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", [])
+    return sorted(each["Key"].removeprefix(f"{prefix}/") for each in found)
+
+
+def test_a_lot_comes_back_byte_for_byte_to_whoever_looks_later(landing: Landing, address: str) -> None:
+    raw = b'{"a":"\xff\xc1 \x00"}\r\n\n{"a":"Jos\xc3\xa9"}'
+
+    landed = landing.land("lote-0001", RawFormat.NDJSON, [raw[:9], raw[9:]], rows=2)
+
+    assert landing_at(address).find("lote-0001") == landed
+    assert rows_of(landing_at(address), landed) == [b'{"a":"\xff\xc1 \x00"}\r', b'{"a":"Jos\xc3\xa9"}']
+    assert landing.is_whole(landed)
+    assert landing.find("lote-000") is None
+    assert objects_of(address) == [landed.file_name, "lote-0001.json"]
+
+
+def test_a_lot_of_several_blocks_comes_back(landing: Landing) -> None:
+    rows = [b"%d %s" % (number, os.urandom(500).hex().encode()) for number in range(20_000)]
+
+    landed = land_lines(landing, "a", *rows)
+
+    assert rows_of(landing, landed) == rows
+
+
+def test_an_error_while_a_lot_arrives_leaves_the_old_one_and_nothing_else(
+    landing: Landing, address: str
+) -> None:
+    old = land_lines(landing, "a", b"old")
+    objects = objects_of(address)
+
+    def breaking() -> Iterator[bytes]:
+        yield b"new\n" * 10_000
+        raise ConnectionError("cut")
+
+    with pytest.raises(ConnectionError, match="cut"):
+        landing.land("a", RawFormat.NDJSON, breaking(), rows=9)
+
+    assert landing.find("a") == old
+    assert objects_of(address) == objects
+
+
+def test_what_a_lot_replaced_stays_for_an_hour(
+    landing: Landing, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = land_lines(landing, "a", b"old")
+    other = land_lines(landing, "aa", b"other")
+
+    new = land_lines(landing, "a", b"new")
+
+    assert landing.find("a") == new
+    assert rows_of(landing, old) == [b"old"]
+
+    monkeypatch.setattr(landing_bucket, "_STALE", timedelta(seconds=1))
+    sleep(2.1)  # a store tells seconds
+    newest = land_lines(landing, "a", b"newest")
+
+    assert objects_of(address) == sorted([newest.file_name, "a.json", other.file_name, "aa.json"])
+
+
+def test_a_refused_lot_is_known_as_refused_until_it_lands_anew(landing: Landing) -> None:
+    landed = land_lines(landing, "a", b"bad")
+
+    landing.refuse(landed)
+
+    assert landing.find("a") == landed.model_copy(update={"refused": True})
+    assert not land_lines(landing, "a", b"bad").refused
+
+
+def test_a_damaged_object_is_told_from_a_whole_one(landing: Landing, address: str) -> None:
+    landed = land_lines(landing, "a", *(b"%d" % number for number in range(10_000)))
+    bucket, _, prefix = address.removeprefix("s3://").partition("/")
+    key = f"{prefix}/{landed.file_name}"
+    raw = boto3.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
+
+    boto3.client("s3").put_object(Bucket=bucket, Key=key, Body=raw[: len(raw) // 2])
+    assert not landing.is_whole(landed)
+
+    boto3.client("s3").put_object(Bucket=bucket, Key=key, Body=b"?" + raw[1:])
+    assert not landing.is_whole(landed)
+    with pytest.raises(DamagedFileError, match=r"a: its landed file .* is gone or damaged"):
+        rows_of(landing, landed)
+
+    boto3.client("s3").delete_object(Bucket=bucket, Key=key)
+    assert landing.find("a") is None
+    with pytest.raises(DamagedFileError, match=r"a: its landed file .* is gone or damaged"):
+        rows_of(landing, landed)
+
+
+def test_landings_of_one_lot_side_by_side_leave_one_of_them_whole(landing: Landing) -> None:
+    def land(number: int) -> None:
+        for turn in range(5):
+            land_lines(landing, "a", b"%d" % number, b"%d" % turn)
+            found = landing.find("a")
+            assert found is not None
+            assert landing.is_whole(found)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(land, range(4)))
+
+
+def test_an_upload_that_is_cut_is_tried_again(landing: Landing, proxy: TcpProxy, address: str) -> None:
+    proxy.policy_for = lambda: let_pass if has_struck(proxy) else at_byte(1_000_000, Way.UP, Link.reset)
+
+    landed = landing_at(address).land("a", RawFormat.NDJSON, [os.urandom(4_000_000)], rows=1)
+
+    assert has_struck(proxy)
+    assert landing.find("a") == landed
+    assert landing.is_whole(landed)
+
+
+def test_an_upload_that_is_always_cut_leaves_no_half_lot(
+    landing: Landing, proxy: TcpProxy, address: str
+) -> None:
+    old = land_lines(landing, "a", b"old")
+    proxy.policy_for = lambda: at_byte(1_000_000, Way.UP, Link.reset)
+
+    with pytest.raises(LandingUnavailableError, match=r"s3://raw-.*\.zst: Could not connect to the endpoint"):
+        landing_at(address).land("a", RawFormat.NDJSON, [os.urandom(4_000_000)], rows=1)
+
+    assert has_struck(proxy)
+    assert landing.find("a") == old
+    assert rows_of(landing, old) == [b"old"]
+
+
+def test_a_process_killed_while_it_uploads_leaves_the_old_lot(
+    landing: Landing, proxy: TcpProxy, address: str
+) -> None:
+    old = land_lines(landing, "lote-0001", b"old")
+    proxy.policy_for = lambda: slow(Way.UP, bytes_per_second=200_000)
+
+    with subprocess.Popen([sys.executable, "-c", LANDS, address]) as process:
+        wait_for(lambda: sum(link.bytes[Way.UP] for link in proxy.links) > 500_000)
+        process.kill()
+
+    assert landing.find("lote-0001") == old
+    assert rows_of(landing, old) == [b"old"]
+
+
+@pytest.mark.usefixtures("address")
+def test_a_bucket_that_is_not_there_is_named() -> None:
+    nowhere = landing_at("s3://there-is-none/lots")
+
+    assert nowhere.find("a") is None
+    with pytest.raises(FileNotFoundError, match="bucket does not exist"):
+        land_lines(nowhere, "a", b"1")
+
+
+def test_without_s3fs_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "s3fs", None)
+    monkeypatch.delitem(sys.modules, "purchase_pipeline.landing_bucket")
+
+    with pytest.raises(LandingUnavailableError, match=r"s3://raw/lots needs s3fs.*pip install 's3fs>=2026"):
+        landing_at("s3://raw/lots")
+
+
+def test_the_job_loads_out_of_a_bucket(address: str, database_url: str, tmp_path: Path) -> None:
+    with served(create_app(defects=0.01)) as api_url:
+        pipeline = a_pipeline(api_url, tmp_path, database_url, landing=LandingResource(place=address))
+        assert ingest(pipeline, rows=1000).success
+        assert ingest(pipeline, rows=1000, refetch=True).success
+
+    verified = Verifier(engine_for(database_url), landing_at(address)).verify("lote-0001")
+    assert (verified.loaded, verified.rejected, verified.differences) == (990, 10, [])
+
+
+@pytest.mark.proof
+def test_a_campaign_lands_in_a_bucket_and_later_commands_know(
+    person: Person, port: int, address: str
+) -> None:
+    ingested = person.run(
+        "ingest", "--api-port", str(person.api_port), "--lots", "3", PURCHASE_LANDING=address, **access(port)
+    )
+
+    assert ingested.returncode == 0, ingested.stdout + ingested.stderr
+    assert [name for name in objects_of(address) if name.endswith(".json")] == [
+        "lote-0001.json",
+        "lote-0002.json",
+        "lote-0003.json",
+    ]
+    assert not (person.home / "landing").exists()
+    verified = person.run("verify", **access(port))
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+    assert "3 lots held" in verified.stdout
+
+
+def has_struck(proxy: TcpProxy) -> bool:
+    return any(link.struck for link in proxy.links)
