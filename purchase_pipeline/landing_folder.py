@@ -68,13 +68,13 @@ class LandingFolder:
 
     def clear(self, prefix: str, suffix: str, but: str) -> None:
         """Remove the others at once. What processes write that were not killed is younger than an hour."""
-        for stale in self._folder.glob(f"{prefix}*{suffix}"):
-            if stale.name != but:
-                stale.unlink(missing_ok=True)
-        for arriving in self._folder.glob(f"{_ARRIVING}*"):
-            with suppress(FileNotFoundError):
-                if time() - arriving.stat().st_mtime > _ABANDONED_SECONDS:
-                    arriving.unlink()
+        for path in self._folder.iterdir():  # once: there may be many, and others wait for the lock meanwhile
+            if path.name.startswith(prefix) and path.name.endswith(suffix) and path.name != but:
+                path.unlink(missing_ok=True)
+            elif path.name.startswith(_ARRIVING):
+                with suppress(FileNotFoundError):
+                    if time() - path.stat().st_mtime > _ABANDONED_SECONDS:
+                        path.unlink()
 
     @contextmanager
     def _locked(self, mode: int) -> Iterator[None]:

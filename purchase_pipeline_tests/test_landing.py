@@ -14,6 +14,7 @@ import pytest
 
 from purchase_pipeline.landing import DamagedFileError, LandedLote, Landing, landing_at
 from purchase_pipeline.raw_rows import RawFormat, UnreadableLotError
+from purchase_pipeline_tests.landed import land_lines, rows_of
 
 LANDS_UNTIL_KILLED = """
 import sys
@@ -44,16 +45,6 @@ def folder(tmp_path: Path) -> Path:
 def landing(folder: Path) -> Landing:
     """The landing of that folder."""
     return landing_at(str(folder))
-
-
-def land_lines(landing: Landing, lote: str, *rows: bytes) -> LandedLote:
-    return landing.land(lote, RawFormat.NDJSON, [row + b"\n" for row in rows], rows=len(rows))
-
-
-def rows_of(landing: Landing, landed: LandedLote | None) -> list[bytes]:
-    assert landed is not None
-    with landing.open_rows(landed) as rows:
-        return list(rows)
 
 
 def files_of(folder: Path) -> list[str]:

@@ -14,7 +14,7 @@ import pytest
 
 from mock_api.app import create_app
 from purchase_pipeline import landing_bucket
-from purchase_pipeline.landing import DamagedFileError, LandedLote, Landing, landing_at
+from purchase_pipeline.landing import DamagedFileError, Landing, landing_at
 from purchase_pipeline.landing_place import LandingUnavailableError
 from purchase_pipeline.postgres.connections import engine_for
 from purchase_pipeline.raw_rows import RawFormat
@@ -23,6 +23,7 @@ from purchase_pipeline.verification import Verifier
 from purchase_pipeline_tests.drills.tcp_faults import at_byte, slow
 from purchase_pipeline_tests.drills.tcp_link import Link, Way, let_pass
 from purchase_pipeline_tests.drills.tcp_proxy import TcpProxy, proxied
+from purchase_pipeline_tests.landed import land_lines, rows_of
 from purchase_pipeline_tests.person import Person, wait_for
 from purchase_pipeline_tests.pipelines import a_pipeline, ingest
 from purchase_pipeline_tests.s3 import a_bucket, access, an_object_store, forget_connections
@@ -69,16 +70,6 @@ def proxy(
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{between.port}")
         forget_connections()
         yield between
-
-
-def land_lines(landing: Landing, lote: str, *rows: bytes) -> LandedLote:
-    return landing.land(lote, RawFormat.NDJSON, [row + b"\n" for row in rows], rows=len(rows))
-
-
-def rows_of(landing: Landing, landed: LandedLote | None) -> list[bytes]:
-    assert landed is not None
-    with landing.open_rows(landed) as rows:
-        return list(rows)
 
 
 def objects_of(address: str) -> list[str]:
