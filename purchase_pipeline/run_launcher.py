@@ -8,16 +8,17 @@ import json
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from time import monotonic
-from typing import Any, NamedTuple
+from typing import Any
 
 import dagster as dg
 import psutil
-from dagster._core.launcher import CheckRunHealthResult, DefaultRunLauncher, WorkerStatus
+from dagster._core.launcher import CheckRunHealthResult, DefaultRunLauncher
 from dagster._core.storage.tags import GRPC_INFO_TAG
 from dagster._grpc.client import DagsterGrpcClient
 from dagster._grpc.types import CanCancelExecutionRequest, CanCancelExecutionResult
 from dagster._serdes import ConfigurableClassData, deserialize_value
+
+from purchase_pipeline.run_doubts import Doubt, RunDoubts
 
 _ANSWER_SECONDS = 5
 # A code server that sees its worker die reports that itself, within a second: it may, before the monitoring does.
@@ -26,23 +27,12 @@ _GONE_SECONDS = 3.0
 _SILENT_SECONDS = 20.0
 
 
-class Doubt(NamedTuple):
-    """Why a worker may be gone, and how long that may be so before it counts as gone."""
-
-    reason: str
-    bearable_seconds: float
-
-
 class WatchfulRunLauncher(DefaultRunLauncher):
-    """Launches runs by the code server, and finds those whose worker is gone.
-
-    Run monitoring asks it at each poll, and fails a run for any answer but RUNNING and SUCCESS. So doubt is answered
-    with RUNNING, and remembered: it may last for some seconds, not for ever.
-    """
+    """Launches runs by the code server, and finds those whose worker is gone."""
 
     def __init__(self, inst_data: ConfigurableClassData | None = None) -> None:
         super().__init__(inst_data)
-        self._doubted_since: dict[str, float] = {}
+        self._doubts = RunDoubts()
 
     @property
     def supports_check_run_worker_health(self) -> bool:
@@ -51,13 +41,7 @@ class WatchfulRunLauncher(DefaultRunLauncher):
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
         """Tell whether a started run's worker lives."""
-        doubt = self._doubt_about(run)
-        if doubt is None:
-            self._doubted_since.pop(run.run_id, None)
-            return CheckRunHealthResult(WorkerStatus.RUNNING)
-        since = self._doubted_since.setdefault(run.run_id, monotonic())
-        gone = monotonic() - since >= doubt.bearable_seconds
-        return CheckRunHealthResult(WorkerStatus.NOT_FOUND if gone else WorkerStatus.RUNNING, doubt.reason)
+        return self._doubts.answer(run.run_id, self._doubt_about(run))
 
     def _doubt_about(self, run: dg.DagsterRun) -> Doubt | None:
         """Look for the worker's process where that is on this machine; else ask its code server.
