@@ -42,7 +42,8 @@ bench: $(VENV)/.installed-bench ## Measure how fast it is, beside other ways to 
 
 lock: $(VENV)/.installed-dev ## Pin the newest versions that pyproject.toml allows
 	$(COMPILE) --upgrade --output-file requirements.lock
-	$(COMPILE) --upgrade --group dev --constraint requirements.lock --output-file requirements-dev.lock
+	$(COMPILE) --upgrade --extra s3 --extra scale --constraint requirements.lock --output-file requirements-scale.lock
+	$(COMPILE) --upgrade --group dev --constraint requirements-scale.lock --output-file requirements-dev.lock
 	$(COMPILE) --upgrade --group dev --group bench --constraint requirements-dev.lock \
 		--output-file requirements-bench.lock
 

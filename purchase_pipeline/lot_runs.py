@@ -8,11 +8,9 @@ from itertools import zip_longest
 import dagster as dg
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
-_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+from purchase_pipeline.dagster_storage import keep_connections
 
-_CONNECTIONS = 4
-_STATEMENT_MILLISECONDS = 60_000
-_CONNECTION_SECONDS = 3_600
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 StartRun = Callable[[Sequence[str]], Future[bool]]
 
@@ -27,8 +25,7 @@ def lot_runs(
     Its result is whether all went well. Dagster works in a thread of its own, where it leaves the signals to us: an
     interrupt lets the run under way end, then stops.
     """
-    # Dagster's storage opens a connection a statement, fifty a run, unless it is told to keep them.
-    instance.optimize_for_webserver(_STATEMENT_MILLISECONDS, _CONNECTION_SECONDS, _CONNECTIONS)
+    keep_connections(instance)
     # Imported now: the definitions read the environment, which opening the instance has set.
     from purchase_pipeline.definitions import defs  # noqa: PLC0415
 

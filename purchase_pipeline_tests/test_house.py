@@ -135,14 +135,16 @@ def lock(name: str) -> dict[str, str]:
     ("name", "groups"),
     [
         ("requirements.lock", ["build"]),
+        ("requirements-scale.lock", ["build", "s3", "scale"]),
         ("requirements-dev.lock", ["build", "dev"]),
         ("requirements-bench.lock", ["build", "dev", "bench"]),
     ],
 )
 def test_the_lock_agrees_with_the_project(name: str, groups: list[str]) -> None:
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text())
+    known = project["dependency-groups"] | project["project"]["optional-dependencies"]
     wanted = project["project"]["dependencies"] + [
-        requirement for group in groups for requirement in project["dependency-groups"][group]
+        requirement for group in groups for requirement in known[group]
     ]
     locked = lock(name)
 
@@ -152,7 +154,7 @@ def test_the_lock_agrees_with_the_project(name: str, groups: list[str]) -> None:
         assert all(requirement.specifier.contains(one) for one in pinned), (requirement, pinned)
 
 
-@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock", "requirements-bench.lock"])
+@pytest.mark.parametrize("name", sorted(path.name for path in PROJECT.glob("requirements*.lock")))
 def test_every_pin_has_its_hashes_and_no_host_is_named(name: str) -> None:
     text = (PROJECT / name).read_text()
 
@@ -162,7 +164,11 @@ def test_every_pin_has_its_hashes_and_no_host_is_named(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("smaller", "larger"),
-    [("requirements.lock", "requirements-dev.lock"), ("requirements-dev.lock", "requirements-bench.lock")],
+    [
+        ("requirements.lock", "requirements-scale.lock"),
+        ("requirements-scale.lock", "requirements-dev.lock"),
+        ("requirements-dev.lock", "requirements-bench.lock"),
+    ],
 )
 def test_what_two_locks_share_has_one_version(smaller: str, larger: str) -> None:
     fewer, more = lock(smaller), lock(larger)

@@ -1,0 +1,224 @@
+"""A run on Celery's workers survives its worker, and its broker; a run that may live is left alone."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from importlib.resources import files
+from pathlib import Path
+from time import monotonic, sleep
+from typing import Any
+
+import dagster as dg
+import psutil
+import pytest
+import yaml
+from celery import states
+from dagster._core.launcher import WorkerStatus
+from dagster._core.workspace.context import WorkspaceProcessContext
+from dagster_celery.tags import DAGSTER_CELERY_TASK_ID_TAG
+
+from purchase_pipeline import celery_launcher
+from purchase_pipeline.celery_launcher import WatchfulCeleryRunLauncher
+from purchase_pipeline_tests.redis_server import RedisServer
+from purchase_pipeline_tests.waiting_job import waiting
+from purchase_pipeline_tests.watched_runs import (
+    a_server,
+    at_socket,
+    health_of,
+    launched,
+    polled,
+    status_of,
+    steps_begun,
+    workspace_of,
+)
+
+SCALE = Path(__file__).parent.parent / "deploy" / "scale" / "dagster.yaml"
+
+
+def configuration() -> dict[str, Any]:
+    """Return what deploy/scale/dagster.yaml says of runs; the storage is in files, the pipeline a tiny job."""
+    said: dict[str, Any] = yaml.safe_load(SCALE.read_text())
+    said["run_launcher"]["config"]["include"] = ["purchase_pipeline_tests.waiting_job"]
+    return {name: said[name] for name in ("run_launcher", "run_monitoring", "telemetry")}
+
+
+class Worker:
+    """A worker of Celery's, with one process for runs."""
+
+    def __init__(self, name: str) -> None:
+        celery = str(Path(sys.executable).with_name("celery"))
+        self.process = psutil.Popen(
+            [
+                celery,
+                "--app",
+                "purchase_pipeline.celery_app",
+                "worker",
+                "--concurrency",
+                "1",
+                "--hostname",
+                name,
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def kill(self) -> None:
+        """End it and all below it, at once; the second time, nothing."""
+        if self.process.is_running():
+            for process in (*self.process.children(recursive=True), self.process):
+                process.kill()
+            self.process.wait()
+
+
+@pytest.fixture
+def started() -> Iterator[ExitStack]:
+    """What a test starts, and what ends it."""
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
+def broker(tmp_path: Path, started: ExitStack, monkeypatch: pytest.MonkeyPatch) -> RedisServer:
+    """The broker, where all look for it."""
+    server = RedisServer(tmp_path / "redis")
+    started.callback(server.kill)
+    server.start()
+    server.wait()
+    monkeypatch.setenv("PURCHASE_REDIS_URL", server.url)
+    return server
+
+
+@pytest.fixture
+def instance(
+    broker: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[dg.DagsterInstance]:
+    """Dagster with our launcher, its storage in files."""
+    assert broker
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    (tmp_path / "dagster.yaml").write_text(yaml.safe_dump(configuration()))
+    with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+        yield instance
+
+
+@pytest.fixture
+def context(
+    instance: dg.DagsterInstance, tmp_path: Path, started: ExitStack
+) -> Iterator[WorkspaceProcessContext]:
+    """The same, as Dagster's daemon sees it."""
+    a_server(started, "--socket", str(tmp_path / "code.sock"))
+    with workspace_of(instance, at_socket(tmp_path / "code.sock")) as context:
+        yield context
+
+
+def a_worker(started: ExitStack, name: str) -> Worker:
+    worker = Worker(name)
+    started.callback(worker.kill)
+    return worker
+
+
+def a_run_of_a_task(instance: dg.DagsterInstance, task_id: str) -> str:
+    tags = {DAGSTER_CELERY_TASK_ID_TAG: task_id}
+    return instance.create_run_for_job(waiting, status=dg.DagsterRunStatus.STARTED, tags=tags).run_id
+
+
+def poll_until_begun_again(context: WorkspaceProcessContext, run_id: str) -> None:
+    begun, deadline = steps_begun(context.instance, run_id), monotonic() + 60
+    while steps_begun(context.instance, run_id) == begun:
+        assert monotonic() < deadline, "not resumed"
+        polled(context)
+        sleep(1)
+    assert status_of(context.instance, run_id) is dg.DagsterRunStatus.STARTED
+
+
+@pytest.mark.proof
+def test_a_run_outlives_its_broker_and_is_resumed_by_another_worker_when_its_own_is_killed(
+    context: WorkspaceProcessContext, started: ExitStack, broker: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(celery_launcher, "_GONE_SECONDS", 3.0)
+    monkeypatch.setattr(celery_launcher, "_RECONNECT_SECONDS", 10.0)
+    worker = a_worker(started, "first@here")
+    run_id = launched(context)
+    a_worker(started, "second@here")
+
+    broker.kill()
+    polled(context)
+    broker.start()
+    broker.wait()
+    for _ in range(6):
+        polled(context)
+        sleep(1)
+    assert steps_begun(context.instance, run_id) == 1
+
+    worker.kill()
+    poll_until_begun_again(context, run_id)
+
+
+@pytest.mark.proof
+def test_a_run_whose_process_alone_was_killed_is_resumed_by_the_same_worker(
+    context: WorkspaceProcessContext, started: ExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(celery_launcher, "_GONE_SECONDS", 3.0)
+    worker = a_worker(started, "only@here")
+    run_id = launched(context)
+
+    for process in worker.process.children():
+        process.kill()
+    poll_until_begun_again(context, run_id)
+
+
+@pytest.mark.filterwarnings("ignore:Call to deprecated setex:DeprecationWarning")  # Celery's
+@pytest.mark.parametrize("state", [states.SUCCESS, states.FAILURE, states.STARTED])
+def test_a_run_of_which_no_worker_knows_is_borne_for_seconds(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, state: str
+) -> None:
+    monkeypatch.setattr(celery_launcher, "_GONE_SECONDS", 0.5)
+    run_id = a_run_of_a_task(instance, "some-task")
+    assert isinstance(instance.run_launcher, WatchfulCeleryRunLauncher)
+    instance.run_launcher.celery.backend.store_result("some-task", 0, state)
+
+    first = health_of(instance, run_id)
+    sleep(0.5)
+
+    assert (first, health_of(instance, run_id)) == (WorkerStatus.RUNNING, WorkerStatus.NOT_FOUND)
+
+
+def test_a_run_that_waits_for_a_worker_is_borne_for_longer(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(celery_launcher, "_GONE_SECONDS", 0.0)
+
+    assert health_of(instance, a_run_of_a_task(instance, "nobody-began-it")) is WorkerStatus.RUNNING
+
+
+def test_a_run_that_is_no_task_is_left_alone(instance: dg.DagsterInstance) -> None:
+    run = instance.create_run_for_job(waiting, status=dg.DagsterRunStatus.STARTED)
+
+    assert health_of(instance, run.run_id) is WorkerStatus.RUNNING
+
+
+def test_a_worker_without_the_launcher_says_so(tmp_path: Path) -> None:
+    (tmp_path / "dagster.yaml").write_text("telemetry: {enabled: false}")
+
+    done = subprocess.run(
+        [sys.executable, "-c", "import purchase_pipeline.celery_app"],
+        env={**os.environ, "DAGSTER_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert "launches runs by DefaultRunLauncher, not by WatchfulCeleryRunLauncher" in done.stderr
+
+
+def test_the_scale_files_settings_are_the_local_ones_where_workers_do_not_matter() -> None:
+    local = yaml.safe_load(files("purchase_pipeline").joinpath("dagster.yaml").read_text())
+    scale = yaml.safe_load(SCALE.read_text())
+
+    different = {name for name in local if local[name] != scale[name]}
+    assert local.keys() == scale.keys()
+    assert different == {"run_launcher", "concurrency", "run_monitoring"}
+    longest_run = scale["run_monitoring"]["max_runtime_seconds"]
+    options = scale["run_launcher"]["config"]["config_source"]
+    assert options["broker_transport_options"]["visibility_timeout"] > longest_run
