@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from dagster._core.definitions.metadata import RawMetadataValue
 from pydantic import Field
 
-from purchase_pipeline import catalog
+from purchase_pipeline import catalog, pools
 from purchase_pipeline.landing import LandedLote, Landing
 from purchase_pipeline.lot_ledger import LotLedger
 from purchase_pipeline.lot_metadata import (
@@ -53,6 +53,7 @@ class ValidationConfig(dg.Config):
 
 @dg.asset(
     partitions_def=lotes,
+    pool=pools.API,
     group_name=GROUP,
     owners=catalog.OWNERS,
     tags=catalog.TAGS,
@@ -102,6 +103,7 @@ def _table(table: sa.Table, freshness_policy: dg.FreshnessPolicy | None = None) 
     },
     deps=[raw_purchases],
     partitions_def=lotes,
+    pool=pools.DATABASE,
     group_name=GROUP,
 )
 def validated_purchases(

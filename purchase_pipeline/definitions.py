@@ -33,7 +33,11 @@ defs = dg.Definitions(
     jobs=[ingest_lote, sum_lots, refresh_sales],
     sensors=[missing_lots, stale_sales],
     resources={
-        "purchase_api": PurchaseApiResource(base_url=_by_name("PURCHASE_API_URL", _settings.api_url)),
+        "purchase_api": PurchaseApiResource(
+            base_url=_by_name("PURCHASE_API_URL", _settings.api_url),
+            rate=_settings.api_rate,
+            redis_url=_by_name("PURCHASE_REDIS_URL", "") or None,
+        ),
         "landing": LandingResource(place=_settings.landing_place),
         "lot_ledger": LotLedgerResource(database_url=_database_url),
         "report_file": ReportFileResource(database_url=_database_url, path=str(_settings.report_file)),

@@ -57,10 +57,17 @@ class PurchaseApi:
     """
 
     def __init__(
-        self, client: httpx.Client, *, attempts: int = 5, lote_timeout_seconds: float = 600.0
+        self,
+        client: httpx.Client,
+        *,
+        attempts: int = 5,
+        lote_timeout_seconds: float = 600.0,
+        wait_for_turn: Callable[[float], None] | None = None,
     ) -> None:
+        """Ask through a client; before each request wait, if there is such a rule, for one's turn, at most so long."""
         self._client = client
         self._attempts = attempts
+        self._wait_for_turn = wait_for_turn
         self._lote_timeout_seconds = lote_timeout_seconds
 
     def fetch_lote(
@@ -84,6 +91,8 @@ class PurchaseApi:
     def _fetch_once(
         self, lote: str, rows: int, land: Callable[[RawFormat, Iterator[bytes]], Landed], ends_at: float
     ) -> Landed:
+        if self._wait_for_turn is not None:
+            self._wait_for_turn(ends_at - monotonic())
         with self._open(lote, rows, ends_at - monotonic()) as response:
             raw_format = _raw_format(lote, response)
             return land(raw_format, _whole_answer(lote, rows, raw_format, response))

@@ -1,7 +1,7 @@
 """What the assets are handed: configuration in, plain objects out."""
 
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,9 +19,11 @@ from purchase_pipeline.sales.report.file import ReportFile
 
 
 class PurchaseApiResource(dg.ConfigurableResource[PurchaseApi]):
-    """Where the purchase API lives, and how long to wait for it."""
+    """Where the purchase API lives, how long to wait for it, and how often it may be asked by all workers together."""
 
     base_url: str
+    rate: str | None = None
+    redis_url: str | None = None
     connect_timeout_seconds: float = 5.0
     read_timeout_seconds: float = 30.0
 
@@ -30,7 +32,20 @@ class PurchaseApiResource(dg.ConfigurableResource[PurchaseApi]):
         """Open one client for the run, and close it after."""
         timeout = httpx.Timeout(self.read_timeout_seconds, connect=self.connect_timeout_seconds)
         with httpx.Client(base_url=self.base_url, timeout=timeout, verify=_trust(self.base_url)) as client:
-            yield PurchaseApi(client)
+            yield PurchaseApi(client, wait_for_turn=self._turns())
+
+    def _turns(self) -> Callable[[float], None] | None:
+        """Return what waits until a request is within the rate; None where there is no rate."""
+        if self.rate is None or self.redis_url is None:
+            return None
+        try:
+            # Imported where there is a rate: Redis is no part of the local stack.
+            from purchase_pipeline.api_rate import SharedRate  # noqa: PLC0415
+        except ImportError as error:
+            raise dg.Failure(
+                f"PURCHASE_API_RATE needs more packages: pip install 'purchase-pipeline[scale]' ({error})"
+            ) from error
+        return SharedRate(self.rate, self.redis_url, self.base_url).wait_for_turn
 
 
 def _trust(base_url: str) -> ssl.SSLContext | bool:

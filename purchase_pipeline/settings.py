@@ -5,13 +5,22 @@
 """
 
 import os
+import re
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
 import sqlalchemy as sa
-from pydantic import AfterValidator, Field, HttpUrl, SecretStr, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    Field,
+    HttpUrl,
+    SecretStr,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 DATABASE_NAME = "etl_fakedata"
@@ -61,8 +70,16 @@ def _require_place(place: str) -> str:
     return place
 
 
+def _require_rate(rate: str) -> str:
+    """Refuse what is no number of requests in a time."""
+    if not re.fullmatch(r"[1-9]\d*/([1-9]\d*)?(second|minute|hour|day)", rate):
+        raise ValueError("must be requests in a time: 600/minute, 10/second, 5/2second")
+    return rate
+
+
 _HTTP_URL = TypeAdapter(HttpUrl)
 _PostgresUrl = Annotated[SecretStr, AfterValidator(_require_postgres_url)]
+_Rate = Annotated[str, AfterValidator(_require_rate)]
 
 
 class Settings(BaseSettings):
@@ -90,6 +107,13 @@ class Settings(BaseSettings):
     api_url: Annotated[str, AfterValidator(_require_http_url)] = Field(
         default="http://127.0.0.1:8000", repr=False, description="Where the purchase API is"
     )
+    api_rate: _Rate | None = Field(
+        default=None,
+        description="Most requests to the API, of all workers together: 600/minute; needs PURCHASE_REDIS_URL",
+    )
+    redis_url: SecretStr | None = Field(
+        default=None, description="Redis that workers on several machines share: redis://host:6379/0"
+    )
     lots: int = Field(default=50, ge=1, le=100_000, description="Number of lots wanted")
     rows: int = Field(default=10_000, ge=1, le=1_000_000, description="Rows in a lot")
     every: float = Field(default=5.0, ge=0.1, le=86_400, description="Seconds between two lots")
@@ -103,6 +127,14 @@ class Settings(BaseSettings):
         default=None,
         description="Where raw lots land: a folder, or s3://bucket/prefix; else a folder of PURCHASE_HOME",
     )
+
+    @model_validator(mode="after")
+    def _require_redis_for_a_rate(self) -> Self:
+        if self.api_rate and not self.redis_url:
+            raise ValueError(
+                "PURCHASE_API_RATE is kept in Redis: set PURCHASE_REDIS_URL (redis://host:6379/0), too"
+            )
+        return self
 
     @property
     def lote_names(self) -> list[str]:

@@ -13,6 +13,8 @@ VARIABLES = (
     "DATABASE_URL",
     "DAGSTER_POSTGRES_URL",
     "PURCHASE_API_URL",
+    "PURCHASE_API_RATE",
+    "PURCHASE_REDIS_URL",
     "PURCHASE_LOTS",
     "PURCHASE_ROWS",
     "PURCHASE_EVERY",
@@ -40,7 +42,19 @@ def test_without_anything_the_defaults_hold() -> None:
 
     settings = Settings()
 
-    assert values_of(settings) == (None, None, "http://127.0.0.1:8000", 50, 10_000, 5.0, 0.05, home, None)
+    assert values_of(settings) == (
+        None,
+        None,
+        "http://127.0.0.1:8000",
+        None,
+        None,
+        50,
+        10_000,
+        5.0,
+        0.05,
+        home,
+        None,
+    )
     assert (settings.landing_place, settings.dagster_home, settings.postgres_home) == (
         str(home / "landing"),
         home / "dagster",
@@ -52,6 +66,8 @@ def test_the_environment_goes_before_the_defaults(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("DATABASE_URL", "postgresql://ana@db/compras")
     monkeypatch.setenv("DAGSTER_POSTGRES_URL", "postgresql+psycopg2://bia@db/dagster")
     monkeypatch.setenv("PURCHASE_API_URL", "http://api:9000")
+    monkeypatch.setenv("PURCHASE_API_RATE", "5/2second")
+    monkeypatch.setenv("PURCHASE_REDIS_URL", "redis://:secret@broker:6379/0")
     monkeypatch.setenv("PURCHASE_LOTS", "3")
     monkeypatch.setenv("PURCHASE_ROWS", "70")
     monkeypatch.setenv("PURCHASE_EVERY", "0.5")
@@ -65,8 +81,10 @@ def test_the_environment_goes_before_the_defaults(monkeypatch: pytest.MonkeyPatc
     assert settings.database_url.get_secret_value() == "postgresql://ana@db/compras"
     assert settings.dagster_postgres_url is not None
     assert settings.dagster_postgres_url.get_secret_value() == "postgresql+psycopg2://bia@db/dagster"
-    assert values_of(settings)[2:] == (
-        "http://api:9000",
+    assert settings.redis_url is not None
+    assert settings.redis_url.get_secret_value() == "redis://:secret@broker:6379/0"
+    assert values_of(settings)[2:4] == ("http://api:9000", "5/2second")
+    assert values_of(settings)[5:] == (
         3,
         70,
         0.5,
@@ -193,6 +211,8 @@ def test_a_later_command_agrees_with_the_newest_campaign(
     assert settings == campaign
     assert values_of(settings)[2:] == (
         "http://api:9000/it's?a=b#c",
+        None,
+        None,
         3,
         70,
         0.5,
@@ -221,6 +241,22 @@ def test_a_new_campaign_does_not_inherit_from_the_last_one(
 
     assert (new_settings().lots, new_settings().rows) == (50, 10_000)
     assert (current_settings().lots, current_settings().rows) == (50, 80)
+
+
+def test_a_rate_without_its_redis_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PURCHASE_API_RATE", "600/minute")
+
+    with pytest.raises(ValidationError, match="PURCHASE_API_RATE is kept in Redis: set PURCHASE_REDIS_URL"):
+        Settings()
+
+
+@pytest.mark.parametrize("rate", ["fast", "0/second", "1/fortnight", "-1/minute"])
+def test_what_is_no_rate_is_refused(monkeypatch: pytest.MonkeyPatch, rate: str) -> None:
+    monkeypatch.setenv("PURCHASE_API_RATE", rate)
+    monkeypatch.setenv("PURCHASE_REDIS_URL", "redis://broker:6379/0")
+
+    with pytest.raises(ValidationError, match="must be requests in a time"):
+        Settings()
 
 
 def test_without_a_campaign_the_environment_holds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import dagster as dg
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
-from purchase_pipeline import catalog
+from purchase_pipeline import catalog, pools
 from purchase_pipeline.lots import lotes
 from purchase_pipeline.sales import tables
 from purchase_pipeline.sales.automation import GROUP, when_a_lot_was_loaded, when_updated
@@ -50,6 +50,7 @@ def _spec(table: sa.Table, **more: Any) -> dg.AssetSpec:  # noqa: ANN401  (as As
         ).merge_attributes(metadata={"partition_expr": "lote"})
     ],
     partitions_def=lotes,
+    pool=pools.DATABASE,
     backfill_policy=dg.BackfillPolicy.single_run(),
     retry_policy=_RETRIES,
 )
@@ -65,7 +66,9 @@ def _mart_spec(mart: Mart) -> dg.AssetSpec:
     return _spec(mart.table, deps=sources, automation_condition=when_updated(*sources - {_SUMS}))
 
 
-@dg.multi_asset(specs=[_mart_spec(mart) for mart in MARTS], can_subset=True, retry_policy=_RETRIES)
+@dg.multi_asset(
+    specs=[_mart_spec(mart) for mart in MARTS], pool=pools.DATABASE, can_subset=True, retry_policy=_RETRIES
+)
 def sales_marts(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[sa.SelectBase]]:
     """Make the marts that are asked for, each in one statement and one transaction."""
     for mart in MARTS:
@@ -78,6 +81,7 @@ def sales_marts(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeRes
 @dg.asset(
     deps=[mart.table.name for mart in MARTS],
     automation_condition=when_updated(),
+    pool=pools.DATABASE,
     retry_policy=_RETRIES,
     group_name=GROUP,
     owners=catalog.OWNERS,
