@@ -1,6 +1,7 @@
 # One image for every process of ours: mock API, code server, web server, daemon. docker-compose.yml says who runs what.
 # It holds what requirements.lock says, hash by hash: nothing is resolved here, and nothing compiled by a compiler.
 # The lock is taken whole, so that `pip check` can vouch for the image; what no container reads is then taken out.
+# The target `scale` holds more: Celery's worker, and what lands lots in a bucket.
 
 FROM python:3.13-slim AS dependencies
 RUN apt-get update && apt-get install --yes --no-install-recommends binutils && rm -r /var/lib/apt/lists/*
@@ -25,7 +26,7 @@ COPY mock_api ./mock_api
 COPY purchase_pipeline ./purchase_pipeline
 RUN pip --python /opt/venv wheel --no-deps --no-build-isolation --no-cache-dir --wheel-dir /dist .
 
-FROM python:3.13-slim
+FROM python:3.13-slim AS local
 LABEL org.opencontainers.image.title="purchase-pipeline" \
       org.opencontainers.image.description="From an HTTP API into PostgreSQL with Dagster: contract, quarantine, atomic lots"
 
@@ -57,3 +58,14 @@ WORKDIR /opt/dagster
 USER 10001:10001
 ENTRYPOINT ["entrypoint.sh"]
 CMD ["purchase-pipeline", "--help"]
+
+FROM local AS scale
+USER root
+RUN --mount=type=cache,target=/root/.cache/pip --mount=type=bind,source=requirements-scale.lock,target=/scale.lock \
+    pip --python /opt/venv install --require-hashes --no-deps --only-binary :all: --requirement /scale.lock \
+ && pip --python /opt/venv check
+COPY deploy/scale/dagster.yaml /opt/dagster/
+USER 10001:10001
+
+# What `docker build .` makes.
+FROM local

@@ -47,7 +47,13 @@ def after(option: str, command: list[str]) -> str:
 
 
 def test_the_services_are_the_ones_that_the_readme_names() -> None:
-    assert set(SERVICES) == {"postgres", "pgadmin", "api", "code_server", "webserver", "daemon"}
+    always = {name for name, service in SERVICES.items() if "profiles" not in service}
+
+    assert always == {"postgres", "pgadmin", "api", "code_server", "webserver", "daemon"}
+    assert {name: SERVICES[name]["profiles"] for name in SERVICES.keys() - always} == {
+        "broker": ["scale"],
+        "worker": ["scale"],
+    }
 
 
 def test_three_ports_are_published_and_all_on_loopback() -> None:
@@ -71,9 +77,19 @@ def test_every_image_is_pinned(name: str) -> None:
 def test_our_image_has_the_version_of_the_project_and_is_built_once() -> None:
     version = PYPROJECT["project"]["version"]
 
-    assert {SERVICES[name]["image"] for name in OURS} == {f"purchase-pipeline:{version}"}
+    (image,) = {SERVICES[name]["image"] for name in OURS}
+    assert by_default(image) == f"purchase-pipeline:{version}-local"
     assert [name for name in OURS if "build" in SERVICES[name]] == ["api"]
-    assert OURS == ["api", "code_server", "daemon", "webserver"]
+    assert OURS == ["api", "code_server", "daemon", "webserver", "worker"]
+
+
+def test_a_profile_has_its_image_of_the_same_name() -> None:
+    (build,) = {SERVICES[name]["build"]["target"] for name in OURS if "build" in SERVICES[name]}
+    profiles = {profile for service in SERVICES.values() for profile in service.get("profiles", [])}
+
+    assert build == "${COMPOSE_PROFILES:-local}"
+    assert profiles | {"local"} <= set(re.findall(r"^FROM \S+ AS (\w+)", DOCKERFILE, re.MULTILINE))
+    assert DOCKERFILE.rstrip().endswith("\nFROM local")
 
 
 def test_pgadmin_is_past_its_known_holes() -> None:
@@ -82,7 +98,7 @@ def test_pgadmin_is_past_its_known_holes() -> None:
 
 @every_service
 def test_every_service_can_say_whether_it_is_well(name: str) -> None:
-    assert SERVICES[name]["healthcheck"]["test"][0] == "CMD"
+    assert SERVICES[name]["healthcheck"]["test"][0] in {"CMD", "CMD-SHELL"}
 
 
 @every_service
@@ -90,7 +106,9 @@ def test_who_depends_on_a_service_waits_until_it_is_well(name: str) -> None:
     needed = SERVICES[name].get("depends_on", {})
 
     assert needed.keys() <= SERVICES.keys()
-    assert all(how == {"condition": "service_healthy"} for how in needed.values())
+    assert {how["condition"] for how in needed.values()} <= {"service_healthy"}
+    left_out = {other for other, how in needed.items() if how.get("required") is False}
+    assert left_out == {other for other in needed if other == "broker" and "profiles" not in SERVICES[name]}
 
 
 @every_service
@@ -210,6 +228,7 @@ def test_pgadmin_knows_the_server_and_its_password() -> None:
         ("webserver", [(DAGSTER_DATABASE_NAME, DAGSTER)]),
         ("daemon", [(DAGSTER_DATABASE_NAME, DAGSTER)]),
         ("code_server", [(DAGSTER_DATABASE_NAME, DAGSTER), (DATABASE_NAME, LOADER)]),
+        ("worker", [(DAGSTER_DATABASE_NAME, DAGSTER), (DATABASE_NAME, LOADER)]),
     ],
 )
 def test_each_of_ours_knows_the_passwords_that_it_needs_and_no_other(
@@ -264,9 +283,11 @@ def test_every_setting_that_is_handed_on_is_one() -> None:
     known = {f"PURCHASE_{name.upper()}" for name in Settings.model_fields}
     given = {key for key in SERVICES["code_server"]["environment"] if key.startswith("PURCHASE_")}
 
+    assert given == {key for key in SERVICES["worker"]["environment"] if key.startswith("PURCHASE_")}
+
     of_the_stack = {"PURCHASE_DATABASE_URL", "PURCHASE_DAGSTER_POSTGRES_URL", "PURCHASE_HOME"}
-    needs_s3fs = {"PURCHASE_LANDING"}  # which the image has not
-    assert given == known - of_the_stack - needs_s3fs
+    is_a_volume = {"PURCHASE_LANDING"}  # which all containers share
+    assert given == known - of_the_stack - is_a_volume
 
 
 def test_the_code_location_has_one_name_everywhere() -> None:
@@ -311,5 +332,6 @@ def test_the_build_is_given_all_that_it_copies() -> None:
     let_in = {line.removeprefix("!") for line in lines if line.startswith("!")}
 
     assert "*" in lines
-    assert {source for source in copied if source != "purchase_pipeline/dagster.yaml"} == let_in
-    assert all((PROJECT / source).exists() for source in copied)
+    bound = set(re.findall(r"--mount=type=bind,source=([^,]+)", DOCKERFILE))
+    assert {source for source in copied | bound if source != "purchase_pipeline/dagster.yaml"} == let_in
+    assert all((PROJECT / source).exists() for source in copied | bound)

@@ -52,8 +52,10 @@ class ComposeStack:
     variable of this process is handed on.
     """
 
-    def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
-        self.name = "purchase-pipeline-test"
+    def __init__(
+        self, folder: Path, settings: Mapping[str, str], *, name: str = "purchase-pipeline-test"
+    ) -> None:
+        self.name = name
         self.settings = {**settings, **{name: str(free_port()) for name in _PORTS}}
         self._env_file = folder / "env"
         self._env_file.write_text("".join(f"{name}='{value}'\n" for name, value in self.settings.items()))
@@ -102,10 +104,17 @@ class ComposeStack:
         except DockerError:
             return  # the shell went with the container
 
+    def containers(self, service: str) -> list[str]:
+        """Return the ids of a service's containers, which are their host names too."""
+        return [line[:12] for line in self.compose("ps", "--all", "--quiet", service).split()]
+
     def restarts(self, service: str) -> int:
-        """Return how often the engine has started a service's container again."""
-        container = self.compose("ps", "--all", "--quiet", service).strip()
-        return int(docker("inspect", "--format", "{{.RestartCount}}", container))
+        """Return how often the engine has started a service's containers again."""
+        counts = (
+            docker("inspect", "--format", "{{.RestartCount}}", container)
+            for container in self.containers(service)
+        )
+        return sum(map(int, counts))
 
     def health(self) -> Mapping[str, str]:
         """Return what the engine says of each service: `healthy`, `unhealthy`, `starting`, or its state."""

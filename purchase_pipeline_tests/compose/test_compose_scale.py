@@ -1,0 +1,86 @@
+"""A campaign on three workers of Celery's, of which one is killed in mid-lot: COMPOSE_PROFILES=scale."""
+
+import json
+from collections.abc import Iterator
+from contextlib import suppress
+from time import monotonic
+
+import pytest
+
+from purchase_pipeline.settings import DAGSTER_DATABASE_NAME
+from purchase_pipeline_tests.compose.stack import ComposeStack, DockerError, docker
+from purchase_pipeline_tests.compose.test_compose_stack import COUNTS, LOADED_LOTS
+
+LOTS, ROWS, WORKERS = 50, 10_000, 3
+SETTINGS = {
+    "COMPOSE_PROFILES": "scale",
+    "PURCHASE_LOTS": str(LOTS),
+    "PURCHASE_ROWS": str(ROWS),
+    "PURCHASE_EVERY": "0.2",
+    "MOCK_API_DEFECTS": "0.01",
+}
+RUNS = """
+    SELECT count(*), count(task.value) FROM runs
+    LEFT JOIN run_tags task ON task.run_id = runs.run_id AND task.key = 'dagster-celery/task_id'
+"""
+
+
+@pytest.fixture(scope="module")
+def scaled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComposeStack]:
+    """The stack with three workers, healthy, with a campaign that has begun."""
+    stack = ComposeStack(tmp_path_factory.mktemp("scale"), SETTINGS, name="purchase-pipeline-scale-test")
+    stack.compose("down", "--volumes", "--remove-orphans")  # what a killed test left
+    try:
+        began = monotonic()
+        stack.compose("up", "--detach", "--build", "--wait", "--scale", f"worker={WORKERS}")
+        print(
+            f"\ndocker compose up --detach --build --wait --scale worker={WORKERS}: {monotonic() - began:.1f} s"
+        )
+        yield stack
+    finally:
+        stack.compose("down", "--volumes", "--remove-orphans")
+
+
+def busy_workers(stack: ComposeStack) -> list[str]:
+    """Return the containers of the workers that are at a run, as they say themselves."""
+    command = 'exec celery --broker "$PURCHASE_REDIS_URL" inspect active --json --timeout 2'
+    with suppress(DockerError):  # the container that is asked may be the one that was killed
+        answers = stack.compose("exec", "-T", "worker", "sh", "-c", command)
+        found = json.loads(next(line for line in answers.splitlines() if line.startswith("{")))
+        return [name.partition("@")[2] for name, tasks in found.items() if tasks]
+    return []
+
+
+def test_a_killed_workers_lot_is_loaded_by_another_and_the_counts_are_exact(scaled: ComposeStack) -> None:
+    began = monotonic()
+    scaled.wait_until(lambda: scaled.number(LOADED_LOTS) >= LOTS // 5, "a fifth of the lots", 120)
+
+    struck = next(filter(None, (busy_workers(scaled) for _ in range(30))))[0]
+    with suppress(DockerError):  # the shell goes with the container
+        docker("exec", struck, "sh", "-c", "kill -9 -1")
+    killed_at = scaled.number(LOADED_LOTS)
+    scaled.wait_until(lambda: scaled.number(LOADED_LOTS) >= LOTS, "the last lot", 300)
+    seconds = monotonic() - began
+
+    counts = scaled.sql(COUNTS)
+    verified = scaled.compose("exec", "-T", "code_server", "purchase-pipeline", "verify")
+    runs, tasks = map(int, scaled.sql(RUNS, database=DAGSTER_DATABASE_NAME).split("|"))
+    print(
+        f"\n{struck} killed at {killed_at} lots; {LOTS} lots in {seconds:.1f} s; {tasks} of {runs} runs were tasks"
+    )
+    print(f"{counts}\n{verified}")
+    assert counts == f"{LOTS * ROWS}|{LOTS * ROWS}|{LOTS}"
+    assert "no difference" in verified
+    assert tasks >= LOTS
+    assert scaled.restarts("worker") == 1
+
+
+def test_all_is_well_again(scaled: ComposeStack) -> None:
+    scaled.wait_until(lambda: set(scaled.health().values()) == {"healthy"}, "all healthy", 120)
+
+    assert len(scaled.containers("worker")) == WORKERS
+
+
+def test_the_flag_alone_is_refused_in_words(scaled: ComposeStack) -> None:
+    with pytest.raises(DockerError, match="Say COMPOSE_PROFILES=scale"):
+        scaled.compose("run", "--rm", "--no-deps", "-T", "-e", "PROFILE=local", "worker")
