@@ -95,7 +95,7 @@ def is_idle(stack: LiveStack) -> bool:
 
 def counted(stack: LiveStack, lots: int, rows: int) -> tuple[int, int]:
     """Return the rows lost and doubled, counted by SQL; a difference that `verify` finds counts as a loss."""
-    lost, doubled = lost_and_doubled(stack, lots, rows)
+    lost, doubled = lost_and_doubled(stack.ask, lots, rows)
     verified = stack.command("verify")
     if verified.returncode:
         print(f"  verify: {verified.stdout}{verified.stderr}", flush=True)

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -11,7 +11,6 @@ import httpx
 import psycopg
 
 from purchase_pipeline_tests.builders import FIELDS
-from purchase_pipeline_tests.drills.live_stack import LiveStack
 
 _ACCEPTED = (
     f"SELECT linha, {', '.join(f'{field}::text' for field in FIELDS)} FROM tabela_compras WHERE lote = %s"  # noqa: S608
@@ -67,9 +66,9 @@ def ask_for(api_url: str, key: str, rows: int, defects: float) -> Wanted:
     return Wanted(f"sha256:{_sha256(answer.content)}", lines, round(rows * defects))
 
 
-def lost_and_doubled(stack: LiveStack, lots: int, rows: int) -> tuple[int, int]:
+def lost_and_doubled(ask: Callable[..., Sequence[tuple[Any, ...]]], lots: int, rows: int) -> tuple[int, int]:
     """Count, over all wanted lots, the rows that are in neither table, and those that are there twice or too much."""
-    found = {lote: (count, distinct) for lote, count, distinct in stack.ask(_COUNTS, rows)}
+    found = {lote: (count, distinct) for lote, count, distinct in ask(_COUNTS, rows)}
     names = [f"lote-{number:04d}" for number in range(1, lots + 1)]
     lost = sum(rows - found.get(name, (0, 0))[1] for name in names)
     doubled = sum(count - distinct for count, distinct in found.values())
