@@ -1,14 +1,14 @@
 """A real browser for the tests: Chromium without a window, of the machine that the tests run on."""
 
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
-import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+
+from purchase_pipeline_tests.programs import program
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
@@ -24,12 +24,7 @@ class WatchedPage:
 
 def chromium() -> str:
     """Return where Chromium is. Where there is none the test is skipped: in CI that is an error."""
-    found = next(filter(None, map(shutil.which, _NAMES)), None)
-    if found is None:
-        if "CI" in os.environ:
-            raise FileNotFoundError(f"no browser: none of {', '.join(_NAMES)} is on the PATH")
-        pytest.skip("needs Chromium")
-    return found
+    return program(*_NAMES, package="chromium")
 
 
 @contextmanager
