@@ -11,14 +11,13 @@ import dagster as dg
 import kombu.exceptions
 import redis.exceptions
 from celery import states
-from dagster._core.launcher import CheckRunHealthResult, ResumeRunContext
+from dagster._core.launcher import CheckRunHealthResult, LaunchRunContext, ResumeRunContext
 from dagster._core.origin import JobPythonOrigin
-from dagster._grpc.types import ResumeRunArgs
+from dagster._grpc.types import ExecuteRunArgs, ResumeRunArgs
 from dagster._serdes import pack_value
-from dagster_celery.config import TASK_RESUME_JOB_NAME
+from dagster_celery.config import TASK_EXECUTE_JOB_NAME, TASK_RESUME_JOB_NAME
 from dagster_celery.launcher import CeleryRunLauncher
 from dagster_celery.tags import DAGSTER_CELERY_TASK_ID_TAG
-from dagster_celery.tasks import create_resume_job_task
 
 from purchase_pipeline.run_doubts import Doubt, RunDoubts
 
@@ -54,6 +53,12 @@ class WatchfulCeleryRunLauncher(CeleryRunLauncher):
             doubt = None
         return self._doubts.answer(run.run_id, doubt)
 
+    def launch_run(self, context: LaunchRunContext) -> None:
+        """Hand the run to a worker. dagster-celery's own registers the task anew each time, of which Celery warns."""
+        run = context.dagster_run
+        arguments = ExecuteRunArgs(_origin_of(run), run.run_id, self._instance.get_ref())
+        self._hand_over(run, TASK_EXECUTE_JOB_NAME, execute_job_args_packed=pack_value(arguments))
+
     def resume_run(self, context: ResumeRunContext) -> None:
         """Hand the run to another worker, which does its steps again: each finds what was done, or replaces it.
 
@@ -61,16 +66,11 @@ class WatchfulCeleryRunLauncher(CeleryRunLauncher):
         """
         run = context.dagster_run
         self._doubts.forget(run.run_id)
-        task = create_resume_job_task(self.celery)
-        arguments = ResumeRunArgs(
-            job_origin=_origin_of(run),
-            run_id=run.run_id,
-            instance_ref=self._instance.get_ref(),
-            set_exit_code_on_failure=True,
-        )
-        self._launch_celery_task_run(
-            run, task.si(resume_job_args_packed=pack_value(arguments)), TASK_RESUME_JOB_NAME
-        )
+        arguments = ResumeRunArgs(_origin_of(run), run.run_id, self._instance.get_ref())
+        self._hand_over(run, TASK_RESUME_JOB_NAME, resume_job_args_packed=pack_value(arguments))
+
+    def _hand_over(self, run: dg.DagsterRun, task: str, **arguments: object) -> None:
+        self._launch_celery_task_run(run, self.celery.signature(task, kwargs=arguments, immutable=True), task)
 
     def _doubt_about(self, run: dg.DagsterRun) -> Doubt | None:
         """Look for the run's task, where a launcher of this kind launched it."""

@@ -3,7 +3,7 @@
 import logging
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from time import monotonic, sleep
@@ -19,13 +19,15 @@ from dagster._grpc.client import DagsterGrpcClient
 from purchase_pipeline.local_stack import pings
 from purchase_pipeline_tests.waiting_job import waiting
 
+_JOB = "purchase_pipeline_tests.waiting_job"
+
 
 class CodeServer:
-    """Dagster's code server of one tiny job, at a socket or at a port."""
+    """Dagster's code server, of one tiny job unless another module is named, at a socket or at a port."""
 
-    def __init__(self, *address: str, command: tuple[str, ...] = ("api", "grpc")) -> None:
+    def __init__(self, *address: str, command: Sequence[str] = ("api", "grpc"), module: str = _JOB) -> None:
         dagster = str(Path(sys.executable).with_name("dagster"))
-        definitions = ["-m", "purchase_pipeline_tests.waiting_job", "--location-name", "here"]
+        definitions = ["-m", module, "--location-name", "here"]
         self.process = psutil.Popen(
             [dagster, *command, *definitions, *address], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
@@ -47,9 +49,11 @@ class CodeServer:
             self.process.wait()
 
 
-def a_server(started: ExitStack, *address: str, command: tuple[str, ...] = ("api", "grpc")) -> CodeServer:
+def a_server(
+    started: ExitStack, *address: str, command: Sequence[str] = ("api", "grpc"), module: str = _JOB
+) -> CodeServer:
     """Start a server, to be ended with the rest."""
-    server = CodeServer(*address, command=command)
+    server = CodeServer(*address, command=command, module=module)
     started.callback(server.kill)
     return server
 
