@@ -10,10 +10,8 @@ from dagster._core.definitions.scoped_resources_builder import Resources
 
 from benchmarks.same_table import IntoSameTable
 from purchase_pipeline.landing import Landing, landing_at
-from purchase_pipeline.lot_ledger import LotLedger
 from purchase_pipeline.lot_slices import LotSlices
 from purchase_pipeline.postgres import PostgresIOManager
-from purchase_pipeline.postgres.connections import engine_for
 from purchase_pipeline.purchase_api import PurchaseApi
 from purchase_pipeline.resources import PurchaseApiResource
 from purchase_pipeline.tables import TABELA_COMPRAS
@@ -22,12 +20,9 @@ from purchase_pipeline.tables import TABELA_COMPRAS
 class OurPath:
     """Fetch, land, judge, and replace the lot in both tables: the objects that a run is handed, with their defaults."""
 
-    def __init__(
-        self, api: PurchaseApi, landing: Landing, lot_ledger: LotLedger, io_manager: dg.IOManager, lots: int
-    ) -> None:
+    def __init__(self, api: PurchaseApi, landing: Landing, io_manager: dg.IOManager, lots: int) -> None:
         self._api = api
         self._landing = landing
-        self._lot_ledger = lot_ledger
         self._io_manager = io_manager
         self._partitions = dg.StaticPartitionsDefinition([f"lote-{n:04d}" for n in range(1, lots + 1)])
 
@@ -37,7 +32,7 @@ class OurPath:
         landed = self._landing.find(lote)
         if landed is None:
             raise FileNotFoundError(f"{lote} did not land in {self._landing.place}")
-        lot = LotSlices(landed, self._landing, self._lot_ledger, max_rejected_ratio=0.05, run_id="benchmark")
+        lot = LotSlices(landed, self._landing, max_rejected_ratio=0.05, run_id="benchmark")
         context = dg.build_output_context(
             asset_key=TABELA_COMPRAS.name,
             partition_key=lote,
@@ -57,7 +52,7 @@ def our_path(api_url: str, landing: Path, database_url: str, lots: int = 1000) -
         api = stack.enter_context(PurchaseApiResource(base_url=api_url).yield_for_execution(context))
         resource = PostgresIOManager(database_url=database_url)
         io_manager = stack.enter_context(resource.yield_for_execution(context))
-        yield OurPath(api, landing_at(str(landing)), LotLedger(engine_for(database_url)), io_manager, lots)
+        yield OurPath(api, landing_at(str(landing)), io_manager, lots)
 
 
 class Ours(IntoSameTable):

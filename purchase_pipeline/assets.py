@@ -11,7 +11,6 @@ from pydantic import Field
 
 from purchase_pipeline import catalog, pools
 from purchase_pipeline.landing import LandedLote, Landing
-from purchase_pipeline.lot_ledger import LotLedger
 from purchase_pipeline.lot_metadata import (
     fields_as_received,
     told_of_landed,
@@ -110,14 +109,12 @@ def validated_purchases(
     context: dg.AssetExecutionContext,
     config: ValidationConfig,
     landing: dg.ResourceParam[Landing],
-    lot_ledger: dg.ResourceParam[LotLedger],
 ) -> Iterator[dg.Output[PerPartition] | dg.MaterializeResult[None]]:
     """Judge each row of a landed lot once: the accepted into one table, the rejected into the other, in one commit."""
     lots = (
         LotSlices(
             _landed(lote, landing),
             landing,
-            lot_ledger,
             max_rejected_ratio=config.max_rejected_ratio,
             run_id=context.run.run_id,
         )

@@ -102,15 +102,6 @@ class LotLedger:
         with self._engine.connect() as connection:
             return [(lote, int(gap), int(double)) for lote, gap, double in connection.execute(query)]
 
-    def first_seen(self, lote: str) -> dict[tuple[int, str], datetime]:
-        """Return when each rejected row of a lot was rejected first, by its position and its SHA-256."""
-        table = COMPRAS_REJEITADAS.c
-        query = sa.select(table.linha, table.original_sha256, table.first_seen).where(table.lote == lote)
-        with self._engine.connect() as connection:
-            if not sa.inspect(connection).has_table(COMPRAS_REJEITADAS.name):
-                return {}
-            return {(linha, digest): seen for linha, digest, seen in connection.execute(query)}
-
     def differences_from_contract(self) -> list[str]:
         """Say, a sentence each, where the tables' columns differ from the contract's."""
         with self._engine.connect() as connection:
@@ -126,6 +117,15 @@ class LotLedger:
             if not all(map(inspector.has_table, (LEDGER.name, TABELA_COMPRAS.name, COMPRAS_REJEITADAS.name))):
                 return {}
             return {row.lote: LotCount(*row) for row in connection.execute(query)}
+
+
+def first_seen(connection: sa.Connection, lote: str) -> dict[tuple[int, str], datetime]:
+    """Return when each rejected row of a lot was rejected first, by its position and its SHA-256."""
+    if not sa.inspect(connection).has_table(COMPRAS_REJEITADAS.name):
+        return {}
+    table = COMPRAS_REJEITADAS.c
+    query = sa.select(table.linha, table.original_sha256, table.first_seen).where(table.lote == lote)
+    return {(linha, digest): seen for linha, digest, seen in connection.execute(query)}
 
 
 def _loaded(

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 
 from purchase_pipeline.landing import LandedLote, Landing
-from purchase_pipeline.lot_ledger import LotLedger
+from purchase_pipeline.lot_ledger import first_seen
 from purchase_pipeline.postgres import RowStream, Together
 from purchase_pipeline.postgres.rows import Row
 from purchase_pipeline.tables import COMPRAS_REJEITADAS, TABELA_COMPRAS
@@ -20,14 +20,12 @@ class LotSlices:
         self,
         landed: LandedLote,
         landing: Landing,
-        lot_ledger: LotLedger,
         *,
         max_rejected_ratio: float,
         run_id: str,
     ) -> None:
         self.landed = landed
         self._landing = landing
-        self._lot_ledger = lot_ledger
         self._run_id = run_id
         self._judged_at = datetime.now(UTC)
         self.validation = LoteValidation(
@@ -51,7 +49,7 @@ class LotSlices:
         """
         return Together(
             _stream(TABELA_COMPRAS, self._accepted()),
-            {COMPRAS_REJEITADAS.name: _stream(COMPRAS_REJEITADAS, self._rejected())},
+            {COMPRAS_REJEITADAS.name: self._rejected},
         )
 
     def _accepted(self) -> Iterator[Sequence[Row]]:
@@ -62,14 +60,14 @@ class LotSlices:
             self._landing.refuse(self.landed)
             raise
 
-    def _rejected(self) -> Iterator[Sequence[Row]]:
+    def _rejected(self, connection: sa.Connection) -> RowStream:
         lote, rejected = self.lote, self.validation.rejected
-        # Through a connection of its own, which still sees the rows that this transaction is replacing.
-        known = self._lot_ledger.first_seen(lote) if rejected else {}
-        yield [
+        known = first_seen(connection, lote) if rejected else {}
+        rows = [
             (lote, *row, known.get((row.linha, row.original_sha256), self._judged_at), self._run_id)
             for row in rejected
         ]
+        return _stream(COMPRAS_REJEITADAS, [rows])
 
 
 def _stream(table: sa.Table, batches: Iterable[Sequence[Row]]) -> RowStream:

@@ -103,6 +103,20 @@ def test_what_is_beside_may_depend_on_what_came_before(io: DirectIOManager, engi
     assert rows(engine, "bad") == [("north", 6)]
 
 
+def test_what_is_beside_may_depend_on_the_rows_that_it_replaces(
+    io: DirectIOManager, engine: sa.Engine
+) -> None:
+    def one_more(connection: sa.Connection) -> pd.DataFrame:
+        known = connection.scalars(sa.text("SELECT id FROM bad WHERE shop = 'north' ORDER BY id")).all()
+        return frame("north", *known, len(known) + 1)
+
+    io.write(NORTH, Together(frame("north", 9), {"bad": frame("north", 1)}))
+    for _ in range(2):
+        io.write(NORTH, Together(frame("north", 9), {"bad": one_more}))
+
+    assert rows(engine, "bad") == [("north", 1), ("north", 2), ("north", 3)]
+
+
 def test_a_range_is_counted_by_partition_in_both_tables(io: DirectIOManager, engine: sa.Engine) -> None:
     everywhere = Place(["good"], {"partition_expr": "shop"}, SHOPS, "north", "west")
     good, bad = (

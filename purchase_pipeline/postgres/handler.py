@@ -84,6 +84,8 @@ class FrameHandler(DbTypeHandler[Any]):
             raise UnusableMetadataError('Together goes with "write_mode" replace or append, not with upsert.')
         table_slice, own = target.table_slice, replace(options, declared=None)
         check_names([table_slice.table])
+        if callable(value):
+            value = value(connection)
         self._client.clear(own, table_slice, target.keys, connection)
         return {
             **_write_one(context, target, value, connection, own),
@@ -108,7 +110,7 @@ class FrameHandler(DbTypeHandler[Any]):
         query = slice_query(connection, table, table_slice)
         if library_of(kind) is not None:
             return _whole(kind, *read_slice(connection, query))
-        return _streamed(kind, *stream_slice(connection.engine, query))
+        return _streamed(kind, *stream_slice(connection, query))
 
 
 def _write_one(

@@ -47,22 +47,20 @@ def read_slice(
 
 
 def stream_slice(
-    engine: sa.Engine, query: sa.Select[Any], batch_rows: int = BATCH_ROWS
+    connection: sa.Connection, query: sa.Select[Any], batch_rows: int = BATCH_ROWS
 ) -> tuple[dict[str, ColumnType], Iterator[Sequence[Row]]]:
     """Return the columns, and the rows in batches, read by a cursor in the server as they are asked for.
 
-    All batches are of one moment: they come from one statement. Its connection is open from the first batch to the
-    last, or until the iterator is let go.
+    All batches are of one moment: they come from one statement. It has a connection of its own, open from the first
+    batch to the last, or until the iterator is let go.
     """
-    with transaction(engine) as connection:
-        columns = result_types(connection.execute(query.limit(0)))
 
     def batches() -> Iterator[Sequence[Row]]:
-        with transaction(engine) as connection:
-            connection.detach()  # closed in the end, not kept: the stream may outlive who keeps connections
-            yield from connection.execution_options(yield_per=batch_rows).execute(query).partitions()
+        with transaction(connection.engine) as own:
+            own.detach()  # closed in the end, not kept: the stream may outlive who keeps connections
+            yield from own.execution_options(yield_per=batch_rows).execute(query).partitions()
 
-    return columns, batches()
+    return result_types(connection.execute(query.limit(0))), batches()
 
 
 def _column_type(column: psycopg.Column) -> ColumnType:

@@ -105,7 +105,8 @@ class Together:
     Attributes:
         value: what goes into the asset's own table; anything that can be written.
         beside: what goes into other tables of its schema, cut by the same `partition_expr`, by the tables' names.
-            Written after `value`, in order: a stream may depend on what came before.
+            Written after `value`, in order: a stream may depend on what came before. A function is called with the
+            transaction's connection, while the slice's old rows are still there, and returns what goes in.
         written: once committed, what there is to tell of each table beside: its materialization's metadata.
     """
 

@@ -130,6 +130,8 @@ class SalesFigures:
 
 def read_sales_figures(engine: sa.Engine) -> SalesFigures:
     """Read the marts as of one moment, and the lots and rejects beside them. What does not exist yet is empty."""
+    # Before the marts, not meanwhile: who holds a connection waits for no other.
+    lots, rejects = list(LotLedger(engine).counted_lots().values()), Rejects(engine).grouped("reason", None)
     with engine.connect().execution_options(
         isolation_level="REPEATABLE READ", postgresql_readonly=True
     ) as connection:
@@ -145,8 +147,8 @@ def read_sales_figures(engine: sa.Engine) -> SalesFigures:
             age_bands=[AgeBand._make(row) for row in _rows(connection, CUSTOMERS_BY_AGE_BAND, "from_age")],
             products=[TopProduct._make(row) for row in _rows(connection, TOP_PRODUCTS, "rank")],
             brands=[TopBrand._make(row) for row in _rows(connection, TOP_BRANDS, "rank")],
-            lots=list(LotLedger(engine).counted_lots().values()),
-            rejects=Rejects(engine).grouped("reason", None),
+            lots=lots,
+            rejects=rejects,
         )
 
 
