@@ -63,3 +63,16 @@ def test_values_read_the_same_whatever_the_servers_settings(
         read = connection.execute(values, dict(zip("abcd", stored, strict=True))).one()
 
     assert tuple(read) == stored
+
+
+def test_what_is_repeated_is_prepared_on_the_servers_own_connection(database_url: str) -> None:
+    engine = engine_for(database_url, keeps_connection=True)
+    for _ in range(10):
+        with transaction(engine) as connection:
+            connection.execute(sa.text("SELECT 'repeated'"))
+
+    with transaction(engine) as connection:
+        prepared = connection.scalars(sa.text("SELECT statement FROM pg_prepared_statements")).all()
+    engine.dispose()
+
+    assert "SELECT 'repeated'" in prepared

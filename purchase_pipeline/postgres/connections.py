@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import psycopg
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql.base import PGIdentifierPreparer
 
@@ -28,7 +29,11 @@ _SETTINGS = {
     "IntervalStyle": "postgres",  # psycopg reads no other
     "extra_float_digits": "1",  # below, floats are rounded on their way out
 }
-_SET = sa.select(*(sa.func.set_config(*setting, True) for setting in _SETTINGS.items()))  # noqa: FBT003  # for one transaction
+_SET = sa.select(
+    sa.func.pg_backend_pid(),
+    *(sa.func.set_config(*setting, True) for setting in _SETTINGS.items()),  # noqa: FBT003  # for one transaction
+)
+_PREPARED_AFTER = 5  # psycopg's own
 
 
 class _QuotingPreparer(PGIdentifierPreparer):
@@ -55,10 +60,14 @@ def engine_for(database_url: str, *, keeps_connection: bool = False) -> sa.Engin
     """
     url = sa.make_url(database_url).set(drivername="postgresql+psycopg")
     url = url.update_query_dict({key: value for key, value in _DEADLINES.items() if key not in url.query})
+    # Nothing is prepared, for a pooler may be between; `transaction` finds out whether there is one.
+    arguments = {"prepare_threshold": None}
     if keeps_connection:
-        engine = sa.create_engine(url, pool_size=1, max_overflow=-1, pool_pre_ping=True)
+        engine = sa.create_engine(
+            url, connect_args=arguments, pool_size=1, max_overflow=-1, pool_pre_ping=True
+        )
     else:
-        engine = sa.create_engine(url, poolclass=sa.NullPool)
+        engine = sa.create_engine(url, connect_args=arguments, poolclass=sa.NullPool)
     quote_all_names(engine.dialect)
     return engine
 
@@ -67,5 +76,17 @@ def engine_for(database_url: str, *, keeps_connection: bool = False) -> sa.Engin
 def transaction(engine: sa.Engine) -> Iterator[sa.Connection]:
     """Open a transaction in which values read the same whatever the server's settings are."""
     with engine.begin() as connection:
-        connection.execute(_SET)
+        backend, *_ = connection.execute(_SET).one()
+        _prepare_if_direct(connection, backend)
         yield connection
+
+
+def _prepare_if_direct(connection: sa.Connection, backend: int) -> None:
+    """Let psycopg prepare what is repeated on a connection of the server's own: a slice's write takes a quarter less.
+
+    A pooler in transaction mode, such as PgBouncer, lends another server connection for each transaction, where a
+    prepared statement is not to be found, or is somebody else's. It shows by a process that is not the server's.
+    """
+    driver = connection.connection.driver_connection
+    if isinstance(driver, psycopg.Connection) and driver.info.backend_pid == backend:
+        driver.prepare_threshold = _PREPARED_AFTER
