@@ -16,7 +16,8 @@ from purchase_pipeline.lot_ledger import LotCount, LotLedger
 from purchase_pipeline.tables import COMPRAS_REJEITADAS, TABELA_COMPRAS
 
 _RETRY_WAIT = timedelta(minutes=1)
-_LONGEST_RUN = timedelta(hours=1)  # run monitoring ends one after 15 minutes
+_LOOKED_UP = 10_000  # lots; a tick, each 5 s, takes a tenth of a second for them
+_FAILED = [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 _LOADED = {dg.AssetKey(name) for name in ("raw_purchases", TABELA_COMPRAS.name, COMPRAS_REJEITADAS.name)}
 
 
@@ -38,16 +39,6 @@ def lote_of(run: dg.DagsterRun) -> str:
     return run.tags.get(PARTITION_NAME_TAG, "") if loads_lots(run) else ""
 
 
-def _is_to_be_retried(record: dg.RunRecord) -> bool:
-    """Tell whether Dagster has said that it will retry a run, and has not yet.
-
-    Its daemon does so within seconds of the failure. Where none runs, or its cursor has passed the failure, it never
-    does: so the word is kept waiting for, but not for long.
-    """
-    waiting = record.dagster_run.is_complete_and_waiting_to_retry
-    return waiting and datetime.now(UTC) - record.update_timestamp < _RETRY_WAIT
-
-
 class Campaign:
     """Reads the ledger for what is loaded, and Dagster for what is not."""
 
@@ -61,6 +52,23 @@ class Campaign:
         """Return the wanted lots that are loaded."""
         found = self._ledger.loaded_lots()
         return {lote: found[lote] for lote in self.lots if lote in found}
+
+    def loaded_lot(self, lote: str) -> LotCount | None:
+        """Return one lot; None: it is not loaded."""
+        return self._ledger.loaded_lots([lote]).get(lote)
+
+    def loaded_since(self, newest_known: datetime | None) -> list[LotCount]:
+        """Return the wanted lots that may have been loaded since a commit, or all; in the order of their commits."""
+        found = self._ledger.loaded_lots(newest_known=newest_known).values()
+        return sorted((lot for lot in found if lot.lote in self._places), key=lambda lot: lot.committed_at)
+
+    def missing(self) -> list[str]:
+        """Return the wanted lots that are not loaded: what a tick asks for, every few seconds.
+
+        Of at most 10,000 lots, one that somebody wiped is among them at once; of more, at one of the next ticks.
+        """
+        loaded = self._ledger.loaded_names(share=min(1.0, _LOOKED_UP / max(1, len(self.lots))))
+        return [lote for lote in self.lots if lote not in loaded]
 
     def in_flight(self) -> set[str]:
         """Return the wanted lots of which a run is queued or under way, or about to be retried by Dagster."""
@@ -77,9 +85,13 @@ class Campaign:
         return self.lots[min(places) : max(places) + 1] if places else [lote_of(run)]
 
     def _about_to_be_retried(self) -> set[str]:
-        """Return the lots of which Dagster will retry a run, unless they were loaded since that failed."""
-        failed = self.failures(since=datetime.now(UTC) - _LONGEST_RUN)
-        waiting = [record for record in failed if _is_to_be_retried(record)]
+        """Return the lots of which Dagster has said that it will retry a run, and has not; nor were they loaded since.
+
+        Its daemon does so within seconds of the failure. Where none runs, or its cursor has passed the failure, it
+        never does: so the word is kept waiting for, but not for long.
+        """
+        failed = self._failed(dg.RunsFilter(statuses=_FAILED, updated_after=datetime.now(UTC) - _RETRY_WAIT))
+        waiting = [record for record in failed if record.dagster_run.is_complete_and_waiting_to_retry]
         lots = [lote_of(record.dagster_run) for record in waiting]
         loaded = self._ledger.loaded_lots(lots) if waiting else {}
         return {
@@ -91,10 +103,10 @@ class Campaign:
 
     def failures(self, since: datetime) -> list[dg.RunRecord]:
         """Return the runs of wanted lots, begun since a moment, that failed or were cancelled; the oldest first."""
-        failed = dg.RunsFilter(
-            statuses=[dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED], created_after=since
-        )
-        records = self._instance.get_run_records(failed, ascending=True)
+        return self._failed(dg.RunsFilter(statuses=_FAILED, created_after=since))
+
+    def _failed(self, runs: dg.RunsFilter) -> list[dg.RunRecord]:
+        records = self._instance.get_run_records(runs, ascending=True)
         return [record for record in records if lote_of(record.dagster_run) in self._places]
 
     def own_failures(self, since: datetime) -> list[dg.RunRecord]:

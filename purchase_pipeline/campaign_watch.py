@@ -1,8 +1,10 @@
 """A campaign as a person watches it: lots told as they are committed, failures as they happen, and when to give up."""
 
 from collections import Counter
+from collections.abc import KeysView
 from datetime import UTC, datetime
 
+from purchase_pipeline.arrivals import Arrivals
 from purchase_pipeline.campaign import Campaign, lote_of
 from purchase_pipeline.lot_ledger import LotCount
 from purchase_pipeline.progress import LiveProgress
@@ -16,22 +18,20 @@ class CampaignWatch:
     def __init__(self, campaign: Campaign, progress: LiveProgress, loaded: dict[str, LotCount]) -> None:
         self._campaign = campaign
         self._progress = progress
-        self._loaded = dict(loaded)
+        self._arrivals = Arrivals(campaign, loaded)
         self._told: set[str] = set()
         self._begun = self._counted_from = datetime.now(UTC)
         progress.already_loaded(loaded.values())
 
     @property
-    def missing(self) -> list[str]:
+    def missing(self) -> KeysView[str]:
         """The wanted lots that have not been loaded."""
-        return [lote for lote in self._campaign.lots if lote not in self._loaded]
+        return self._arrivals.missing
 
     def look(self) -> None:
         """Tell what is new."""
-        for lot in sorted(self._campaign.loaded().values(), key=lambda lot: lot.committed_at):
-            if lot.lote not in self._loaded:
-                self._loaded[lot.lote] = lot
-                self._progress.loaded(len(self._loaded), lot, self._campaign.seconds_taken(lot))
+        for lot in self._arrivals.look():
+            self._progress.loaded(self._arrivals.arrived, lot, self._campaign.seconds_taken(lot))
         for record in self._campaign.failures(self._begun):
             if record.dagster_run.run_id not in self._told:
                 self._told.add(record.dagster_run.run_id)
@@ -46,5 +46,5 @@ class CampaignWatch:
         failures = self._campaign.own_failures(self._counted_from)
         times = Counter(lote_of(record.dagster_run) for record in failures)
         return all(times[lote] >= FAILURES_TO_GIVE_UP for lote in self.missing) and not (
-            self._campaign.in_flight() & set(self.missing)
+            self._campaign.in_flight() & self.missing
         )

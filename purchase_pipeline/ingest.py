@@ -1,6 +1,6 @@
 """The same lots without the wait: one process, one after the other, through the same Dagster job."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, wait
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -10,6 +10,7 @@ from time import monotonic
 import dagster as dg
 from rich.console import Console
 
+from purchase_pipeline.arrivals import Arrivals
 from purchase_pipeline.campaign import Campaign
 from purchase_pipeline.dagster_home import open_instance
 from purchase_pipeline.database import database_url
@@ -22,7 +23,7 @@ from purchase_pipeline.local_stack import (
     mock_api,
     wait_for_mock_api,
 )
-from purchase_pipeline.lot_ledger import LotCount, LotLedger
+from purchase_pipeline.lot_ledger import LotLedger
 from purchase_pipeline.lot_runs import consecutive, lot_runs
 from purchase_pipeline.postgres.connections import engine_for
 from purchase_pipeline.processes import Processes
@@ -64,44 +65,43 @@ def _load_missing(
     known = database_watch.wait_for(campaign.loaded)
     with LiveProgress(console, len(campaign.lots)) as progress, lot_runs(instance) as start_run:
         progress.already_loaded(known.values())
-        arrivals = _Arrivals(campaign, known, progress)
+        arrivals = Arrivals(campaign, known)
+        shown = _ShownArrivals(arrivals, progress)
 
         def run(lots: Sequence[str]) -> None:
             """Run the job for some lots, and show each as it arrives, and why the run of one alone failed."""
             begun = datetime.now(UTC)
-            database_watch.wait_for(partial(_watched, partial(start_run, lots), arrivals.show))
-            database_watch.wait_for(arrivals.show)
+            database_watch.wait_for(partial(_watched, partial(start_run, lots), shown.show))
+            database_watch.wait_for(shown.show)
             for record in database_watch.wait_for(partial(campaign.failures, begun)):
                 progress.failed(
                     campaign.explain(record.dagster_run), "another `ingest` or `up` tries it again"
                 )
 
-        missing = [lote for lote in campaign.lots if lote not in known]
-        for lots in consecutive(missing, campaign.lots, max(1, _ROWS_A_RUN // rows)):
+        for lots in consecutive(list(arrivals.missing), campaign.lots, max(1, _ROWS_A_RUN // rows)):
             run(lots)
             # A lot that fails ends its run. Those that it left are tried alone: each loads, or says why not.
             for lote in lots if len(lots) > 1 else ():
-                if lote not in arrivals.loaded:
+                if lote in arrivals.missing:
                     run([lote])
 
 
-class _Arrivals:
-    """Shows lots as they are committed, in that order, each with the seconds since the one before."""
+class _ShownArrivals:
+    """Shows lots as they arrive, each with the seconds since the one before."""
 
-    def __init__(self, campaign: Campaign, known: Mapping[str, LotCount], progress: LiveProgress) -> None:
-        self._campaign = campaign
+    def __init__(self, arrivals: Arrivals, progress: LiveProgress) -> None:
+        self._arrivals = arrivals
         self._progress = progress
         self._last = datetime.now(UTC)
-        self.loaded = set(known)
 
     def show(self) -> int:
-        """Show those that have arrived since the last time, and return how many."""
-        arrived = [lot for lote, lot in self._campaign.loaded().items() if lote not in self.loaded]
-        for lot in sorted(arrived, key=lambda lot: lot.committed_at):
-            self.loaded.add(lot.lote)
-            self._progress.loaded(len(self.loaded), lot, (lot.committed_at - self._last).total_seconds())
+        """Show those that have arrived since the last time, and return how many are there."""
+        for lot in self._arrivals.look():
+            self._progress.loaded(
+                self._arrivals.arrived, lot, (lot.committed_at - self._last).total_seconds()
+            )
             self._last = lot.committed_at
-        return len(arrived)
+        return self._arrivals.arrived
 
 
 def _watched(start: Callable[[], Future[bool]], look: Callable[[], int]) -> bool:

@@ -51,9 +51,9 @@ def _judged_otherwise(verifier: Verifier, landing: Landing, lots: Sequence[str])
 def _replay(lots: Sequence[str], run: StartRun, campaign: Campaign, console: Console) -> bool:
     well = True
     for lote in lots:
-        begun, before = datetime.now(UTC), campaign.loaded().get(lote)
+        begun, before = datetime.now(UTC), campaign.loaded_lot(lote)
         if run([lote]).result():
-            after = campaign.loaded()[lote]
+            after = campaign.loaded_lot(lote)
             console.print(f"[green]✓[/] {lote}  {_shown(before)}, now {_shown(after)}", highlight=False)
         for record in campaign.failures(begun):
             well = False

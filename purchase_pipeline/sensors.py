@@ -55,12 +55,12 @@ def missing_lots(
     stood, because each tick starts from what the database says.
     """
     campaign = Campaign(list(lotes.get_partition_keys()), lot_ledger, context.instance)
-    loaded, in_flight = campaign.loaded().keys(), campaign.in_flight()
-    missing = [lote for lote in campaign.lots if lote not in loaded and lote not in in_flight]
+    wanted, not_loaded, in_flight = len(campaign.lots), campaign.missing(), campaign.in_flight()
+    missing = [lote for lote in not_loaded if lote not in in_flight]
     resting = _resting_lots(campaign, datetime.now(UTC))
     chosen = [lote for lote in missing if lote not in resting.all][:_LOTS_A_TICK]
     seen = (
-        f"{len(loaded)} of {len(campaign.lots)} lots loaded, {len(in_flight)} in flight, {len(missing)} to go"
+        f"{wanted - len(not_loaded)} of {wanted} lots loaded, {len(in_flight)} in flight, {len(missing)} to go"
         f"{resting.explained(missing)}"
     )
     context.log.info("%s; asking for %s.", seen, ", ".join(chosen) or "none")

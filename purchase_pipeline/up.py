@@ -61,7 +61,7 @@ def run_up(settings: Settings, options: StackOptions, console: Console, *, exit_
         print_summary(console, settings.lots, loaded.values(), monotonic() - clock)
         if not exit_when_done:
             console.print("Everything stays up. Ctrl-C stops it; the data stays.")
-            _until_interrupted(stack, campaign, console)
+            _until_interrupted(stack, console)
     return complete
 
 
@@ -120,9 +120,9 @@ def _look(stack: Stack, watch: CampaignWatch, say: Callable[[str], None]) -> boo
     return bool(watch.missing) and watch.is_hopeless()
 
 
-def _until_interrupted(stack: Stack, campaign: Campaign, console: Console) -> None:
+def _until_interrupted(stack: Stack, console: Console) -> None:
     while True:
-        if stack.database.ask(campaign.loaded) is not None:
+        if stack.database.ask(stack.ledger.answers):
             _keep_up(stack, console.print)
         sleep(_LOOK_SECONDS)
 

@@ -1,0 +1,114 @@
+"""Which lots the ledger says are loaded: with their rows still there, of one raw lot; all, or what came lately."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import sqlalchemy as sa
+
+from mock_api.app import create_app
+from purchase_pipeline.arrivals import Arrivals
+from purchase_pipeline.campaign import Campaign
+from purchase_pipeline.lot_ledger import LEDGER, LotLedger
+from purchase_pipeline.tables import COMPRAS_REJEITADAS, TABELA_COMPRAS
+from purchase_pipeline_tests.pipelines import a_pipeline, ingest
+from purchase_pipeline_tests.serving import served
+
+LOTS = ["lote-0001", "lote-0002"]
+
+
+@pytest.fixture
+def ledger(database_url: str, engine: sa.Engine, tmp_path: Path) -> LotLedger:
+    """Two lots, of which each has rejected rows too."""
+    with served(create_app(defects=0.02)) as url:
+        for lote in LOTS:
+            assert ingest(a_pipeline(url, tmp_path, database_url), lote).success
+    return LotLedger(engine)
+
+
+def change(engine: sa.Engine, statement: sa.Update | sa.Delete) -> None:
+    with engine.begin() as connection:
+        assert connection.execute(statement).rowcount
+
+
+def committed_earlier(lote: str, earlier: timedelta) -> sa.Update:
+    entries = sa.update(LEDGER).where(LEDGER.c.partition == lote)
+    return entries.values(committed_at=LEDGER.c.committed_at - earlier)
+
+
+def arriving(ledger: LotLedger, known: str) -> list[str]:
+    """Return the lots that arrive, in their order, for whoever knows of one."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        arrivals = Arrivals(Campaign(LOTS, ledger, instance), {known: ledger.loaded_lots()[known]})
+        arrived = [lot.lote for lot in arrivals.look()]
+        assert list(arrivals.look()) == []
+    assert [*arrivals.missing] == [lote for lote in LOTS if lote not in {known, *arrived}]
+    return arrived
+
+
+@pytest.mark.parametrize("table", [TABELA_COMPRAS, COMPRAS_REJEITADAS])
+def test_a_lot_that_is_wiped_from_either_table_is_not_loaded(
+    ledger: LotLedger, engine: sa.Engine, table: sa.Table
+) -> None:
+    change(engine, sa.delete(table).where(table.c.lote == "lote-0001"))
+
+    assert ledger.loaded_names(share=1) == {"lote-0002"}
+    assert list(ledger.loaded_lots()) == ["lote-0002"]
+
+
+def test_a_wiped_lot_is_found_by_and_by_where_a_share_is_looked_up(
+    ledger: LotLedger, engine: sa.Engine
+) -> None:
+    change(engine, sa.delete(TABELA_COMPRAS).where(TABELA_COMPRAS.c.lote == "lote-0001"))
+
+    looks = [ledger.loaded_names(share=0.5) for _ in range(40)]
+
+    assert {"lote-0002"} in looks
+    assert all(names - {"lote-0001"} == {"lote-0002"} for names in looks)
+    assert ledger.loaded_names(share=0) == set(LOTS)
+
+
+def test_slices_of_two_raw_lots_make_no_loaded_lot(ledger: LotLedger, engine: sa.Engine) -> None:
+    a_slice = sa.and_(LEDGER.c.asset == COMPRAS_REJEITADAS.name, LEDGER.c.partition == "lote-0001")
+    change(engine, sa.update(LEDGER).where(a_slice).values(digest="another"))
+
+    assert ledger.loaded_names(share=1) == {"lote-0002"}
+    assert arriving(ledger, known="lote-0002") == []
+
+
+def test_lots_arrive_in_the_order_of_their_commits(ledger: LotLedger, engine: sa.Engine) -> None:
+    change(engine, committed_earlier("lote-0002", timedelta(days=1)))
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        arrivals = Arrivals(Campaign(LOTS, ledger, instance), known={})
+        seen = [(lot.lote, arrivals.arrived, [*arrivals.missing]) for lot in arrivals.look()]
+
+    assert seen == [("lote-0002", 1, ["lote-0001"]), ("lote-0001", 2, [])]
+
+
+def test_a_lot_that_was_seen_late_arrives_all_the_same(ledger: LotLedger, engine: sa.Engine) -> None:
+    change(engine, committed_earlier("lote-0001", timedelta(minutes=30)))
+
+    assert arriving(ledger, known="lote-0002") == ["lote-0001"]
+
+
+def test_what_was_committed_long_before_the_newest_known_is_not_read(
+    ledger: LotLedger, engine: sa.Engine
+) -> None:
+    change(engine, committed_earlier("lote-0001", timedelta(hours=2)))
+
+    assert arriving(ledger, known="lote-0002") == []
+
+
+def test_a_clock_that_was_set_back_hides_no_lot(ledger: LotLedger, engine: sa.Engine) -> None:
+    change(engine, committed_earlier("lote-0002", -timedelta(days=1)))
+
+    assert arriving(ledger, known="lote-0002") == ["lote-0001"]
+
+
+def test_without_tables_nothing_is_loaded(engine: sa.Engine) -> None:
+    ledger = LotLedger(engine)
+
+    assert ledger.answers()
+    assert (ledger.loaded_names(share=1), ledger.loaded_lots()) == (set(), {})
