@@ -2,7 +2,7 @@
 
 import click
 
-from purchase_pipeline.commands import campaigns, machine, quarantine, questions, sales
+from purchase_pipeline.commands import campaigns, machine, quarantine, questions, sales, tables
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -30,6 +30,7 @@ for _command in (
     quarantine.replay,
     sales.report,
     sales.sql,
+    tables.partition,
     machine.db_url,
     machine.down,
     machine.reset,

@@ -35,8 +35,16 @@ def hold_until_commit(connection: sa.Connection, *locks: Lock) -> None:
     connection.execute(sa.select(*map(_taken, locks)))
 
 
+def hold_while_connected(connection: sa.Connection, lock: Lock) -> None:
+    """Wait for a lock, and hold it past this transaction's end, until the connection is closed."""
+    connection.execute(sa.select(sa.func.pg_advisory_lock(_key(lock))))
+
+
 def _taken(lock: Lock) -> sa.ColumnElement[None]:
-    name = "\x1f".join(name or "" for name in lock.names)
-    key = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), signed=True)
     take = sa.func.pg_advisory_xact_lock_shared if lock.shared else sa.func.pg_advisory_xact_lock
-    return take(key)
+    return take(_key(lock))
+
+
+def _key(lock: Lock) -> int:
+    name = "\x1f".join(name or "" for name in lock.names)
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), signed=True)

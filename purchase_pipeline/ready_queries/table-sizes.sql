@@ -1,8 +1,13 @@
--- How much room each table takes, with its indexes, and about how many rows it has.
+-- How much room each table takes, with its indexes and parts, and about how many rows it has.
 SELECT
     relname AS table,
-    n_live_tup AS about_rows,
-    pg_size_pretty(pg_total_relation_size(relid)) AS size,
-    pg_size_pretty(pg_indexes_size(relid)) AS of_which_indexes
-FROM pg_stat_user_tables
-ORDER BY pg_total_relation_size(relid) DESC
+    sum(n_live_tup)::bigint AS about_rows,
+    pg_size_pretty(sum(pg_total_relation_size(relid))) AS size,
+    pg_size_pretty(sum(pg_indexes_size(relid))) AS of_which_indexes
+FROM (
+    SELECT relid, n_live_tup, coalesce(pg_partition_root(relid), relid) AS whole
+    FROM pg_stat_user_tables
+) AS part
+JOIN pg_class ON pg_class.oid = whole
+GROUP BY whole, relname
+ORDER BY sum(pg_total_relation_size(relid)) DESC

@@ -1,0 +1,57 @@
+"""SQL that SQLAlchemy has no words for: names as identifiers, values as parameters."""
+
+from collections.abc import Sequence
+from typing import Any, LiteralString, NamedTuple
+
+import sqlalchemy as sa
+from psycopg import sql
+
+
+class Name(NamedTuple):
+    """A table, or what else lives in a schema."""
+
+    schema: str
+    name: str
+
+    def beside(self, name: str) -> "Name":
+        """Return another name of the same schema."""
+        return self._replace(name=name)
+
+    def __str__(self) -> str:
+        return f"{self.schema}.{self.name}"
+
+
+def execute(
+    connection: sa.Connection,
+    statement: LiteralString,
+    values: Sequence[object] = (),
+    /,
+    **names: Name | str | Sequence[str] | sql.Composable,
+) -> sa.CursorResult[Any]:
+    """Run a statement; `{name}` in it is an identifier, or several with commas between; `%s` is a value."""
+    texts = {key: _composed(name).as_string() for key, name in names.items()}
+    if values:  # in the presence of which psycopg takes a name's % for a value, too
+        texts = {key: text.replace("%", "%%") for key, text in texts.items()}
+    return execute_text(connection, statement.format_map(texts), values)
+
+
+def execute_text(
+    connection: sa.Connection, statement: str, values: Sequence[object] = ()
+) -> sa.CursorResult[Any]:
+    """Run a statement that PostgreSQL itself has written, or `execute`."""
+    if values:
+        return connection.exec_driver_sql(statement, tuple(values))
+    return connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
+
+
+def quoted(name: Name) -> str:
+    """Return a name as PostgreSQL's own functions take it."""
+    return sql.Identifier(*name).as_string()
+
+
+def _composed(name: Name | str | Sequence[str] | sql.Composable) -> sql.Composable:
+    if isinstance(name, sql.Composable):
+        return name
+    if isinstance(name, str | Name):
+        return sql.Identifier(*((name,) if isinstance(name, str) else name))
+    return sql.SQL(", ").join(map(sql.Identifier, name))
