@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -266,3 +267,30 @@ def test_every_unique_key_has_the_lot_in_it_so_that_a_lot_can_be_in_one_place(en
         assert isinstance(kinds[lot], sa.Text)  # in all three: rows of one lot meet
         assert inspector.get_foreign_keys(table) == []
     assert count(engine, "SELECT count(*) FROM pg_trigger") == (0,)
+
+
+def test_every_write_of_a_lot_names_it_and_calls_no_function_where_the_ledgers_row_is_replaced(
+    shop: Shop,
+) -> None:
+    written = list[tuple[str, object]]()
+
+    def note(*call: object) -> None:
+        _, _, statement, values = call[:4]
+        if re.match(r"(INSERT|UPDATE|DELETE|MERGE) .*\"public\"", str(statement)):
+            written.append((str(statement), values))
+
+    sa.event.listen(sa.Engine, "before_cursor_execute", note)
+    try:
+        shop.load(LOTS[0])
+    finally:
+        sa.event.remove(sa.Engine, "before_cursor_execute", note)
+
+    assert [statement.split()[:3] for statement, _ in written] == [
+        ["DELETE", "FROM", '"public"."tabela_compras"'],
+        ["INSERT", "INTO", '"public"."slice_ledger"'],
+        ["DELETE", "FROM", '"public"."compras_rejeitadas"'],
+        ["INSERT", "INTO", '"public"."slice_ledger"'],
+    ]
+    assert all(LOTS[0] in str(values) for _, values in written)
+    for statement, _ in written[1::2]:
+        assert "(" not in statement.partition("DO UPDATE SET")[2]
