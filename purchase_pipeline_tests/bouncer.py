@@ -2,7 +2,6 @@
 
 import os
 import pwd
-import shutil
 import subprocess
 import tempfile
 import time
@@ -14,6 +13,7 @@ from pathlib import Path
 import psycopg
 import sqlalchemy as sa
 
+from purchase_pipeline_tests.programs import program
 from purchase_pipeline_tests.serving import START_DEADLINE_SECONDS, free_port
 
 CONFIGURATION = Path(__file__).parent.parent / "deploy" / "scale" / "pgbouncer.ini"
@@ -42,7 +42,7 @@ def a_bouncer(server_url: str, **settings: object) -> Iterator[Bouncer]:
     """Run PgBouncer before a server, as recommended but for these settings.
 
     Raises:
-        RuntimeError: it is not installed, or does not start.
+        RuntimeError: it does not start.
     """
     server = sa.make_url(server_url)
     query = server.normalized_query
@@ -63,13 +63,6 @@ def a_bouncer(server_url: str, **settings: object) -> Iterator[Bouncer]:
         with _running(folder, account) as process:
             _wait_until_it_answers(bouncer.url(server_url), process, folder / "log")
             yield bouncer
-
-
-def _program() -> str:
-    found = shutil.which("pgbouncer", path=f"{os.environ['PATH']}{os.pathsep}/usr/sbin")
-    if found is None:
-        raise RuntimeError("There is no pgbouncer on this machine. Install it: apt-get install pgbouncer")
-    return found
 
 
 def _secret(server_url: str) -> str:
@@ -100,7 +93,7 @@ def _running(folder: Path, account: tuple[int, int] | None) -> Iterator["subproc
     user, group = account or (None, None)
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            [_program(), "pgbouncer.ini"],
+            [program("pgbouncer", package="pgbouncer"), "pgbouncer.ini"],
             user=user,
             group=group,
             extra_groups=None if account is None else [],

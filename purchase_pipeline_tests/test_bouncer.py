@@ -27,6 +27,8 @@ from purchase_pipeline_tests.person import Person
 from purchase_pipeline_tests.pipelines import a_pipeline, ingest
 from purchase_pipeline_tests.serving import served
 
+pytestmark = pytest.mark.proof  # of the database, whatever the Python
+
 SHOPS = [f"shop {number}" for number in range(8)]
 SALES = sa.Table(
     "any",
@@ -236,7 +238,6 @@ def test_the_whole_pipeline_runs_on_one_connection(
     ]
 
 
-@pytest.mark.proof
 def test_a_campaign_runs_by_way_of_the_bouncer_dagsters_storage_too(
     narrow: Bouncer, server_url: str, database_url: str, person: Person
 ) -> None:
