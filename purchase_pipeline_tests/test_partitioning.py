@@ -27,6 +27,8 @@ from purchase_pipeline_tests.person import COMMAND, Person, wait_for
 from purchase_pipeline_tests.serving import served
 from purchase_pipeline_tests.test_assets import WITHOUT_ID, count
 
+pytestmark = pytest.mark.proof  # of the database, whatever the Python
+
 ROWS = 400
 LOTS = [f"lote-{number:04d}" for number in range(1, 7)]
 NEW = [f"lote-{number:04d}" for number in range(7, 10)]
@@ -201,7 +203,6 @@ def test_numbers_go_on_where_they_stood_and_what_looks_at_the_table_sees_no_diff
     assert shop.verified() == [[]] * 7
 
 
-@pytest.mark.proof
 def test_a_project_can_begin_partitioned_and_go_back(person: Person) -> None:
     made = person.run("partition", "--parts", "5")
     assert made.returncode == 0, made.stderr

@@ -54,7 +54,8 @@ def campaign(workers: int, lots: int, rows: int, *, with_faults: bool) -> Report
     settings = {
         "PURCHASE_LOTS": str(lots),
         "PURCHASE_ROWS": str(rows),
-        "PURCHASE_EVERY": "0.1",
+        # Struck, there are to be lots left to strike; else as many as they can.
+        "PURCHASE_EVERY": "2" if with_faults else "0.1",
         "MOCK_API_DEFECTS": "0.01",
     }
     with (

@@ -41,6 +41,7 @@ class Cluster:
         self.database, self.api, self.broker, self.control = map(net.host, ("db", "api", "broker", "control"))
         self.workers = {name: net.host(name) for name in (f"worker{n}" for n in range(1, workers + 1))}
         self._settings = settings
+        self._addresses = net.addresses
 
     def start(self) -> None:
         """Start one host after the other; return when a worker is ready on each of its hosts."""
@@ -89,7 +90,8 @@ class Cluster:
         """Return the tasks that each worker is at, as it says itself; nothing of those that are silent."""
         app = Celery(broker=self.redis_url)
         with suppress(Exception):
-            answers = app.control.inspect(timeout=1.0).active() or {}
+            # Who is silent is waited for; if none is, the answers are there at once.
+            answers = app.control.inspect(timeout=1.0, limit=len(self.workers)).active() or {}
             return {name.partition("@")[0]: [task["id"] for task in tasks] for name, tasks in answers.items()}
         return {}
 
@@ -149,7 +151,7 @@ class Cluster:
         embedded.stop()
         place = ServerPlace(home)
         with (place.data / "pg_hba.conf").open("a") as rules:
-            rules.write("host all all 198.18.77.0/24 trust\n")
+            rules.write(f"host all all {self._addresses} trust\n")
         account = place.account
         options = {
             **TUNING,

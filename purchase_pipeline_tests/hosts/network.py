@@ -1,6 +1,7 @@
 """Hosts for real, as far as the network is concerned: a namespace each, a cable each, one switch. Needs root."""
 
 import os
+import re
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -8,8 +9,9 @@ from pathlib import Path
 
 import psutil
 
-_NETWORK = "198.18.77"  # of the range that is kept for measuring (RFC 2544)
+_NETWORKS = "198.18"  # of the range that is kept for measuring (RFC 2544)
 _OURS = 254
+_NAME = re.compile(r"pp(\d+)(?:-\w+)?")
 # What a service manager does, on each host.
 _AGAIN = 'while true; do "$@"; sleep 1; done'
 
@@ -54,20 +56,10 @@ class Host:
         """Put the cable in again."""
         _ip("-n", self._switch, "link", "set", self._cable, "up")
 
-    def processes(self, *saying: str) -> list[psutil.Process]:
-        """Return the host's processes, or those whose command has these words."""
-        found = []
-        for pid in _ip("netns", "pids", self._namespace).split():
-            with suppress(psutil.NoSuchProcess):
-                process = psutil.Process(int(pid))
-                if all(word in " ".join(process.cmdline()) for word in saying):
-                    found.append(process)
-        return found
-
     def cpu_seconds(self) -> float:
         """Return the processor time of all that runs or ran here, by what is left of it."""
         spent = 0.0
-        for process in self.processes():
+        for process in _processes(self._namespace):
             with suppress(psutil.NoSuchProcess):
                 times = process.cpu_times()
                 spent += times.user + times.system + times.children_user + times.children_system
@@ -75,11 +67,7 @@ class Host:
 
     def kill(self) -> None:
         """End all that runs here, at once."""
-        while left := self.processes():
-            for process in left:
-                with suppress(psutil.NoSuchProcess):
-                    process.kill()
-            psutil.wait_procs(left, timeout=0.2)
+        _kill(self._namespace)
 
 
 class Network:
@@ -88,7 +76,13 @@ class Network:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._name = f"pp{os.getpid()}"
+        self._prefix = f"{_NETWORKS}.{os.getpid() % 256}"  # others may have hosts beside ours
         self._hosts = list[Host]()
+
+    @property
+    def addresses(self) -> str:
+        """All addresses of the network, as PostgreSQL writes them."""
+        return f"{self._prefix}.0/24"
 
     def host(self, name: str) -> Host:
         """Add a host, and return it."""
@@ -97,7 +91,7 @@ class Network:
         _ip("netns", "add", namespace)
         self._connect(number, cable, namespace)
         _ip("-n", namespace, "link", "set", "lo", "up")
-        host = Host(namespace, cable, self._name, f"{_NETWORK}.{number}", self._folder / name)
+        host = Host(namespace, cable, self._name, f"{self._prefix}.{number}", self._folder / name)
         self._hosts.append(host)
         return host
 
@@ -108,6 +102,7 @@ class Network:
             HostsNotPossibleError: the machine refuses.
         """
         try:
+            _remove_what_the_killed_left()
             _ip("netns", "add", self._name)
             _ip("-n", self._name, "link", "add", "switch", "type", "bridge")
             _ip("-n", self._name, "link", "set", "switch", "up")
@@ -120,11 +115,9 @@ class Network:
 
     def tear_down(self) -> None:
         """Remove all hosts, with all that runs in them."""
-        for host in self._hosts:
-            host.kill()
-        for namespace in (*(host._namespace for host in self._hosts), self._name):  # noqa: SLF001  # of this module
-            with suppress(subprocess.CalledProcessError):
-                _ip("netns", "del", namespace)
+        for namespace in _namespaces():
+            if namespace.startswith(self._name):
+                _remove(namespace)
 
     def _connect(self, number: int, cable: str, namespace: str | None) -> None:
         """Lay a cable from the switch to a namespace, or to this process's."""
@@ -133,7 +126,7 @@ class Network:
         peer = ("peer", "name", end, *(("netns", namespace) if namespace else ("netns", str(os.getpid()))))
         _ip("-n", self._name, "link", "add", cable, "type", "veth", *peer)
         _ip("-n", self._name, "link", "set", cable, "master", "switch", "up")
-        _ip(*there, "addr", "add", f"{_NETWORK}.{number}/24", "dev", end)
+        _ip(*there, "addr", "add", f"{self._prefix}.{number}/24", "dev", end)
         _ip(*there, "link", "set", end, "up")
 
 
@@ -150,6 +143,41 @@ def network(folder: Path) -> Iterator[Network]:
         yield made
     finally:
         made.tear_down()
+
+
+def _namespaces() -> list[str]:
+    """Return the namespaces that are hosts or switches of ours, or of another process's."""
+    names = (line.split()[0] for line in _ip("netns", "list").splitlines() if line.strip())
+    return [name for name in names if _NAME.fullmatch(name)]
+
+
+def _remove_what_the_killed_left() -> None:
+    for namespace in _namespaces():
+        made_by = _NAME.fullmatch(namespace)
+        if made_by and not psutil.pid_exists(int(made_by[1])):
+            _remove(namespace)
+
+
+def _remove(namespace: str) -> None:
+    _kill(namespace)
+    with suppress(subprocess.CalledProcessError):
+        _ip("netns", "del", namespace)
+
+
+def _kill(namespace: str) -> None:
+    while left := _processes(namespace):
+        for process in left:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(left, timeout=0.2)
+
+
+def _processes(namespace: str) -> list[psutil.Process]:
+    found = []
+    for pid in _ip("netns", "pids", namespace).split():
+        with suppress(psutil.NoSuchProcess):
+            found.append(psutil.Process(int(pid)))
+    return found
 
 
 def _ip(*words: str) -> str:
