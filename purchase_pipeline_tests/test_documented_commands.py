@@ -29,11 +29,14 @@ pytestmark = pytest.mark.proof
 
 # What a test cannot run as it stands, and where it is run instead, or its outcome is held.
 ELSEWHERE = {
+    r"^COMPOSE_PROFILES=scale ": "purchase_pipeline_tests/compose/test_compose_scale.py",
     r"^docker compose (up|down|exec|logs)\b": "purchase_pipeline_tests/compose/test_compose_stack.py",
     r"^make (test|lint|compose-test)\b": ".ci/run",
     r"^make (lock|audit)\b": "purchase_pipeline_tests/test_house.py",
     r"^make bench\b|-m benchmarks\b": "purchase_pipeline_tests/test_benchmarks.py",
     r"-m purchase_pipeline_tests\.drills (?!--list)": "purchase_pipeline_tests/test_drills.py",
+    r"-m purchase_pipeline_tests\.hosts ": "purchase_pipeline_tests/test_hosts.py",
+    r"^dagster instance concurrency set ": "purchase_pipeline_tests/test_pools.py",
     r"^git clone ": "purchase_pipeline_tests/newcomer.py",
     r" -f first\.py |'TABLE sales'": "purchase_pipeline_tests/test_postgres_documentation.py",
     r"^python3 -m venv |^pip install ": ".ci/run",
