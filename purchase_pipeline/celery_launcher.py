@@ -45,10 +45,13 @@ class WatchfulCeleryRunLauncher(CeleryRunLauncher):
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
         """Tell whether a started run's worker lives. While the broker is silent nobody can tell: then it does."""
-        try:
-            doubt = self._doubt_about(run)
-        except _BROKER_IS_SILENT:
-            self._silent_at = monotonic()
+        doubt = None
+        # Silence costs seconds, and is true of all runs of a poll.
+        if monotonic() - self._silent_at > _FRESH_SECONDS:
+            try:
+                doubt = self._doubt_about(run)
+            except _BROKER_IS_SILENT:
+                self._silent_at = monotonic()
         if monotonic() - self._silent_at < _RECONNECT_SECONDS:
             doubt = None
         return self._doubts.answer(run.run_id, doubt)
