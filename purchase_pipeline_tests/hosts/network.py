@@ -116,7 +116,7 @@ class Network:
     def tear_down(self) -> None:
         """Remove all hosts, with all that runs in them."""
         for namespace in _namespaces():
-            if namespace.startswith(self._name):
+            if namespace.partition("-")[0] == self._name:
                 _remove(namespace)
 
     def _connect(self, number: int, cable: str, namespace: str | None) -> None:
@@ -138,8 +138,8 @@ def network(folder: Path) -> Iterator[Network]:
         HostsNotPossibleError: this machine makes none.
     """
     made = Network(folder)
+    made.set_up()
     try:
-        made.set_up()
         yield made
     finally:
         made.tear_down()
