@@ -63,7 +63,7 @@ def report(*, output: Path | None, no_open: bool) -> bool:
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV, for scripts and sheets.")
 @succeeds
 def sql(*, name: str | None, show: bool, as_csv: bool) -> bool:
-    """Answer a ready question about the tables; without NAME, list the questions.
+    """Answer a ready question about the tables, or list them all.
 
     \b
     purchase-pipeline sql                           which questions there are

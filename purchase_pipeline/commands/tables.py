@@ -21,11 +21,12 @@ _MOST_PARTS = 1024
 @click.option("--abandon", is_flag=True, help="Give up what a stopped run has begun.")
 @succeeds
 def partition(*, parts: int | None, plain: bool, keep_old: bool, abandon: bool) -> bool:
-    """Keep tabela_compras in parts, by the hash of the lot: for tables of 100 million rows and more.
+    """Keep tabela_compras in parts, by the hash of the lot.
 
-    Lots may be loaded and read meanwhile. A copy is made beside the table, lot by lot; lots that are loaded meanwhile
-    are copied again; then lots are counted in both, and the copy takes the table's place, which readers wait for, for a
-    moment. It needs room for a second table. Stopped in whatever way, it goes on where it stood when it is run again.
+    For tables of 100 million rows and more. Lots may be loaded and read meanwhile. A copy is made beside the table, lot
+    by lot; lots that are loaded meanwhile are copied again; then lots are counted in both, and the copy takes the
+    table's place, which readers wait for, for a moment. It needs room for a second table. Stopped in whatever way, it
+    goes on where it stood when it is run again.
 
     \b
     purchase-pipeline partition                     into 16 parts; a table that is not there yet is made so
