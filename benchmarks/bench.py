@@ -42,16 +42,23 @@ def a_bench() -> Iterator[Bench]:
 
 
 @contextmanager
-def a_dagster(folder: Path, lots: int, rows: int = 10_000) -> Iterator[dg.DagsterInstance]:
+def a_dagster(
+    folder: Path, lots: int, rows: int = 10_000, defects: float = 0.0
+) -> Iterator[dg.DagsterInstance]:
     """Start what runs need: a database, an API, Dagster's storage. Say so in the environment, for the definitions."""
     settings = Settings(home=folder / "home", lots=lots, rows=rows)
     processes = Processes(settings.home)
-    with database(settings), mock_api(settings, StackOptions(api_port=free_port()), processes) as served:
-        wait_for_mock_api(settings, served, processes)
-        served.write_campaign()
-        os.environ.update(dagster_environment(served))
-        with open_instance(served) as instance:
-            yield instance
+    options = StackOptions(api_port=free_port(), defects=defects)
+    try:
+        with database(settings), mock_api(settings, options, processes) as served:
+            wait_for_mock_api(settings, served, processes)
+            served.write_campaign()
+            os.environ.update(dagster_environment(served))
+            with open_instance(served) as instance:
+                yield instance
+    finally:
+        # Root's server keeps its data elsewhere, and they would stay.
+        EmbeddedPostgres(settings.postgres_home).remove()
 
 
 @contextmanager

@@ -13,7 +13,7 @@ BENCHMARKS = {
     "replacements": "the same lot replaced 100 times: dead rows, room, time",
     "partitioning": "a plain table beside HASH, RANGE and LIST of its lots: a lot replaced, read, VACUUM",
     "sales": "marts and report of 50 lots: from nothing, and with one lot more",
-    "many_lots": "100 to 100,000 lots: definitions, ticks of the sensors, a look of `up`",
+    "many_lots": "100 to 100,000 lots: definitions, ticks of the sensors, a look of `up`, pages of Dagster's UI",
     "mock_api": "rows a second that the mock API serves",
     "run_worker": "processor time of a run beside that of an empty one",
     "ingest": "`purchase-pipeline ingest`, 50 lots, whole process",

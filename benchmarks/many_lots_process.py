@@ -6,43 +6,59 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from io import StringIO
 from pathlib import Path
 from time import perf_counter
-from typing import Any
 
 import dagster as dg
-import sqlalchemy as sa
-from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
-from dagster._core.storage.runs.schema import RunsTable, RunTagsTable
+from rich.console import Console
 
 from benchmarks.bench import a_dagster
+from benchmarks.lot_copies import FIRST, LotCopies
+from benchmarks.ui_pages import Shown, a_webserver, contents, shown_pages
 from purchase_pipeline.campaign import Campaign
+from purchase_pipeline.campaign_watch import CampaignWatch
 from purchase_pipeline.database import dagster_storage_url, database_url
 from purchase_pipeline.lot_ledger import LotLedger
 from purchase_pipeline.lot_runs import lot_runs
 from purchase_pipeline.postgres.connections import engine_for
-from purchase_pipeline.postgres.ledger import ledger_table
+from purchase_pipeline.progress import LiveProgress
 from purchase_pipeline.settings import current_settings
-from purchase_pipeline.tables import TABELA_COMPRAS
 
-_MISSING, _ROWS = 10, 10
-_FIRST = "lote-0001"
+_MISSING, _ROWS, _DEFECTS = 10, 50, 0.02
 _IMPORT = "from purchase_pipeline.definitions import defs; defs.get_repository_def()"
+_Values = dict[str, tuple[str, Sequence[float]]]
+"""What was measured: its unit, and a value a round."""
 
 
 def main() -> None:
-    """Load the first lot, make the others, and print the seconds of each thing measured as JSON, a list a thing."""
+    """Load the first lot, make the others, and print the values of each thing measured as JSON."""
     folder, lots, rounds = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
-    with a_dagster(folder, lots, _ROWS) as instance:
+    with a_dagster(folder, lots, _ROWS, _DEFECTS) as instance:
         for job in ("ingest_lote", "sum_lots"):
             with lot_runs(instance, job_name=job) as start_run:
-                if not start_run([_FIRST]).result():
+                if not start_run([FIRST]).result():
                     raise RuntimeError(f"{job} failed")
         settings = current_settings()
-        _multiply(database_url(settings), dagster_storage_url(settings), lots - _MISSING)
+        LotCopies(lots - _MISSING).make(database_url(settings), dagster_storage_url(settings))
         steps = _steps(instance, LotLedger(engine_for(database_url(settings))))
-        print(json.dumps({what: _seconds(step, rounds) for what, step in steps.items()}))
+        values: _Values = {what: ("s", _seconds(step, rounds)) for what, step in steps.items()}
+        pages = contents(lots - _MISSING, settings.lote_names[-_MISSING - 1])
+        with a_webserver(settings.home) as address:
+            values |= _of_pages(shown_pages(address, pages, rounds))
+        print(json.dumps(values))
+
+
+def _of_pages(shown: Mapping[str, Sequence[Shown]]) -> _Values:
+    values: _Values = {}
+    for name, times in shown.items():
+        values[f"page: {name}"] = ("s", [one.seconds for one in times])
+    for name, times in shown.items():
+        values[f"asked for by page: {name}"] = ("kB", [one.kilobytes for one in times])
+    rounds = zip(*shown.values(), strict=True)
+    values["answers to all pages"] = ("answers", [sum(one.answers for one in turn) for turn in rounds])
+    return values
 
 
 def _steps(instance: dg.DagsterInstance, ledger: LotLedger) -> dict[str, Callable[[], object]]:
@@ -53,11 +69,17 @@ def _steps(instance: dg.DagsterInstance, ledger: LotLedger) -> dict[str, Callabl
     from purchase_pipeline.sensors import missing_lots  # noqa: PLC0415
 
     campaign = Campaign(list(lotes.get_partition_keys()), ledger, instance)
+    silent = LiveProgress(Console(file=StringIO()), len(campaign.lots))
+    watch = CampaignWatch(campaign, silent, campaign.loaded())
     cursor: dg.AssetDaemonCursor | None = None
 
     def tick() -> None:
         with dg.build_sensor_context(instance, resources={"lot_ledger": ledger}) as context:
             missing_lots(context)
+
+    def look() -> None:
+        watch.look()
+        watch.is_hopeless()
 
     def automation() -> None:
         nonlocal cursor
@@ -69,7 +91,8 @@ def _steps(instance: dg.DagsterInstance, ledger: LotLedger) -> dict[str, Callabl
         "definitions loaded": lambda: subprocess.run([sys.executable, "-c", _IMPORT], check=True),
         "tick of missing_lots": tick,
         "tick of stale_sales": automation,
-        "look of up": campaign.loaded,
+        "look of up": look,
+        "all loaded lots read": campaign.loaded,
     }
 
 
@@ -81,61 +104,6 @@ def _seconds(step: Callable[[], object], rounds: int) -> list[float]:
         step()
         seconds.append(perf_counter() - started)
     return seconds[1:]
-
-
-def _multiply(database: str, dagster: str, lots: int) -> None:
-    """Make that many lots of the first: rows and ledger, runs and materializations."""
-    numbers = sa.select(sa.func.generate_series(2, lots).label("number")).subquery()
-    digits = sa.cast(numbers.c.number, sa.Text)
-    lote = sa.literal("lote-").concat(sa.func.lpad(digits, sa.func.greatest(4, sa.func.length(digits)), "0"))
-
-    def copies(table: sa.Table, of: sa.ColumnElement[bool], **changed: sa.ColumnElement[Any]) -> sa.Insert:
-        columns = [column for column in table.columns if column.name != "id" and column.identity is None]
-        values = [changed.get(column.name, column) for column in columns]
-        made = sa.select(*values).select_from(sa.join(table, numbers, of))
-        return table.insert().from_select([column.name for column in columns], made)
-
-    ledger = ledger_table()
-    with engine_for(database).begin() as connection:
-        connection.execute(copies(TABELA_COMPRAS, TABELA_COMPRAS.c.lote == _FIRST, lote=lote))
-        connection.execute(copies(ledger, ledger.c.partition == _FIRST, partition=lote))
-    with sa.create_engine(dagster).begin() as connection:
-
-        def of_lot(text: sa.ColumnElement[str], run_id: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
-            renamed = sa.func.replace(text, _FIRST, lote)
-            return sa.func.replace(renamed, run_id, new_id(run_id))
-
-        def new_id(run_id: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
-            return sa.cast(sa.cast(sa.func.md5(run_id.concat(digits)), sa.UUID), sa.Text)
-
-        runs, tags, events = RunsTable.c, RunTagsTable.c, SqlEventLogStorageTable.c
-        connection.execute(
-            copies(
-                RunsTable,
-                runs.partition == _FIRST,
-                run_id=new_id(runs.run_id),
-                partition=lote,
-                run_body=of_lot(runs.run_body, runs.run_id),
-            )
-        )
-        connection.execute(
-            copies(RunTagsTable, sa.true(), run_id=new_id(tags.run_id), value=of_lot(tags.value, tags.run_id))
-        )
-        connection.execute(
-            copies(
-                SqlEventLogStorageTable,
-                sa.and_(
-                    events.partition == _FIRST,
-                    events.dagster_event_type == dg.DagsterEventType.ASSET_MATERIALIZATION.value,
-                ),
-                run_id=new_id(events.run_id),
-                partition=lote,
-                event=of_lot(events.event, events.run_id),
-            )
-        )
-    for url in (database, dagster):
-        with sa.create_engine(url, isolation_level="AUTOCOMMIT").connect() as connection:
-            connection.execute(sa.text("VACUUM ANALYZE"))
 
 
 if __name__ == "__main__":
