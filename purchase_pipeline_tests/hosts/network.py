@@ -29,6 +29,7 @@ class Host:
         self._namespace = namespace
         self._cable = cable
         self._switch = switch
+        self._started = list["subprocess.Popen[bytes]"]()
         folder.mkdir(parents=True)
 
     def inside(self, *words: str) -> list[str]:
@@ -38,7 +39,7 @@ class Host:
     def start(self, *words: str, environment: Mapping[str, str], log: str) -> None:
         """Run a program for as long as the host is up; one that ends is started again a second later."""
         with (self.folder / log).open("ab") as output:
-            subprocess.Popen(
+            program = subprocess.Popen(
                 self.inside("sh", "-c", _AGAIN, "sh", *words),
                 cwd=self.folder,
                 env=dict(environment),
@@ -47,6 +48,7 @@ class Host:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        self._started.append(program)
 
     def unplug(self) -> None:
         """Pull the cable out: nothing arrives any more, and nobody is told."""
@@ -68,6 +70,8 @@ class Host:
     def kill(self) -> None:
         """End all that runs here, at once."""
         _kill(self._namespace)
+        while self._started:
+            self._started.pop().wait()
 
 
 class Network:
@@ -115,6 +119,8 @@ class Network:
 
     def tear_down(self) -> None:
         """Remove all hosts, with all that runs in them."""
+        for host in self._hosts:
+            host.kill()
         for namespace in _namespaces():
             if namespace.partition("-")[0] == self._name:
                 _remove(namespace)
