@@ -29,7 +29,7 @@ pytestmark = pytest.mark.proof
 
 # What a test cannot run as it stands, and where it is run instead, or its outcome is held.
 ELSEWHERE = {
-    r"^COMPOSE_PROFILES=scale ": "purchase_pipeline_tests/compose/test_compose_scale.py",
+    r"^COMPOSE_PROFILES=scale ": "purchase_pipeline_tests/compose/test_compose_workers.py",
     r"^docker compose (up|down|exec|logs)\b": "purchase_pipeline_tests/compose/test_compose_stack.py",
     r"^make (test|lint|compose-test)\b": ".ci/run",
     r"^make (lock|audit)\b": "purchase_pipeline_tests/test_house.py",
