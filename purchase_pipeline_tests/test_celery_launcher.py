@@ -21,6 +21,7 @@ from dagster_celery.tags import DAGSTER_CELERY_TASK_ID_TAG
 
 from purchase_pipeline import celery_launcher
 from purchase_pipeline.celery_launcher import WatchfulCeleryRunLauncher
+from purchase_pipeline_tests.celery_worker import worker_command
 from purchase_pipeline_tests.redis_server import RedisServer
 from purchase_pipeline_tests.waiting_job import waiting
 from purchase_pipeline_tests.watched_runs import (
@@ -48,20 +49,8 @@ class Worker:
     """A worker of Celery's, with one process for runs."""
 
     def __init__(self, name: str) -> None:
-        celery = str(Path(sys.executable).with_name("celery"))
         self.process = psutil.Popen(
-            [
-                celery,
-                "--app",
-                "purchase_pipeline.celery_app",
-                "worker",
-                "--concurrency",
-                "1",
-                "--hostname",
-                name,
-            ],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            worker_command(name), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
 
     def kill(self) -> None:

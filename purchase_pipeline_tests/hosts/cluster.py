@@ -12,12 +12,14 @@ import boto3
 import httpx
 import psycopg
 from celery import Celery
+from pydantic import SecretStr
 
-from purchase_pipeline.database import start_database
+from purchase_pipeline.database import dagster_storage_url, start_database
 from purchase_pipeline.database_roles import DAGSTER, LOADER
 from purchase_pipeline.embedded_postgres import TUNING, EmbeddedPostgres
 from purchase_pipeline.embedded_postgres_place import ServerPlace
 from purchase_pipeline.settings import DAGSTER_DATABASE_NAME, DATABASE_NAME, Settings
+from purchase_pipeline_tests.celery_worker import worker_command
 from purchase_pipeline_tests.drills.waiting import wait_for
 from purchase_pipeline_tests.hosts.network import Host, Network, network
 
@@ -25,9 +27,6 @@ _PROGRAMS = Path(sys.executable).parent
 _SCALE = Path(__file__).parents[2] / "deploy" / "scale"
 _BUCKET = "raw"
 _START_SECONDS = 120
-_DEADLINES = (
-    "connect_timeout=10&keepalives_idle=10&keepalives_interval=5&keepalives_count=4&tcp_user_timeout=30000"
-)
 _WORKSPACE = """\
 load_from:
   - grpc_server: { host: %s, port: 4000, location_name: purchase_pipeline }
@@ -75,16 +74,7 @@ class Cluster:
     def start_worker(self, name: str) -> None:
         """Start a worker's host, or start it again."""
         host = self.workers[name]
-        words = (
-            "--app",
-            "purchase_pipeline.celery_app",
-            "worker",
-            "--concurrency",
-            "1",
-            "--hostname",
-            f"{name}@%h",
-        )
-        host.start(_program("celery"), *words, environment=self._environment(host), log="worker.log")
+        host.start(*worker_command(f"{name}@%h"), environment=self._environment(host), log="worker.log")
 
     def busy(self) -> Mapping[str, Sequence[str]]:
         """Return the tasks that each worker is at, as it says itself; nothing of those that are silent."""
@@ -119,16 +109,16 @@ class Cluster:
         return f"postgresql://{role}@{self.database.address}:5432/{database}"
 
     def _environment(self, host: Host) -> dict[str, str]:
+        data, dagster = self._url(LOADER, DATABASE_NAME), self._url(DAGSTER, DAGSTER_DATABASE_NAME)
+        databases = Settings(database_url=SecretStr(data), dagster_postgres_url=SecretStr(dagster))
         return {
             **_PLAIN,
             **self._settings,
             "HOME": str(host.folder),
             "PURCHASE_HOME": str(host.folder / "purchase"),
             "DAGSTER_HOME": str(host.folder / "dagster"),
-            "DAGSTER_POSTGRES_URL": f"{self._url(DAGSTER, DAGSTER_DATABASE_NAME)}?{_DEADLINES}".replace(
-                "postgresql", "postgresql+psycopg2", 1
-            ),
-            "DATABASE_URL": self._url(LOADER, DATABASE_NAME),
+            "DAGSTER_POSTGRES_URL": dagster_storage_url(databases),
+            "DATABASE_URL": data,
             "PURCHASE_REDIS_URL": self.redis_url,
             "PURCHASE_API_URL": f"http://{self.api.address}:8000",
             "PURCHASE_LANDING": f"s3://{_BUCKET}/lots",
