@@ -10,7 +10,8 @@ from dagster._core.definitions.metadata import RawMetadataValue
 from pydantic import Field
 
 from purchase_pipeline import catalog, pools
-from purchase_pipeline.landing import LandedLote, Landing
+from purchase_pipeline.landing import Landing
+from purchase_pipeline.landing_manifest import LandedLote
 from purchase_pipeline.lot_metadata import (
     fields_as_received,
     told_of_landed,

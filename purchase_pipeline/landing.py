@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import IO
 
 import zstandard
-from pydantic import AwareDatetime, BaseModel, ValidationError
 
 from purchase_pipeline.landing_folder import LandingFolder
+from purchase_pipeline.landing_manifest import LandedLote, file_name_of, landed_by, manifest_of
 from purchase_pipeline.landing_place import BUCKET_SCHEME, LandingPlace, LandingUnavailableError
 from purchase_pipeline.raw_rows import RawFormat, split_rows
 
 _CHUNK_BYTES = 1 << 18
-_SUFFIX = ".zst"
 _FAST = 1  # zstd's level: a lot is written once and read once or twice, beside a network and a database
 
 
@@ -24,20 +23,8 @@ class DamagedFileError(Exception):
     """A landed file does not hold what it held when it landed. To fetch the lot again mends it."""
 
 
-class LandedLote(BaseModel, frozen=True):
-    """What is known of a lot that has landed.
-
-    `refused`: too many of its rows broke the contract for the lot to be loaded, so it is worth asking for again.
-    """
-
-    lote: str
-    rows: int
-    raw_format: RawFormat
-    digest: str
-    raw_bytes: int
-    file_name: str
-    received_at: AwareDatetime
-    refused: bool = False
+class LandedAgainError(Exception):
+    """The lot has landed again, so what was found of it before must not be loaded. Worth another try."""
 
 
 class Landing:
@@ -51,15 +38,31 @@ class Landing:
         self.place = place
 
     def find(self, lote: str) -> LandedLote | None:
-        """Return the lot's manifest, or None if it has not landed, or nothing can be read there."""
-        manifest = _manifest(lote)
+        """Return the lot's manifest, or None if it has not landed, or its manifest is damaged."""
+        _check_name(lote)
         with suppress(FileNotFoundError), self.place.looking():  # there may be no folder yet
-            return self._read(manifest)
+            return self._read(lote)
         return None
+
+    def require_newest(self, landed: LandedLote) -> None:
+        """Make sure that nothing else has landed for the lot since.
+
+        Whoever asks under the lock of the lot's slice, and loads under it, never loads over what landed later: the
+        later one's load waits for the lock, or this finds its manifest.
+
+        Raises:
+            LandedAgainError: something else has.
+        """
+        newest = self.find(landed.lote)
+        if newest is not None and newest.digest != landed.digest:
+            raise LandedAgainError(
+                f"{landed.lote}: {newest.digest} has landed since {landed.digest} was to be loaded, which was left. "
+                "The newer one is loaded by the run that fetched it, or by materializing this asset again."
+            )
 
     def land(self, lote: str, raw_format: RawFormat, chunks: Iterable[bytes], rows: int) -> LandedLote:
         """Keep a lot that arrives in chunks. An error while it arrives leaves what was there before."""
-        _manifest(lote)  # the name is checked before anything arrives
+        _check_name(lote)  # before anything arrives
         digest, raw_bytes = hashlib.sha256(), 0
         with self.place.arriving() as file:
             # A thread of zstd's own, so that nobody waits for it while bytes arrive.
@@ -69,44 +72,46 @@ class Landing:
                     digest.update(chunk)
                     raw_bytes += len(chunk)
                     compressed.write(chunk)
+            shown = f"sha256:{digest.hexdigest()}"
             landed = LandedLote(
                 lote=lote,
                 rows=rows,
                 raw_format=raw_format,
-                digest=f"sha256:{digest.hexdigest()}",
+                digest=shown,
                 raw_bytes=raw_bytes,
-                file_name=f"{lote}.{digest.hexdigest()[:16]}{_SUFFIX}",
+                file_name=file_name_of(lote, shown),
                 received_at=datetime.now(UTC),
             )
             with self.place.changing():
                 self.place.keep(file, landed.file_name)
                 self._write_manifest(landed)
-                self.place.clear(f"{lote}.", _SUFFIX, but=landed.file_name)
+                self.place.clear(f"{lote}.", Path(landed.file_name).suffix, but=landed.file_name)
         return landed
 
     def refuse(self, landed: LandedLote) -> None:
         """Note that a lot is not worth loading as it is, unless it has landed anew meanwhile."""
         with self.place.changing():
-            if self._read(_manifest(landed.lote)) == landed:
+            if self._read(landed.lote) == landed:
                 self._write_manifest(landed.model_copy(update={"refused": True}))
 
     def is_whole(self, landed: LandedLote) -> bool:
         """Tell whether the file still holds the bytes that arrived. Reads it through."""
-        digest = hashlib.sha256()
         try:
             with self._open(landed) as chunks:
-                for chunk in chunks:
-                    digest.update(chunk)
+                for _ in chunks:
+                    pass
         except DamagedFileError:
             return False
-        return landed.digest == f"sha256:{digest.hexdigest()}"
+        return True
 
     @contextmanager
     def open_rows(self, landed: LandedLote) -> Iterator[Iterator[bytes]]:
         """Open a landed lot: its rows' texts, in order, a chunk at a time.
 
+        They are known to be those that arrived once the last was read: use none of them for good before.
+
         Raises:
-            DamagedFileError: now or while it is read: the file is gone, or broken.
+            DamagedFileError: now or while it is read, at the latest at its end: the file is gone, broken or changed.
         """
         with self._open(landed) as chunks:
             yield split_rows(landed.raw_format, chunks)
@@ -116,20 +121,20 @@ class Landing:
         try:
             file = self.place.open(landed.file_name)
         except FileNotFoundError as error:
-            raise _damaged(landed, error) from error
+            raise _damaged(landed, str(error)) from error
         with file:
-            yield _decompressed(file, landed)
+            yield _verified(_decompressed(file, landed), landed)
 
-    def _read(self, manifest: str) -> LandedLote | None:
+    def _read(self, lote: str) -> LandedLote | None:
         try:
-            landed = LandedLote.model_validate_json(self.place.read(manifest))
-        except (FileNotFoundError, ValidationError):
+            landed = landed_by(self.place.read(_manifest(lote)), lote)
+        except FileNotFoundError:
             return None
-        return landed if self.place.has(landed.file_name) else None
+        return landed if landed is not None and self.place.has(landed.file_name) else None
 
     def _write_manifest(self, landed: LandedLote) -> None:
         with self.place.arriving() as file:
-            file.write(landed.model_dump_json(indent=2).encode())
+            file.write(manifest_of(landed))
             self.place.keep(file, _manifest(landed.lote))
 
 
@@ -151,9 +156,12 @@ def landing_at(address: str) -> Landing:
     return Landing(LandingBucket(address))
 
 
-def _manifest(lote: str) -> str:
+def _check_name(lote: str) -> None:
     if not re.fullmatch(r"[\w-]{1,100}", lote):
         raise ValueError(f"A lot's name is made of letters, digits, '-' and '_'; saw {lote!r}.")
+
+
+def _manifest(lote: str) -> str:
     return f"{lote}.json"
 
 
@@ -161,11 +169,21 @@ def _decompressed(file: IO[bytes], landed: LandedLote) -> Iterator[bytes]:
     try:
         yield from zstandard.ZstdDecompressor().read_to_iter(file, write_size=_CHUNK_BYTES)
     except zstandard.ZstdError as error:
-        raise _damaged(landed, error) from error
+        raise _damaged(landed, str(error)) from error
 
 
-def _damaged(landed: LandedLote, error: Exception) -> DamagedFileError:
+def _verified(chunks: Iterable[bytes], landed: LandedLote) -> Iterator[bytes]:
+    """Pass the chunks on, and compare their digest at the end: zstd's own checksum tells no deliberate change."""
+    digest = hashlib.sha256()
+    for chunk in chunks:
+        digest.update(chunk)
+        yield chunk
+    if landed.digest != f"sha256:{digest.hexdigest()}":
+        raise _damaged(landed, "it does not hold the bytes that arrived")
+
+
+def _damaged(landed: LandedLote, seen: str) -> DamagedFileError:
     return DamagedFileError(
-        f"{landed.lote}: its landed file {landed.file_name} is gone or damaged ({error}). "
+        f"{landed.lote}: its landed file {landed.file_name} is gone or damaged ({seen}). "
         "Materialize the asset that landed it: it fetches the lot again."
     )

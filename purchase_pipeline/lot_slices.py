@@ -1,11 +1,13 @@
 """A landed lot as slices of both tables: the accepted rows of one, the rejected rows of the other."""
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
-from purchase_pipeline.landing import LandedLote, Landing
+from purchase_pipeline.landing import Landing
+from purchase_pipeline.landing_manifest import LandedLote
 from purchase_pipeline.lot_ledger import first_seen
 from purchase_pipeline.postgres import RowStream, Together
 from purchase_pipeline.postgres.rows import Row
@@ -45,7 +47,7 @@ class LotSlices:
 
         Raises:
             TooManyRejectsError: while they are read; the landed lot is noted as refused.
-            DamagedFileError, DamagedLotError: while they are read.
+            DamagedFileError, DamagedLotError, LandedAgainError: while they are read.
         """
         return Together(
             _stream(TABELA_COMPRAS, self._accepted()),
@@ -53,12 +55,14 @@ class LotSlices:
         )
 
     def _accepted(self) -> Iterator[Sequence[Row]]:
-        try:
-            with self._landing.open_rows(self.landed) as raw_rows:
+        self._landing.require_newest(self.landed)  # read under the lock of the lot's slice: see there
+        with self._landing.open_rows(self.landed) as raw_rows:
+            try:
                 yield from self.validation.accepted(raw_rows)
-        except TooManyRejectsError:
-            self._landing.refuse(self.landed)
-            raise
+            except TooManyRejectsError:
+                deque(raw_rows, maxlen=0)  # to its end, where a file that was changed is found out
+                self._landing.refuse(self.landed)
+                raise
 
     def _rejected(self, connection: sa.Connection) -> RowStream:
         lote, rejected = self.lote, self.validation.rejected

@@ -9,7 +9,8 @@ import sqlalchemy as sa
 
 from purchase_pipeline.contracts import CompraSchema
 from purchase_pipeline.database import DatabaseUnavailableError
-from purchase_pipeline.landing import DamagedFileError, LandedLote, Landing
+from purchase_pipeline.landing import DamagedFileError, Landing
+from purchase_pipeline.landing_manifest import LandedLote
 from purchase_pipeline.lot_ledger import LEDGER
 from purchase_pipeline.raw_rows import UnreadableLotError
 from purchase_pipeline.tables import COMPRAS_REJEITADAS, TABELA_COMPRAS
@@ -78,7 +79,9 @@ class Verifier:
             differences = list(_in_the_ledger(entries, counts))
             landed = self._landing.find(lote)
             if landed is None:
-                differences.append(f"there is no landed file of it in {self._landing.place}")
+                differences.append(
+                    f"there is no landed file of it in {self._landing.place}, or its manifest {lote}.json is damaged"
+                )
             else:
                 differences += self._in_the_file(landed, entries)
                 committed_at = max((entry.committed_at for entry in entries.values()), default=None)
@@ -92,8 +95,6 @@ class Verifier:
             return not self._in_the_rows(connection, landed, today)
 
     def _in_the_file(self, landed: LandedLote, entries: dict[str, sa.Row[Any]]) -> Iterator[str]:
-        if not self._landing.is_whole(landed):
-            yield f"the landed file {landed.file_name} does not hold the bytes that arrived"
         for asset, entry in entries.items():
             if entry.digest != landed.digest:
                 yield f"{asset} was made from {entry.digest}, and {landed.digest} has landed since"

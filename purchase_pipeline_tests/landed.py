@@ -1,6 +1,11 @@
-"""Lots that a test lands, and reads back."""
+"""Lots that a test lands, changes behind the landing's back, and reads back."""
 
-from purchase_pipeline.landing import LandedLote, Landing
+from pathlib import Path
+
+import zstandard
+
+from purchase_pipeline.landing import Landing
+from purchase_pipeline.landing_manifest import LandedLote
 from purchase_pipeline.raw_rows import RawFormat
 
 
@@ -14,3 +19,10 @@ def rows_of(landing: Landing, landed: LandedLote | None) -> list[bytes]:
     assert landed is not None
     with landing.open_rows(landed) as rows:
         return list(rows)
+
+
+def rewrite(file: Path, old: bytes, new: bytes) -> None:
+    """Change a landed file's bytes, once, as somebody would who knows zstd: its own checksum is right again."""
+    raw = zstandard.ZstdDecompressor().stream_reader(file.read_bytes()).read()
+    assert old in raw
+    file.write_bytes(zstandard.ZstdCompressor(write_checksum=True).compress(raw.replace(old, new, 1)))

@@ -10,11 +10,15 @@ from fastapi import FastAPI
 from psutil import Process
 
 from mock_api.app import create_app
+from purchase_pipeline.landing import landing_at
 from purchase_pipeline.tables import TABELA_COMPRAS
 from purchase_pipeline.validation import commonest_reasons
+from purchase_pipeline.verification import Verifier
 from purchase_pipeline_tests.builders import a_compra
+from purchase_pipeline_tests.landed import rewrite
 from purchase_pipeline_tests.pipelines import a_pipeline, ingest
 from purchase_pipeline_tests.serving import served
+from purchase_pipeline_tests.storing import error_of
 
 
 @pytest.fixture(scope="module")
@@ -163,6 +167,72 @@ def test_a_damaged_file_is_fetched_anew_and_the_lot_is_loaded(
     metadata = result.asset_materializations_for_node("raw_purchases")[0].metadata
     assert metadata["fetched_in_this_run"].value is True
     assert count(engine, LOADED) == (200, 1, 200)
+
+
+def load_alone(pipeline: dg.Definitions) -> dg.ExecuteInProcessResult:
+    """Materialize the two tables of a landed lot, as replay does."""
+    return pipeline.resolve_job_def("ingest_lote").execute_in_process(
+        partition_key="lote-0001",
+        asset_selection=[dg.AssetKey("tabela_compras"), dg.AssetKey("compras_rejeitadas")],
+        raise_on_error=False,
+    )
+
+
+@pytest.mark.parametrize("member", [b'"store":', b'"price":', b"{"])
+def test_a_landed_file_that_somebody_changed_is_not_loaded_and_the_next_run_fetches_it_again(
+    mock_api_url: str, database_url: str, engine: sa.Engine, tmp_path: Path, member: bytes
+) -> None:
+    pipeline = a_pipeline(mock_api_url, tmp_path, database_url)
+    ingest(pipeline)
+    before = count(engine, EVERYTHING.format("*")), count(engine, "SELECT max(run_id) FROM slice_ledger")
+    (landed,) = tmp_path.glob("lote-0001.*.zst")
+    rewrite(landed, member, member + b"1")
+
+    alone = load_alone(pipeline)
+
+    assert not alone.success
+    assert "does not hold the bytes that arrived" in error_of(alone)
+    assert before == (
+        count(engine, EVERYTHING.format("*")),
+        count(engine, "SELECT max(run_id) FROM slice_ledger"),
+    )
+    assert ingest(pipeline).success
+    assert load_alone(pipeline).success
+
+
+def test_a_changed_file_full_of_rejects_is_called_changed_and_not_refused(
+    mock_api_url: str, database_url: str, tmp_path: Path
+) -> None:
+    pipeline = a_pipeline(mock_api_url, tmp_path, database_url)
+    ingest(pipeline, rows=1)
+    (landed,) = tmp_path.glob("lote-0001.*.zst")
+    rewrite(landed, b'"store":', b'"stone":')
+
+    alone = load_alone(pipeline)
+
+    assert "does not hold the bytes that arrived" in error_of(alone)
+    found = landing_at(str(tmp_path)).find("lote-0001")
+    assert found is not None
+    assert not found.refused
+
+
+def test_a_manifest_with_a_flipped_bit_is_named_and_the_lot_is_fetched_again(
+    mock_api_url: str, database_url: str, engine: sa.Engine, tmp_path: Path
+) -> None:
+    pipeline = a_pipeline(mock_api_url, tmp_path, database_url)
+    ingest(pipeline)
+    manifest = tmp_path / "lote-0001.json"
+    manifest.write_bytes(manifest.read_bytes().replace(b"lote-0001", b"lote-0003", 1))
+
+    verifier = Verifier(engine, landing_at(str(tmp_path)))
+    assert verifier.verify("lote-0001").differences == [
+        f"there is no landed file of it in {tmp_path}, or its manifest lote-0001.json is damaged"
+    ]
+
+    result = ingest(pipeline)
+    metadata = result.asset_materializations_for_node("raw_purchases")[0].metadata
+    assert metadata["fetched_in_this_run"].value is True
+    assert verifier.verify("lote-0001").differences == []
 
 
 def test_a_lot_that_was_refused_is_asked_for_again_and_heals_with_its_source(

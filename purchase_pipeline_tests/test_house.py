@@ -22,6 +22,7 @@ CORE = [
     "validation",
     "purchase_api",
     "landing",
+    "landing_manifest",
     "raw_rows",
     "settings",
     "tables",

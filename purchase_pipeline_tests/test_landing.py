@@ -12,9 +12,10 @@ from time import time
 
 import pytest
 
-from purchase_pipeline.landing import DamagedFileError, LandedLote, Landing, landing_at
+from purchase_pipeline.landing import DamagedFileError, LandedAgainError, Landing, landing_at
+from purchase_pipeline.landing_manifest import LandedLote
 from purchase_pipeline.raw_rows import RawFormat, UnreadableLotError
-from purchase_pipeline_tests.landed import land_lines, rows_of
+from purchase_pipeline_tests.landed import land_lines, rewrite, rows_of
 
 LANDS_UNTIL_KILLED = """
 import sys
@@ -278,6 +279,101 @@ def test_a_damaged_file_says_so_when_it_is_read(
 
     with pytest.raises(DamagedFileError, match=r"a: its landed file .* is gone or damaged"):
         rows_of(landing, landed)
+
+
+def flipped_bits(text: bytes, step: int = 1) -> Iterator[bytes]:
+    for place in range(0, len(text) * 8, step):
+        changed = bytearray(text)
+        changed[place // 8] ^= 1 << place % 8
+        yield bytes(changed)
+
+
+def test_no_bit_of_a_file_changes_unnoticed(landing: Landing, folder: Path) -> None:
+    landed = land_lines(landing, "a", *(b"%d" % number for number in range(2_000)))
+    file = folder / landed.file_name
+
+    for changed in flipped_bits(file.read_bytes(), step=37):
+        file.write_bytes(changed)
+        assert not landing.is_whole(landed)
+        with pytest.raises(DamagedFileError):
+            rows_of(landing, landed)
+
+
+def test_a_digit_that_somebody_changed_is_found_by_whoever_reads_the_rows(
+    landing: Landing, folder: Path
+) -> None:
+    landed = land_lines(landing, "a", b'{"price":10.5}', b'{"price":20.5}')
+
+    rewrite(folder / landed.file_name, b"20.5", b"29.5")
+
+    assert not landing.is_whole(landed)
+    with pytest.raises(DamagedFileError, match=r"a: its landed file .* does not hold the bytes that arrived"):
+        rows_of(landing, landed)
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_no_bit_of_a_manifest_changes_unnoticed_and_the_lot_can_land_again(
+    landing: Landing, folder: Path, *, refused: bool
+) -> None:
+    landed = land_lines(landing, "lote-0001", b"1")
+    land_lines(landing, "lote-0003", b"3")  # a bit from its name
+    if refused:
+        landing.refuse(landed)
+    manifest = folder / "lote-0001.json"
+
+    for changed in flipped_bits(manifest.read_bytes()):
+        manifest.write_bytes(changed)
+        assert landing.find("lote-0001") is None, changed
+
+    landed = land_lines(landing, "lote-0001", b"1")
+    assert landing.find("lote-0001") == landed
+    assert rows_of(landing, landed) == [b"1"]
+
+
+def test_a_manifest_under_another_lots_name_does_not_count(landing: Landing, folder: Path) -> None:
+    land_lines(landing, "lote-0001", b"1")
+    land_lines(landing, "lote-0002", b"2")
+
+    (folder / "lote-0001.json").write_bytes((folder / "lote-0002.json").read_bytes())
+
+    assert landing.find("lote-0001") is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("lote-0001", "lote-0003"),
+        ("sha256:", "sha257:"),
+        (".zst", ".zsu"),
+        ('"rows"', '"rowt"'),
+        ("refused", "x"),
+    ],
+)
+def test_a_manifest_of_an_older_version_is_believed_where_it_agrees_with_its_names(
+    landing: Landing, folder: Path, old: str, new: str
+) -> None:
+    landed = land_lines(landing, "lote-0001", b"1")
+    land_lines(landing, "lote-0003", b"1")
+    older = landed.model_dump_json(indent=2)  # as it was: without a checksum
+
+    (folder / "lote-0001.json").write_text(older)
+    assert landing.find("lote-0001") == landed
+
+    (folder / "lote-0001.json").write_text(older.replace(old, new, 1))
+    assert landing.find("lote-0001") is None
+
+
+def test_what_was_found_is_not_the_newest_once_something_else_has_landed(landing: Landing) -> None:
+    landed = land_lines(landing, "a", b"1")
+    landing.refuse(landed)
+    land_lines(landing, "a", b"1")
+    landing.require_newest(landed)  # the same bytes
+
+    newest = land_lines(landing, "a", b"2")
+
+    landing.require_newest(newest)
+    with pytest.raises(LandedAgainError, match=f"a: {newest.digest} has landed since {landed.digest}"):
+        landing.require_newest(landed)
 
 
 @pytest.mark.parametrize("manifest", [b"", b"{", b"[]", b"\xff"])

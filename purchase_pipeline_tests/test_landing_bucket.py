@@ -11,15 +11,18 @@ from time import sleep
 
 import boto3
 import pytest
+import sqlalchemy as sa
 
 from mock_api.app import create_app
 from purchase_pipeline import landing_bucket
 from purchase_pipeline.landing import DamagedFileError, Landing, landing_at
 from purchase_pipeline.landing_place import LandingUnavailableError
 from purchase_pipeline.postgres.connections import engine_for
+from purchase_pipeline.postgres.locks import hold_slice
 from purchase_pipeline.raw_rows import RawFormat
 from purchase_pipeline.resources import LandingResource
 from purchase_pipeline.verification import Verifier
+from purchase_pipeline_tests.builders import a_raw_compra
 from purchase_pipeline_tests.drills.tcp_faults import at_byte, slow
 from purchase_pipeline_tests.drills.tcp_link import Link, Way, let_pass
 from purchase_pipeline_tests.drills.tcp_proxy import TcpProxy, proxied
@@ -28,6 +31,7 @@ from purchase_pipeline_tests.person import Person, wait_for
 from purchase_pipeline_tests.pipelines import a_pipeline, ingest
 from purchase_pipeline_tests.s3 import a_bucket, access, an_object_store, forget_connections
 from purchase_pipeline_tests.serving import served
+from purchase_pipeline_tests.storing import error_of
 
 LANDS = """
 import os
@@ -237,6 +241,48 @@ def test_the_job_loads_out_of_a_bucket(address: str, database_url: str, tmp_path
 
     verified = Verifier(engine_for(database_url), landing_at(address)).verify("lote-0001")
     assert (verified.loaded, verified.rejected, verified.differences) == (990, 10, [])
+
+
+def test_an_older_answer_is_not_loaded_over_a_newer_one_that_landed_while_it_waited(
+    address: str, database_url: str, tmp_path: Path
+) -> None:
+    engine, landing = engine_for(database_url), landing_at(address)
+    with served(create_app()) as api_url, ThreadPoolExecutor() as pool, engine.connect() as writer:
+        pipeline = a_pipeline(api_url, tmp_path, database_url, landing=LandingResource(place=address))
+        hold_slice(writer, "public", "tabela_compras", "lote-0001")
+        slow = pool.submit(ingest, pipeline, rows=300)
+        wait_for(lambda: waiting_for_a_slice(engine))
+        newer = land_lines(landing, "lote-0001", a_raw_compra())
+        writer.rollback()
+        late = slow.result()
+
+        assert not late.success
+        assert f"{newer.digest} has landed since" in error_of(late)
+        assert ingest(pipeline, rows=1).success
+
+    verified = Verifier(engine, landing).verify("lote-0001")
+    assert (verified.loaded, verified.rejected, verified.differences) == (1, 0, [])
+
+
+def waiting_for_a_slice(engine: sa.Engine) -> bool:
+    with engine.connect() as connection:
+        waiting = sa.text("SELECT count(*) > 0 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+        return bool(connection.execute(waiting).scalar_one())
+
+
+@pytest.mark.parametrize("place", range(0, 3_000, 211))
+def test_a_flipped_bit_of_a_manifest_in_a_bucket_hides_no_lot_for_good(
+    landing: Landing, address: str, place: int
+) -> None:
+    land_lines(landing, "lote-0001", b"1")
+    bucket, _, prefix = address.removeprefix("s3://").partition("/")
+    key = f"{prefix}/lote-0001.json"
+    manifest = bytearray(boto3.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read())
+    manifest[place // 8] ^= 1 << place % 8
+    boto3.client("s3").put_object(Bucket=bucket, Key=key, Body=bytes(manifest))
+
+    assert landing.find("lote-0001") is None
+    assert landing.find("lote-0001") != land_lines(landing, "lote-0001", b"1") == landing.find("lote-0001")
 
 
 @pytest.mark.proof

@@ -12,7 +12,8 @@ import sqlalchemy as sa
 from examples.orders.contract import ORDERS, ORDERS_REJECTED, Order
 from examples.orders.source import OrdersApi
 from purchase_pipeline.database import database_url
-from purchase_pipeline.landing import LandedLote, Landing
+from purchase_pipeline.landing import Landing
+from purchase_pipeline.landing_manifest import LandedLote
 from purchase_pipeline.postgres import RowStream, Together
 from purchase_pipeline.postgres.rows import Row
 from purchase_pipeline.raw_rows import RawFormat
