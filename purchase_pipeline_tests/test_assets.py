@@ -235,6 +235,28 @@ def test_a_manifest_with_a_flipped_bit_is_named_and_the_lot_is_fetched_again(
     assert verifier.verify("lote-0001").differences == []
 
 
+def test_a_trigger_that_swallows_purchases_fails_the_lot_and_the_one_before_stays(
+    mock_api_url: str, database_url: str, engine: sa.Engine, tmp_path: Path
+) -> None:
+    pipeline = a_pipeline(mock_api_url, tmp_path, database_url)
+    ingest(pipeline)
+    before = count(engine, EVERYTHING.format("*"))
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            """CREATE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN IF NEW.linha = 7 THEN RETURN NULL; END IF; RETURN NEW; END $$;
+            CREATE TRIGGER swallow BEFORE INSERT ON tabela_compras FOR EACH ROW EXECUTE FUNCTION swallow()"""
+        )
+
+    result = ingest(pipeline)
+
+    assert "table public.tabela_compras: 200 rows were handed over, and 199 would be stored" in error_of(
+        result
+    )
+    assert count(engine, EVERYTHING.format("*")) == before
+    assert count(engine, "SELECT rows FROM slice_ledger WHERE asset = 'tabela_compras'") == (200,)
+
+
 def test_a_lot_that_was_refused_is_asked_for_again_and_heals_with_its_source(
     mock_api_url: str, database_url: str, engine: sa.Engine, tmp_path: Path
 ) -> None:

@@ -5,6 +5,7 @@ Knows nothing of purchases.
 
 from purchase_pipeline.postgres.errors import (
     PostgresWriteError,
+    RowsNotStoredError,
     SchemaDriftError,
     UnstorableValueError,
     UnusableMetadataError,
@@ -19,6 +20,7 @@ __all__ = [
     "PostgresIOManager",
     "PostgresWriteError",
     "RowStream",
+    "RowsNotStoredError",
     "SchemaDriftError",
     "Together",
     "UnstorableValueError",

@@ -16,6 +16,7 @@ from purchase_pipeline.postgres.columns.types import shown
 from purchase_pipeline.postgres.copy_text import text_form
 from purchase_pipeline.postgres.errors import UnstorableValueError
 from purchase_pipeline.postgres.rows import Row
+from purchase_pipeline.postgres.stored import require_all
 
 _BLOCK_BYTES = 1 << 15  # of texts, joined at a time, as far as the rows before them tell
 _BLOCK_ROWS = 200
@@ -24,7 +25,7 @@ _A_ROWS_FAULT = ("22", "23")  # classes of SQLSTATE: a value, or a constraint
 
 @dataclass(frozen=True)
 class Copied:
-    """What went over the wire: rows, and bytes in PostgreSQL's text form."""
+    """What PostgreSQL took: rows, by its own count, and bytes in its text form."""
 
     rows: int
     bytes: int
@@ -47,6 +48,7 @@ def copy_rows(
 
     Raises:
         UnstorableValueError: what psycopg or PostgreSQL says of a value, with its row and column.
+        RowsNotStoredError: a trigger kept rows away.
         psycopg.Error: what is no row's fault: a lost connection, a full disk, a deadlock.
     """
     driver = connection.connection.driver_connection
@@ -65,6 +67,7 @@ def copy_rows(
             if (error.sqlstate or "")[:2] not in _A_ROWS_FAULT:
                 raise
             raise _refused(error, table, columns) from error
+        require_all(table, handed=written, stored=cursor.rowcount)
     return Copied(written, writer.bytes)
 
 

@@ -4,6 +4,7 @@ PostgresWriteError
  ├─ UnusableNameError      a name that PostgreSQL would cut, or cannot hold
  ├─ UnusableMetadataError  asset metadata that says nothing the IO manager understands
  ├─ UnstorableValueError   a value that its column cannot hold as it is
+ ├─ RowsNotStoredError     fewer or more rows in the table than were handed over
  └─ SchemaDriftError       columns that are not the table's
 """
 
@@ -37,6 +38,24 @@ class UnstorableValueError(PostgresWriteError):
         super().__init__(f"{place}: {reason}")
         self.row = row
         self.column = column
+
+
+class RowsNotStoredError(PostgresWriteError):
+    """A trigger or a rule of the table kept rows away, moved or added some.
+
+    Attributes:
+        handed: rows that were handed over.
+        stored: rows that would have been stored.
+    """
+
+    def __init__(self, table: str, handed: int, stored: int) -> None:
+        super().__init__(
+            f"table {table}: {handed} rows were handed over, and {stored} would be stored, for a trigger or a rule of "
+            "the table drops, moves or adds rows. Nothing was changed. Remove or change the trigger or rule (psql's "
+            "\\d shows it), or write to another table."
+        )
+        self.handed = handed
+        self.stored = stored
 
 
 class RefusedValueError(ValueError):

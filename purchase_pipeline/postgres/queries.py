@@ -37,6 +37,7 @@ def write_query(
         LookupError: a table that the query reads is not there.
         SchemaDriftError: columns that are not the table's.
         UnstorableValueError: two columns of one name, one without a name, or a value that its column cannot hold.
+        RowsNotStoredError: a trigger or rule of the table dropped, moved or added rows.
         UnusableNameError: a column's name that PostgreSQL would cut.
     """
     started = time.perf_counter()
@@ -45,7 +46,9 @@ def write_query(
     def put_into(table: sa.Table) -> Copied:
         return Copied(insert_query(connection, table, list(types), query), bytes=0)
 
-    table, written = put_in_place(connection, table_slice, Incoming(types, (), put_into), options)
+    table, written = put_in_place(
+        connection, table_slice, Incoming(types, (), put_into, counted=False), options
+    )
     seconds = time.perf_counter() - started
     preview = _first_rows(connection, table, table_slice, options.preview_rows)
     return Written(table, options.declared, written, seconds, preview)

@@ -38,18 +38,20 @@ def insert_query(
     return _execute(connection, _reflected(table, names).insert().from_select(names, query), table)
 
 
-def insert_staged(connection: sa.Connection, staged: sa.Table, table: sa.Table) -> None:
-    """Move the rows into the table.
+def insert_staged(connection: sa.Connection, staged: sa.Table, table: sa.Table) -> int:
+    """Move the rows into the table, and return how many PostgreSQL says it took.
 
     Raises:
         UnstorableValueError: a row that the table's constraints refuse.
     """
     names = [column.name for column in staged.columns]
-    insert_query(connection, table, names, sa.select(staged))
+    return insert_query(connection, table, names, sa.select(staged))
 
 
-def upsert_staged(connection: sa.Connection, staged: sa.Table, table: sa.Table, keys: Sequence[str]) -> None:
+def upsert_staged(connection: sa.Connection, staged: sa.Table, table: sa.Table, keys: Sequence[str]) -> int:
     """Merge the rows into the table: those whose keys are there already take the new values.
+
+    Return how many PostgreSQL says it took; rows that are there already and need no update may be left out.
 
     Raises:
         UnusableMetadataError: keys that no unique index of the table has.
@@ -68,7 +70,7 @@ def upsert_staged(connection: sa.Connection, staged: sa.Table, table: sa.Table, 
         else new.on_conflict_do_nothing(index_elements=keys)
     )
     try:
-        _execute(connection, merged, table)
+        return _execute(connection, merged, table)
     except sa.exc.ProgrammingError as error:
         if not isinstance(error.orig, psycopg.errors.InvalidColumnReference):
             raise

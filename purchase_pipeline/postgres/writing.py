@@ -17,6 +17,7 @@ from purchase_pipeline.postgres.options import WriteOptions
 from purchase_pipeline.postgres.rows import Batch, Row
 from purchase_pipeline.postgres.slices import partition_columns, slice_conditions
 from purchase_pipeline.postgres.staging import insert_staged, staging_table, upsert_staged
+from purchase_pipeline.postgres.stored import SliceWatch, may_interfere, require_all, rows_with_keys
 from purchase_pipeline.postgres.tables import (
     check_names,
     create_if_missing,
@@ -54,6 +55,7 @@ def write_batches(
     Raises:
         SchemaDriftError: columns that are not the table's.
         UnstorableValueError: a value that its column cannot hold.
+        RowsNotStoredError: a trigger or rule of the table dropped, moved or added rows.
         UnusableNameError: a column's name that PostgreSQL would cut.
     """
     started = time.perf_counter()
@@ -69,7 +71,7 @@ def write_batches(
     def copy_into(table: sa.Table) -> Copied:
         return copy_rows(connection, table, list(first.types), fitted_rows(first, batches, table))
 
-    incoming = Incoming(first.types, head if evolving else (), copy_into)
+    incoming = Incoming(first.types, head if evolving else (), copy_into, counted=True)
     table, copied = put_in_place(connection, table_slice, incoming, options)
     preview = [dict(zip(first.types, row, strict=True)) for row in head[: options.preview_rows]]
     return Written(table, options.declared, copied, time.perf_counter() - started, preview)
@@ -83,11 +85,13 @@ class Incoming:
         types: their columns, in order.
         rows: the first of them, or none: what has to be looked at to tell whether the table's columns hold them.
         put_into: writes them all into a table that has the columns.
+        counted: whether it fails where the table takes fewer than there are; else it cannot know.
     """
 
     types: Mapping[str, ColumnType]
     rows: Sequence[Row]
     put_into: Callable[[sa.Table], Copied]
+    counted: bool
 
 
 def put_in_place(
@@ -96,16 +100,22 @@ def put_in_place(
     """Put the rows into the slice's table, made or changed as the options allow; return it, and what was written.
 
     Raises:
-        SchemaDriftError, UnstorableValueError, UnusableNameError: as `write_batches` does.
+        SchemaDriftError, UnstorableValueError, RowsNotStoredError, UnusableNameError: as `write_batches` does.
     """
     check_names(incoming.types)
     table = existing_table(connection, table_slice.schema, table_slice.table)
     if table is None:
         table = _created(connection, table_slice, incoming.types, options)
     changes = _changes(table, incoming, options)
-    if not changes and options.write_mode != "upsert":
-        return table, incoming.put_into(table)
-    copied = _written_beside(connection, table, incoming, changes, options)
+    watch = SliceWatch(connection, table, table_slice, keeps=options.write_mode == "append")
+    if options.write_mode == "upsert":
+        copied = _merged(connection, table, incoming, changes, options.upsert_keys)
+    elif changes or (watch.needed and not incoming.counted):
+        copied = _moved(connection, table, incoming, changes)
+    else:
+        copied = incoming.put_into(table)
+    if options.write_mode != "upsert":
+        watch.require(copied.rows)
     if changes:
         return existing_table(connection, table_slice.schema, table_slice.table), copied
     return table, copied
@@ -145,14 +155,32 @@ def _changes(table: sa.Table, incoming: Incoming, options: WriteOptions) -> dict
     return settle(differences, table, options.schema_drift)
 
 
-def _written_beside(
+def _moved(
+    connection: sa.Connection, table: sa.Table, incoming: Incoming, changes: Mapping[str, sa.Column[Any]]
+) -> Copied:
+    staged, copied = _staged(connection, table, incoming, changes)
+    require_all(table, copied.rows, insert_staged(connection, staged, table))
+    return copied
+
+
+def _merged(
     connection: sa.Connection,
     table: sa.Table,
     incoming: Incoming,
     changes: Mapping[str, sa.Column[Any]],
-    options: WriteOptions,
+    keys: Sequence[str],
 ) -> Copied:
-    """Put the rows into the database first, then change the table, and move or merge them.
+    staged, copied = _staged(connection, table, incoming, changes)
+    taken = upsert_staged(connection, staged, table, keys)
+    if taken != copied.rows or may_interfere(connection, table):
+        require_all(table, copied.rows, rows_with_keys(connection, staged, table, keys))
+    return copied
+
+
+def _staged(
+    connection: sa.Connection, table: sa.Table, incoming: Incoming, changes: Mapping[str, sa.Column[Any]]
+) -> tuple[sa.Table, Copied]:
+    """Put the rows into a table of their own first, then change the one that they go to.
 
     A changing table is locked for its readers until the commit: so it changes when all rows are there.
     """
@@ -160,8 +188,4 @@ def _written_beside(
     staged = staging_table(connection, columns)
     copied = incoming.put_into(staged)
     follow(connection, table, changes)
-    if options.write_mode == "upsert":
-        upsert_staged(connection, staged, table, options.upsert_keys)
-    else:
-        insert_staged(connection, staged, table)
-    return copied
+    return staged, copied
