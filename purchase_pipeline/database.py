@@ -2,7 +2,9 @@
 
 import psycopg
 import sqlalchemy as sa
+from psycopg.conninfo import make_conninfo
 
+from purchase_pipeline.database_faults import faults_of
 from purchase_pipeline.database_roles import (
     DAGSTER,
     LOADER,
@@ -53,7 +55,7 @@ def dagster_storage_url(settings: Settings) -> str:
     from purchase_pipeline.postgres.connections import engine_for  # noqa: PLC0415  (Dagster: 1 s that `db-url` need not pay)
 
     url = engine_for(_dagster_url(settings)).url.set(drivername="postgresql+psycopg2")
-    return url.render_as_string(hide_password=False)
+    return url.render_as_string(hide_password=False).replace(" ", "%20")  # it goes to libpq too
 
 
 def ensure_database(url: str) -> None:
@@ -68,13 +70,19 @@ def start_database(settings: Settings) -> None:
     """Make both databases ready; start the embedded server for it, unless a database is given.
 
     Raises:
-        DatabaseUnavailableError: a given database that cannot be reached, or may not have a `dagster` beside it.
+        DatabaseUnavailableError: a given database that cannot be reached, may not have a `dagster` beside it, or
+            cannot hold the pipeline's tables.
         EmbeddedPostgresError: the embedded server does not start.
     """
     if is_embedded(settings):
         _start_embedded(_embedded(settings))
         return
     _require(database_url(settings), "DATABASE_URL", beside=settings.dagster_postgres_url is None)
+    with psycopg.connect(_libpq(database_url(settings)), connect_timeout=10) as connection:
+        if faults := faults_of(connection):
+            raise DatabaseUnavailableError(
+                f"The database {_shown(database_url(settings))} cannot hold the pipeline's tables: {'; '.join(faults)}."
+            )
     _require(_dagster_url(settings), "DAGSTER_POSTGRES_URL, else DATABASE_URL", beside=False)
 
 
@@ -118,8 +126,10 @@ def _require(url: str, variable: str, *, beside: bool) -> None:
 
 
 def _libpq(url: str) -> str:
-    """Return a URL without SQLAlchemy's driver in it."""
-    return sa.make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    """Return what a URL says as libpq's own words: libpq refuses, and prints, a URL that has a blank in a password."""
+    parsed = sa.make_url(url).set(drivername="postgresql+psycopg")
+    _, words = parsed.get_dialect()().create_connect_args(parsed)
+    return make_conninfo("", **words)
 
 
 def _shown(url: str) -> str:

@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
+import psycopg
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
+from purchase_pipeline.postgres.errors import PostgresWriteError
 from purchase_pipeline.postgres.tables import create_if_missing
 
 LEDGER_NAME = "slice_ledger"
@@ -47,7 +49,11 @@ def ledger_table(schema: str | None = None) -> sa.Table:
 def record_slices(
     connection: sa.Connection, schema: str, entries: Sequence[Mapping[str, Any]], *, adding: bool = False
 ) -> None:
-    """Write or replace the entries of these `(asset, partition)`; when adding, rows are added to those noted before."""
+    """Write or replace the entries of these `(asset, partition)`; when adding, rows are added to those noted before.
+
+    Raises:
+        PostgresWriteError: the table of that name is not ours.
+    """
     ledger = ledger_table(schema)
     create_if_missing(connection, [ledger])
     new = insert(ledger)
@@ -57,10 +63,18 @@ def record_slices(
     }
     if adding:
         values["rows"] = ledger.c.rows + new.excluded.rows
-    connection.execute(
-        new.on_conflict_do_update(index_elements=[ledger.c.asset, ledger.c.partition], set_=values),
-        list(entries),
-    )
+    try:
+        connection.execute(
+            new.on_conflict_do_update(index_elements=[ledger.c.asset, ledger.c.partition], set_=values),
+            list(entries),
+        )
+    except sa.exc.ProgrammingError as error:
+        if not isinstance(error.orig, psycopg.errors.SyntaxErrorOrAccessRuleViolation):
+            raise
+        raise PostgresWriteError(
+            f"table {ledger} cannot be written as the ledger of what was committed: {error.orig.diag.message_primary}. "
+            "Is it somebody else's? Rename it, or give the assets another schema."
+        ) from error
 
 
 def noted_rows(connection: sa.Connection, schema: str, asset: str, partition: str) -> NotedRows:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import time
 from typing import Any
 
+import psycopg
 import sqlalchemy as sa
 from dagster import TimeWindow
 from dagster._core.storage.db_io_manager import TablePartitionDimension, TableSlice
@@ -11,10 +12,18 @@ from sqlalchemy.dialects.postgresql.base import PGDialect
 
 from purchase_pipeline.postgres.columns.types import ColumnType, family, sql
 from purchase_pipeline.postgres.connections import quote_all_names
-from purchase_pipeline.postgres.errors import UnusableMetadataError
+from purchase_pipeline.postgres.errors import PostgresWriteError, UnusableMetadataError
 from purchase_pipeline.postgres.reading import result_types
 
 _READABLE = quote_all_names(PGDialect(paramstyle="named"))  # type: ignore[no-untyped-call]  # SQLAlchemy left it so
+_NOT_OURS = (
+    psycopg.errors.UndefinedColumn,
+    psycopg.errors.UndefinedFunction,  # no such comparison
+    psycopg.errors.InvalidTextRepresentation,
+    psycopg.errors.InvalidDatetimeFormat,
+    psycopg.errors.ObjectNotInPrerequisiteState,  # a view
+    psycopg.errors.WrongObjectType,
+)
 _TIMES = ("timestamp", "zoned timestamp", "date")
 
 
@@ -64,11 +73,23 @@ def slice_query(connection: sa.Connection, table: sa.Table, table_slice: TableSl
 
 
 def clear_slice(connection: sa.Connection, table: sa.Table, table_slice: TableSlice) -> None:
-    """Delete the slice's rows."""
+    """Delete the slice's rows.
+
+    Raises:
+        PostgresWriteError: they cannot be told apart, or not be deleted: it is a view, or somebody else's table.
+    """
     # SQLAlchemy compiles a statement once for all tables of this lighter kind that look the same.
     columns: list[sa.ColumnClause[Any]] = [sa.column(column.name, column.type) for column in table.columns]
     same = sa.table(table.name, *columns, schema=table.schema)
-    connection.execute(sa.delete(same).where(*slice_conditions(connection, same, table_slice)))
+    try:
+        connection.execute(sa.delete(same).where(*slice_conditions(connection, same, table_slice)))
+    except sa.exc.DBAPIError as error:
+        if not isinstance(error.orig, _NOT_OURS):
+            raise
+        raise PostgresWriteError(
+            f"table {table} cannot have this slice replaced: {error.orig.diag.message_primary}. Is it somebody else's? "
+            "Rename it, or give the asset another name or schema."
+        ) from error
 
 
 def readable_query(table_slice: TableSlice) -> str:
