@@ -1,6 +1,7 @@
 """The manifest of a landed lot: what is known of it, in a small JSON file that shows when it was damaged."""
 
 import hashlib
+from datetime import UTC, date
 from typing import Self
 
 from pydantic import AwareDatetime, BaseModel, ValidationError, model_validator
@@ -27,6 +28,11 @@ class LandedLote(BaseModel, frozen=True, extra="forbid"):
     file_name: str
     received_at: AwareDatetime
     refused: bool = False
+
+    @property
+    def received_on(self) -> date:
+        """The day, in UTC, that no purchase may be later than: its rows are judged alike whenever they are judged."""
+        return self.received_at.astimezone(UTC).date()
 
     @model_validator(mode="after")
     def _names_its_own_file(self) -> Self:

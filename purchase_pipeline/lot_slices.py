@@ -34,7 +34,7 @@ class LotSlices:
             landed.lote,
             received=landed.rows,
             max_rejected_ratio=max_rejected_ratio,
-            today=self._judged_at.date(),
+            today=landed.received_on,
         )
 
     @property

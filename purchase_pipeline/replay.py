@@ -41,11 +41,9 @@ def run_replay(settings: Settings, lots: Sequence[str], console: Console, *, dry
 
 
 def _judged_otherwise(verifier: Verifier, landing: Landing, lots: Sequence[str]) -> list[str]:
-    today, loaded = datetime.now(UTC).date(), set(verifier.lots())
+    loaded = set(verifier.lots())
     landed = filter(None, map(landing.find, lots))
-    return [
-        lot.lote for lot in landed if lot.lote not in loaded or not verifier.is_stored_as_judged(lot, today)
-    ]
+    return [lot.lote for lot in landed if lot.lote not in loaded or not verifier.is_stored_as_judged(lot)]
 
 
 def _replay(lots: Sequence[str], run: StartRun, campaign: Campaign, console: Console) -> bool:

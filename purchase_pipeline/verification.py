@@ -1,7 +1,6 @@
 """Holds every lot in the database against the file that it was made from, and against the ledger, row by row."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, date
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -14,7 +13,7 @@ from purchase_pipeline.landing_manifest import LandedLote
 from purchase_pipeline.lot_ledger import LEDGER
 from purchase_pipeline.raw_rows import UnreadableLotError
 from purchase_pipeline.tables import COMPRAS_REJEITADAS, TABELA_COMPRAS
-from purchase_pipeline.validation import DamagedLotError, LoteValidation
+from purchase_pipeline.validation import DamagedLotError, LoteValidation, RejectedRow
 
 _TABLES = (TABELA_COMPRAS, COMPRAS_REJEITADAS)
 _OF_LOTS = LEDGER.c.asset.in_([table.name for table in _TABLES])
@@ -84,15 +83,13 @@ class Verifier:
                 )
             else:
                 differences += self._in_the_file(landed, entries)
-                committed_at = max((entry.committed_at for entry in entries.values()), default=None)
-                judged_on = (committed_at or landed.received_at).astimezone(UTC).date()
-                differences += self._in_the_rows(connection, landed, judged_on)
+                differences += self._in_the_rows(connection, landed)
         return VerifiedLot(lote, counts[TABELA_COMPRAS.name], counts[COMPRAS_REJEITADAS.name], differences)
 
-    def is_stored_as_judged(self, landed: LandedLote, today: date) -> bool:
-        """Tell whether the contract, as it is now, would put each row of a landed lot where it is."""
+    def is_stored_as_judged(self, landed: LandedLote) -> bool:
+        """Tell whether the contract, as it is now, would put each row of a landed lot where it is, for its reasons."""
         with self._engine.connect() as connection:
-            return not self._in_the_rows(connection, landed, today)
+            return not self._in_the_rows(connection, landed)
 
     def _in_the_file(self, landed: LandedLote, entries: dict[str, sa.Row[Any]]) -> Iterator[str]:
         for asset, entry in entries.items():
@@ -101,10 +98,10 @@ class Verifier:
             if entry.source_rows != landed.rows:
                 yield f"{asset} was made from {entry.source_rows} rows, and {landed.rows} have landed"
 
-    def _in_the_rows(self, connection: sa.Connection, landed: LandedLote, today: date) -> list[str]:
-        """Say where the rows of a landed lot, judged anew as on a day, are not those in the tables."""
+    def _in_the_rows(self, connection: sa.Connection, landed: LandedLote) -> list[str]:
+        """Say where the rows of a landed lot, validated again, are not those in the tables."""
         validation = LoteValidation(
-            landed.lote, received=landed.rows, max_rejected_ratio=float("inf"), today=today
+            landed.lote, received=landed.rows, max_rejected_ratio=float("inf"), today=landed.received_on
         )
         try:
             with self._landing.open_rows(landed) as raw_rows:
@@ -113,9 +110,9 @@ class Verifier:
                     found = list(_between(accepted, iter(loaded), TABELA_COMPRAS.name))
         except (DamagedFileError, DamagedLotError, UnreadableLotError) as error:
             return [str(error)]
-        rejected = ((row.linha, row.original_sha256) for row in validation.rejected)
-        with _stored(connection, COMPRAS_REJEITADAS, landed.lote, ["original_sha256"]) as kept:
-            return [*found, *_between(rejected, iter(kept), COMPRAS_REJEITADAS.name)]
+        said = RejectedRow._fields[1:]
+        with _stored(connection, COMPRAS_REJEITADAS, landed.lote, said) as kept:
+            return [*found, *_between(iter(validation.rejected), iter(kept), COMPRAS_REJEITADAS.name)]
 
 
 def _count(connection: sa.Connection, table: sa.Table, lote: str) -> int:
@@ -141,8 +138,8 @@ def _with_numbers(accepted: Row) -> Row:
 
 
 def _as_judged(column: sa.Column[Any]) -> sa.ColumnElement[Any]:
-    """Return the column as the contract's judge has it: a day as a text, whatever the session's DateStyle is."""
-    return sa.func.to_char(column, "YYYY-MM-DD") if isinstance(column.type, sa.Date) else column
+    """Return the column as the validation has it: a day as a text, with its era, which Python's own days lack."""
+    return sa.cast(column, sa.Text) if isinstance(column.type, sa.Date) else column
 
 
 def _in_the_ledger(entries: dict[str, sa.Row[Any]], counts: dict[str, int]) -> Iterator[str]:

@@ -1,18 +1,21 @@
 """Verification: clean where nothing happened, and a sentence for each thing that somebody did to a lot."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from fastapi import FastAPI
 
 from mock_api.app import create_app
 from purchase_pipeline.database import DatabaseUnavailableError
 from purchase_pipeline.landing import Landing, landing_at
+from purchase_pipeline.landing_manifest import manifest_of
 from purchase_pipeline.raw_rows import RawFormat
 from purchase_pipeline.verification import VerifiedLot, Verifier
-from purchase_pipeline_tests.builders import a_raw_compra
+from purchase_pipeline_tests.builders import a_compra, a_raw_compra
+from purchase_pipeline_tests.landed import land_lines
 from purchase_pipeline_tests.pipelines import a_pipeline, ingest
 from purchase_pipeline_tests.serving import served
 
@@ -85,8 +88,27 @@ def test_a_dropped_table_is_named(landing: Landing, engine: sa.Engine) -> None:
             ],
         ),
         (
-            "UPDATE compras_rejeitadas SET original_sha256 = 'x' WHERE lote = 'lote-0001'",
-            ["compras_rejeitadas: 10 rows differ from the file (linha {first_rejects}, ...)"],
+            """UPDATE tabela_compras
+            SET birthday_client = (to_char(birthday_client, 'YYYY-MM-DD') || ' BC')::date
+            WHERE lote = 'lote-0001' AND linha = 1""",
+            ["tabela_compras: 1 rows differ from the file (linha 1)"],
+        ),
+        (
+            "UPDATE tabela_compras SET birthday_client = 'infinity' WHERE lote = 'lote-0001' AND linha = 1",
+            ["tabela_compras: 1 rows differ from the file (linha 1)"],
+        ),
+        *(
+            (
+                f"UPDATE compras_rejeitadas SET {change} WHERE lote = 'lote-0001'",  # noqa: S608
+                ["compras_rejeitadas: 10 rows differ from the file (linha {first_rejects}, ...)"],
+            )
+            for change in (
+                "original_sha256 = 'x'",
+                "reasons = array_append(reasons, 'another')",
+                "reasons = array_replace(reasons, reasons[1], upper(reasons[1]))",
+                "fields = array_append(fields, 'price')",
+                "original = original || ' '",
+            )
         ),
         (
             "DELETE FROM slice_ledger WHERE partition = 'lote-0001' AND asset = 'tabela_compras'",
@@ -173,9 +195,49 @@ def test_a_lot_in_a_table_alone_is_found(landing: Landing, engine: sa.Engine) ->
 def test_a_lot_is_stored_as_judged_until_a_row_would_be_judged_otherwise(
     landing: Landing, engine: sa.Engine
 ) -> None:
-    verifier, landed, today = Verifier(engine, landing), landing.find("lote-0001"), datetime.now(UTC).date()
+    verifier, landed = Verifier(engine, landing), landing.find("lote-0001")
     assert landed is not None
-    assert verifier.is_stored_as_judged(landed, today)
+    assert verifier.is_stored_as_judged(landed)
 
-    # As by a day on which many of the purchases lie in the future.
-    assert not verifier.is_stored_as_judged(landed, today.replace(year=today.year - 2))
+    # As received on a day on which many of the purchases lay in the future.
+    earlier = landed.received_at - timedelta(days=700)
+    assert not verifier.is_stored_as_judged(landed.model_copy(update={"received_at": earlier}))
+
+
+@pytest.mark.parametrize("clock", ["2001-01-01T12:00:00+00", "2099-12-31T23:59:59+00"])
+def test_rows_are_verified_by_the_day_that_they_were_loaded_by_whatever_the_databases_clock_says(
+    database_url: str, engine: sa.Engine, tmp_path: Path, clock: str
+) -> None:
+    app, today = FastAPI(), datetime.now(UTC).date()
+
+    @app.get("/gerar_compra/{param}")
+    def gerar_compra(param: int) -> list[dict[str, object]]:
+        days = [today, *[today + timedelta(days=1)] * 2, *[today] * (param - 3)]
+        return [a_compra(date_purchase=str(day)) for day in days]
+
+    with served(app) as url:
+        assert ingest(a_pipeline(url, tmp_path, database_url), rows=100).success
+    harm(engine, f"UPDATE slice_ledger SET committed_at = '{clock}'")  # noqa: S608
+
+    assert Verifier(engine, landing_at(str(tmp_path))).verify("lote-0001") == VerifiedLot(
+        "lote-0001", 98, 2, []
+    )
+
+
+def test_what_landed_before_midnight_is_loaded_after_it_as_it_would_have_been(
+    landing: Landing, database_url: str, engine: sa.Engine, tmp_path: Path
+) -> None:
+    tomorrow = datetime.now(UTC).date() + timedelta(days=1)
+    rows = [a_raw_compra()] * 99 + [a_raw_compra(date_purchase=f'"{tomorrow}"')]
+    landed = land_lines(landing, "lote-0001", *rows)
+    two_days_ago = landed.model_copy(update={"received_at": landed.received_at - timedelta(days=2)})
+    in_two_days = landed.model_copy(update={"received_at": landed.received_at + timedelta(days=2)})
+
+    counts = []
+    for moment in (two_days_ago, in_two_days):
+        Path(landing.place.address_of("lote-0001.json")).write_bytes(manifest_of(moment))
+        assert ingest(a_pipeline("http://127.0.0.1:9", tmp_path, database_url), rows=100).success
+        found = Verifier(engine, landing).verify("lote-0001")
+        counts.append((found.loaded, found.rejected, found.differences))
+
+    assert counts == [(99, 1, []), (100, 0, [])]
