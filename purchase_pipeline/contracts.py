@@ -74,6 +74,15 @@ Text = Annotated[
 ]
 """NUL is refused because PostgreSQL's text cannot hold it; the length, far above real values, stops accidents."""
 
+Integer = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]
+"""A number without fraction, within what an INTEGER holds; JSON's own have no bounds."""
+
+BigInteger = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]
+"""The same within a BIGINT: for numbers that others give, such as ids."""
+
+Number = Annotated[float, Field(allow_inf_nan=False)]
+"""A number with fraction, as computers reckon, finite: what cannot be summed is no number."""
+
 Money = Annotated[Decimal, Field(strict=False, gt=0, max_digits=12, decimal_places=2), _JSON_NUMBER]
 
 PurchaseDate = Annotated[

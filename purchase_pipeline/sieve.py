@@ -11,12 +11,15 @@ from functools import lru_cache
 from sys import getsizeof
 from typing import Any, NamedTuple
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter
 
 _COMPACT = b',"'  # between members, as most write JSON
 _SPACED = b', "'  # as Python's own `json` does
 _BLANKS = b" \t\r\n"  # JSON's: RFC 8259, 2
 _WRITTEN_AS_TEXTS = (str, int, date, Decimal)
+
+NO_ROWS_FAULT = (MemoryError, OSError)
+"""What a rule of a contract may raise that says nothing of the row: the next try may fare better."""
 
 _MOST_BYTES = 4 << 20
 """Remembered of a field: room for all days of half a century; a lot of long texts that never repeat needs no more."""
@@ -131,7 +134,9 @@ class _Member:
             value = text[len(self._opening) : len(text) - len(self._closing)]
             try:
                 judged = self._validate(value, context=self._context)
-            except ValidationError:
+            except NO_ROWS_FAULT:
+                raise
+            except Exception:  # noqa: BLE001, S112  # the whole contract judges, and explains, such a row
                 continue
             self._known[member] = as_text(judged)
             self._bytes += getsizeof(member) + getsizeof(judged) + _ENTRY_BYTES

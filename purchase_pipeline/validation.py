@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from purchase_pipeline.contracts import CompraSchema
-from purchase_pipeline.sieve import as_text, sieve_for
+from purchase_pipeline.sieve import NO_ROWS_FAULT, as_text, sieve_for
 
 BATCH_ROWS = 500
 """Rows judged and passed on at a time: so many that a batch costs nothing, so few that they stay in a cache."""
@@ -114,21 +114,20 @@ class LoteValidation:
         try:
             row = self._contract.model_validate_json(raw, context={"today": self._today})
         except ValidationError as refusal:
-            self._reject(linha, raw, refusal)
+            details = refusal.errors(include_url=False, include_context=False)[:_MOST_REASONS]
+            fields = [_field(detail) for detail in details if detail["loc"]]
+            self._reject(linha, raw, fields, [_reason(detail) for detail in details])
+            return None
+        except NO_ROWS_FAULT:
+            raise
+        except Exception as error:  # noqa: BLE001  # whatever a rule of the contract's author raises
+            self._reject(linha, raw, [], [storable_text(f"A rule failed: {error!r}".encode())])
             return None
         return self._lote, str(linha), *(as_text(value) for _, value in row)
 
-    def _reject(self, linha: int, raw: bytes, error: ValidationError) -> None:
-        details = error.errors(include_url=False, include_context=False)[:_MOST_REASONS]
-        fields = [_field(detail) for detail in details if detail["loc"]]
+    def _reject(self, linha: int, raw: bytes, fields: list[str], reasons: list[str]) -> None:
         self.rejected.append(
-            RejectedRow(
-                linha,
-                fields,
-                [_reason(detail) for detail in details],
-                storable_text(raw),
-                hashlib.sha256(raw).hexdigest(),
-            )
+            RejectedRow(linha, fields, reasons, storable_text(raw), hashlib.sha256(raw).hexdigest())
         )
         if len(self.rejected) / self._received >= self._max_rejected_ratio:  # 0.07 * 100 is more than 7
             raise TooManyRejectsError(self._too_many(linha))

@@ -34,7 +34,7 @@ PROJECT = Path(__file__).parent.parent
 PAGE = (PROJECT / "docs" / "your-own-api.md").read_text()
 DAY, NEXT_DAY = "2026-01-05", "2026-01-06"
 AMOUNT = 'Input should be an amount above 0, two decimals at most, in a text: "129.90"'
-MOMENT = "Input should be a moment with its zone: 2026-01-05T09:00:00+01:00"
+MOMENT = "Input should be a moment from 1970 on, with its zone: 2026-01-05T09:00:00+01:00"
 Load = Callable[..., dg.ExecuteInProcessResult]
 
 

@@ -3,8 +3,10 @@
 import hashlib
 from collections.abc import Iterable, Iterator
 from datetime import date
+from typing import Annotated
 
 import pytest
+from pydantic import AfterValidator, field_validator
 
 from mock_api.faults import LINE_DEFECTS
 from mock_api.purchases import PurchaseSource, quarter_of
@@ -364,3 +366,54 @@ def test_a_landed_file_with_other_rows_than_were_received_is_no_lot(landed: int)
 
     with pytest.raises(DamagedLotError, match=f"3 rows were received, but the landed file has {landed}"):
         list(validation.accepted([a_raw_compra()] * landed))
+
+
+def _raise(error: BaseException) -> object:
+    raise error
+
+
+class OwnError(Exception):
+    """What a contract's author calls their own."""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ZeroDivisionError("by zero"), KeyError("UF"), OwnError("\x00no"), RecursionError(), StopIteration()],
+)
+@pytest.mark.parametrize("in_the_field", [False, True])
+def test_whatever_a_rule_raises_is_that_rows_reason(error: Exception, *, in_the_field: bool) -> None:
+    def rule(brand: str) -> str:
+        return str(_raise(error)) if brand == "Nokia" else brand
+
+    class OfAField(CompraSchema):
+        brand: Annotated[str, AfterValidator(rule)]
+
+    class OfTheModel(CompraSchema):
+        _rule = field_validator("brand")(rule)
+
+    contract = OfAField if in_the_field else OfTheModel
+    validation = a_validation(received=3, contract=contract, ratio=2)
+    rows = [a_raw_compra(), a_raw_compra(brand='"Nokia"'), a_raw_compra()]
+
+    accepted = [row for batch in validation.accepted(rows) for row in batch]
+
+    assert [row[1] for row in accepted] == ["1", "3"]
+    (rejected,) = validation.rejected
+    assert rejected.linha == 2
+    assert rejected.reasons == [f"A rule failed: {error!r}"]
+    assert rejected.original == rows[1].decode()
+
+
+@pytest.mark.parametrize("error", [MemoryError(), ConnectionError("a rule that asks a server")])
+def test_what_is_the_machines_fault_is_no_rows_reason(error: Exception) -> None:
+    class Asks(CompraSchema):
+        @field_validator("brand")
+        @classmethod
+        def _rule(cls, brand: str) -> str:
+            return str(_raise(error)) if brand == "Nokia" else brand
+
+    validation = a_validation(received=1, contract=Asks, ratio=2)
+
+    with pytest.raises(type(error)):
+        list(validation.accepted([a_raw_compra(brand='"Nokia"')]))
+    assert validation.rejected == []

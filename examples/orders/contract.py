@@ -1,5 +1,6 @@
 """What an order is: the one place where its columns, types and bounds are written."""
 
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Literal
 
@@ -18,12 +19,13 @@ Amount = Annotated[
     ReceivedAs(core_schema.str_schema(strict=True, pattern=r"^\d+(\.\d+)?$")),
     Explained('Input should be an amount above 0, two decimals at most, in a text: "129.90"'),
 ]
-# Its form first: a text of digits alone would pass as seconds since 1970.
+# Its form first: a text of digits alone would pass as seconds since 1970. Its bounds: in UTC, a moment of the first or
+# the last year may be of none that Python has, and whoever reads the table would fail.
 Moment = Annotated[
     AwareDatetime,
-    Field(strict=False),
+    Field(strict=False, ge=datetime(1970, 1, 1, tzinfo=UTC), lt=datetime(9999, 12, 31, tzinfo=UTC)),
     ReceivedAs(core_schema.str_schema(strict=True, pattern=r"^\d{4}-\d\d-\d\dT")),
-    Explained("Input should be a moment with its zone: 2026-01-05T09:00:00+01:00"),
+    Explained("Input should be a moment from 1970 on, with its zone: 2026-01-05T09:00:00+01:00"),
 ]
 
 
