@@ -3,6 +3,7 @@
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
+from uuid import uuid4
 
 import dagster as dg
 
@@ -97,10 +98,15 @@ class RestingLots(NamedTuple):
 
 
 def _request(campaign: Campaign, lote: str) -> dg.RunRequest:
-    """Ask for a lot. Dagster starts a run key once and never again (dagster #15982), so the attempt is part of it."""
+    """Request a run for a lot, under a key that no other attempt has.
+
+    Dagster starts a run key once and never again (dagster #15982), so the attempt is part of it. Its number counts the
+    runs that Dagster still knows, which anybody may delete: what makes the key new is drawn here. A tick that a crash
+    of the daemon interrupted is resumed with the keys and run ids that it had drawn, so no lot is requested twice.
+    """
     attempt = campaign.attempts(lote) + 1
     tags = {"lote": lote, "attempt": str(attempt)}
-    return dg.RunRequest(run_key=f"{lote}/{attempt}", partition_key=lote, tags=tags)
+    return dg.RunRequest(run_key=f"{lote}/{attempt}/{uuid4().hex}", partition_key=lote, tags=tags)
 
 
 def _resting_lots(campaign: Campaign, now: datetime) -> RestingLots:
