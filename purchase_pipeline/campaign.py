@@ -56,6 +56,14 @@ class Campaign:
         found = self._ledger.loaded_lots()
         return {lote: found[lote] for lote in self.lots if lote in found}
 
+    def counted(self) -> dict[str, LotCount]:
+        """Return the wanted lots that are loaded, with rows counted in the tables themselves."""
+        return self._ledger.counted_lots(list(self.loaded()))
+
+    def beyond_target(self) -> list[str]:
+        """Return the lots that are loaded and not wanted: the number of lots was greater once."""
+        return sorted(self._ledger.loaded_names(share=1) - self._places.keys())
+
     def loaded_lot(self, lote: str) -> LotCount | None:
         """Return one lot; None: it is not loaded."""
         return self.loaded_among([lote]).get(lote)
