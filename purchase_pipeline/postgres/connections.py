@@ -33,7 +33,7 @@ _SETTINGS = {
 }
 # A role may have limits that end a load midway. Here a transaction has at least as long as a run may take.
 _LIMITS = ("statement_timeout", "idle_in_transaction_session_timeout", "transaction_timeout")
-_LEAST = "15min"
+_LEAST_MINUTES = 15
 _BACKEND = "purchase_pipeline_backend"  # in a connection's `info`: the server's process of its transaction
 _PREPARED_AFTER = 5  # psycopg's own
 
@@ -89,14 +89,15 @@ def _settle_transactions_of(engine: sa.Engine) -> None:
     options name stays as they say.
     """
     own = str(engine.url.query.get("options", ""))
-    settings = sa.select(
+    query = sa.select(
         sa.func.pg_backend_pid(),
         *(sa.func.set_config(*setting, True) for setting in _SETTINGS.items()),  # noqa: FBT003  # for one transaction
         *(_raised(limit) for limit in _LIMITS if limit not in own),
     )
+    settings = str(query.compile(dialect=engine.dialect, compile_kwargs={"literal_binds": True}))
 
     def begin(connection: sa.Connection) -> None:
-        connection.info[_BACKEND], *_ = connection.execute(settings).one()
+        connection.info[_BACKEND], *_ = connection.exec_driver_sql(settings).one()
 
     sa.event.listen(engine, "begin", begin)
 
@@ -110,8 +111,8 @@ def _raised(limit: str) -> sa.ColumnElement[str]:
     # The limit's own text, such as 500ms, is an interval's.
     found = sa.cast(sa.func.current_setting(limit, True), sa.Interval)  # noqa: FBT003  # NULL where it is unknown
     unset = sa.func.set_config(limit, "0", True)  # noqa: FBT003
-    least = sa.case((unset.is_not(None), _LEAST))
-    too_small = sa.and_(found > timedelta(0), found < sa.cast(_LEAST, sa.Interval))
+    least = sa.case((unset.is_not(None), f"{_LEAST_MINUTES}min"))
+    too_small = sa.and_(found > timedelta(0), found < timedelta(minutes=_LEAST_MINUTES))
     return sa.case((too_small, sa.func.set_config(limit, least, True)))  # noqa: FBT003
 
 
