@@ -42,7 +42,7 @@ def read_commits(home: LiveStack) -> list[float]:
 
 
 def first_asked(asks: Iterable[Ask]) -> dict[str, float]:
-    """Return when each lot was asked for first, of ticks with the run keys (`lote/attempt`) that they asked for."""
+    """Return when each lot was asked for first, of ticks with the run keys (`lote/attempt/...`) that they asked for."""
     asked: dict[str, float] = {}
     for at, run_keys in sorted(asks):
         for run_key in run_keys:

@@ -1,5 +1,6 @@
 """A campaign as it stands: which lots are loaded, which failed, which are under way."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -18,7 +19,9 @@ from purchase_pipeline.tables import COMPRAS_REJEITADAS, TABELA_COMPRAS
 _RETRY_WAIT = timedelta(minutes=1)
 _LOOKED_UP = 10_000  # lots; a tick, each 5 s, takes a tenth of a second for them
 _FAILED = [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
-_LOADED = {dg.AssetKey(name) for name in ("raw_purchases", TABELA_COMPRAS.name, COMPRAS_REJEITADAS.name)}
+LOADED_ASSETS = {
+    dg.AssetKey(name) for name in ("raw_purchases", TABELA_COMPRAS.name, COMPRAS_REJEITADAS.name)
+}
 
 
 class FailedRun(NamedTuple):
@@ -31,7 +34,7 @@ class FailedRun(NamedTuple):
 
 def loads_lots(run: dg.DagsterRun) -> bool:
     """Tell whether a run is to load lots, and not to sum up those that are loaded: both have lots as partitions."""
-    return not run.asset_selection or bool(run.asset_selection & _LOADED)
+    return not run.asset_selection or bool(run.asset_selection & LOADED_ASSETS)
 
 
 def lote_of(run: dg.DagsterRun) -> str:
@@ -53,9 +56,21 @@ class Campaign:
         found = self._ledger.loaded_lots()
         return {lote: found[lote] for lote in self.lots if lote in found}
 
+    def counted(self) -> dict[str, LotCount]:
+        """Return the wanted lots that are loaded, with rows counted in the tables themselves."""
+        return self._ledger.counted_lots(list(self.loaded()))
+
+    def beyond_target(self) -> list[str]:
+        """Return the lots that are loaded and not wanted: the number of lots was greater once."""
+        return sorted(self._ledger.loaded_names(share=1) - self._places.keys())
+
     def loaded_lot(self, lote: str) -> LotCount | None:
         """Return one lot; None: it is not loaded."""
-        return self._ledger.loaded_lots([lote]).get(lote)
+        return self.loaded_among([lote]).get(lote)
+
+    def loaded_among(self, lots: Sequence[str]) -> dict[str, LotCount]:
+        """Return those of some lots that are loaded."""
+        return self._ledger.loaded_lots(lots)
 
     def loaded_since(self, newest_known: datetime | None) -> list[LotCount]:
         """Return the wanted lots that may have been loaded since a commit, or all; in the order of their commits."""
@@ -116,7 +131,7 @@ class Campaign:
         ]
 
     def attempts(self, lote: str) -> int:
-        """Return how many runs there were to load a lot, whatever became of them."""
+        """Return how many runs there were to load a lot, of those that nobody has deleted."""
         return len(self._runs_of(lote))
 
     def explain(self, run: dg.DagsterRun) -> FailedRun:
@@ -132,13 +147,9 @@ class Campaign:
         return FailedRun(run.run_id, lote_of(run) or run.job_name, reason)
 
     def seconds_taken(self, lot: LotCount) -> float | None:
-        """Return the seconds from the request of the lot's last run to its commit."""
-        begun = [
-            record.create_timestamp
-            for record in self._runs_of(lot.lote)
-            if record.create_timestamp < lot.committed_at
-        ]
-        return (lot.committed_at - max(begun)).total_seconds() if begun else None
+        """Return the seconds from the request of the run that loaded a lot to its commit; None: it was deleted."""
+        record = self._instance.get_run_record_by_id(lot.run_id)
+        return (lot.committed_at - record.create_timestamp).total_seconds() if record else None
 
     def _runs_of(self, lote: str) -> list[dg.RunRecord]:
         records = self._instance.get_run_records(dg.RunsFilter(tags={PARTITION_NAME_TAG: lote}))

@@ -1,5 +1,7 @@
 """Which database: the one given by `DATABASE_URL`, or an embedded server's; and which URL of it is for whom."""
 
+from contextlib import suppress
+
 import psycopg
 import sqlalchemy as sa
 from psycopg.conninfo import make_conninfo
@@ -16,6 +18,11 @@ from purchase_pipeline.database_roles import (
 from purchase_pipeline.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
 from purchase_pipeline.settings import DAGSTER_DATABASE_NAME, DATABASE_NAME, Settings, current_settings
 
+_FREE = (
+    "-c default_transaction_read_only=off -c default_transaction_isolation=read\\ committed "
+    "-c statement_timeout=15min -c idle_in_transaction_session_timeout=15min -c lock_timeout=10min"
+)
+_FREE_SINCE_17 = "-c transaction_timeout=15min -c idle_session_timeout=0"
 _SECRETS = ("password", "sslpassword")  # libpq takes them in a URL's query too
 
 
@@ -54,8 +61,25 @@ def dagster_storage_url(settings: Settings) -> str:
     """
     from purchase_pipeline.postgres.connections import engine_for  # noqa: PLC0415  (Dagster: 1 s that `db-url` need not pay)
 
-    url = engine_for(_dagster_url(settings)).url.set(drivername="postgresql+psycopg2")
-    return url.render_as_string(hide_password=False).replace(" ", "%20")  # it goes to libpq too
+    url = _without_limits(engine_for(_dagster_url(settings)).url).set(drivername="postgresql+psycopg2")
+    address, _, query = url.render_as_string(hide_password=False).partition("?")
+    # It goes to libpq too, which reads no + as a blank.
+    return f"{address.replace(' ', '%20')}?{query.replace('+', '%20')}"
+
+
+def _without_limits(url: sa.URL) -> sa.URL:
+    """Return the URL with options that free its sessions of the role's limits, where the server takes them.
+
+    Dagster's storage opens its connections itself, and begins no transaction that could say so. PgBouncer refuses
+    options, and a server that does not answer cannot be asked: there the role's own limits hold.
+    """
+    if "options" in url.query:
+        return url
+    for options in (f"{_FREE} {_FREE_SINCE_17}", _FREE):
+        given = _libpq(url.render_as_string(hide_password=False))
+        with suppress(psycopg.Error), psycopg.connect(given, options=options):
+            return url.update_query_dict({"options": options})
+    return url
 
 
 def ensure_database(url: str) -> None:

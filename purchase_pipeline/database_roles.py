@@ -63,6 +63,7 @@ def create_database_if_missing(connection: psycopg.Connection, name: str) -> Non
     """Create a database, through a connection in autocommit to another one of its server."""
     if not connection.execute("SELECT FROM pg_database WHERE datname = %s", [name]).rowcount:
         with suppress(psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):  # made just now
+            connection.execute("SET default_transaction_read_only = off")  # as the role's may say
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
 
 

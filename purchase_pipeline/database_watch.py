@@ -14,7 +14,13 @@ from purchase_pipeline.settings import Settings
 
 Found = TypeVar("Found")
 
-DATABASE_AWAY = (sa.exc.OperationalError, sa.exc.InterfaceError, DagsterPostgresException)
+# An internal error is one of the server's own making, such as the end of a session at a limit of its role.
+DATABASE_AWAY = (
+    sa.exc.OperationalError,
+    sa.exc.InterfaceError,
+    sa.exc.InternalError,
+    DagsterPostgresException,
+)
 _LOOK_SECONDS = 0.5
 _PATIENCE_SECONDS = 600.0
 

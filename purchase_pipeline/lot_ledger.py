@@ -18,13 +18,15 @@ _LONGEST_COMMIT = timedelta(hours=1)
 
 
 class LotCount(NamedTuple):
-    """Rows of one lot."""
+    """Rows of one lot, the digest of the raw lot that they are of, and the run that loaded them."""
 
     lote: str
     received: int
     loaded: int
     rejected: int
     committed_at: datetime
+    digest: str
+    run_id: str
 
     @property
     def conserved(self) -> bool:
@@ -173,6 +175,8 @@ def _loaded(
         loaded_rows.label("loaded"),
         rejected_rows.label("rejected"),
         sa.func.greatest(accepted.c.committed_at, rejected.c.committed_at),
+        accepted.c.digest,
+        accepted.c.run_id,
     )
     return _committed(counts, accepted, rejected)
 

@@ -80,7 +80,7 @@ def run_abandon(settings: Settings, console: Console) -> None:
 @contextmanager
 def _repartition(settings: Settings) -> Iterator[Repartition]:
     with database(settings):
-        engine = engine_for(database_url(settings))
+        engine = engine_for(database_url(settings)).execution_options(postgresql_readonly=False)
         with transaction(engine) as connection:
             create_if_missing(connection, [placed(TABELA_COMPRAS, *_TABLE)])
         with engine.connect() as connection:

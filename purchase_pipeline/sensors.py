@@ -3,11 +3,13 @@
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
+from uuid import uuid4
 
 import dagster as dg
 
 from purchase_pipeline.campaign import Campaign, lote_of
 from purchase_pipeline.jobs import ingest_lote
+from purchase_pipeline.lost_materializations import look_for_lost
 from purchase_pipeline.lot_ledger import LotLedger
 from purchase_pipeline.lots import lotes
 from purchase_pipeline.settings import current_settings
@@ -52,21 +54,27 @@ def missing_lots(
     """Ask for the next lots that are wanted, not loaded, not in flight and not resting after a failure.
 
     A failed lot comes back by itself, a wiped lot is loaded again, and a raised number of lots goes on where it
-    stood, because each tick starts from what the database says.
+    stood, because each tick starts from what the database says. Loaded lots that Dagster's catalog has lost are
+    reported to it again; the cursor says when to look for such next, and nothing else.
     """
+    now = datetime.now(UTC)
     campaign = Campaign(list(lotes.get_partition_keys()), lot_ledger, context.instance)
     wanted, not_loaded, in_flight = len(campaign.lots), campaign.missing(), campaign.in_flight()
     missing = [lote for lote in not_loaded if lote not in in_flight]
-    resting = _resting_lots(campaign, datetime.now(UTC))
+    resting = _resting_lots(campaign, now)
     chosen = [lote for lote in missing if lote not in resting.all][:_LOTS_A_TICK]
     seen = (
         f"{wanted - len(not_loaded)} of {wanted} lots loaded, {len(in_flight)} in flight, {len(missing)} to go"
         f"{resting.explained(missing)}"
     )
     context.log.info("%s; asking for %s.", seen, ", ".join(chosen) or "none")
+    loaded = set(campaign.lots).difference(not_loaded, in_flight)
+    look = look_for_lost(campaign, loaded, context.instance, due=context.cursor, now=now)
     return dg.SensorResult(
         run_requests=[_request(campaign, lote) for lote in chosen],
         skip_reason=None if chosen else f"{seen}.",
+        asset_events=look.lost,
+        cursor=look.next_look,
     )
 
 
@@ -97,10 +105,15 @@ class RestingLots(NamedTuple):
 
 
 def _request(campaign: Campaign, lote: str) -> dg.RunRequest:
-    """Ask for a lot. Dagster starts a run key once and never again (dagster #15982), so the attempt is part of it."""
+    """Request a run for a lot, under a key that no other attempt has.
+
+    Dagster starts a run key once and never again (dagster #15982), so the attempt is part of it. Its number counts the
+    runs that Dagster still knows, which anybody may delete: what makes the key new is drawn here. A tick that a crash
+    of the daemon interrupted is resumed with the keys and run ids that it had drawn, so no lot is requested twice.
+    """
     attempt = campaign.attempts(lote) + 1
     tags = {"lote": lote, "attempt": str(attempt)}
-    return dg.RunRequest(run_key=f"{lote}/{attempt}", partition_key=lote, tags=tags)
+    return dg.RunRequest(run_key=f"{lote}/{attempt}/{uuid4().hex}", partition_key=lote, tags=tags)
 
 
 def _resting_lots(campaign: Campaign, now: datetime) -> RestingLots:

@@ -15,6 +15,7 @@ from purchase_pipeline.postgres.connections import engine_for
 from purchase_pipeline.settings import Settings
 
 _RECENT = timedelta(days=1)
+_NAMED = 5
 
 
 class LotStatus(BaseModel):
@@ -29,10 +30,15 @@ class LotStatus(BaseModel):
 
 
 class Status(BaseModel):
-    """The whole picture. `failed` are lots not loaded that failed within the last day and are not in flight."""
+    """The whole picture, of the wanted lots. What counts as loaded is `LotLedger`'s word, as for `up` and `ingest`.
+
+    `failed` are lots not loaded that failed within the last day and are not in flight; `beyond_target` are loaded, and
+    not wanted any more.
+    """
 
     wanted: int
     loaded: int
+    beyond_target: list[str]
     failed: list[str]
     in_flight: list[str]
     rows_received: int
@@ -47,7 +53,7 @@ def read_status(settings: Settings) -> Status:
     with database(settings), open_instance(settings) as instance:
         ledger = LotLedger(engine_for(database_url(settings)))
         campaign = Campaign(settings.lote_names, ledger, instance)
-        counted = ledger.counted_lots()
+        counted, beyond_target = campaign.counted(), campaign.beyond_target()
         in_flight = campaign.in_flight()
         failed = (
             {lote_of(record.dagster_run) for record in campaign.failures(datetime.now(UTC) - _RECENT)}
@@ -59,6 +65,7 @@ def read_status(settings: Settings) -> Status:
     return Status(
         wanted=settings.lots,
         loaded=len(lots),
+        beyond_target=beyond_target,
         failed=sorted(failed),
         in_flight=sorted(in_flight),
         rows_received=rows.received,
@@ -92,7 +99,16 @@ def print_status(status: Status, console: Console) -> None:
         highlight=False,
         soft_wrap=True,
     )
+    if status.beyond_target:
+        console.print(
+            f"Loaded as well, beyond the target, and not counted here: {_few(status.beyond_target)}",
+            soft_wrap=True,
+        )
     if status.failed:
         console.print(
             f"Failed within the last day, and not loaded since: {', '.join(status.failed)}", soft_wrap=True
         )
+
+
+def _few(lots: list[str]) -> str:
+    return ", ".join(lots[:_NAMED]) + (f" and {len(lots) - _NAMED} more" if len(lots) > _NAMED else "")

@@ -42,7 +42,7 @@ class Verifier:
     """Compares the lots of a database with a landing. Reads only, and each lot at one moment."""
 
     def __init__(self, engine: sa.Engine, landing: Landing) -> None:
-        self._engine = engine.execution_options(isolation_level="REPEATABLE READ")
+        self._engine = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         self._landing = landing
 
     def lots(self) -> list[str]:

@@ -13,13 +13,16 @@ import dagster as dg
 import psycopg
 import pytest
 import sqlalchemy as sa
+from pydantic import SecretStr
 
 from mock_api.app import create_app
+from purchase_pipeline.database import dagster_storage_url
 from purchase_pipeline.landing import landing_at
 from purchase_pipeline.postgres import RowStream
 from purchase_pipeline.postgres.connections import engine_for, transaction
 from purchase_pipeline.postgres.errors import UnstorableValueError
 from purchase_pipeline.postgres.locks import hold_slice
+from purchase_pipeline.settings import Settings
 from purchase_pipeline.verification import VerifiedLot, Verifier
 from purchase_pipeline_tests.bouncer import Bouncer, a_bouncer
 from purchase_pipeline_tests.direct_io import DirectIOManager, Place
@@ -218,6 +221,19 @@ def test_a_statement_timeout_that_a_session_sets_stays_with_nobody(url: str) -> 
 
         with psycopg.connect(url, autocommit=True) as stranger:
             assert stranger.execute("SHOW statement_timeout").fetchone() == ("0",)
+
+
+def test_dagsters_storage_is_sent_no_options_that_the_bouncer_refuses(
+    url: str, database_url: str, tmp_path: Path
+) -> None:
+    def storage(given: str) -> sa.URL:
+        secret = SecretStr(given)
+        return sa.make_url(
+            dagster_storage_url(Settings(home=tmp_path, database_url=secret, dagster_postgres_url=secret))
+        )
+
+    assert "options" not in storage(url).query
+    assert "statement_timeout" in str(storage(database_url).query["options"])
 
 
 def test_the_whole_pipeline_runs_on_one_connection(

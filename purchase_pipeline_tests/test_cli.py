@@ -101,6 +101,7 @@ def test_ingest_loads_the_same_lots_headless(person: Person) -> None:
     assert json.loads(person.run("status", "--json").stdout) | {"lots": []} == {
         "wanted": 3,
         "loaded": 3,
+        "beyond_target": [],
         "failed": [],
         "in_flight": [],
         "rows_received": 1200,
@@ -109,6 +110,14 @@ def test_ingest_loads_the_same_lots_headless(person: Person) -> None:
         "conserved": True,
         "lots": [],
     }
+
+    fewer = person.run("status", PURCHASE_LOTS="2").stdout
+
+    assert (
+        "2 of 2 lots loaded, 0 in flight, 0 failed. Rows: 800 received = 792 loaded + 8 rejected: adds up."
+        in fewer
+    )
+    assert "Loaded as well, beyond the target, and not counted here: lote-0003" in fewer
 
 
 @pytest.mark.proof

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from purchase_pipeline_tests.drills.catalogue import DRILLS
+from purchase_pipeline_tests.drills.healing_drills import DRILLS as HEALING_DRILLS
 from purchase_pipeline_tests.drills.outcome import Drill
 from purchase_pipeline_tests.drills.process_drills import DRILLS as PROCESS_DRILLS
 from purchase_pipeline_tests.drills.report import kept, table, written_into
@@ -13,7 +14,9 @@ DOCS = Path(__file__).parent.parent / "docs"
 
 
 @pytest.mark.proof
-@pytest.mark.parametrize("drill", [one for one in PROCESS_DRILLS if one.short], ids=lambda drill: drill.name)
+@pytest.mark.parametrize(
+    "drill", [one for one in (*PROCESS_DRILLS, *HEALING_DRILLS) if one.short], ids=lambda drill: drill.name
+)
 def test_what_is_killed_heals_unaided_and_loses_nothing(drill: Drill, tmp_path: Path) -> None:
     outcome = drill.run(drill.short, tmp_path)
 

@@ -57,6 +57,26 @@ def test_a_lot_that_is_wiped_from_either_table_is_not_loaded(
     assert list(ledger.loaded_lots()) == ["lote-0002"]
 
 
+def test_loaded_and_counted_are_the_same_lots(ledger: LotLedger, engine: sa.Engine) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        both, second = (
+            Campaign(LOTS, ledger, instance),
+            Campaign(["lote-0002", "lote-0003"], ledger, instance),
+        )
+        assert both.loaded().keys() == both.counted().keys() == set(LOTS)
+        assert second.loaded().keys() == second.counted().keys() == {"lote-0002"}
+        assert (both.beyond_target(), second.beyond_target()) == ([], ["lote-0001"])
+
+        change(engine, sa.delete(TABELA_COMPRAS).where(TABELA_COMPRAS.c.lote == "lote-0001"))
+        assert both.loaded().keys() == both.counted().keys() == {"lote-0002"}
+        assert second.beyond_target() == []
+
+        some = sa.and_(TABELA_COMPRAS.c.lote == "lote-0002", TABELA_COMPRAS.c.linha <= 100)
+        change(engine, sa.delete(TABELA_COMPRAS).where(some))
+        assert both.loaded().keys() == both.counted().keys() == {"lote-0002"}
+        assert [lot.conserved for lot in both.counted().values()] == [False]
+
+
 def test_a_wiped_lot_is_found_by_and_by_where_a_share_is_looked_up(
     ledger: LotLedger, engine: sa.Engine
 ) -> None:

@@ -1,16 +1,28 @@
 """One database, whatever way its URL is written."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from time import sleep
 from uuid import uuid4
 
 import polars as pl
 import psycopg
 import pytest
 import sqlalchemy as sa
+from pydantic import SecretStr
 
+from mock_api.app import create_app
+from purchase_pipeline.database import dagster_storage_url
+from purchase_pipeline.database_watch import DatabaseWatch
+from purchase_pipeline.landing import landing_at
+from purchase_pipeline.lot_ledger import LotLedger
 from purchase_pipeline.postgres.connections import engine_for, transaction
+from purchase_pipeline.settings import Settings
+from purchase_pipeline.verification import Verifier
+from purchase_pipeline_tests.pipelines import a_pipeline, ingest
+from purchase_pipeline_tests.serving import served
 from purchase_pipeline_tests.storing import Store, error_of
 
 
@@ -135,3 +147,129 @@ def test_what_is_repeated_is_prepared_on_the_servers_own_connection(database_url
     engine.dispose()
 
     assert "SELECT 'repeated'" in prepared
+
+
+LIMITS = {
+    "statement_timeout": "300ms",
+    "idle_in_transaction_session_timeout": "300ms",
+    "transaction_timeout": "300ms",
+    "lock_timeout": "1ms",
+}
+DEFAULTS = {
+    "default_transaction_isolation": "serializable",
+    "default_transaction_read_only": "on",
+    "default_transaction_deferrable": "on",
+}
+
+
+@pytest.fixture
+def limited(database_url: str, engine: sa.Engine) -> Iterator[str]:
+    """The URL of a role that owns the test's database, and has small limits and other defaults."""
+    name, role = sa.make_url(database_url).database, f"role_{uuid4().hex}"
+    with engine.begin() as connection:
+        version = int(connection.scalar(sa.text("SHOW server_version_num")))
+        connection.execute(sa.text(f"CREATE ROLE {role} LOGIN PASSWORD 'limited'"))
+        connection.execute(sa.text(f"ALTER DATABASE {name} OWNER TO {role}"))
+        for setting, value in (LIMITS | DEFAULTS).items():
+            if version >= 170_000 or setting != "transaction_timeout":
+                connection.execute(sa.text(f"ALTER ROLE {role} SET {setting} = '{value}'"))
+    url = sa.make_url(database_url).set(username=role, password="limited")  # noqa: S106
+    yield url.render_as_string(hide_password=False)
+    with engine.begin() as connection:
+        connection.execute(sa.text(f"REASSIGN OWNED BY {role} TO current_user"))
+        connection.execute(sa.text(f"DROP ROLE {role}"))
+
+
+def in_force(connection: sa.Connection, *settings: str) -> list[str]:
+    """Return what some settings are in a transaction."""
+    return [str(connection.scalar(sa.text(f"SHOW {setting}"))) for setting in settings]
+
+
+def test_a_roles_small_limits_end_no_transaction(limited: str) -> None:
+    with engine_for(limited).connect() as connection:
+        slept = connection.scalar(sa.text("SELECT true FROM pg_sleep(0.5)"))
+        sleep(0.5)
+        found = in_force(
+            connection, "statement_timeout", "idle_in_transaction_session_timeout", "lock_timeout"
+        )
+
+    assert slept
+    assert found == ["15min", "15min", "10min"]
+
+
+def test_a_roles_defaults_do_not_change_what_a_transaction_is(limited: str) -> None:
+    with engine_for(limited).connect() as connection:
+        assert in_force(connection, "transaction_isolation") == ["read committed"]
+
+
+def test_limits_that_are_long_enough_or_the_urls_own_stay(limited: str, engine: sa.Engine) -> None:
+    role = sa.make_url(limited).username
+    with engine.begin() as connection:
+        connection.execute(sa.text(f"ALTER ROLE {role} SET idle_in_transaction_session_timeout = '20min'"))
+    own = sa.make_url(limited).update_query_dict({"options": "-c statement_timeout=7s"})
+
+    with engine_for(own.render_as_string(hide_password=False)).connect() as connection:
+        found = in_force(connection, "statement_timeout", "idle_in_transaction_session_timeout")
+
+    assert found == ["7s", "20min"]
+
+
+def test_the_next_transaction_of_a_connection_begins_with_the_roles_limits(limited: str) -> None:
+    engine = engine_for(limited, keeps_connection=True)
+    for _ in range(2):
+        with transaction(engine) as connection:
+            assert in_force(connection, "statement_timeout") == ["15min"]
+        with engine.connect() as connection:
+            driver = connection.connection.driver_connection
+            assert isinstance(driver, psycopg.Connection)
+            assert driver.execute("SHOW statement_timeout").fetchone() == ("300ms",)
+    engine.dispose()
+
+
+@pytest.mark.parametrize("limit", ["transaction_timeout", "idle_in_transaction_session_timeout"])
+def test_a_session_that_the_server_ends_counts_as_a_database_that_is_away(
+    database_url: str, tmp_path: Path, limit: str
+) -> None:
+    engine = engine_for(database_url)
+
+    def outlast() -> bool:
+        with engine.connect() as connection:
+            connection.execute(sa.text(f"SET LOCAL {limit} = '50ms'"))
+            sleep(0.2)
+            return bool(connection.scalar(sa.text("SELECT 1")))
+
+    said = list[str]()
+    settings = Settings(home=tmp_path, database_url=SecretStr(database_url))
+
+    assert DatabaseWatch(settings, said.append).ask(outlast) is None
+    assert said[0].startswith("PostgreSQL does not answer: ")
+
+
+def test_a_lot_loads_by_a_role_with_small_limits_and_other_defaults(
+    limited: str, database_url: str, tmp_path: Path
+) -> None:
+    with served(create_app(defects=0.02)) as url:
+        pipeline = a_pipeline(url, tmp_path, limited)
+        runs = [ingest(pipeline, lote, rows=5_000) for lote in ("lote-0001", "lote-0002", "lote-0001")]
+
+    verifier = Verifier(engine_for(limited), landing_at(str(tmp_path)))
+    assert all(run.success for run in runs)
+    assert [verifier.verify(lote).differences for lote in verifier.lots()] == [[], []]
+    assert LotLedger(engine_for(database_url)).counted_lots().keys() == {"lote-0001", "lote-0002"}
+
+
+def test_dagsters_storage_is_freed_of_its_roles_limits_where_the_server_takes_options(
+    limited: str, database_url: str, tmp_path: Path
+) -> None:
+    settings = Settings(
+        home=tmp_path, database_url=SecretStr(database_url), dagster_postgres_url=SecretStr(limited)
+    )
+
+    engine = sa.create_engine(
+        dagster_storage_url(settings), isolation_level="AUTOCOMMIT", poolclass=sa.NullPool
+    )
+
+    with engine.connect() as connection:
+        connection.execute(sa.text("CREATE TABLE runs AS SELECT 1 FROM pg_sleep(0.5)"))
+        assert in_force(connection, "transaction_isolation", "lock_timeout") == ["read committed", "10min"]
+        connection.execute(sa.text("DROP TABLE runs"))

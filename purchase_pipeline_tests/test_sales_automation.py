@@ -94,6 +94,24 @@ def test_a_lot_that_was_loaded_again_is_summed_up_again(automation: Automation) 
     assert automation.asked() == (["lote-0001"], set())
 
 
+def test_what_somebody_wipes_is_made_again(automation: Automation) -> None:
+    lots = ["lote-0001", "lote-0002", "lote-0003"]
+    load(automation, *lots)
+    automation.asked()
+    automation.sum_up(*lots)
+    automation.asked()
+    refresh = automation.pipeline.resolve_job_def("refresh_sales")
+    assert refresh.execute_in_process(instance=automation.instance).success
+    assert automation.asked() == ([], set())
+
+    wiped = MARTS[0].table.name
+    automation.instance.wipe_assets([dg.AssetKey(wiped)])
+    assert automation.asked() == ([], {wiped})
+
+    automation.instance.wipe_assets([dg.AssetKey("sales_by_lot")])
+    assert automation.asked()[0] == lots
+
+
 def test_a_lot_that_could_not_be_summed_up_is_left_to_a_person(
     automation: Automation, engine: sa.Engine
 ) -> None:

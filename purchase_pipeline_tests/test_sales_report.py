@@ -102,8 +102,8 @@ def test_the_figures_are_the_marts_rows(engine: sa.Engine) -> None:
             TopBrand(3, "Marca 0", 1, Decimal("100.50")),
         ],
         lots=[
-            LotCount(LOTS[0], 1, 1, 0, figures.lots[0].committed_at),
-            LotCount(LOTS[1], 3, 2, 1, at),
+            LotCount(LOTS[0], 1, 1, 0, figures.lots[0].committed_at, f"digest of {LOTS[0]}", "a run"),
+            LotCount(LOTS[1], 3, 2, 1, at, f"digest of {LOTS[1]}", "a run"),
         ],
         rejects=[RejectGroup(REASON, 1, 1, f"{LOTS[1]} linha 3")],
     )

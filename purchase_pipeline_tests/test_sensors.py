@@ -44,10 +44,15 @@ def requests(instance: dg.DagsterInstance, engine: sa.Engine) -> list[dg.RunRequ
     return list(tick(instance, engine).run_requests or [])
 
 
+def attempt_in(request: dg.RunRequest) -> str:
+    """Return the part of a run key that says which attempt of which lot it is."""
+    return str(request.run_key).rpartition("/")[0]
+
+
 def test_the_first_lot_is_asked_for_first(instance: dg.DagsterInstance, engine: sa.Engine) -> None:
     (request,) = requests(instance, engine)
 
-    assert (request.partition_key, request.run_key) == ("lote-0001", "lote-0001/1")
+    assert (request.partition_key, attempt_in(request)) == ("lote-0001", "lote-0001/1")
 
 
 def test_a_loaded_lot_is_not_asked_for_again(
@@ -84,7 +89,61 @@ def test_a_wiped_lot_is_loaded_again_under_a_new_run_key(
 
     (request,) = requests(instance, engine)
 
-    assert (request.partition_key, request.run_key) == ("lote-0001", "lote-0001/2")
+    assert (request.partition_key, attempt_in(request)) == ("lote-0001", "lote-0001/2")
+
+
+def test_no_run_key_comes_twice_whatever_runs_were_deleted(
+    instance: dg.DagsterInstance, engine: sa.Engine, pipeline: dg.Definitions
+) -> None:
+    keys = list[str | None]()
+    for _ in range(3):
+        (request,) = requests(instance, engine)
+        keys.append(request.run_key)
+        run = instance.create_run_for_job(
+            pipeline.resolve_job_def("ingest_lote"), tags={"dagster/partition": "lote-0001"}
+        )
+        instance.delete_run(run.run_id)
+
+    assert len(set(keys)) == len(keys)
+
+
+def test_runs_that_were_deleted_while_in_progress_are_requested_again(
+    instance: dg.DagsterInstance, engine: sa.Engine, pipeline: dg.Definitions
+) -> None:
+    run = instance.create_run_for_job(
+        pipeline.resolve_job_def("ingest_lote"), tags={"dagster/partition": "lote-0001"}, status=STARTED
+    )
+    instance.delete_run(run.run_id)
+
+    (request,) = requests(instance, engine)
+
+    assert request.partition_key == "lote-0001"
+
+
+def test_deleted_failures_are_forgotten_and_the_lot_is_requested_at_once(
+    instance: dg.DagsterInstance, engine: sa.Engine, pipeline: dg.Definitions
+) -> None:
+    for run in [a_failed_run(instance, pipeline, "lote-0001") for _ in range(10)]:
+        instance.delete_run(run.run_id)
+
+    (request,) = requests(instance, engine)
+
+    assert request.partition_key == "lote-0001"
+
+
+def test_a_lot_whose_run_was_deleted_has_no_seconds_of_another_run(
+    instance: dg.DagsterInstance, engine: sa.Engine, pipeline: dg.Definitions
+) -> None:
+    first, second = (ingest(pipeline, "lote-0001", instance=instance) for _ in range(2))
+    campaign = Campaign(["lote-0001"], LotLedger(engine), instance)
+    lot = campaign.loaded()["lote-0001"]
+    known = campaign.seconds_taken(lot)
+
+    instance.delete_run(second.run_id)
+
+    assert first.success
+    assert known is not None
+    assert campaign.seconds_taken(lot) is None
 
 
 def test_a_dropped_table_makes_every_lot_missing(
@@ -172,7 +231,7 @@ def test_a_failure_that_dagster_retried_does_not_count(
 
     (request,) = requests(instance, engine)
 
-    assert (request.partition_key, request.run_key) == ("lote-0001", "lote-0001/11")
+    assert (request.partition_key, attempt_in(request)) == ("lote-0001", "lote-0001/11")
 
 
 def test_when_all_is_loaded_the_tick_is_skipped_and_says_so(

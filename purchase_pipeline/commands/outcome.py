@@ -10,7 +10,7 @@ from typing import NoReturn, ParamSpec
 
 import click
 from pydantic import ValidationError
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
 
 from purchase_pipeline.campaign_lock import CampaignRunningError
 from purchase_pipeline.database import DatabaseUnavailableError
@@ -43,7 +43,7 @@ def succeeds(command: Callable[P, bool]) -> Callable[P, None]:
             sys.exit(0 if command(*args, **kwargs) else 1)
         except _EXPECTED as error:
             raise click.ClickException(str(error)) from error
-        except OperationalError as error:
+        except (OperationalError, InterfaceError, InternalError) as error:
             raise click.ClickException(f"The database does not answer any more: {error.orig}") from error
 
     return run

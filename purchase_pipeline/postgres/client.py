@@ -21,8 +21,9 @@ class PostgresClient(DbClient[sa.Connection]):
     """
 
     def __init__(self, engine: sa.Engine, options: WriteOptions) -> None:
-        # Every statement must see what was committed while it waited for a lock, whatever the server's default.
-        self._engine = engine.execution_options(isolation_level="READ COMMITTED")
+        self._engine = engine
+        # Said, for a role may only read by default. A read does not say so: it may be of a standby.
+        self._writing = engine.execution_options(postgresql_readonly=False)
         self._options = options
 
     def close(self) -> None:
@@ -32,7 +33,7 @@ class PostgresClient(DbClient[sa.Connection]):
     @contextmanager
     def connect(  # type: ignore[override]
         self,
-        context: dg.OutputContext | dg.InputContext,  # noqa: ARG002
+        context: dg.OutputContext | dg.InputContext,
         table_slice: TableSlice,
     ) -> Iterator[sa.Connection]:
         """Open a transaction: all that is done with the connection is committed at its end, or nothing is.
@@ -41,7 +42,9 @@ class PostgresClient(DbClient[sa.Connection]):
             UnusableNameError: a schema, table or column that PostgreSQL could not name so.
         """
         check_names([table_slice.schema, table_slice.table, *(table_slice.columns or ())])
-        with transaction(self._engine) as connection:
+        with transaction(
+            self._writing if isinstance(context, dg.OutputContext) else self._engine
+        ) as connection:
             yield connection
 
     def options(self, context: dg.OutputContext) -> WriteOptions:

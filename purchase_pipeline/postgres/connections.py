@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
 
 import psycopg
 import sqlalchemy as sa
@@ -32,10 +34,9 @@ _SETTINGS = {
     "standard_conforming_strings": "on",  # else a backslash in a quoted text means something
     "quote_all_identifiers": "off",  # SQLAlchemy reads no type whose name is quoted
 }
-_SET = sa.select(
-    sa.func.pg_backend_pid(),
-    *(sa.func.set_config(*setting, True) for setting in _SETTINGS.items()),  # noqa: FBT003  # for one transaction
-)
+# A role may have limits that end a load midway. Here a transaction has at least as long as a run may take.
+_LIMITS = ("statement_timeout", "idle_in_transaction_session_timeout", "transaction_timeout")
+_LEAST_MINUTES = 15
 _BACKEND = "purchase_pipeline_backend"  # in a connection's `info`: the server's process of its transaction
 _PREPARED_AFTER = 5  # psycopg's own
 
@@ -57,31 +58,66 @@ def engine_for(database_url: str, *, keeps_connection: bool = False) -> sa.Engin
     """Return an engine that opens a connection for each use, or one that keeps its last one open until it is disposed.
 
     A fresh connection knows no table yet: the first statements of each would cost as much as a thousand rows.
-    What the URL says of deadlines goes before ours. What server, database or role say of how values are written does
-    not: they read the same, whatever their settings are.
+    What the URL says of deadlines goes before ours; what server or role say of isolation, limits and forms does not:
+    values read the same, and a load has the time that it needs, whatever their settings are.
 
     Raises:
         sqlalchemy.exc.ArgumentError: a text that is no URL.
     """
     url = sa.make_url(database_url).set(drivername="postgresql+psycopg")
     url = url.update_query_dict({key: value for key, value in _DEADLINES.items() if key not in url.query})
-    # Nothing is prepared, for a pooler may be between; `transaction` finds out whether there is one.
+    # Nothing is prepared, for a pooler may be between; `transaction` finds out whether there is one. SQLAlchemy's first
+    # look at the server is in no transaction, which a role's limits could end.
     # Texts travel as UTF-8 and PostgreSQL converts them to the database's encoding, or says which one it cannot.
-    arguments = {"prepare_threshold": None, "client_encoding": "utf8"}
+    arguments = {"prepare_threshold": None, "autocommit": True, "client_encoding": "utf8"}
+    pool: dict[str, Any] = {"poolclass": sa.NullPool}
     if keeps_connection:
-        engine = sa.create_engine(
-            url, connect_args=arguments, pool_size=1, max_overflow=-1, pool_pre_ping=True
-        )
-    else:
-        engine = sa.create_engine(url, connect_args=arguments, poolclass=sa.NullPool)
+        pool = {"pool_size": 1, "max_overflow": -1, "pool_pre_ping": True}
+    engine = sa.create_engine(url, connect_args=arguments, **pool)
     quote_all_names(engine.dialect)
-    sa.event.listen(engine, "begin", _settle)
+    sa.event.listen(engine, "connect", _make_transactional)
+    _settle_transactions_of(engine)
     return engine
 
 
-def _settle(connection: sa.Connection) -> None:
-    """Begin a transaction with our settings: not as options of the connection, which poolers refuse."""
-    connection.info[_BACKEND], *_ = connection.execute(_SET).one()
+def _make_transactional(driver: psycopg.Connection, record: object) -> None:  # noqa: ARG001  (as SQLAlchemy calls it)
+    """Leave autocommit. A statement sees what was committed while it waited for a lock, whatever the role's default."""
+    driver.autocommit = False
+    driver.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
+
+
+def _settle_transactions_of(engine: sa.Engine) -> None:
+    """Begin each transaction of the engine with our settings, and with the role's limits raised to what a load needs.
+
+    Not as options of the connection, which poolers refuse, but for one transaction each. A limit that the URL's own
+    options name stays as they say.
+    """
+    own = str(engine.url.query.get("options", ""))
+    query = sa.select(
+        sa.func.pg_backend_pid(),
+        *(sa.func.set_config(*setting, True) for setting in _SETTINGS.items()),  # noqa: FBT003  # for one transaction
+        *(_raised(limit) for limit in _LIMITS if limit not in own),
+    )
+    settings = str(query.compile(dialect=engine.dialect, compile_kwargs={"literal_binds": True}))
+
+    def begin(connection: sa.Connection) -> None:
+        connection.info[_BACKEND], *_ = connection.exec_driver_sql(settings).one()
+
+    sa.event.listen(engine, "begin", begin)
+
+
+def _raised(limit: str) -> sa.ColumnElement[str]:
+    """Return what raises a limit that is set, and too small, until the transaction ends.
+
+    An unknown one is left alone: PostgreSQL 16 has no `transaction_timeout`. A timer that runs is ended by no limit,
+    and kept by a new one: so there is none first.
+    """
+    # The limit's own text, such as 500ms, is an interval's.
+    found = sa.cast(sa.func.current_setting(limit, True), sa.Interval)  # noqa: FBT003  # NULL where it is unknown
+    unset = sa.func.set_config(limit, "0", True)  # noqa: FBT003
+    least = sa.case((unset.is_not(None), f"{_LEAST_MINUTES}min"))
+    too_small = sa.and_(found > timedelta(0), found < timedelta(minutes=_LEAST_MINUTES))
+    return sa.case((too_small, sa.func.set_config(limit, least, True)))  # noqa: FBT003
 
 
 @contextmanager

@@ -118,6 +118,7 @@ class Repartition:
             self._connection.exec_driver_sql("SELECT pg_stat_force_next_flush()")
         autocommit = self._connection.engine.execution_options(isolation_level="AUTOCOMMIT")
         with autocommit.connect() as connection:
+            connection.exec_driver_sql("SET statement_timeout = 0")  # the role's may be too short
             execute(connection, "VACUUM (ANALYZE) {new}", new=self._new)
 
     def compare(self) -> None:

@@ -24,12 +24,16 @@ def when_a_lot_was_loaded() -> _Condition:
 def when_updated(*but: dg.AssetKey) -> _Condition:
     """Return the condition of what is made as a whole: something that it is made from has changed, but for some.
 
-    `eager()` would wait until every lot is there, and nothing is in progress: that is the end of the campaign.
+    `eager()` would wait until every lot is there, and nothing is in progress: that is the end of the campaign. What
+    somebody wiped waits for it, unless a lot comes first.
     """
     updated = dg.AutomationCondition.any_deps_updated()
     if but:
         updated = updated.ignore(dg.AssetSelection.assets(*but))
-    return (updated.since_last_handled() & ~dg.AutomationCondition.in_progress()).with_label("has new lots")
+    missing = dg.AutomationCondition.missing() & ~dg.AutomationCondition.any_deps_missing()
+    may_run = ~dg.AutomationCondition.in_progress()
+    wiped = missing & ~dg.AutomationCondition.execution_failed()
+    return ((updated.since_last_handled() | wiped) & may_run).with_label("has new lots")
 
 
 stale_sales = dg.AutomationConditionSensorDefinition(
