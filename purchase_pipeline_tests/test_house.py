@@ -22,6 +22,7 @@ CORE = [
     "validation",
     "purchase_api",
     "landing",
+    "printable",
     "raw_rows",
     "settings",
     "tables",
