@@ -10,6 +10,7 @@ from dagster._core.definitions.metadata import RawMetadataValue
 
 from purchase_pipeline.lot_ledger import LotLedger, totals
 from purchase_pipeline.lots import lotes
+from purchase_pipeline.postgres.markdown import in_markdown
 from purchase_pipeline.settings import current_settings
 from purchase_pipeline.tables import COMPRAS_REJEITADAS, TABELA_COMPRAS
 
@@ -25,7 +26,7 @@ def every_row_is_accounted_for(ledger: LotLedger, lots: _Lots) -> dg.AssetCheckR
     said = f"{len(counts)} lot{'' if len(counts) == 1 else 's'}: {rows.received:,} rows received, "
     said += f"{rows.loaded:,} loaded + {rows.rejected:,} rejected."
     if lost:
-        said += f" These do not add up: {', '.join(lost)}."
+        said += f" These do not add up: {', '.join(map(in_markdown, lost))}."
     return dg.AssetCheckResult(
         passed=bool(counts) and not lost,
         description=said,
@@ -38,7 +39,7 @@ def linhas_are_gap_free(ledger: LotLedger, lots: _Lots) -> dg.AssetCheckResult:
     found = [f"{lote}: {gaps} gaps, {twice} doubles" for lote, gaps, twice in ledger.gaps_and_doubles(lots)]
     return dg.AssetCheckResult(
         passed=not found,
-        description="; ".join(found) or "No gap and no double.",
+        description="; ".join(map(in_markdown, found)) or "No gap and no double.",
         metadata=_if_any("lots_with_gaps_or_doubles", found),
     )
 
@@ -48,7 +49,7 @@ def tables_match_the_contract(ledger: LotLedger, lots: _Lots) -> dg.AssetCheckRe
     differences = ledger.differences_from_contract()
     return dg.AssetCheckResult(
         passed=not differences,
-        description="; ".join(differences) or "No difference.",
+        description="; ".join(map(in_markdown, differences)) or "No difference.",
         metadata=_if_any("differences", differences),
     )
 

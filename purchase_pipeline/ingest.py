@@ -27,7 +27,7 @@ from purchase_pipeline.lot_ledger import LotLedger
 from purchase_pipeline.lot_runs import consecutive, lot_runs
 from purchase_pipeline.postgres.connections import engine_for
 from purchase_pipeline.processes import Processes
-from purchase_pipeline.progress import LiveProgress, print_summary
+from purchase_pipeline.progress import LiveProgress, print_line, print_summary
 from purchase_pipeline.settings import Settings
 
 _ROWS_A_RUN = 250_000
@@ -44,7 +44,7 @@ def run_ingest(settings: Settings, options: StackOptions, console: Console) -> b
     with mock_api(settings, options, processes) as served, database(settings):
         served.write_campaign()
         with open_instance(served) as instance:
-            database_watch = DatabaseWatch(served, console.print)
+            database_watch = DatabaseWatch(served, partial(print_line, console))
             campaign = Campaign(settings.lote_names, LotLedger(engine_for(database_url(served))), instance)
             database_watch.wait_for(partial(end_orphaned_runs, served, instance))
             wait_for_mock_api(settings, served, processes)

@@ -11,6 +11,7 @@ from purchase_pipeline.landing import Landing
 from purchase_pipeline.landing_manifest import LandedLote
 from purchase_pipeline.postgres.columns.models import columns_from_model
 from purchase_pipeline.postgres.report import column_schema
+from purchase_pipeline.printable import in_brief
 from purchase_pipeline.validation import RejectedRow, commonest_reasons
 
 _REASONS_SHOWN = 20
@@ -49,7 +50,7 @@ def told_of_rejected(rejected: Sequence[RejectedRow], received: int) -> dict[str
     return {
         "rejected_share": len(rejected) / received,
         "reasons": dg.MetadataValue.table(
-            [dg.TableRecord({"reason": reason, "rows": rows}) for reason, rows in reasons],
+            [dg.TableRecord({"reason": in_brief(reason), "rows": rows}) for reason, rows in reasons],
             dg.TableSchema([dg.TableColumn("reason"), dg.TableColumn("rows", "int")]),
         ),
     }

@@ -6,9 +6,11 @@ from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from purchase_pipeline.campaign import FailedRun
 from purchase_pipeline.lot_ledger import LotCount, totals
+from purchase_pipeline.printable import printable
 
 
 class LiveProgress:
@@ -63,7 +65,7 @@ class LiveProgress:
 
     def say(self, text: str) -> None:
         """Print a line above the bar."""
-        self._console.print(text, highlight=False)
+        print_line(self._console, text)
 
     def _advance(self, lots: list[LotCount]) -> None:
         task = self._progress.tasks[0]
@@ -71,10 +73,17 @@ class LiveProgress:
         self._progress.update(self._task, advance=len(lots), rows=rows)
 
 
+def print_line(console: Console, text: str) -> None:
+    """Print a sentence whose words are not all ours: an error's, a path, a server's."""
+    console.print(Text(printable(text)), soft_wrap=True)
+
+
 def print_failure(console: Console, run: FailedRun, outlook: str) -> None:
-    """Print a run that failed, why, and what comes of it."""
-    console.print(f"[red]✗ {run.what} failed[/] (run {run.run_id[:8]}); {outlook}")
-    console.print(f"  {run.reason}", markup=False, highlight=False, soft_wrap=True)
+    """Print a run that failed, why, and what comes of it. No line of the reason can pass for one of ours."""
+    failed = (f"✗ {printable(run.what)} failed", "red")
+    console.print(Text.assemble(failed, f" (run {run.run_id[:8]}); {outlook}"))
+    for line in run.reason.expandtabs().split("\n"):
+        print_line(console, f"  {line}")
 
 
 def print_summary(console: Console, wanted: int, lots: Iterable[LotCount], seconds: float) -> None:

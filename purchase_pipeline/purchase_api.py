@@ -19,6 +19,7 @@ from typing import TypeVar
 import httpx
 import tenacity
 
+from purchase_pipeline.printable import printable
 from purchase_pipeline.raw_rows import RawFormat, UnreadableLotError, row_splitter
 from purchase_pipeline.request_deadline import request_deadline
 
@@ -167,11 +168,11 @@ def raise_for_status(lote: str, response: httpx.Response) -> None:
     """
     if response.is_success:
         return
-    message = f"{lote}: {response.request.url.path} answered {response.status_code} {response.reason_phrase}"
+    message = f"{lote}: {response.request.url.path} answered {response.status_code} {printable(response.reason_phrase)}"
     if response.is_server_error or response.status_code in _WORTH_ANOTHER_TRY:
         raise ApiUnavailableError(f"{message}.", _retry_after_seconds(response))
     explanation = next(response.iter_bytes(_EXPLANATION_BYTES), b"").decode(errors="replace")
-    raise ApiRefusedError(f"{message}: {explanation}")
+    raise ApiRefusedError(f"{message}: {printable(explanation)}")
 
 
 def _raw_format(lote: str, response: httpx.Response) -> RawFormat:

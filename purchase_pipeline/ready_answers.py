@@ -7,10 +7,11 @@ from importlib.resources import files
 from typing import Any, NamedTuple
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from purchase_pipeline.postgres.connections import engine_for
+from purchase_pipeline.printable import in_brief
 
 
 class ReadyQuery(NamedTuple):
@@ -70,7 +71,7 @@ def print_answer(answer: Answer, console: Console) -> None:
         if all(isinstance(value, int | Decimal | None) and not isinstance(value, bool) for value in values):
             column.justify = "right"
     for row in answer.rows:
-        table.add_row(*("" if value is None else escape(_shown(value)) for value in row))
+        table.add_row(*("" if value is None else Text(in_brief(_shown(value))) for value in row))
     console.print(table)
 
 

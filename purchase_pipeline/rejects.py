@@ -5,10 +5,11 @@ from typing import Any, Literal, NamedTuple
 
 import sqlalchemy as sa
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
+from purchase_pipeline.printable import in_brief, printable
 from purchase_pipeline.tables import COMPRAS_REJEITADAS
 from purchase_pipeline.validation import PARTICULARS
 
@@ -87,11 +88,10 @@ def _of(by: Grouping) -> tuple[sa.ColumnElement[str], sa.FromClause]:
 def print_rows(rows: Sequence[dict[str, Any]], count: int, console: Console) -> None:
     """Print rejected rows, each with its reasons and the beginning of its text, and how many there are in all."""
     for row in rows:
-        console.print(f"[bold]{row['lote']} linha {row['linha']}[/]", highlight=False)
+        console.print(Text(printable(f"{row['lote']} linha {row['linha']}"), "bold"))
         for reason in row["reasons"]:
-            console.print(f"  {reason}", markup=False, highlight=False, soft_wrap=True)
-        original = f"  {row['original']}"
-        console.print(original, style="dim", markup=False, highlight=False, no_wrap=True, overflow="ellipsis")
+            console.print(Text(f"  {in_brief(reason)}"), soft_wrap=True)
+        console.print(Text(f"  {printable(row['original'])}", "dim"), no_wrap=True, overflow="ellipsis")
     more = "" if count == len(rows) else f"; {len(rows)} are shown (--limit shows more, --json all)"
     console.print(f"{count:,} rows are rejected{more}.", highlight=False)
 
@@ -102,5 +102,6 @@ def print_groups(groups: Sequence[RejectGroup], by: Grouping, console: Console) 
     for column in table.columns[1:3]:
         column.justify = "right"
     for group in groups:
-        table.add_row(escape(group.what), f"{group.rows:,}", f"{group.lots:,}", group.example)
+        what, example = Text(in_brief(group.what)), Text(printable(group.example))
+        table.add_row(what, f"{group.rows:,}", f"{group.lots:,}", example)
     console.print(table)

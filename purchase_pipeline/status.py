@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pydantic import AwareDatetime, BaseModel
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from purchase_pipeline.campaign import Campaign, lote_of
 from purchase_pipeline.dagster_home import open_instance
@@ -12,6 +13,7 @@ from purchase_pipeline.database import database_url
 from purchase_pipeline.local_stack import database
 from purchase_pipeline.lot_ledger import LotLedger, totals
 from purchase_pipeline.postgres.connections import engine_for
+from purchase_pipeline.printable import printable
 from purchase_pipeline.settings import Settings
 
 _RECENT = timedelta(days=1)
@@ -84,7 +86,7 @@ def print_status(status: Status, console: Console) -> None:
             column.justify = "right"
         for lot in status.lots:
             table.add_row(
-                lot.lote,
+                Text(printable(lot.lote)),
                 f"{lot.received:,}",
                 f"{lot.loaded:,}",
                 f"{lot.rejected:,}",

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from time import monotonic, sleep
 
 import dagster as dg
@@ -26,7 +27,7 @@ from purchase_pipeline.lot_ledger import LotLedger
 from purchase_pipeline.ports import http_url, is_loopback
 from purchase_pipeline.postgres.connections import engine_for
 from purchase_pipeline.processes import Processes
-from purchase_pipeline.progress import LiveProgress, print_summary
+from purchase_pipeline.progress import LiveProgress, print_line, print_summary
 from purchase_pipeline.settings import Settings
 
 _EXPOSED = (
@@ -81,7 +82,7 @@ def running_stack(settings: Settings, options: StackOptions, console: Console) -
         stack.callback(console.print, "Stopping what was started ...")
         _print_addresses(settings, options, console)
         ledger = LotLedger(engine_for(database_url(settings)))
-        yield Stack(processes, instance, ledger, DatabaseWatch(settings, console.print))
+        yield Stack(processes, instance, ledger, DatabaseWatch(settings, partial(print_line, console)))
 
 
 def _print_addresses(settings: Settings, options: StackOptions, console: Console) -> None:
@@ -123,7 +124,7 @@ def _look(stack: Stack, watch: CampaignWatch, say: Callable[[str], None]) -> boo
 def _until_interrupted(stack: Stack, console: Console) -> None:
     while True:
         if stack.database.ask(stack.ledger.answers):
-            _keep_up(stack, console.print)
+            _keep_up(stack, partial(print_line, console))
         sleep(_LOOK_SECONDS)
 
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from purchase_pipeline.contracts import CompraSchema
+from purchase_pipeline.printable import in_brief
 from purchase_pipeline.sieve import NO_ROWS_FAULT, as_text, sieve_for
 
 BATCH_ROWS = 500
@@ -134,7 +135,7 @@ class LoteValidation:
 
     def _too_many(self, linha: int) -> str:
         commonest = commonest_reasons((row.reasons for row in self.rejected), _REASONS_TOLD)
-        told = "; ".join(f"{reason}: {rows} rows" for reason, rows in commonest)
+        told = "; ".join(f"{in_brief(reason)}: {rows} rows" for reason, rows in commonest)
         return (
             f"{self._lote}: {len(self.rejected)} of {self._received} rows broke the contract by line {linha}, "
             f"which reaches max_rejected_ratio ({self._max_rejected_ratio:.1%}). Nothing of this lot was stored; what "

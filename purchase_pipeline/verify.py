@@ -3,11 +3,15 @@
 from collections.abc import Sequence
 
 from rich.console import Console
+from rich.markup import escape
+from rich.text import Text
 
 from purchase_pipeline.database import database_url
 from purchase_pipeline.landing import landing_at
 from purchase_pipeline.local_stack import database
 from purchase_pipeline.postgres.connections import engine_for
+from purchase_pipeline.printable import printable
+from purchase_pipeline.progress import print_line
 from purchase_pipeline.settings import Settings
 from purchase_pipeline.verification import VerifiedLot, Verifier
 
@@ -22,7 +26,7 @@ def verified_lots(settings: Settings, lote: str | None, progress: Console) -> li
         verifier = Verifier(engine_for(database_url(settings)), landing_at(settings.landing_place))
         found, lots = [], verifier.lots() if lote is None else [lote]
         for number, name in enumerate(lots, start=1):
-            status.update(f"Verifying {name}, {number} of {len(lots)} ...")
+            status.update(f"Verifying {escape(printable(name))}, {number} of {len(lots)} ...")
             found.append(verifier.verify(name))
     return found
 
@@ -31,9 +35,9 @@ def print_verified(lots: Sequence[VerifiedLot], console: Console) -> None:
     """Print each difference, and what was compared in all."""
     differing = [lot for lot in lots if lot.differences]
     for lot in differing:
-        console.print(f"[red]✗ {lot.lote}[/]", highlight=False)
+        console.print(Text(f"✗ {printable(lot.lote)}", "red"))
         for difference in lot.differences:
-            console.print(f"  {difference}", markup=False, highlight=False, soft_wrap=True)
+            print_line(console, f"  {difference}")
     loaded, rejected = sum(lot.loaded for lot in lots), sum(lot.rejected for lot in lots)
     console.print(
         f"{len(lots)} lots held against their landed files and the ledger, row by row: {loaded:,} rows loaded, "

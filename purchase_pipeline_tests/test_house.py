@@ -23,6 +23,7 @@ CORE = [
     "purchase_api",
     "landing",
     "landing_manifest",
+    "printable",
     "raw_rows",
     "settings",
     "tables",

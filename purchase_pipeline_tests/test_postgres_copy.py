@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from purchase_pipeline.postgres import UnstorableValueError
 from purchase_pipeline.postgres.copy import copy_rows
 from purchase_pipeline.postgres.copy_text import text_form
+from purchase_pipeline_tests.hostile import ACCEPTED
 
 TEXTS = (
     "a",
@@ -110,6 +111,17 @@ def test_a_row_that_cannot_be_written_is_named(
 
     assert reason in str(caught.value)
     assert (caught.value.row, caught.value.column) == (place + 1, column)
+
+
+@pytest.mark.parametrize("text", ACCEPTED.values(), ids=ACCEPTED)
+def test_what_postgresql_says_of_a_value_stays_in_one_line(connection: sa.Connection, text: str) -> None:
+    connection.execute(sa.text("ALTER TABLE purchases ALTER COLUMN two TYPE integer USING 1"))
+
+    with pytest.raises(UnstorableValueError) as caught:
+        copied(connection, [("a", text)])
+
+    assert caught.value.column == "two"
+    assert str(caught.value).isprintable()
 
 
 def test_long_texts_are_not_gathered(connection: sa.Connection) -> None:

@@ -1,5 +1,6 @@
 """What a materialization tells of a write."""
 
+import re
 from datetime import date
 from typing import Any
 
@@ -7,8 +8,11 @@ import dagster as dg
 import pandas as pd
 import pytest
 import sqlalchemy as sa
+from markdown_it import MarkdownIt
 
+from purchase_pipeline.postgres.markdown import in_markdown
 from purchase_pipeline.postgres.report import markdown_table
+from purchase_pipeline_tests.hostile import HOSTILE
 from purchase_pipeline_tests.storing import Store, metadata_of
 
 SHOPS = dg.StaticPartitionsDefinition(["north", "south"])
@@ -66,9 +70,28 @@ def test_no_value_breaks_out_of_its_cell() -> None:
     table = markdown_table([{"a|b": "x|y\nz", "c": "<b>", "d": None, "e": "long" * 100}])
 
     header, _, row = table.splitlines()
-    assert header == "| a\\|b | c | d | e |"
-    assert row.startswith("| x\\|y\\nz | &lt;b> | NULL | longlong")
+    assert header == "| `a\\|b` | c | d | e |"
+    assert row.startswith("| `x\\|y\\nz` | `<b>` | NULL | longlong")
     assert len(row) < 130
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_no_value_is_more_than_text_in_its_cell(text: str) -> None:
+    html = MarkdownIt("commonmark").enable("table").render(markdown_table([{text: text, "b": 1}]))
+
+    assert set(re.findall(r"<(/?\w+)", html)) - {"code", "/code"} == {
+        *("table", "thead", "tbody", "tr", "th", "td"),
+        *("/table", "/thead", "/tbody", "/tr", "/th", "/td"),
+    }
+    assert html.count("<td>") == html.count("<th>") == 2
+    assert html.replace("\n", "").isprintable()
+
+
+@pytest.mark.parametrize(
+    "text", ["São Paulo", "2024-01-09 12:30:00+00", "lote-0001: 2 gaps", "tabela_compras", ""]
+)
+def test_plain_words_stay_plain(text: str) -> None:
+    assert in_markdown(text) == text
 
 
 def test_a_table_of_no_rows_has_a_preview_too(store: Store) -> None:

@@ -27,6 +27,7 @@ from starlette.types import Receive, Scope, Send
 
 from mock_api.app import create_app
 from purchase_pipeline.landing import landing_at
+from purchase_pipeline.printable import printable
 from purchase_pipeline.purchase_api import (
     ApiRefusedError,
     ApiUnavailableError,
@@ -35,6 +36,7 @@ from purchase_pipeline.purchase_api import (
 )
 from purchase_pipeline.raw_rows import RawFormat, split_rows
 from purchase_pipeline_tests.builders import a_compra
+from purchase_pipeline_tests.hostile import ACCEPTED
 from purchase_pipeline_tests.serving import served
 
 
@@ -310,6 +312,18 @@ def test_a_refusal_is_final_at_once(status: int) -> None:
     assert str(refused.value).startswith(f"lote-0001: /gerar_compra/2 answered {status} ")
     assert status == 304 or str(refused.value).endswith(": Não.")
     assert len(app.asked) == 1
+
+
+@pytest.mark.parametrize("text", ACCEPTED.values(), ids=ACCEPTED)
+def test_what_a_refusal_says_forges_no_line_and_acts_on_no_terminal(text: str) -> None:
+    app = Script(Response(text.encode(), status_code=404))
+
+    with served(app, lifespan="off") as url, pytest.raises(ApiRefusedError) as refused:
+        fetched(url, 2)
+
+    said = str(refused.value)
+    assert printable(said) == said
+    assert said.startswith("lote-0001: /gerar_compra/2 answered 404 Not Found: ")
 
 
 def test_a_redirection_is_not_followed_in_silence() -> None:

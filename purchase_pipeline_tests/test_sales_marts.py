@@ -12,6 +12,7 @@ from mock_api.app import create_app
 from purchase_pipeline.sales.lineage import column_lineage
 from purchase_pipeline.sales.marts import MARTS
 from purchase_pipeline.sales.queries import customers_by_age_band
+from purchase_pipeline.sales.tables import SALES_BY_LOT
 from purchase_pipeline_tests.pipelines import a_pipeline, ingest
 from purchase_pipeline_tests.serving import served
 
@@ -163,3 +164,19 @@ def test_lineage_goes_through_subqueries() -> None:
 
     assert dg.TableColumnDep(dg.AssetKey("tabela_compras"), "price") in lineage.deps_by_column["revenue"]
     assert set(lineage.deps_by_column) == {"revenue"}
+
+
+def test_no_sum_of_prices_is_too_large_for_a_mart(pipeline: dg.Definitions, engine: sa.Engine) -> None:
+    load(pipeline, "lote-0001", "lote-0002", rows=10)
+    sum_up(pipeline, "lote-0001", "lote-0002")
+    refresh(pipeline)
+    with engine.begin() as connection:
+        for made in (SALES_BY_LOT, *(mart.table for mart in MARTS)):  # as an earlier version made them
+            connection.execute(sa.text(f"ALTER TABLE {made.name} ALTER COLUMN revenue TYPE numeric(18, 2)"))
+
+    assert sum_up(pipeline, "lote-0002", "lote-0002").success
+    with engine.begin() as connection:  # ten million purchases of the highest price, in each row
+        connection.execute(sa.text("UPDATE sales_by_lot SET revenue = 9999999999.99 * 10000000"))
+    refresh(pipeline)
+
+    assert table(engine, "revenue_by_day", "day").revenue.max() > 10**16

@@ -14,10 +14,12 @@ import sqlalchemy as sa
 from faker.providers.address.pt_BR import Provider as AddressProvider
 
 from purchase_pipeline.lot_ledger import LotCount
+from purchase_pipeline.printable import printable
 from purchase_pipeline.rejects import RejectGroup
 from purchase_pipeline.sales import tables
 from purchase_pipeline.sales.report import palette
 from purchase_pipeline.sales.report.brazil import TILES
+from purchase_pipeline.sales.report.charts import Bar, bars
 from purchase_pipeline.sales.report.figures import (
     AgeBand,
     DaySales,
@@ -30,6 +32,7 @@ from purchase_pipeline.sales.report.figures import (
 )
 from purchase_pipeline.sales.report.formats import ENGLISH, PORTUGUESE
 from purchase_pipeline.sales.report.page import render_report
+from purchase_pipeline_tests.hostile import ACCEPTED
 from purchase_pipeline_tests.sold import LOTS, REASON, Sale, a_sale, fill, some_sales
 
 NOW = datetime(2026, 11, 24, 12, 30, tzinfo=UTC)
@@ -191,6 +194,30 @@ def test_hostile_text_stays_text(engine: sa.Engine, field: str) -> None:
     assert HOSTILE in read.texts
     assert HOSTILE in read.drawn or field in ("state", "category")
     assert "<script" not in page
+
+
+def test_whatever_the_contract_accepts_is_drawn_and_written(engine: sa.Engine) -> None:
+    named = [
+        a_sale(number, **dict.fromkeys(("product", "brand", "category", "state", "payment_type"), text))
+        for number, text in enumerate(ACCEPTED.values())
+    ]
+
+    page = a_report(engine, named)
+
+    read = Read(page)
+    assert {printable(text) for text in ACCEPTED.values()} <= set(read.texts)
+    assert "script" not in {tag for tag, _ in read.elements}
+    assert [mark for mark in page if not (mark.isprintable() or mark in "\n\xa0\u200c\u200d")] == []
+
+
+@pytest.mark.parametrize("text", ACCEPTED.values(), ids=ACCEPTED)
+def test_a_name_is_drawn_as_far_as_there_is_room(text: str) -> None:
+    drawn = bars([Bar(text, 2.0, "R$ 2"), Bar("other", 1.0, "R$ 1")])
+
+    (name, *_) = Read(f"<svg>{drawn.body}</svg>").drawn
+    beginning = name.removesuffix("…")
+    assert printable(text).startswith(beginning)
+    assert len(beginning) > 5
 
 
 def test_one_purchase_is_enough_for_a_report(engine: sa.Engine) -> None:

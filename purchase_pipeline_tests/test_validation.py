@@ -11,6 +11,7 @@ from pydantic import AfterValidator, field_validator
 from mock_api.faults import LINE_DEFECTS
 from mock_api.purchases import PurchaseSource, quarter_of
 from purchase_pipeline.contracts import CompraSchema
+from purchase_pipeline.printable import printable
 from purchase_pipeline.validation import (
     BATCH_ROWS,
     DamagedLotError,
@@ -20,6 +21,7 @@ from purchase_pipeline.validation import (
     storable_text,
 )
 from purchase_pipeline_tests.builders import FIELDS, OwnRuleOfAField, a_raw_compra, judged_values
+from purchase_pipeline_tests.hostile import HOSTILE
 
 TODAY = date(2026, 11, 24)
 
@@ -343,6 +345,17 @@ def test_too_many_rejects_are_told_with_the_commonest_reasons() -> None:
         "Mend the source or the contract, or raise "
         "PURCHASE_MAX_REJECTED_RATIO."
     )
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_too_many_rejects_are_told_in_one_line_whatever_the_rows_say(text: str) -> None:
+    with pytest.raises(TooManyRejectsError) as refused:
+        judged(a_validation(received=10, ratio=0.1), [a_raw_compra(**{text: "1"})] * 10)
+
+    said = str(refused.value)
+    assert printable(said) == said
+    assert said.endswith("PURCHASE_MAX_REJECTED_RATIO.")
+    assert len(said) < 1000
 
 
 def test_too_many_rejects_end_the_reading_early() -> None:

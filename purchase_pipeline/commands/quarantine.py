@@ -1,13 +1,12 @@
 """Commands about rows that broke the contract: `rejects`, `replay`."""
 
-import json
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
 
 from purchase_pipeline.commands.outcome import newest_settings, succeeds
+from purchase_pipeline.printable import printable_json
 
 if TYPE_CHECKING:
     from purchase_pipeline.rejects import Grouping
@@ -45,20 +44,17 @@ def rejects(*, lote: str | None, by: "Grouping | None", limit: int | None, as_js
     with database(settings):
         quarantine = Rejects(engine_for(database_url(settings)))
         if as_json:
-            _print_json(
+            found = (
                 [group._asdict() for group in quarantine.grouped(by, lote)]
                 if by
                 else quarantine.rows(lote, limit)
             )
+            click.echo(printable_json(found))
         elif by:
             print_groups(quarantine.grouped(by, lote), by, Console())
         else:
             print_rows(quarantine.rows(lote, limit or _SHOWN), quarantine.count(lote), Console())
     return True
-
-
-def _print_json(found: object) -> None:
-    click.echo(json.dumps(found, indent=2, ensure_ascii=False, default=datetime.isoformat))
 
 
 @click.command()

@@ -1,11 +1,10 @@
 """Commands that tell how things stand, and change nothing: `status`, `verify`."""
 
-import json
-
 import click
 from rich.console import Console
 
 from purchase_pipeline.commands.outcome import newest_settings, succeeds
+from purchase_pipeline.printable import printable_json
 
 
 @click.command()
@@ -20,7 +19,7 @@ def status(*, as_json: bool) -> bool:
 
     found = read_status(newest_settings())
     if as_json:
-        click.echo(found.model_dump_json(indent=2))
+        click.echo(printable_json(found.model_dump(mode="json")))
     else:
         print_status(found, Console())
     return found.conserved
@@ -42,7 +41,7 @@ def verify(*, lote: str | None, as_json: bool) -> bool:
     # What is printed beside JSON would be in the way of a script.
     found = verified_lots(newest_settings(), lote, Console(stderr=True))
     if as_json:
-        click.echo(json.dumps([lot._asdict() for lot in found], indent=2))
+        click.echo(printable_json([lot._asdict() for lot in found]))
     else:
         print_verified(found, Console())
     return not any(lot.differences for lot in found)

@@ -12,6 +12,7 @@ from rich.console import Console
 from sqlalchemy.exc import ProgrammingError
 
 from purchase_pipeline.commands.outcome import newest_settings, succeeds
+from purchase_pipeline.printable import printable, sheet_cell
 
 if TYPE_CHECKING:
     from purchase_pipeline.ready_answers import Answer, ReadyQuery
@@ -83,10 +84,17 @@ def sql(*, name: str | None, show: bool, as_csv: bool) -> bool:
         click.echo(queries[name].sql)
     elif as_csv:
         answer = _ask(queries[name])
-        csv.writer(sys.stdout).writerows([answer.columns, *answer.rows])
+        rows = (map(_cell, row) for row in (answer.columns, *answer.rows))
+        csv.writer(sys.stdout).writerows(rows)
     else:
         print_answer(_ask(queries[name]), Console())
     return True
+
+
+def _cell(value: object) -> object:
+    """Return a value as CSV has it: exact in a file or a pipe; on a terminal, without what would act on it."""
+    cell = sheet_cell(value)
+    return printable(cell) if isinstance(cell, str) and sys.stdout.isatty() else cell
 
 
 def _ask(query: "ReadyQuery") -> "Answer":

@@ -11,6 +11,11 @@ PostgresWriteError
 from collections.abc import Sequence
 
 
+def in_one_line(text: str) -> str:
+    """Return a text, which may hold what a row says, without what acts on a terminal or forges a line of a log."""
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
+
+
 class PostgresWriteError(ValueError):
     """Nothing was written, and what was there before is there still."""
 
@@ -35,7 +40,7 @@ class UnstorableValueError(PostgresWriteError):
         place = (
             f"table {table}" + (f", row {row}" if row else "") + (f", column {column!r}" if column else "")
         )
-        super().__init__(f"{place}: {reason}")
+        super().__init__(f"{place}: {in_one_line(reason)}")
         self.row = row
         self.column = column
 

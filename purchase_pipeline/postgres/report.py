@@ -7,7 +7,8 @@ import dagster as dg
 import sqlalchemy as sa
 from dagster._core.definitions.metadata import RawMetadataValue
 
-from purchase_pipeline.postgres.columns.types import shown, sql
+from purchase_pipeline.postgres.columns.types import sql
+from purchase_pipeline.postgres.markdown import in_markdown
 from purchase_pipeline.postgres.writing import Written
 
 
@@ -47,7 +48,7 @@ def _table_column(column: sa.Column[Any], info: Mapping[Any, Any]) -> dg.TableCo
 
 
 def markdown_table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return rows as a Markdown table, long values cut, so that none can break out of its cell."""
+    """Return rows as a Markdown table: no name or value breaks out of its cell, or is more than text in it."""
     if not rows:
         return "no rows"
     lines = [
@@ -59,7 +60,4 @@ def markdown_table(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _cell(value: object) -> str:
-    if value is None:
-        return "NULL"
-    text = value if isinstance(value, str) else str(value)
-    return shown(text)[1:-1].replace("|", "\\|").replace("<", "&lt;")
+    return "NULL" if value is None else in_markdown(value).replace("|", "\\|")

@@ -39,7 +39,11 @@ def _spec(table: sa.Table, **more: Any) -> dg.AssetSpec:  # noqa: ANN401  (as As
     kinds = {"postgres", "sql"}
     spec = catalog.table_spec(table, _DOCUMENTATION, group_name=GROUP, kinds=kinds, **more)
     return spec.merge_attributes(
-        metadata={"row_model": f"{tables.__name__}:{table.name.upper()}", "preview_rows": _PREVIEW_ROWS}
+        metadata={
+            "row_model": f"{tables.__name__}:{table.name.upper()}",
+            "preview_rows": _PREVIEW_ROWS,
+            "schema_drift": "evolve",  # an earlier version's table is widened
+        }
     ).with_io_manager_key("io_manager")
 
 

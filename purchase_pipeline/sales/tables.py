@@ -5,7 +5,7 @@ import sqlalchemy as sa
 from purchase_pipeline.tables import TABELA_COMPRAS
 
 _METADATA = sa.MetaData()
-_MONEY = sa.Numeric(18, 2)
+_MONEY = sa.Numeric(38, 2)  # so many purchases of the highest price as BIGINT counts
 
 
 def _purchased(name: str) -> sa.Column[object]:

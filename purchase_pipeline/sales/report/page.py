@@ -8,7 +8,9 @@ from datetime import datetime
 from typing import NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
+from purchase_pipeline.printable import printable
 from purchase_pipeline.sales.report.exhibit import Exhibit, Section
 from purchase_pipeline.sales.report.exhibits import (
     ages,
@@ -44,12 +46,18 @@ def render_report(figures: SalesFigures, now: datetime) -> str:
     environment = Environment(
         loader=PackageLoader("purchase_pipeline.sales.report", ""),
         autoescape=True,
+        finalize=_written,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     editions = [_edition(figures, texts, now) for texts in LANGUAGES]
     return environment.get_template(_TEMPLATE).render(editions=editions)
+
+
+def _written(value: object) -> object:
+    """Return a text of the page without what HTML forbids, or would turn the words around it; drawings as they are."""
+    return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _edition(figures: SalesFigures, texts: Texts, now: datetime) -> Edition:
