@@ -1,5 +1,8 @@
 """Which database: the one given by `DATABASE_URL`, or an embedded server's; and which URL of it is for whom."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+
 import psycopg
 import sqlalchemy as sa
 
@@ -25,12 +28,12 @@ def database_url(settings: Settings) -> str:
     """Return the URL in use, for psql and SQLAlchemy alike. Nothing is started."""
     if settings.database_url is not None:
         return settings.database_url.get_secret_value()
-    return _embedded(settings).url(DATABASE_NAME, LOADER)
+    return _embedded_url(settings)
 
 
 def is_embedded(settings: Settings) -> bool:
     """Tell whether the database is the embedded server's, be it by DATABASE_URL (set to what `db-url` printed)."""
-    return database_url(settings) == _embedded(settings).url(DATABASE_NAME, LOADER)
+    return database_url(settings) == _embedded_url(settings)
 
 
 def reader_url(settings: Settings) -> str | None:
@@ -56,30 +59,50 @@ def dagster_storage_url(settings: Settings) -> str:
     return url.render_as_string(hide_password=False)
 
 
-def ensure_database(url: str) -> None:
-    """Start the embedded server if the URL is its own and it does not run; leave any other alone."""
-    settings = current_settings()
-    embedded = _embedded(settings)
-    if url == embedded.url(DATABASE_NAME, LOADER) and not embedded.is_running():
-        _start_embedded(embedded)
-
-
-def start_database(settings: Settings) -> None:
-    """Make both databases ready; start the embedded server for it, unless a database is given.
+@contextmanager
+def database_in_use(settings: Settings) -> Iterator[None]:
+    """Have both databases ready, and the embedded server running for as long as this lasts, if that is the one.
 
     Raises:
         DatabaseUnavailableError: a given database that cannot be reached, or may not have a `dagster` beside it.
         EmbeddedPostgresError: the embedded server does not start.
     """
     if is_embedded(settings):
-        _start_embedded(_embedded(settings))
+        with _embedded_in_use(settings):
+            yield
+    else:
+        _require_given(settings)
+        yield
+
+
+@contextmanager
+def own_database_in_use(url: str) -> Iterator[None]:
+    """Use the embedded server if the URL is its own; leave any other alone."""
+    settings = current_settings()
+    with _embedded_in_use(settings) if url == _embedded_url(settings) else nullcontext():
+        yield
+
+
+def start_database(settings: Settings) -> None:
+    """Make both databases ready, and the embedded server, if that is the one, stay until `down`.
+
+    Raises:
+        DatabaseUnavailableError: a given database that cannot be reached, or may not have a `dagster` beside it.
+        EmbeddedPostgresError: the embedded server does not start.
+    """
+    if is_embedded(settings):
+        embedded = _embedded(settings)
+        _make_roles_if_missing(embedded, started=embedded.start())
         return
-    _require(database_url(settings), "DATABASE_URL", beside=settings.dagster_postgres_url is None)
-    _require(_dagster_url(settings), "DAGSTER_POSTGRES_URL, else DATABASE_URL", beside=False)
+    _require_given(settings)
 
 
 def _embedded(settings: Settings) -> EmbeddedPostgres:
     return EmbeddedPostgres(settings.postgres_home)
+
+
+def _embedded_url(settings: Settings) -> str:
+    return _embedded(settings).url(DATABASE_NAME, LOADER)
 
 
 def _dagster_url(settings: Settings) -> str:
@@ -91,15 +114,28 @@ def _dagster_url(settings: Settings) -> str:
     return url.render_as_string(hide_password=False)
 
 
-def _start_embedded(embedded: EmbeddedPostgres) -> None:
-    """Start the server, and see to its roles: at each of its starts, and where they are missing (an older home)."""
+@contextmanager
+def _embedded_in_use(settings: Settings) -> Iterator[None]:
+    embedded = _embedded(settings)
+    with embedded.in_use() as started:
+        _make_roles_if_missing(embedded, started=started)
+        yield
+
+
+def _make_roles_if_missing(embedded: EmbeddedPostgres, *, started: bool) -> None:
+    """See to the server's roles: at each of its starts, and where they are missing (an older home)."""
     try:
-        if embedded.start() or not has_roles(embedded.url):
+        if started or not has_roles(embedded.url):
             make_roles(embedded.url)
     except psycopg.Error as error:
         raise EmbeddedPostgresError(
-            f"The embedded PostgreSQL runs, and its roles are not to be made: {error}"
+            f"The embedded PostgreSQL runs, but its roles cannot be created: {error}"
         ) from error
+
+
+def _require_given(settings: Settings) -> None:
+    _require(database_url(settings), "DATABASE_URL", beside=settings.dagster_postgres_url is None)
+    _require(_dagster_url(settings), "DAGSTER_POSTGRES_URL, else DATABASE_URL", beside=False)
 
 
 def _require(url: str, variable: str, *, beside: bool) -> None:

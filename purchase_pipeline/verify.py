@@ -4,9 +4,8 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from purchase_pipeline.database import database_url
+from purchase_pipeline.database import database_in_use, database_url
 from purchase_pipeline.landing import landing_at
-from purchase_pipeline.local_stack import database
 from purchase_pipeline.postgres.connections import engine_for
 from purchase_pipeline.settings import Settings
 from purchase_pipeline.verification import VerifiedLot, Verifier
@@ -18,7 +17,7 @@ def verified_lots(settings: Settings, lote: str | None, progress: Console) -> li
     Raises:
         DatabaseUnavailableError: somebody dropped a table.
     """
-    with database(settings), progress.status("Verifying ...") as status:
+    with database_in_use(settings), progress.status("Verifying ...") as status:
         verifier = Verifier(engine_for(database_url(settings)), landing_at(settings.landing_place))
         found, lots = [], verifier.lots() if lote is None else [lote]
         for number, name in enumerate(lots, start=1):

@@ -90,12 +90,11 @@ def sql(*, name: str | None, show: bool, as_csv: bool) -> bool:
 
 
 def _ask(query: "ReadyQuery") -> "Answer":
-    from purchase_pipeline.database import database_url, reader_url  # noqa: PLC0415
-    from purchase_pipeline.local_stack import database  # noqa: PLC0415
+    from purchase_pipeline.database import database_in_use, database_url, reader_url  # noqa: PLC0415
     from purchase_pipeline.ready_answers import ask  # noqa: PLC0415
 
     settings = newest_settings()
-    with database(settings):
+    with database_in_use(settings):
         try:
             return ask(reader_url(settings) or database_url(settings), query)
         except ProgrammingError as error:
