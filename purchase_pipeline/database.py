@@ -15,6 +15,7 @@ from purchase_pipeline.database_roles import (
     make_roles,
 )
 from purchase_pipeline.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
+from purchase_pipeline.libpq_environment import clear_libpq_environment
 from purchase_pipeline.settings import DAGSTER_DATABASE_NAME, DATABASE_NAME, Settings, current_settings
 
 _SECRETS = ("password", "sslpassword")  # libpq takes them in a URL's query too
@@ -91,6 +92,7 @@ def start_database(settings: Settings) -> None:
         EmbeddedPostgresError: the embedded server does not start.
     """
     if is_embedded(settings):
+        clear_libpq_environment()
         embedded = _embedded(settings)
         _make_roles_if_missing(embedded, started=embedded.start())
         return
@@ -116,6 +118,7 @@ def _dagster_url(settings: Settings) -> str:
 
 @contextmanager
 def _embedded_in_use(settings: Settings) -> Iterator[None]:
+    clear_libpq_environment()
     embedded = _embedded(settings)
     with embedded.in_use() as started:
         _make_roles_if_missing(embedded, started=started)
