@@ -10,9 +10,11 @@ from purchase_pipeline.database_roles import (
     DAGSTER,
     LOADER,
     READER,
+    SCRATCH,
     create_database_if_missing,
     has_roles,
     make_roles,
+    make_scratch,
 )
 from purchase_pipeline.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
 from purchase_pipeline.libpq_environment import clear_libpq_environment
@@ -40,6 +42,18 @@ def is_embedded(settings: Settings) -> bool:
 def reader_url(settings: Settings) -> str | None:
     """Return the URL of the role that can only read; None for a database whose roles are not ours to make."""
     return _embedded(settings).url(DATABASE_NAME, READER) if is_embedded(settings) else None
+
+
+def scratch_url(settings: Settings) -> str | None:
+    """Return the URL of the embedded server's database to try things in, made if missing; None for a given database.
+
+    The server must run.
+    """
+    if not is_embedded(settings):
+        return None
+    embedded = _embedded(settings)
+    make_scratch(embedded.url)
+    return embedded.url(SCRATCH, SCRATCH)
 
 
 def shown_database_url(settings: Settings) -> str:
