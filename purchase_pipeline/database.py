@@ -20,8 +20,6 @@ from purchase_pipeline.embedded_postgres import EmbeddedPostgres, EmbeddedPostgr
 from purchase_pipeline.libpq_environment import clear_libpq_environment
 from purchase_pipeline.settings import DAGSTER_DATABASE_NAME, DATABASE_NAME, Settings, current_settings
 
-_SECRETS = ("password", "sslpassword")  # libpq takes them in a URL's query too
-
 
 class DatabaseUnavailableError(Exception):
     """The database does not answer, or lacks what the pipeline needs."""
@@ -178,7 +176,9 @@ def _libpq(url: str) -> str:
 def _shown(url: str) -> str:
     """Return a URL with `***` for what is secret in it, and as it stands where nothing is."""
     parsed = sa.make_url(url)
-    secrets = {name: "***" for name in _SECRETS if name in parsed.query}
+    # libpq marks its secrets; what it does not know may be one's name, misspelt.
+    plain = {option.keyword.decode() for option in psycopg.pq.Conninfo.get_defaults() if not option.dispchar}
+    secrets = {name: "***" for name in parsed.query if name not in plain}
     if not (parsed.password or secrets):
         return url
     return parsed.update_query_dict(secrets).render_as_string(hide_password=True)
