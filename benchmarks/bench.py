@@ -12,8 +12,9 @@ import psycopg
 from psycopg import sql
 
 from purchase_pipeline.dagster_home import dagster_environment, open_instance
+from purchase_pipeline.database import database_in_use
 from purchase_pipeline.embedded_postgres import EmbeddedPostgres
-from purchase_pipeline.local_stack import StackOptions, database, mock_api, wait_for_mock_api
+from purchase_pipeline.local_stack import StackOptions, mock_api, wait_for_mock_api
 from purchase_pipeline.processes import Processes
 from purchase_pipeline.settings import Settings
 from purchase_pipeline_tests.serving import free_port
@@ -50,7 +51,7 @@ def a_dagster(
     processes = Processes(settings.home)
     options = StackOptions(api_port=free_port(), defects=defects)
     try:
-        with database(settings), mock_api(settings, options, processes) as served:
+        with database_in_use(settings), mock_api(settings, options, processes) as served:
             wait_for_mock_api(settings, served, processes)
             served.write_campaign()
             os.environ.update(dagster_environment(served))

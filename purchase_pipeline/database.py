@@ -1,6 +1,7 @@
 """Which database: the one given by `DATABASE_URL`, or an embedded server's; and which URL of it is for whom."""
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
 
 import psycopg
 import sqlalchemy as sa
@@ -11,11 +12,14 @@ from purchase_pipeline.database_roles import (
     DAGSTER,
     LOADER,
     READER,
+    SCRATCH,
     create_database_if_missing,
     has_roles,
     make_roles,
+    make_scratch,
 )
 from purchase_pipeline.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
+from purchase_pipeline.libpq_environment import clear_libpq_environment
 from purchase_pipeline.settings import DAGSTER_DATABASE_NAME, DATABASE_NAME, Settings, current_settings
 
 _FREE = (
@@ -23,7 +27,6 @@ _FREE = (
     "-c statement_timeout=15min -c idle_in_transaction_session_timeout=15min -c lock_timeout=10min"
 )
 _FREE_SINCE_17 = "-c transaction_timeout=15min -c idle_session_timeout=0"
-_SECRETS = ("password", "sslpassword")  # libpq takes them in a URL's query too
 
 
 class DatabaseUnavailableError(Exception):
@@ -34,17 +37,29 @@ def database_url(settings: Settings) -> str:
     """Return the URL in use, for psql and SQLAlchemy alike. Nothing is started."""
     if settings.database_url is not None:
         return settings.database_url.get_secret_value()
-    return _embedded(settings).url(DATABASE_NAME, LOADER)
+    return _embedded_url(settings)
 
 
 def is_embedded(settings: Settings) -> bool:
     """Tell whether the database is the embedded server's, be it by DATABASE_URL (set to what `db-url` printed)."""
-    return database_url(settings) == _embedded(settings).url(DATABASE_NAME, LOADER)
+    return database_url(settings) == _embedded_url(settings)
 
 
 def reader_url(settings: Settings) -> str | None:
     """Return the URL of the role that can only read; None for a database whose roles are not ours to make."""
     return _embedded(settings).url(DATABASE_NAME, READER) if is_embedded(settings) else None
+
+
+def scratch_url(settings: Settings) -> str | None:
+    """Return the URL of the embedded server's database to try things in, made if missing; None for a given database.
+
+    The server must run.
+    """
+    if not is_embedded(settings):
+        return None
+    embedded = _embedded(settings)
+    make_scratch(embedded.url)
+    return embedded.url(SCRATCH, SCRATCH)
 
 
 def shown_database_url(settings: Settings) -> str:
@@ -82,16 +97,9 @@ def _without_limits(url: sa.URL) -> sa.URL:
     return url
 
 
-def ensure_database(url: str) -> None:
-    """Start the embedded server if the URL is its own and it does not run; leave any other alone."""
-    settings = current_settings()
-    embedded = _embedded(settings)
-    if url == embedded.url(DATABASE_NAME, LOADER) and not embedded.is_running():
-        _start_embedded(embedded)
-
-
-def start_database(settings: Settings) -> None:
-    """Make both databases ready; start the embedded server for it, unless a database is given.
+@contextmanager
+def database_in_use(settings: Settings) -> Iterator[None]:
+    """Have both databases ready, and the embedded server running for as long as this lasts, if that is the one.
 
     Raises:
         DatabaseUnavailableError: a given database that cannot be reached, may not have a `dagster` beside it, or
@@ -99,19 +107,42 @@ def start_database(settings: Settings) -> None:
         EmbeddedPostgresError: the embedded server does not start.
     """
     if is_embedded(settings):
-        _start_embedded(_embedded(settings))
+        with _embedded_in_use(settings):
+            yield
+    else:
+        _require_given(settings)
+        yield
+
+
+@contextmanager
+def own_database_in_use(url: str) -> Iterator[None]:
+    """Use the embedded server if the URL is its own; leave any other alone."""
+    settings = current_settings()
+    with _embedded_in_use(settings) if url == _embedded_url(settings) else nullcontext():
+        yield
+
+
+def start_database(settings: Settings) -> None:
+    """Make both databases ready, and the embedded server, if that is the one, stay until `down`.
+
+    Raises:
+        DatabaseUnavailableError: a given database that cannot be reached, or may not have a `dagster` beside it.
+        EmbeddedPostgresError: the embedded server does not start.
+    """
+    if is_embedded(settings):
+        clear_libpq_environment()
+        embedded = _embedded(settings)
+        _make_roles_if_missing(embedded, started=embedded.start())
         return
-    _require(database_url(settings), "DATABASE_URL", beside=settings.dagster_postgres_url is None)
-    with psycopg.connect(_libpq(database_url(settings)), connect_timeout=10) as connection:
-        if faults := faults_of(connection):
-            raise DatabaseUnavailableError(
-                f"The database {_shown(database_url(settings))} cannot hold the pipeline's tables: {'; '.join(faults)}."
-            )
-    _require(_dagster_url(settings), "DAGSTER_POSTGRES_URL, else DATABASE_URL", beside=False)
+    _require_given(settings)
 
 
 def _embedded(settings: Settings) -> EmbeddedPostgres:
     return EmbeddedPostgres(settings.postgres_home)
+
+
+def _embedded_url(settings: Settings) -> str:
+    return _embedded(settings).url(DATABASE_NAME, LOADER)
 
 
 def _dagster_url(settings: Settings) -> str:
@@ -123,15 +154,34 @@ def _dagster_url(settings: Settings) -> str:
     return url.render_as_string(hide_password=False)
 
 
-def _start_embedded(embedded: EmbeddedPostgres) -> None:
-    """Start the server, and see to its roles: at each of its starts, and where they are missing (an older home)."""
+@contextmanager
+def _embedded_in_use(settings: Settings) -> Iterator[None]:
+    clear_libpq_environment()
+    embedded = _embedded(settings)
+    with embedded.in_use() as started:
+        _make_roles_if_missing(embedded, started=started)
+        yield
+
+
+def _make_roles_if_missing(embedded: EmbeddedPostgres, *, started: bool) -> None:
+    """See to the server's roles: at each of its starts, and where they are missing (an older home)."""
     try:
-        if embedded.start() or not has_roles(embedded.url):
+        if started or not has_roles(embedded.url):
             make_roles(embedded.url)
     except psycopg.Error as error:
         raise EmbeddedPostgresError(
-            f"The embedded PostgreSQL runs, and its roles are not to be made: {error}"
+            f"The embedded PostgreSQL runs, but its roles cannot be created: {error}"
         ) from error
+
+
+def _require_given(settings: Settings) -> None:
+    _require(database_url(settings), "DATABASE_URL", beside=settings.dagster_postgres_url is None)
+    with psycopg.connect(_libpq(database_url(settings)), connect_timeout=10) as connection:
+        if faults := faults_of(connection):
+            raise DatabaseUnavailableError(
+                f"The database {_shown(database_url(settings))} cannot hold the pipeline's tables: {'; '.join(faults)}."
+            )
+    _require(_dagster_url(settings), "DAGSTER_POSTGRES_URL, else DATABASE_URL", beside=False)
 
 
 def _require(url: str, variable: str, *, beside: bool) -> None:
@@ -159,7 +209,9 @@ def _libpq(url: str) -> str:
 def _shown(url: str) -> str:
     """Return a URL with `***` for what is secret in it, and as it stands where nothing is."""
     parsed = sa.make_url(url)
-    secrets = {name: "***" for name in _SECRETS if name in parsed.query}
+    # libpq marks its secrets; what it does not know may be one's name, misspelt.
+    plain = {option.keyword.decode() for option in psycopg.pq.Conninfo.get_defaults() if not option.dispchar}
+    secrets = {name: "***" for name in parsed.query if name not in plain}
     if not (parsed.password or secrets):
         return url
     return parsed.update_query_dict(secrets).render_as_string(hide_password=True)

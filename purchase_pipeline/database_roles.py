@@ -1,5 +1,7 @@
 """Who may do what in the database server: the loader, the reader and Dagster, each with a database or a part of one.
 
+And, in the embedded server, whoever tries things out, in a database that is theirs.
+
 The grants are SQL, in `database_roles.sql`: a database administrator can run that file as it is, and the embedded
 server is given the same.
 
@@ -23,6 +25,7 @@ from purchase_pipeline.settings import DAGSTER_DATABASE_NAME, DATABASE_NAME
 LOADER = "purchase_loader"
 READER = "purchase_reader"
 DAGSTER = "dagster"
+SCRATCH = "scratch"  # a role, and the database that it owns
 ROLES_FILE = files("purchase_pipeline").joinpath("database_roles.sql")
 
 _ADMINISTRATION = "postgres"  # the database that every server has
@@ -65,6 +68,21 @@ def create_database_if_missing(connection: psycopg.Connection, name: str) -> Non
         with suppress(psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):  # made just now
             connection.execute("SET default_transaction_read_only = off")  # as the role's may say
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+
+
+def make_scratch(url_of: Callable[[str], str]) -> None:
+    """Make a database in which its owner may do anything, schemas included, and which reaches no other.
+
+    Safe to run again, and by two processes at once. `url_of` gives the superuser's URL of a database.
+    """
+    scratch = sql.Identifier(SCRATCH)
+    with psycopg.connect(url_of(_ADMINISTRATION), connect_timeout=10, autocommit=True) as administration:
+        administration.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
+        if not administration.execute("SELECT FROM pg_roles WHERE rolname = %s", [SCRATCH]).rowcount:
+            administration.execute(sql.SQL("CREATE ROLE {} LOGIN").format(scratch))
+        create_database_if_missing(administration, SCRATCH)
+        administration.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(scratch))
+        administration.execute(sql.SQL("ALTER DATABASE {} OWNER TO {}").format(scratch, scratch))
 
 
 def reader_statements(database: str, loader: str) -> str:

@@ -8,7 +8,7 @@ from typing import TypeVar
 import sqlalchemy as sa
 from dagster_postgres.utils import DagsterPostgresException
 
-from purchase_pipeline.database import DatabaseUnavailableError, is_embedded, start_database
+from purchase_pipeline.database import DatabaseUnavailableError, database_in_use, is_embedded
 from purchase_pipeline.embedded_postgres import EmbeddedPostgresError
 from purchase_pipeline.settings import Settings
 
@@ -73,8 +73,9 @@ class DatabaseWatch:
                 "Run the same command again when it does; loaded lots stay loaded."
             ) from error
         if ours:
-            with suppress(EmbeddedPostgresError, DatabaseUnavailableError):  # another look, another try
-                start_database(self._settings)
+            # Started beside the use that lasts as long as this watch; another look, another try.
+            with suppress(EmbeddedPostgresError, DatabaseUnavailableError), database_in_use(self._settings):
+                pass
 
 
 def _first_line(error: Exception) -> str:

@@ -10,9 +10,10 @@ import shlex
 import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from time import monotonic, sleep
+from typing import IO
 from urllib.parse import quote
 
 import psycopg
@@ -85,25 +86,35 @@ class EmbeddedPostgres:
         return psycopg.pq.PGconn.ping(conninfo.encode()) == psycopg.pq.Ping.OK
 
     def start(self) -> bool:
-        """Start the server unless it runs; return, once it answers a query, whether it had to be started.
+        """Start the server unless it runs, and have it stay until `stop`, whoever uses it and leaves.
+
+        Returns, once it answers a query, whether it had to be started.
 
         Raises:
             EmbeddedPostgresError: it does not come up; with the end of its log.
         """
-        if self.is_running():
-            return False
         with self._alone():
-            self._place.require_own()
-            if not self._place.has_cluster():
-                self._processes.end(signal.SIGQUIT, signal.SIGKILL)  # its data may have been deleted under it
-                self._make_cluster()
-            elif self._comes_up():
-                return False
-            self._processes.end(
-                signal.SIGQUIT, signal.SIGKILL
-            )  # what a killed server left holds its shared memory
-            self._launch()
-            return True
+            started = self._start()
+            self._place.stays.touch(mode=0o600)
+            return started
+
+    @contextmanager
+    def in_use(self) -> Iterator[bool]:
+        """Use the server, started if it does not run; who leaves last stops it, unless it is to stay.
+
+        Yields whether it had to be started. The users are counted by the system: each holds a shared lock on a file,
+        which goes with its process, however that ends. A user may use it again within (a run in `ingest`).
+
+        Raises:
+            EmbeddedPostgresError: it does not come up; with the end of its log.
+        """
+        with ExitStack() as use:
+            with self._alone():
+                users = use.enter_context(_opened(self._place.users))
+                fcntl.flock(users, fcntl.LOCK_SH)
+                use.callback(self._leave, users)
+                started = self._start()
+            yield started
 
     def stop(self) -> bool:
         """Stop the server, cutting its clients off; return, once its processes are gone, whether there was one.
@@ -114,13 +125,41 @@ class EmbeddedPostgres:
         if not self._processes.find():
             return False
         with self._alone():
-            return self._processes.end(signal.SIGINT, signal.SIGQUIT, signal.SIGKILL)
+            return self._stop()
 
     def remove(self) -> None:
         """Stop the server and delete the home, and what lies outside it."""
         with self._alone():
             self._processes.end(signal.SIGQUIT, signal.SIGKILL)
             self._place.remove()
+
+    def _start(self) -> bool:
+        """Start the server unless it runs, and return whether it had to be started; the home must be held."""
+        if self.is_running():
+            return False
+        self._place.require_own()
+        if not self._place.has_cluster():
+            self._processes.end(signal.SIGQUIT, signal.SIGKILL)  # its data may have been deleted under it
+            self._make_cluster()
+        elif self._comes_up():
+            return False
+        # What a killed server left holds its shared memory.
+        self._processes.end(signal.SIGQUIT, signal.SIGKILL)
+        self._launch()
+        return True
+
+    def _stop(self) -> bool:
+        self._place.stays.unlink(missing_ok=True)
+        return self._processes.end(signal.SIGINT, signal.SIGQUIT, signal.SIGKILL)
+
+    def _leave(self, users: IO[str]) -> None:
+        """Stop the server if nobody else uses it, and it was not asked to stay."""
+        if not _is_same(self._place.users, users.fileno()):
+            return  # the home was removed meanwhile, and is not made again
+        with self._alone(), suppress(BlockingIOError):
+            fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not self._place.stays.exists():
+                self._stop()
 
     @property
     def _socket(self) -> Path:
@@ -172,6 +211,7 @@ class EmbeddedPostgres:
         (place.data / "postmaster.pid").unlink(missing_ok=True)
         self._socket.with_name(f"{self._socket.name}.lock").unlink(missing_ok=True)
         (place.logs / "start.log").unlink(missing_ok=True)
+        place.stays.unlink(missing_ok=True)  # said of a server that is gone
         beside = place.socket_folder.parent == place.folder
         socket_folder = "../socket" if beside else str(place.socket_folder)
         fixed = {**_FIXED, "unix_socket_directories": socket_folder, "cluster_name": place.name}
@@ -218,7 +258,7 @@ def _locked(home: Path) -> Iterator[None]:
     while True:
         home.mkdir(parents=True, exist_ok=True)
         path = home / "lock"
-        with path.open("w") as lock:
+        with _opened(path) as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if _is_same(path, lock.fileno()):
                 yield
@@ -229,3 +269,9 @@ def _is_same(path: Path, descriptor: int) -> bool:
     with suppress(FileNotFoundError):
         return path.stat().st_ino == os.fstat(descriptor).st_ino
     return False
+
+
+def _opened(path: Path) -> IO[str]:
+    """Open a file to be locked, made so that nobody else can open, and so lock, it."""
+    path.touch(mode=0o600)
+    return path.open("a")

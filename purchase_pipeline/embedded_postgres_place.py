@@ -50,6 +50,8 @@ class ServerPlace:
         self.folder = _ROOTS_FOLDER / digest if self.is_outside else self._link
         self.data = self.folder / "data"
         self.logs = self.folder / "log"
+        self.users = self.home / "users"  # locked, shared, by each process that uses the server
+        self.stays = self.home / "stays"  # there while the server is to outlive its users
 
     @cached_property
     def socket_folder(self) -> Path:

@@ -13,11 +13,10 @@ from rich.console import Console
 from purchase_pipeline.arrivals import Arrivals
 from purchase_pipeline.campaign import Campaign
 from purchase_pipeline.dagster_home import open_instance
-from purchase_pipeline.database import database_url
+from purchase_pipeline.database import database_in_use, database_url
 from purchase_pipeline.database_watch import DATABASE_AWAY, DatabaseWatch
 from purchase_pipeline.local_stack import (
     StackOptions,
-    database,
     end_orphaned_runs,
     make_room,
     mock_api,
@@ -41,7 +40,7 @@ def run_ingest(settings: Settings, options: StackOptions, console: Console) -> b
     clock = monotonic()
     make_room(settings, options, console)
     processes = Processes(settings.home)
-    with mock_api(settings, options, processes) as served, database(settings):
+    with mock_api(settings, options, processes) as served, database_in_use(settings):
         served.write_campaign()
         with open_instance(served) as instance:
             database_watch = DatabaseWatch(served, partial(print_line, console))

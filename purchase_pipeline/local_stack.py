@@ -15,9 +15,8 @@ from dagster._grpc.client import DagsterGrpcClient
 from rich.console import Console
 
 from purchase_pipeline.dagster_home import CODE_LOCATION, dagster_environment, open_instance, write_workspace
-from purchase_pipeline.database import is_embedded, start_database
+from purchase_pipeline.database import is_embedded
 from purchase_pipeline.database_watch import DATABASE_AWAY
-from purchase_pipeline.embedded_postgres import EmbeddedPostgres
 from purchase_pipeline.ports import LOOPBACK, http_url, reachable_at, require_free
 from purchase_pipeline.processes import Processes, Service, ServiceFailedError, stop_leftovers
 from purchase_pipeline.settings import Settings
@@ -86,19 +85,6 @@ def wait_for_mock_api(given: Settings, served: Settings, processes: Processes) -
     """
     if not given.is_given("api_url"):
         _wait_until(lambda: _answers(f"{served.api_url}/readyz"), processes, "mock_api")
-
-
-@contextmanager
-def database(settings: Settings) -> Iterator[None]:
-    """Have both databases ready, and stop the embedded server after if it was started here."""
-    embedded = EmbeddedPostgres(settings.postgres_home)
-    ours = is_embedded(settings) and not embedded.is_running()
-    try:
-        start_database(settings)
-        yield
-    finally:
-        if ours:
-            embedded.stop()
 
 
 @contextmanager

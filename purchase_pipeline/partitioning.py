@@ -18,8 +18,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from purchase_pipeline.database import database_url
-from purchase_pipeline.local_stack import database
+from purchase_pipeline.database import database_in_use, database_url
 from purchase_pipeline.postgres.connections import engine_for, transaction
 from purchase_pipeline.postgres.parts import Shape
 from purchase_pipeline.postgres.repartition import CannotRepartitionError, Repartition, Swapped
@@ -79,7 +78,7 @@ def run_abandon(settings: Settings, console: Console) -> None:
 
 @contextmanager
 def _repartition(settings: Settings) -> Iterator[Repartition]:
-    with database(settings):
+    with database_in_use(settings):
         engine = engine_for(database_url(settings)).execution_options(postgresql_readonly=False)
         with transaction(engine) as connection:
             create_if_missing(connection, [placed(TABELA_COMPRAS, *_TABLE)])

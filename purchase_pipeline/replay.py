@@ -7,9 +7,8 @@ from rich.console import Console
 
 from purchase_pipeline.campaign import Campaign
 from purchase_pipeline.dagster_home import open_instance
-from purchase_pipeline.database import database_url
+from purchase_pipeline.database import database_in_use, database_url
 from purchase_pipeline.landing import Landing, landing_at
-from purchase_pipeline.local_stack import database
 from purchase_pipeline.lot_ledger import LotCount, LotLedger
 from purchase_pipeline.lot_runs import StartRun, lot_runs
 from purchase_pipeline.postgres.connections import engine_for
@@ -25,7 +24,7 @@ def run_replay(settings: Settings, lots: Sequence[str], console: Console, *, dry
     The API is not asked. Lots that have not landed are left alone; one that was refused for its rejects is tried again.
     """
     landing = landing_at(settings.landing_place)
-    with database(settings), open_instance(settings) as instance:
+    with database_in_use(settings), open_instance(settings) as instance:
         engine = engine_for(database_url(settings))
         with console.status("Judging the landed lots by the contract as it is now ..."):
             changed = _judged_otherwise(Verifier(engine, landing), landing, lots)

@@ -8,7 +8,7 @@ from pathlib import Path
 import dagster as dg
 import httpx
 
-from purchase_pipeline.database import ensure_database
+from purchase_pipeline.database import own_database_in_use
 from purchase_pipeline.landing import Landing, landing_at
 from purchase_pipeline.lot_ledger import LotLedger
 from purchase_pipeline.postgres import PostgresIOManager
@@ -68,10 +68,11 @@ class LotLedgerResource(dg.ConfigurableResource[LotLedger]):
 
     database_url: str
 
-    def create_resource(self, context: dg.InitResourceContext) -> LotLedger:  # noqa: ARG002
-        """Hand out the ledger, with the embedded database started if that is the one."""
-        ensure_database(self.database_url)
-        return LotLedger(engine_for(self.database_url))
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[LotLedger]:  # noqa: ARG002
+        """Hand out the ledger, with the embedded server in use if the database is its own."""
+        with own_database_in_use(self.database_url):
+            yield LotLedger(engine_for(self.database_url))
 
 
 class ReportFileResource(dg.ConfigurableResource[ReportFile]):
@@ -86,9 +87,10 @@ class ReportFileResource(dg.ConfigurableResource[ReportFile]):
 
 
 class PurchasesIOManager(PostgresIOManager):
-    """The PostgreSQL IO manager, with the embedded database started first if that is the one."""
+    """The PostgreSQL IO manager, with the embedded server in use if the database is its own."""
 
-    def create_io_manager(self, context: dg.InitResourceContext) -> PostgresDbIOManager:
-        """Start the database where it is ours to start, then build the manager."""
-        ensure_database(self.database_url)
-        return super().create_io_manager(context)
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[PostgresDbIOManager]:
+        """Start the database where it is ours to start, then hand out the manager."""
+        with own_database_in_use(self.database_url), super().yield_for_execution(context) as manager:
+            yield manager

@@ -41,12 +41,21 @@ def _require_postgres_url(secret: SecretStr) -> SecretStr:
         url = sa.make_url(secret.get_secret_value())
     except (sa.exc.ArgumentError, ValueError):
         url = None
-    if url is None or not url.drivername.startswith("postgres") or "@" in (url.host or ""):
+    if url is None or not url.drivername.startswith("postgres") or _has_stray_at(secret.get_secret_value()):
         raise ValueError(
             "must be postgresql://user:password@host:port/database, "
             "with @ : / # % in the password as %40 %3A %2F %23 %25"
         )
     return secret
+
+
+def _has_stray_at(url: str) -> bool:
+    """Tell whether an `@` stands where it does not end user and password: what is before it is read in several ways.
+
+    Such as `ana:a@b/c@host/db`: of password `a` and host `b` for libpq, which would print that host in its error.
+    """
+    authority, *rest = re.split(r"[/?#]", url.partition("://")[2], maxsplit=1)
+    return authority.count("@") > 1 or "@" in "".join(rest)
 
 
 def _require_http_url(url: str) -> str:

@@ -9,8 +9,7 @@ from rich.text import Text
 
 from purchase_pipeline.campaign import Campaign, lote_of
 from purchase_pipeline.dagster_home import open_instance
-from purchase_pipeline.database import database_url
-from purchase_pipeline.local_stack import database
+from purchase_pipeline.database import database_in_use, database_url
 from purchase_pipeline.lot_ledger import LotLedger, totals
 from purchase_pipeline.postgres.connections import engine_for
 from purchase_pipeline.printable import printable
@@ -52,7 +51,7 @@ class Status(BaseModel):
 
 def read_status(settings: Settings) -> Status:
     """Count the lots in the tables, and ask Dagster about the others."""
-    with database(settings), open_instance(settings) as instance:
+    with database_in_use(settings), open_instance(settings) as instance:
         ledger = LotLedger(engine_for(database_url(settings)))
         campaign = Campaign(settings.lote_names, ledger, instance)
         counted, beyond_target = campaign.counted(), campaign.beyond_target()

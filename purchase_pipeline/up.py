@@ -13,12 +13,11 @@ from rich.markup import escape
 
 from purchase_pipeline.campaign import Campaign
 from purchase_pipeline.campaign_watch import FAILURES_TO_GIVE_UP, CampaignWatch
-from purchase_pipeline.database import database_url, shown_database_url
+from purchase_pipeline.database import database_in_use, database_url, shown_database_url
 from purchase_pipeline.database_watch import DatabaseWatch
 from purchase_pipeline.local_stack import (
     StackOptions,
     dagster_services,
-    database,
     make_room,
     mock_api,
     wait_for_mock_api,
@@ -75,7 +74,7 @@ def running_stack(settings: Settings, options: StackOptions, console: Console) -
         stack.callback(processes.stop_all)
         with console.status("Starting PostgreSQL, the API and Dagster ..."):
             given, settings = settings, stack.enter_context(mock_api(settings, options, processes))
-            stack.enter_context(database(settings))
+            stack.enter_context(database_in_use(settings))
             settings.write_campaign()
             instance = stack.enter_context(dagster_services(settings, options, processes))
             wait_for_mock_api(given, settings, processes)

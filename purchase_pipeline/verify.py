@@ -6,9 +6,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
 
-from purchase_pipeline.database import database_url
+from purchase_pipeline.database import database_in_use, database_url
 from purchase_pipeline.landing import landing_at
-from purchase_pipeline.local_stack import database
 from purchase_pipeline.postgres.connections import engine_for
 from purchase_pipeline.printable import printable
 from purchase_pipeline.progress import print_line
@@ -22,7 +21,7 @@ def verified_lots(settings: Settings, lote: str | None, progress: Console) -> li
     Raises:
         DatabaseUnavailableError: somebody dropped a table.
     """
-    with database(settings), progress.status("Verifying ...") as status:
+    with database_in_use(settings), progress.status("Verifying ...") as status:
         verifier = Verifier(engine_for(database_url(settings)), landing_at(settings.landing_place))
         found, lots = [], verifier.lots() if lote is None else [lote]
         for number, name in enumerate(lots, start=1):

@@ -255,6 +255,20 @@ def test_db_url_prints_the_url_alone_and_starts_the_server(person: Person) -> No
 
 
 @pytest.mark.proof
+def test_all_that_a_campaign_writes_is_private_whatever_the_umask(person: Person) -> None:
+    before = os.umask(0)
+    try:
+        done = person.ingest("--lots", "1", "--rows", "20")
+    finally:
+        os.umask(before)
+
+    assert done.returncode == 0, done.stderr
+    written = [person.home, *(path for path in person.home.rglob("*") if not path.is_symlink())]
+    assert {path.name for path in written} > {"landing", "dagster.yaml", "campaign.env", "users", "logs"}
+    assert [str(path) for path in written if path.stat().st_mode & 0o077] == []
+
+
+@pytest.mark.proof
 def test_down_stops_the_server_and_the_data_stays(person: Person) -> None:
     person.ingest("--lots", "1", "--rows", "50")
     person.run("db-url")

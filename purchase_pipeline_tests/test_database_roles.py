@@ -9,8 +9,14 @@ from typing import NamedTuple
 import psycopg
 import pytest
 
-from purchase_pipeline.database import dagster_storage_url, database_url, reader_url, start_database
-from purchase_pipeline.database_roles import DAGSTER, LOADER, READER, ROLES_FILE, reader_statements
+from purchase_pipeline.database import (
+    dagster_storage_url,
+    database_url,
+    reader_url,
+    scratch_url,
+    start_database,
+)
+from purchase_pipeline.database_roles import DAGSTER, LOADER, READER, ROLES_FILE, SCRATCH, reader_statements
 from purchase_pipeline.embedded_postgres import EmbeddedPostgres
 from purchase_pipeline.embedded_postgres_place import ServerPlace
 from purchase_pipeline.settings import DAGSTER_DATABASE_NAME, DATABASE_NAME, Settings
@@ -181,6 +187,21 @@ def test_each_url_is_that_of_the_role_it_is_for(home: Home) -> None:
             seen += connection.execute("SELECT current_user, current_database()").fetchall()
 
     assert seen == [(LOADER, DATABASE_NAME), (READER, DATABASE_NAME), (DAGSTER, DAGSTER_DATABASE_NAME)]
+
+
+def test_the_scratch_role_owns_its_database_and_reaches_no_other(home: Home) -> None:
+    assert scratch_url(home.settings) == scratch_url(home.settings) == home.server.url(SCRATCH, SCRATCH)
+
+    home.run(SCRATCH, SCRATCH, "CREATE SCHEMA bronze", "CREATE TABLE bronze.made AS SELECT 1 AS id")
+
+    for name in (DATABASE_NAME, DAGSTER_DATABASE_NAME):
+        with pytest.raises(psycopg.OperationalError, match=f'permission denied for database "{name}"'):
+            home.run(SCRATCH, name, "SELECT 1")
+    for role in (LOADER, READER, DAGSTER):
+        with pytest.raises(psycopg.OperationalError, match=f'permission denied for database "{SCRATCH}"'):
+            home.run(role, SCRATCH, "SELECT 1")
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        home.run(SCRATCH, SCRATCH, "CREATE ROLE mine")
 
 
 def test_dagsters_connections_do_not_wait_without_end(home: Home) -> None:

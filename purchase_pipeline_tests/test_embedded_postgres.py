@@ -27,6 +27,14 @@ from purchase_pipeline.embedded_postgres import EmbeddedPostgres
 server = EmbeddedPostgres(Path(sys.argv[1]))
 print(server.start(), server.url("postgres"))
 """
+USE = """
+import sys
+from pathlib import Path
+from purchase_pipeline.embedded_postgres import EmbeddedPostgres
+with EmbeddedPostgres(Path(sys.argv[1])).in_use() as started:
+    print(started, flush=True)
+    sys.stdin.read()
+"""
 # Root's interpreter may lie where a plain user cannot reach it: so it imports first, and then becomes that user.
 BECOME_NOBODY = """
 import os
@@ -75,6 +83,29 @@ def data_of(server: EmbeddedPostgres) -> Path:
 
 def postmaster_of(server: EmbeddedPostgres) -> psutil.Process:
     return psutil.Process(int((data_of(server) / "postmaster.pid").read_text().splitlines()[0]))
+
+
+class User:
+    """Another process that uses a home's server until it is told to leave, or killed."""
+
+    def __init__(self, home: Path) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", USE, str(home)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=PROJECT,
+        )
+        assert self.process.stdout is not None
+        self.started = self.process.stdout.readline() == "True\n"
+
+    def leaves(self) -> None:
+        self.process.communicate(timeout=60)
+        assert self.process.returncode == 0
+
+    def is_killed(self) -> None:
+        self.process.kill()
+        self.process.communicate(timeout=60)
 
 
 def has_ended(process: psutil.Process) -> bool:
@@ -165,6 +196,105 @@ def test_many_starts_at_once_make_one_server(home: Path) -> None:
     assert sorted(printed) == ["False", "False", "False", "True"]
     assert [starter.returncode for starter in starters] == [0] * 4
     assert EmbeddedPostgres(home).is_running()
+
+
+@pytest.mark.parametrize("first_leaves_first", [True, False])
+def test_who_leaves_last_stops_it_whoever_started_it(home: Path, *, first_leaves_first: bool) -> None:
+    server = EmbeddedPostgres(home)
+    users = [User(home), User(home)]
+    assert [user.started for user in users] == [True, False]
+    leaving, staying = users if first_leaves_first else users[::-1]
+
+    leaving.leaves()
+    assert answer(server, "SELECT 1") == "1"
+
+    staying.leaves()
+    assert not server.is_running()
+
+
+def test_a_killed_user_counts_no_more_and_takes_nothing_with_it(home: Path) -> None:
+    server = EmbeddedPostgres(home)
+    users = [User(home), User(home)]
+
+    users[0].is_killed()
+    assert answer(server, "SELECT 1") == "1"
+
+    users[1].leaves()
+    assert not server.is_running()
+
+
+def test_a_server_that_a_killed_user_left_is_used_and_stopped_by_the_next(home: Path) -> None:
+    server = EmbeddedPostgres(home)
+    User(home).is_killed()
+    assert server.is_running()
+
+    with server.in_use() as started:
+        assert not started
+    assert not server.is_running()
+
+
+def test_a_server_asked_to_stay_outlives_its_users_until_it_is_stopped(home: Path) -> None:
+    server = EmbeddedPostgres(home)
+    with server.in_use():
+        assert not server.start()
+    assert server.is_running()
+
+    server.stop()
+    with server.in_use():
+        pass
+    assert not server.is_running()
+
+
+def test_a_server_asked_to_stay_and_gone_since_is_not_remembered(home: Path) -> None:
+    server = EmbeddedPostgres(home)
+    server.start()
+    postmaster_of(server).kill()
+
+    with server.in_use() as started:
+        assert started
+    assert not server.is_running()
+
+
+def test_a_process_may_use_it_within_its_own_use(home: Path) -> None:
+    server = EmbeddedPostgres(home)
+    with server.in_use() as started:
+        with server.in_use() as started_again:
+            assert (started, started_again) == (True, False)
+        assert answer(server, "SELECT 1") == "1"
+    assert not server.is_running()
+
+
+def test_what_a_user_starts_does_not_count_as_a_user(home: Path) -> None:
+    server = EmbeddedPostgres(home)
+    with server.in_use():
+        child = subprocess.Popen(["/bin/sleep", "60"])
+    try:
+        assert not server.is_running()
+    finally:
+        child.kill()
+        child.wait()
+
+
+def test_a_user_whose_server_could_not_be_started_leaves_nothing(started: EmbeddedPostgres) -> None:
+    configuration = data_of(started) / "postgresql.conf"
+    started.stop()
+    good = configuration.read_text()
+    configuration.write_text(f"{good}\nshared_buffers = much\n")
+
+    with pytest.raises(EmbeddedPostgresError, match="invalid value"), started.in_use():
+        pass
+    assert not started.stop()
+    configuration.write_text(good)
+
+
+def test_a_home_removed_while_it_is_used_is_not_made_again(home: Path) -> None:
+    server = EmbeddedPostgres(home)
+    user = User(home)
+
+    server.remove()
+    user.leaves()
+
+    assert not home.exists()
 
 
 def test_a_home_too_deep_for_a_socket_works_from_any_shell(home: Path) -> None:

@@ -4,12 +4,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import dagster as dg
+import pandas as pd
+import psycopg
 import pytest
 import sqlalchemy as sa
 
+from purchase_pipeline.postgres import PostgresIOManager
 from purchase_pipeline.postgres.options import WriteOptions
 from purchase_pipeline_tests.conformance.report import markdown
 from purchase_pipeline_tests.documents import blocks_of
+from purchase_pipeline_tests.person import Person
 
 GUIDE = Path(__file__).parent.parent / "docs" / "postgres-io-manager.md"
 PROGRAMS = [block.text for block in blocks_of(GUIDE) if block.language == "python"]
@@ -34,6 +39,26 @@ def test_the_first_table_is_there_after_the_first_command_and_the_second(
         ledger = connection.execute(sa.text("SELECT asset, partition, rows FROM slice_ledger")).all()
     assert rows == [("2026-01-02 00:00:00", "apple", 1.5), ("2026-01-02 00:00:00", None, 2.0)]
     assert ledger == [("sales", "2026-01-02", 2)]
+
+
+def test_the_guides_own_url_takes_assets_with_a_prefix_or_a_schema(person: Person) -> None:
+    assert "export DATABASE_URL=$(purchase-pipeline db-url --scratch)" in GUIDE.read_text()
+    url = person.run("db-url", "--scratch").stdout.strip()
+
+    @dg.asset(key_prefix="bronze")
+    def sales() -> pd.DataFrame:
+        return pd.DataFrame({"price": [1.5]})
+
+    @dg.asset(metadata={"schema": "silver"})
+    def totals() -> pd.DataFrame:
+        return pd.DataFrame({"price": [3.0]})
+
+    done = dg.materialize([sales, totals], resources={"io_manager": PostgresIOManager(database_url=url)})
+
+    assert done.success
+    with psycopg.connect(url) as connection:
+        found = connection.execute("SELECT b.price, s.price FROM bronze.sales b, silver.totals s").fetchall()
+    assert found == [(1.5, 3.0)]
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=range(len(PROGRAMS)))

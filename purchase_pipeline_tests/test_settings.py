@@ -7,6 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 import purchase_pipeline
+from purchase_pipeline.database import shown_database_url
 from purchase_pipeline.settings import Settings, current_settings, is_environment_variable, new_settings
 
 VARIABLES = (
@@ -320,6 +321,12 @@ def test_the_campaigns_file_is_its_owners_alone_also_where_it_was_not(
         ("DATABASE_URL", "mysql://ana:segredo@db/compras"),
         ("DATABASE_URL", "postgresql://ana:a@segredo@db/compras"),
         ("DATABASE_URL", "postgresql://ana@db:segredo/compras"),
+        ("DATABASE_URL", "postgresql://ana:a@segredo/b@db/compras"),
+        ("DATABASE_URL", "postgresql://ana:a@segredo?b@db/compras"),
+        ("DATABASE_URL", "postgresql://ana:a@segredo#b@db/compras"),
+        ("DATABASE_URL", "postgresql://db:5432/compras?user=ana&password=a@segredo"),
+        ("DATABASE_URL", "postgresql:///compras?host=/tmp&user=ana&password=a@segredo"),
+        ("DATABASE_URL", "postgresql:ana:segredo@db/compras"),
         ("DAGSTER_POSTGRES_URL", "segredo"),
         ("PURCHASE_API_URL", "segredo"),
         ("PURCHASE_API_URL", "ftp://ana:segredo@api"),
@@ -337,6 +344,42 @@ def test_what_is_no_url_is_refused_without_being_quoted(
 
     shown = f"{refused.value} {[error['msg'] for error in refused.value.errors()]}"
     assert "segredo" not in shown
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://ana:a%40b%2Fc@db/compras",
+        "postgresql://ana%40example:a:b@db:5432/compras",
+        "postgresql:///compras?host=/var/run/postgresql&user=ana&password=a%40b",
+        "postgresql://ana:segredo@/compras?host=one&host=two",
+        "postgresql://ana:segredo@[::1]:5432/compras",
+    ],
+)
+def test_a_url_with_its_reserved_characters_encoded_is_taken(
+    monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", url)
+
+    given = Settings().database_url
+
+    assert given is not None
+    assert given.get_secret_value() == url
+
+
+@pytest.mark.parametrize(
+    "option", ["password", "sslpassword", "oauth_client_secret", "scram_client_key", "Password", "pasword"]
+)
+def test_no_secret_of_a_url_is_shown(monkeypatch: pytest.MonkeyPatch, option: str) -> None:
+    monkeypatch.setenv(
+        "DATABASE_URL", f"postgresql://ana:segredo@db/compras?{option}=segredo&sslmode=require"
+    )
+
+    shown = shown_database_url(Settings())
+
+    assert "segredo" not in shown
+    assert shown.startswith("postgresql://ana:***@db/compras?")
+    assert "sslmode=require" in shown
 
 
 def test_settings_do_not_change() -> None:

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from purchase_pipeline.campaign_lock import campaign_process
 from purchase_pipeline.commands.outcome import newest_settings, succeeds
-from purchase_pipeline.database import database_url, is_embedded, reader_url, start_database
+from purchase_pipeline.database import database_url, is_embedded, reader_url, scratch_url, start_database
 from purchase_pipeline.database_roles import ROLES_FILE, reader_statements
 from purchase_pipeline.embedded_postgres import EmbeddedPostgres
 from purchase_pipeline.processes import end, stop_leftovers
@@ -19,26 +19,43 @@ _STOP_SECONDS = 90.0
 
 @click.command("db-url")
 @click.option("--reader", is_flag=True, help="The URL of a role that can read the tables, and nothing else.")
+@click.option(
+    "--scratch", is_flag=True, help="The URL of an empty database to try things in, which its role owns."
+)
 @succeeds
-def db_url(*, reader: bool) -> bool:
+def db_url(*, reader: bool, scratch: bool) -> bool:
     """Print the URL of the database in use, and nothing else.
 
-    Starts the embedded server if it does not run, so that this always works:
+    Starts the embedded server if it does not run, and keeps it running until `down`, so that this always works:
 
     \b
     psql "$(purchase-pipeline db-url --reader)"
 
-    Without --reader it is the URL that lots are loaded with: the embedded server's role `purchase_loader`, or
+    Without an option it is the URL that lots are loaded with: the embedded server's role `purchase_loader`, or
     DATABASE_URL as it was given. There a reader is yours to make, and --reader prints the SQL for it.
     """
+    if reader and scratch:
+        raise click.UsageError("--reader and --scratch are URLs of two databases: choose one.")
     settings = newest_settings()
     if is_embedded(settings):
         start_database(settings)
-    wanted = reader_url(settings) if reader else database_url(settings)
-    if wanted is None:
-        raise click.ClickException(_how_to_make_a_reader(database_url(settings)))
-    click.echo(wanted)
+    click.echo(_scratch(settings) if scratch else _reader(settings) if reader else database_url(settings))
     return True
+
+
+def _scratch(settings: Settings) -> str:
+    if (url := scratch_url(settings)) is None:
+        raise click.ClickException(
+            "DATABASE_URL names a server of yours, where a scratch database is yours to make: CREATE DATABASE scratch. "
+            "Unset DATABASE_URL for one in the embedded server."
+        )
+    return url
+
+
+def _reader(settings: Settings) -> str:
+    if (url := reader_url(settings)) is None:
+        raise click.ClickException(_how_to_make_a_reader(database_url(settings)))
+    return url
 
 
 def _how_to_make_a_reader(url: str) -> str:

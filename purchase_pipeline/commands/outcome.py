@@ -1,5 +1,6 @@
 """How a command ends: exit codes that scripts can trust, errors in words, a stop that leaves nothing behind."""
 
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -37,6 +38,8 @@ def succeeds(command: Callable[P, bool]) -> Callable[P, None]:
 
     @wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        # Whoever can write Dagster's configuration or a landed file decides what runs here, and what is loaded.
+        os.umask(0o077)
         signal.signal(signal.SIGINT, _stop)
         signal.signal(signal.SIGTERM, _stop)
         try:

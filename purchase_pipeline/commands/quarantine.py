@@ -35,13 +35,12 @@ def rejects(*, lote: str | None, by: "Grouping | None", limit: int | None, as_js
     They are in the table compras_rejeitadas. After a change of the contract, `purchase-pipeline replay` judges them
     anew.
     """
-    from purchase_pipeline.database import database_url  # noqa: PLC0415
-    from purchase_pipeline.local_stack import database  # noqa: PLC0415
+    from purchase_pipeline.database import database_in_use, database_url  # noqa: PLC0415
     from purchase_pipeline.postgres.connections import engine_for  # noqa: PLC0415
     from purchase_pipeline.rejects import Rejects, print_groups, print_rows  # noqa: PLC0415
 
     settings = newest_settings()
-    with database(settings):
+    with database_in_use(settings):
         quarantine = Rejects(engine_for(database_url(settings)))
         if as_json:
             found = (

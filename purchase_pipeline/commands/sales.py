@@ -98,12 +98,11 @@ def _cell(value: object) -> object:
 
 
 def _ask(query: "ReadyQuery") -> "Answer":
-    from purchase_pipeline.database import database_url, reader_url  # noqa: PLC0415
-    from purchase_pipeline.local_stack import database  # noqa: PLC0415
+    from purchase_pipeline.database import database_in_use, database_url, reader_url  # noqa: PLC0415
     from purchase_pipeline.ready_answers import ask  # noqa: PLC0415
 
     settings = newest_settings()
-    with database(settings):
+    with database_in_use(settings):
         try:
             return ask(reader_url(settings) or database_url(settings), query)
         except ProgrammingError as error:

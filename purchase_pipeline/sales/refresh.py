@@ -10,8 +10,7 @@ from rich.console import Console
 
 from purchase_pipeline.campaign import Campaign
 from purchase_pipeline.dagster_home import open_instance
-from purchase_pipeline.database import database_url
-from purchase_pipeline.local_stack import database
+from purchase_pipeline.database import database_in_use, database_url
 from purchase_pipeline.lot_ledger import LEDGER, LotCount, LotLedger
 from purchase_pipeline.lot_runs import consecutive, lot_runs
 from purchase_pipeline.postgres.connections import engine_for
@@ -22,7 +21,7 @@ from purchase_pipeline.settings import Settings
 
 def fresh_report(settings: Settings, console: Console) -> Path | None:
     """Make marts and report anew, and return where the report is; None: nothing is loaded, or a run failed."""
-    with database(settings), open_instance(settings) as instance:
+    with database_in_use(settings), open_instance(settings) as instance:
         engine = engine_for(database_url(settings))
         campaign = Campaign(settings.lote_names, LotLedger(engine), instance)
         loaded = campaign.loaded()

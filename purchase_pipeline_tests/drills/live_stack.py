@@ -20,7 +20,7 @@ from purchase_pipeline.settings import DATABASE_NAME
 from purchase_pipeline_tests.drills.waiting import NotInTimeError, kill
 from purchase_pipeline_tests.serving import free_port
 
-_COMMAND = Path(sys.executable).with_name("purchase-pipeline")
+COMMAND = Path(sys.executable).with_name("purchase-pipeline")
 _OURS = ("PURCHASE_", "DAGSTER_", "DATABASE_URL", "MOCK_API_")
 _STOP_SECONDS = 90.0
 
@@ -56,7 +56,7 @@ class LiveStack:
         """Start `up`; what it prints goes to a log beside the home."""
         with self.log.open("ab") as log:
             self._up = subprocess.Popen(
-                [_COMMAND, "up", *self._words],
+                [COMMAND, "up", *self._words],
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -83,7 +83,7 @@ class LiveStack:
     def command(self, *words: str) -> "subprocess.CompletedProcess[str]":
         """Run another command in the same home and environment."""
         return subprocess.run(
-            [_COMMAND, *words],
+            [COMMAND, *words],
             env=self.environment,
             capture_output=True,
             text=True,

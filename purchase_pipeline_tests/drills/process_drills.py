@@ -5,6 +5,7 @@ from pathlib import Path
 
 from purchase_pipeline_tests.drills.bench_of_lots import Strike, strike_lots
 from purchase_pipeline_tests.drills.campaign_drill import up_killed
+from purchase_pipeline_tests.drills.commands_together import commands_together
 from purchase_pipeline_tests.drills.outcome import Drill, Outcome
 from purchase_pipeline_tests.drills.strikes import (
     code_server_killed,
@@ -60,6 +61,13 @@ DRILLS = (
         20,
         0,
         partial(_struck, strike=postgres_killed),
+    ),
+    Drill(
+        "commands-together",
+        "Eight commands at once on one embedded PostgreSQL, one of them killed with SIGKILL",
+        50,
+        2,
+        commands_together,
     ),
     Drill("up-killed", "SIGKILL of the whole `up`, started again each time", 10, 0, up_killed),
 )
