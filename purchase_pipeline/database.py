@@ -1,5 +1,9 @@
 """Which database: the one given by `DATABASE_URL`, or an embedded server's; and which URL of it is for whom."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
 import psycopg
 import sqlalchemy as sa
 
@@ -13,6 +17,7 @@ from purchase_pipeline.database_roles import (
 )
 from purchase_pipeline.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
 from purchase_pipeline.settings import DAGSTER_DATABASE_NAME, DATABASE_NAME, Settings, current_settings
+from purchase_pipeline.storage_claim import claim_storage
 
 _SECRETS = ("password", "sslpassword")  # libpq takes them in a URL's query too
 
@@ -70,12 +75,19 @@ def start_database(settings: Settings) -> None:
     Raises:
         DatabaseUnavailableError: a given database that cannot be reached, or may not have a `dagster` beside it.
         EmbeddedPostgresError: the embedded server does not start.
+        ForeignStorageError: Dagster's database is somebody else's.
     """
     if is_embedded(settings):
         _start_embedded(_embedded(settings))
         return
-    _require(database_url(settings), "DATABASE_URL", beside=settings.dagster_postgres_url is None)
-    _require(_dagster_url(settings), "DAGSTER_POSTGRES_URL, else DATABASE_URL", beside=False)
+    beside = settings.dagster_postgres_url is None
+    also = f", and {DAGSTER_DATABASE_NAME!r} must exist beside it or the user be allowed to create it"
+    with _connected(database_url(settings), "DATABASE_URL", also if beside else "") as connection:
+        if beside:
+            create_database_if_missing(connection, DAGSTER_DATABASE_NAME)
+    storage = _dagster_url(settings)
+    with _connected(storage, "DAGSTER_POSTGRES_URL, else DATABASE_URL") as connection:
+        claim_storage(connection, _shown(storage))
 
 
 def _embedded(settings: Settings) -> EmbeddedPostgres:
@@ -102,18 +114,21 @@ def _start_embedded(embedded: EmbeddedPostgres) -> None:
         ) from error
 
 
-def _require(url: str, variable: str, *, beside: bool) -> None:
-    """Make sure that a given database answers and, if wanted, that there is a `dagster` beside it."""
+@contextmanager
+def _connected(url: str, variable: str, also: str = "") -> Iterator["psycopg.Connection[Any]"]:
+    """Connect to a given database; `also` says what else its variable asks for.
+
+    Raises:
+        DatabaseUnavailableError: it does not answer, or refuses what it is asked.
+    """
     try:
         with psycopg.connect(_libpq(url), connect_timeout=10, autocommit=True) as connection:
-            if beside:
-                create_database_if_missing(connection, DAGSTER_DATABASE_NAME)
+            yield connection
     except psycopg.Error as error:
-        also = f", and {DAGSTER_DATABASE_NAME!r} must exist beside it or the user be allowed to create it"
         raise DatabaseUnavailableError(
             f"The database is not to be had through {_shown(url)}: {str(error).strip()}\n"
             f"Check {variable} (postgresql://user:password@host:port/database): the server must run, the database "
-            f"must exist{also if beside else ''}."
+            f"must exist{also}."
         ) from error
 
 

@@ -14,13 +14,14 @@ from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 from dagster._grpc.client import DagsterGrpcClient
 from rich.console import Console
 
-from purchase_pipeline.dagster_home import CODE_LOCATION, dagster_environment, open_instance, write_workspace
+from purchase_pipeline.dagster_home import dagster_environment, open_instance, write_workspace
 from purchase_pipeline.database import is_embedded, start_database
 from purchase_pipeline.database_watch import DATABASE_AWAY
 from purchase_pipeline.embedded_postgres import EmbeddedPostgres
 from purchase_pipeline.ports import LOOPBACK, http_url, reachable_at, require_free
 from purchase_pipeline.processes import Processes, Service, ServiceFailedError, stop_leftovers
 from purchase_pipeline.settings import Settings
+from purchase_pipeline.storage_claim import CODE_LOCATION
 
 _START_SECONDS = 60.0
 _RUN_END_SECONDS = 20.0

@@ -19,6 +19,7 @@ from purchase_pipeline.landing_place import LandingUnavailableError
 from purchase_pipeline.ports import PortTakenError
 from purchase_pipeline.processes import ServiceFailedError
 from purchase_pipeline.settings import Settings, current_settings
+from purchase_pipeline.storage_claim import ForeignStorageError
 
 P = ParamSpec("P")
 
@@ -26,6 +27,7 @@ _EXPECTED = (
     CampaignRunningError,
     DatabaseUnavailableError,
     EmbeddedPostgresError,
+    ForeignStorageError,
     LandingUnavailableError,
     PortTakenError,
     ServiceFailedError,
