@@ -20,6 +20,7 @@ from purchase_pipeline.database_watch import DATABASE_AWAY
 from purchase_pipeline.embedded_postgres import EmbeddedPostgres
 from purchase_pipeline.ports import LOOPBACK, http_url, reachable_at, require_free
 from purchase_pipeline.processes import Processes, Service, ServiceFailedError, stop_leftovers
+from purchase_pipeline.run_ownership import LAUNCHED_BY_TAG, has_living_worker, this_launcher
 from purchase_pipeline.settings import Settings
 from purchase_pipeline.storage_claim import CODE_LOCATION
 
@@ -144,7 +145,10 @@ def _start_dagster(
 def _stop_dagster(instance: dg.DagsterInstance, processes: Processes) -> None:
     """Stop asking for lots first, let the runs under way end, then stop the rest."""
     processes.stop("daemon")
-    under_way = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED])
+    under_way = dg.RunsFilter(
+        statuses=[dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED],
+        tags={LAUNCHED_BY_TAG: this_launcher()},
+    )
     deadline = monotonic() + _RUN_END_SECONDS
     with suppress(*DATABASE_AWAY):
         while instance.get_runs_count(under_way) and monotonic() < deadline:
@@ -157,12 +161,12 @@ def end_orphaned_runs(settings: Settings, instance: dg.DagsterInstance) -> int:
     """Mark as failed every run that Dagster thinks is under way, when no process of ours can be doing it; count them.
 
     Otherwise the lots of a killed predecessor would count as in flight until run monitoring gives up on them. In a
-    given database the runs may be another machine's, and are left to the monitoring.
+    given database the runs that were launched elsewhere are left to their own launcher.
     """
-    if not is_embedded(settings):
-        return 0
     under_way = [status for status in NOT_FINISHED_STATUSES if status is not dg.DagsterRunStatus.QUEUED]
-    orphans = instance.get_runs(dg.RunsFilter(statuses=under_way))
+    whose = {} if is_embedded(settings) else {LAUNCHED_BY_TAG: this_launcher()}
+    runs = instance.get_runs(dg.RunsFilter(statuses=under_way, tags=whose))
+    orphans = [run for run in runs if not has_living_worker(instance, run)]
     for run in orphans:
         instance.report_run_failed(run, "The process of this run ended before it did.")
     return len(orphans)
