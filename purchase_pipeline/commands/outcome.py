@@ -12,7 +12,7 @@ import click
 from pydantic import ValidationError
 from sqlalchemy.exc import OperationalError
 
-from purchase_pipeline.campaign_lock import CampaignRunningError
+from purchase_pipeline.campaign_lock import CampaignRunningError, DaemonRunningError
 from purchase_pipeline.database import DatabaseUnavailableError
 from purchase_pipeline.embedded_postgres import EmbeddedPostgresError
 from purchase_pipeline.landing_place import LandingUnavailableError
@@ -25,6 +25,7 @@ P = ParamSpec("P")
 
 _EXPECTED = (
     CampaignRunningError,
+    DaemonRunningError,
     DatabaseUnavailableError,
     EmbeddedPostgresError,
     ForeignStorageError,
