@@ -14,6 +14,7 @@ from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 from dagster._grpc.client import DagsterGrpcClient
 from rich.console import Console
 
+from purchase_pipeline.clock_watch import forget_future_ticks
 from purchase_pipeline.dagster_home import dagster_environment, open_instance, write_workspace
 from purchase_pipeline.database import is_embedded, start_database
 from purchase_pipeline.database_watch import DATABASE_AWAY
@@ -110,6 +111,7 @@ def dagster_services(
     """Run Dagster's code server, daemon and, if wanted, web server; yield its instance."""
     with open_instance(settings) as instance, TemporaryDirectory(prefix="purchase-") as private:
         end_orphaned_runs(settings, instance)
+        forget_future_ticks(instance)
         try:
             _start_dagster(settings, options, processes, Path(private, "code.sock"))
             yield instance

@@ -12,6 +12,7 @@ from rich.markup import escape
 
 from purchase_pipeline.campaign import Campaign
 from purchase_pipeline.campaign_watch import FAILURES_TO_GIVE_UP, CampaignWatch
+from purchase_pipeline.clock_watch import ClockWatch, forget_future_ticks
 from purchase_pipeline.daemon_lock import DaemonLock, only_daemon
 from purchase_pipeline.database import dagster_storage_url, database_url, shown_database_url
 from purchase_pipeline.database_watch import DatabaseWatch
@@ -47,6 +48,7 @@ class Stack:
     ledger: LotLedger
     database: DatabaseWatch
     daemon_lock: DaemonLock
+    clock: ClockWatch
 
 
 def run_up(settings: Settings, options: StackOptions, console: Console, *, exit_when_done: bool) -> bool:
@@ -75,6 +77,7 @@ def running_stack(settings: Settings, options: StackOptions, console: Console) -
     with ExitStack() as stack:
         stack.callback(processes.stop_all)
         with console.status("Starting PostgreSQL, the API and Dagster ..."):
+            clock = ClockWatch()
             given, settings = settings, stack.enter_context(mock_api(settings, options, processes))
             stack.enter_context(database(settings))
             daemon_lock = stack.enter_context(only_daemon(dagster_storage_url(settings)))
@@ -85,7 +88,7 @@ def running_stack(settings: Settings, options: StackOptions, console: Console) -
         _print_addresses(settings, options, console)
         ledger = LotLedger(engine_for(database_url(settings)))
         watch = DatabaseWatch(settings, console.print)
-        yield Stack(processes, instance, ledger, watch, daemon_lock)
+        yield Stack(processes, instance, ledger, watch, daemon_lock, clock)
 
 
 def _print_addresses(settings: Settings, options: StackOptions, console: Console) -> None:
@@ -134,6 +137,19 @@ def _keep_up(stack: Stack, say: Callable[[str], None]) -> bool:
     """Make sure that the daemon is the only one, revive what has ended, and return true: the database answers."""
     stack.daemon_lock.hold()
     stack.daemon_lock.watch(stack.instance)
+    _follow_clock(stack, say)
     for name in stack.processes.revive():
         say(f"{name} had ended, and was started again; its log: {stack.processes.log_of(name)}")
     return stack.ledger.answers()
+
+
+def _follow_clock(stack: Stack, say: Callable[[str], None]) -> None:
+    """Start the daemon again when the clock was set back: it would wait until the time is what it was."""
+    if not (back := stack.clock.seconds_back()):
+        return
+    with stack.processes.paused("daemon"):
+        forget_future_ticks(stack.instance)
+    stack.clock.accept()
+    say(
+        f"The clock was set back by {back:,.0f} s; Dagster's daemon, which would wait for that long, was restarted."
+    )
