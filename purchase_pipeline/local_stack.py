@@ -21,7 +21,12 @@ from purchase_pipeline.database_watch import DATABASE_AWAY
 from purchase_pipeline.embedded_postgres import EmbeddedPostgres
 from purchase_pipeline.ports import LOOPBACK, http_url, reachable_at, require_free
 from purchase_pipeline.processes import Processes, Service, ServiceFailedError, stop_leftovers
-from purchase_pipeline.run_ownership import LAUNCHED_BY_TAG, has_living_worker, this_launcher
+from purchase_pipeline.run_ownership import (
+    LAUNCHED_BY_TAG,
+    has_living_worker,
+    is_from_this_machine,
+    this_launcher,
+)
 from purchase_pipeline.settings import Settings
 from purchase_pipeline.storage_claim import CODE_LOCATION
 
@@ -163,12 +168,14 @@ def end_orphaned_runs(settings: Settings, instance: dg.DagsterInstance) -> int:
     """Mark as failed every run that Dagster thinks is under way, when no process of ours can be doing it; count them.
 
     Otherwise the lots of a killed predecessor would count as in flight until run monitoring gives up on them. In a
-    given database the runs that were launched elsewhere are left to their own launcher.
+    given database the runs that were launched on another machine are left to the monitoring.
     """
     under_way = [status for status in NOT_FINISHED_STATUSES if status is not dg.DagsterRunStatus.QUEUED]
-    whose = {} if is_embedded(settings) else {LAUNCHED_BY_TAG: this_launcher()}
-    runs = instance.get_runs(dg.RunsFilter(statuses=under_way, tags=whose))
-    orphans = [run for run in runs if not has_living_worker(instance, run)]
+    orphans = [
+        run
+        for run in instance.get_runs(dg.RunsFilter(statuses=under_way))
+        if (is_embedded(settings) or is_from_this_machine(run)) and not has_living_worker(instance, run)
+    ]
     for run in orphans:
         instance.report_run_failed(run, "The process of this run ended before it did.")
     return len(orphans)

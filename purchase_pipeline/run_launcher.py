@@ -16,7 +16,12 @@ from dagster._grpc.types import CanCancelExecutionRequest, CanCancelExecutionRes
 from dagster._serdes import ConfigurableClassData, deserialize_value
 
 from purchase_pipeline.run_doubts import Doubt, RunDoubts
-from purchase_pipeline.run_ownership import LAUNCHED_BY_TAG, has_living_worker, is_from_here, this_launcher
+from purchase_pipeline.run_ownership import (
+    LAUNCHED_BY_TAG,
+    has_living_worker,
+    is_from_this_machine,
+    this_launcher,
+)
 
 _ANSWER_SECONDS = 5
 # A code server that sees its worker die reports that itself, within a second: it may, before the monitoring does.
@@ -56,7 +61,7 @@ class WatchfulRunLauncher(DefaultRunLauncher):
         if LAUNCHED_BY_TAG not in run.tags:
             return None
         if "socket" in server:
-            lives = not is_from_here(run) or has_living_worker(self._instance, run)
+            lives = not is_from_this_machine(run) or has_living_worker(self._instance, run)
             return None if lives else Doubt("Its process is gone.", _GONE_SECONDS)
         if "port" not in server:
             return None

@@ -16,15 +16,16 @@ def this_launcher() -> str:
     return f"{socket.gethostname()}:{os.environ.get('DAGSTER_HOME', '')}"
 
 
-def is_from_here(run: dg.DagsterRun) -> bool:
-    """Tell whether a run was launched on this machine, for this Dagster home."""
-    return run.tags.get(LAUNCHED_BY_TAG) == this_launcher()
+def is_from_this_machine(run: dg.DagsterRun) -> bool:
+    """Tell whether a launcher of ours on this machine launched a run: its process is here, or is gone."""
+    return run.tags.get(LAUNCHED_BY_TAG, "").partition(":")[0] == socket.gethostname()
 
 
 def has_living_worker(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
     """Tell whether a run's process is on this machine, and runs. This one counts for none: who asks is at no run."""
     pid = _worker_pid(instance, run)
-    return pid not in {None, os.getpid()} and _is_of_dagster(pid, of_this_home=is_from_here(run))
+    home = run.tags.get(LAUNCHED_BY_TAG, "").partition(":")[2]
+    return pid not in {None, os.getpid()} and _is_of_dagster(pid, home)
 
 
 def _worker_pid(instance: dg.DagsterInstance, run: dg.DagsterRun) -> int | None:
@@ -36,14 +37,14 @@ def _worker_pid(instance: dg.DagsterInstance, run: dg.DagsterRun) -> int | None:
     return None
 
 
-def _is_of_dagster(pid: int | None, *, of_this_home: bool) -> bool:
-    """Tell whether a process runs and is of a Dagster: its number may have gone to a stranger."""
+def _is_of_dagster(pid: int | None, home: str) -> bool:
+    """Tell whether a process runs and is of a Dagster home, or of any: its number may have gone to a stranger."""
     with suppress(psutil.Error):
         process = psutil.Process(pid)
         if process.status() == psutil.STATUS_ZOMBIE:
             return False
-        home = process.environ().get("DAGSTER_HOME")
-        if home is None:  # a command of ours learns it too late for others to see
+        its_home = process.environ().get("DAGSTER_HOME")
+        if its_home is None:  # a command of ours learns it too late for others to see
             return any(Path(word).name == "purchase-pipeline" for word in process.cmdline())
-        return not of_this_home or home == os.environ.get("DAGSTER_HOME")
+        return its_home == home or not home
     return False

@@ -1,6 +1,7 @@
 """Of the runs that are under way, those of a dead predecessor end; no other's, and none that lives."""
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -75,6 +76,15 @@ def test_a_run_that_was_started_from_another_shell_is_left_while_its_process_liv
     with a_process(DAGSTER_HOME=os.environ.get("DAGSTER_HOME", "/somewhere")) as pid:
         assert left(EMBEDDED, instance, under_way(instance, pid)) is STARTED
     assert left(EMBEDDED, instance, under_way(instance, NOBODY)) is FAILURE
+
+
+def test_a_run_of_another_home_of_this_machine_is_left_while_its_process_lives(
+    instance: dg.DagsterInstance,
+) -> None:
+    theirs = {LAUNCHED_BY_TAG: f"{socket.gethostname()}:/another/home"}
+    with a_process(DAGSTER_HOME="/another/home") as pid:
+        assert left(GIVEN, instance, under_way(instance, pid, **theirs)) is STARTED
+    assert left(GIVEN, instance, under_way(instance, NOBODY, **theirs)) is FAILURE
 
 
 def test_a_stranger_that_has_the_number_of_a_dead_worker_does_not_keep_its_run(

@@ -1,11 +1,19 @@
 """Every drill there is."""
 
-from purchase_pipeline_tests.drills import api_drills, database_drills, process_drills, soak, wire_drills
+from purchase_pipeline_tests.drills import (
+    api_drills,
+    daemon_drills,
+    database_drills,
+    process_drills,
+    soak,
+    wire_drills,
+)
 
 DRILLS = (
     *process_drills.DRILLS,
     *wire_drills.DRILLS,
     *database_drills.DRILLS,
+    *daemon_drills.DRILLS,
     *api_drills.DRILLS,
     *soak.DRILLS,
 )
