@@ -105,8 +105,14 @@ class Campaign:
         Its daemon does so within seconds of the failure. Where none runs, or its cursor has passed the failure, it
         never does: so the word is kept waiting for, but not for long.
         """
-        failed = self._failed(dg.RunsFilter(statuses=_FAILED, updated_after=datetime.now(UTC) - _RETRY_WAIT))
-        waiting = [record for record in failed if record.dagster_run.is_complete_and_waiting_to_retry]
+        now = datetime.now(UTC)
+        failed = self._failed(dg.RunsFilter(statuses=_FAILED, updated_after=now - _RETRY_WAIT))
+        waiting = [
+            record
+            for record in failed
+            if record.dagster_run.is_complete_and_waiting_to_retry
+            and record.update_timestamp < now + _RETRY_WAIT  # else noted before the clock was set back
+        ]
         lots = [lote_of(record.dagster_run) for record in waiting]
         loaded = self._ledger.loaded_lots(lots) if waiting else {}
         return {

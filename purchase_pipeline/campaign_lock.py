@@ -13,6 +13,10 @@ class CampaignRunningError(Exception):
     """Another `up` or `ingest` works in the same home folder."""
 
 
+class DaemonRunningError(Exception):
+    """Another daemon of Dagster's works on the same storage, from whatever home folder or machine."""
+
+
 @contextmanager
 def only_campaign(home: Path) -> Iterator[None]:
     """Hold the home folder for this process, until it ends in whatever way.

@@ -32,10 +32,15 @@ class CampaignWatch:
         """Tell what is new."""
         for lot in self._arrivals.look():
             self._progress.loaded(self._arrivals.arrived, lot, self._campaign.seconds_taken(lot))
+        self._follow_clock(datetime.now(UTC))
         for record in self._campaign.failures(self._begun):
             if record.dagster_run.run_id not in self._told:
                 self._told.add(record.dagster_run.run_id)
                 self._progress.failed(self._campaign.explain(record.dagster_run), "it will be tried again")
+
+    def _follow_clock(self, now: datetime) -> None:
+        """See what fails after the clock was set back, too."""
+        self._begun, self._counted_from = min(self._begun, now), min(self._counted_from, now)
 
     def forgive(self) -> None:
         """Count failures anew: those until now may be of what has just been mended."""

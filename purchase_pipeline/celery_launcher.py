@@ -6,6 +6,7 @@ ever, and a run that could not report its end is a SUCCESS for ever. So the work
 
 from time import monotonic
 from typing import Any
+from urllib.parse import urlsplit
 
 import dagster as dg
 import kombu.exceptions
@@ -20,6 +21,7 @@ from dagster_celery.launcher import CeleryRunLauncher
 from dagster_celery.tags import DAGSTER_CELERY_TASK_ID_TAG
 
 from purchase_pipeline.run_doubts import Doubt, RunDoubts
+from purchase_pipeline.run_ownership import LAUNCHED_BY_TAG
 
 _ANSWER_SECONDS = 2.0
 # One question to all workers is good for all runs of a poll.
@@ -73,12 +75,15 @@ class WatchfulCeleryRunLauncher(CeleryRunLauncher):
         self._hand_over(run, TASK_RESUME_JOB_NAME, resume_job_args_packed=pack_value(arguments))
 
     def _hand_over(self, run: dg.DagsterRun, task: str, **arguments: object) -> None:
+        self._instance.add_run_tags(run.run_id, {LAUNCHED_BY_TAG: self._broker_address()})
         self._launch_celery_task_run(run, self.celery.signature(task, kwargs=arguments, immutable=True), task)
 
     def _doubt_about(self, run: dg.DagsterRun) -> Doubt | None:
-        """Look for the run's task, where a launcher of this kind launched it."""
+        """Look for the run's task, where it was handed over by way of the same broker, by a launcher of this kind."""
         task_id = run.tags.get(DAGSTER_CELERY_TASK_ID_TAG)
-        if task_id is None or task_id in self._tasks_of_workers():
+        if run.tags.get(LAUNCHED_BY_TAG) != self._broker_address() or task_id is None:
+            return None
+        if task_id in self._tasks_of_workers():
             return None
         state = self.celery.AsyncResult(task_id).state
         if state == states.PENDING:
@@ -86,6 +91,11 @@ class WatchfulCeleryRunLauncher(CeleryRunLauncher):
         if state == states.STARTED:
             return Doubt("No worker has its task any more.", _GONE_SECONDS)
         return Doubt(f"Its task has ended ({state}), and it has not said how.", _GONE_SECONDS)
+
+    def _broker_address(self) -> str:
+        """Return where the broker is, without a password: all hosts of one deployment say the same."""
+        parts = urlsplit(self.broker or "")
+        return f"celery:{parts.netloc.rpartition('@')[2]}{parts.path}"
 
     def _tasks_of_workers(self) -> frozenset[str]:
         """Return the ids of the tasks that workers say they are at."""

@@ -8,8 +8,8 @@ import dagster as dg
 
 from purchase_pipeline.database import dagster_storage_url
 from purchase_pipeline.settings import Settings
+from purchase_pipeline.storage_claim import CODE_LOCATION
 
-CODE_LOCATION = "purchase_pipeline"
 _WORKSPACE = """\
 load_from:
   - grpc_server:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
+from typing import Any
 
 import psycopg
 import sqlalchemy as sa
@@ -21,6 +22,7 @@ from purchase_pipeline.database_roles import (
 from purchase_pipeline.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
 from purchase_pipeline.libpq_environment import clear_libpq_environment
 from purchase_pipeline.settings import DAGSTER_DATABASE_NAME, DATABASE_NAME, Settings, current_settings
+from purchase_pipeline.storage_claim import claim_storage
 
 _FREE = (
     "-c default_transaction_read_only=off -c default_transaction_isolation=read\\ committed "
@@ -128,6 +130,7 @@ def start_database(settings: Settings) -> None:
     Raises:
         DatabaseUnavailableError: a given database that cannot be reached, or may not have a `dagster` beside it.
         EmbeddedPostgresError: the embedded server does not start.
+        ForeignStorageError: Dagster's database is somebody else's.
     """
     if is_embedded(settings):
         clear_libpq_environment()
@@ -175,27 +178,36 @@ def _make_roles_if_missing(embedded: EmbeddedPostgres, *, started: bool) -> None
 
 
 def _require_given(settings: Settings) -> None:
-    _require(database_url(settings), "DATABASE_URL", beside=settings.dagster_postgres_url is None)
-    with psycopg.connect(_libpq(database_url(settings)), connect_timeout=10) as connection:
+    """Make sure that both databases answer and are fit to be used, the second one created if it may be."""
+    given, storage = database_url(settings), _dagster_url(settings)
+    beside = settings.dagster_postgres_url is None
+    also = f", and {DAGSTER_DATABASE_NAME!r} must exist beside it or the user be allowed to create it"
+    with _connected(given, "DATABASE_URL", also if beside else "") as connection:
+        if beside:
+            create_database_if_missing(connection, DAGSTER_DATABASE_NAME)
         if faults := faults_of(connection):
             raise DatabaseUnavailableError(
-                f"The database {_shown(database_url(settings))} cannot hold the pipeline's tables: {'; '.join(faults)}."
+                f"The database {_shown(given)} cannot hold the pipeline's tables: {'; '.join(faults)}."
             )
-    _require(_dagster_url(settings), "DAGSTER_POSTGRES_URL, else DATABASE_URL", beside=False)
+    with _connected(storage, "DAGSTER_POSTGRES_URL, else DATABASE_URL") as connection:
+        claim_storage(connection, _shown(storage))
 
 
-def _require(url: str, variable: str, *, beside: bool) -> None:
-    """Make sure that a given database answers and, if wanted, that there is a `dagster` beside it."""
+@contextmanager
+def _connected(url: str, variable: str, also: str = "") -> Iterator["psycopg.Connection[Any]"]:
+    """Connect to a given database; `also` says what else its variable asks for.
+
+    Raises:
+        DatabaseUnavailableError: it does not answer, or refuses what it is asked.
+    """
     try:
         with psycopg.connect(_libpq(url), connect_timeout=10, autocommit=True) as connection:
-            if beside:
-                create_database_if_missing(connection, DAGSTER_DATABASE_NAME)
+            yield connection
     except psycopg.Error as error:
-        also = f", and {DAGSTER_DATABASE_NAME!r} must exist beside it or the user be allowed to create it"
         raise DatabaseUnavailableError(
             f"The database is not to be had through {_shown(url)}: {str(error).strip()}\n"
             f"Check {variable} (postgresql://user:password@host:port/database): the server must run, the database "
-            f"must exist{also if beside else ''}."
+            f"must exist{also}."
         ) from error
 
 

@@ -14,12 +14,20 @@ from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 from dagster._grpc.client import DagsterGrpcClient
 from rich.console import Console
 
-from purchase_pipeline.dagster_home import CODE_LOCATION, dagster_environment, open_instance, write_workspace
+from purchase_pipeline.clock_watch import forget_future_ticks
+from purchase_pipeline.dagster_home import dagster_environment, open_instance, write_workspace
 from purchase_pipeline.database import is_embedded
 from purchase_pipeline.database_watch import DATABASE_AWAY
 from purchase_pipeline.ports import LOOPBACK, http_url, reachable_at, require_free
 from purchase_pipeline.processes import Processes, Service, ServiceFailedError, stop_leftovers
+from purchase_pipeline.run_ownership import (
+    LAUNCHED_BY_TAG,
+    has_living_worker,
+    is_from_this_machine,
+    this_launcher,
+)
 from purchase_pipeline.settings import Settings
+from purchase_pipeline.storage_claim import CODE_LOCATION
 
 _START_SECONDS = 60.0
 _RUN_END_SECONDS = 20.0
@@ -94,6 +102,7 @@ def dagster_services(
     """Run Dagster's code server, daemon and, if wanted, web server; yield its instance."""
     with open_instance(settings) as instance, TemporaryDirectory(prefix="purchase-") as private:
         end_orphaned_runs(settings, instance)
+        forget_future_ticks(instance)
         try:
             _start_dagster(settings, options, processes, Path(private, "code.sock"))
             yield instance
@@ -129,7 +138,10 @@ def _start_dagster(
 def _stop_dagster(instance: dg.DagsterInstance, processes: Processes) -> None:
     """Stop asking for lots first, let the runs under way end, then stop the rest."""
     processes.stop("daemon")
-    under_way = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED])
+    under_way = dg.RunsFilter(
+        statuses=[dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED],
+        tags={LAUNCHED_BY_TAG: this_launcher()},
+    )
     deadline = monotonic() + _RUN_END_SECONDS
     with suppress(*DATABASE_AWAY):
         while instance.get_runs_count(under_way) and monotonic() < deadline:
@@ -142,12 +154,14 @@ def end_orphaned_runs(settings: Settings, instance: dg.DagsterInstance) -> int:
     """Mark as failed every run that Dagster thinks is under way, when no process of ours can be doing it; count them.
 
     Otherwise the lots of a killed predecessor would count as in flight until run monitoring gives up on them. In a
-    given database the runs may be another machine's, and are left to the monitoring.
+    given database the runs that were launched on another machine are left to the monitoring.
     """
-    if not is_embedded(settings):
-        return 0
     under_way = [status for status in NOT_FINISHED_STATUSES if status is not dg.DagsterRunStatus.QUEUED]
-    orphans = instance.get_runs(dg.RunsFilter(statuses=under_way))
+    orphans = [
+        run
+        for run in instance.get_runs(dg.RunsFilter(statuses=under_way))
+        if (is_embedded(settings) or is_from_this_machine(run)) and not has_living_worker(instance, run)
+    ]
     for run in orphans:
         instance.report_run_failed(run, "The process of this run ended before it did.")
     return len(orphans)

@@ -9,6 +9,7 @@ import dagster as dg
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
 from purchase_pipeline.dagster_storage import keep_connections
+from purchase_pipeline.run_ownership import LAUNCHED_BY_TAG, this_launcher
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -31,13 +32,14 @@ def lot_runs(
 
     job = defs.resolve_job_def(job_name)
     selection = None if assets is None else [dg.AssetKey(name) for name in assets]
+    launched = {LAUNCHED_BY_TAG: this_launcher()}
     with ThreadPoolExecutor(max_workers=1) as worker:
 
         def run(lots: Sequence[str]) -> bool:
             return job.execute_in_process(
                 instance=instance,
                 partition_key=lots[0] if len(lots) == 1 else None,
-                tags=_range(lots) if len(lots) > 1 else None,
+                tags={**launched, **(_range(lots) if len(lots) > 1 else {})},
                 asset_selection=selection,
                 run_config=_QUIET,
                 raise_on_error=False,

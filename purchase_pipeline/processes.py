@@ -3,8 +3,8 @@
 import os
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from operator import itemgetter
 from pathlib import Path
@@ -93,6 +93,16 @@ class Processes:
             _stop_session(process.pid, service.stop_seconds)  # what it left behind would be nobody's
             self.start(service)
         return [service.name for service, _ in ended]
+
+    @contextmanager
+    def paused(self, name: str) -> Iterator[None]:
+        """Stop a service, and start it again after."""
+        service, _ = self._running[name]
+        self.stop(name)
+        try:
+            yield
+        finally:
+            self.start(service)
 
     def stop(self, name: str) -> None:
         """Stop a service and all below it."""

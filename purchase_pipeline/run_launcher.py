@@ -5,20 +5,23 @@ code server's watching thread ends when it cannot report), stays STARTED there u
 """
 
 import json
-import os
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 
 import dagster as dg
-import psutil
-from dagster._core.launcher import CheckRunHealthResult, DefaultRunLauncher
+from dagster._core.launcher import CheckRunHealthResult, DefaultRunLauncher, LaunchRunContext
 from dagster._core.storage.tags import GRPC_INFO_TAG
 from dagster._grpc.client import DagsterGrpcClient
 from dagster._grpc.types import CanCancelExecutionRequest, CanCancelExecutionResult
 from dagster._serdes import ConfigurableClassData, deserialize_value
 
 from purchase_pipeline.run_doubts import Doubt, RunDoubts
+from purchase_pipeline.run_ownership import (
+    LAUNCHED_BY_TAG,
+    has_living_worker,
+    is_from_this_machine,
+    this_launcher,
+)
 
 _ANSWER_SECONDS = 5
 # A code server that sees its worker die reports that itself, within a second: it may, before the monitoring does.
@@ -39,6 +42,11 @@ class WatchfulRunLauncher(DefaultRunLauncher):
         """Yes: run monitoring asks."""
         return True
 
+    def launch_run(self, context: LaunchRunContext) -> None:
+        """Launch a run, and note in it by whom."""
+        self._instance.add_run_tags(context.dagster_run.run_id, {LAUNCHED_BY_TAG: this_launcher()})
+        super().launch_run(context)
+
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
         """Tell whether a started run's worker lives."""
         return self._doubts.answer(run.run_id, self._doubt_about(run))
@@ -46,14 +54,15 @@ class WatchfulRunLauncher(DefaultRunLauncher):
     def _doubt_about(self, run: dg.DagsterRun) -> Doubt | None:
         """Look for the worker's process where that is on this machine; else ask its code server.
 
-        A run that no code server launched (`ingest`, `dagster job execute`) is not doubted: its process may be
-        anywhere, and ends such a run itself unless it is killed.
+        A run without our tag is not doubted: no code server launched it (`ingest`, `dagster job execute`), or somebody
+        else's did. Its process may be anywhere, and ends such a run itself unless it is killed.
         """
         server = json.loads(run.tags.get(GRPC_INFO_TAG, "{}"))
+        if LAUNCHED_BY_TAG not in run.tags:
+            return None
         if "socket" in server:
-            return (
-                None if _lives_here(self._worker_pid(run)) else Doubt("Its process is gone.", _GONE_SECONDS)
-            )
+            lives = not is_from_this_machine(run) or has_living_worker(self._instance, run)
+            return None if lives else Doubt("Its process is gone.", _GONE_SECONDS)
         if "port" not in server:
             return None
         try:
@@ -61,25 +70,6 @@ class WatchfulRunLauncher(DefaultRunLauncher):
         except dg.DagsterError as error:
             return Doubt(f"Its code server is silent: {error}", _SILENT_SECONDS)
         return None if found else Doubt("Its code server does not have it any more.", _GONE_SECONDS)
-
-    def _worker_pid(self, run: dg.DagsterRun) -> int | None:
-        """Return the worker's process id, which it wrote as the first event of the run."""
-        for record in self._instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ENGINE_EVENT):
-            event = record.dagster_event
-            if event and "pid" in event.engine_event_data.metadata:
-                return int(str(event.engine_event_data.metadata["pid"].value))
-        return None
-
-
-def _lives_here(pid: int | None) -> bool:
-    """Tell whether a process runs and is of this Dagster: its number may have gone to a stranger."""
-    if pid is None:
-        return False
-    with suppress(psutil.Error):
-        process = psutil.Process(pid)
-        if process.status() != psutil.STATUS_ZOMBIE:
-            return process.environ().get("DAGSTER_HOME") == os.environ.get("DAGSTER_HOME")
-    return False
 
 
 def _has_run(server: Mapping[str, Any], run_id: str) -> bool:

@@ -117,13 +117,16 @@ def _request(campaign: Campaign, lote: str) -> dg.RunRequest:
 
 
 def _resting_lots(campaign: Campaign, now: datetime) -> RestingLots:
-    """Return the lots that rest. Failures of the last day count, save those that Dagster retried by itself."""
+    """Return the lots that rest. Failures of the last day count, save those that Dagster retried by itself.
+
+    A failure that is further ahead than its delay was noted before the clock was set back, and delays nothing.
+    """
     failed = campaign.own_failures(since=now - _DAY)
     times = Counter(lote_of(record.dagster_run) for record in failed)
     often = {lote for lote, count in times.items() if count >= _MOST_FAILURES_A_DAY}
     lately = {
         lote
         for record in failed
-        if record.update_timestamp + delay_after(times[lote := lote_of(record.dagster_run)]) > now
+        if abs(now - record.update_timestamp) < delay_after(times[lote := lote_of(record.dagster_run)])
     }
     return RestingLots(lately - often, often)

@@ -13,7 +13,14 @@ from rich.markup import escape
 
 from purchase_pipeline.campaign import Campaign
 from purchase_pipeline.campaign_watch import FAILURES_TO_GIVE_UP, CampaignWatch
-from purchase_pipeline.database import database_in_use, database_url, shown_database_url
+from purchase_pipeline.clock_watch import ClockWatch, forget_future_ticks
+from purchase_pipeline.daemon_lock import DaemonLock, only_daemon
+from purchase_pipeline.database import (
+    dagster_storage_url,
+    database_in_use,
+    database_url,
+    shown_database_url,
+)
 from purchase_pipeline.database_watch import DatabaseWatch
 from purchase_pipeline.local_stack import (
     StackOptions,
@@ -45,6 +52,8 @@ class Stack:
     instance: dg.DagsterInstance
     ledger: LotLedger
     database: DatabaseWatch
+    daemon_lock: DaemonLock
+    clock: ClockWatch
 
 
 def run_up(settings: Settings, options: StackOptions, console: Console, *, exit_when_done: bool) -> bool:
@@ -73,15 +82,18 @@ def running_stack(settings: Settings, options: StackOptions, console: Console) -
     with ExitStack() as stack:
         stack.callback(processes.stop_all)
         with console.status("Starting PostgreSQL, the API and Dagster ..."):
+            clock = ClockWatch()
             given, settings = settings, stack.enter_context(mock_api(settings, options, processes))
             stack.enter_context(database_in_use(settings))
+            daemon_lock = stack.enter_context(only_daemon(dagster_storage_url(settings)))
             settings.write_campaign()
             instance = stack.enter_context(dagster_services(settings, options, processes))
             wait_for_mock_api(given, settings, processes)
         stack.callback(console.print, "Stopping what was started ...")
         _print_addresses(settings, options, console)
         ledger = LotLedger(engine_for(database_url(settings)))
-        yield Stack(processes, instance, ledger, DatabaseWatch(settings, partial(print_line, console)))
+        watch = DatabaseWatch(settings, partial(print_line, console))
+        yield Stack(processes, instance, ledger, watch, daemon_lock, clock)
 
 
 def _print_addresses(settings: Settings, options: StackOptions, console: Console) -> None:
@@ -114,7 +126,7 @@ def _watch(stack: Stack, campaign: Campaign, console: Console) -> bool:
 
 
 def _look(stack: Stack, watch: CampaignWatch, say: Callable[[str], None]) -> bool:
-    """Tell what is new, revive what has ended (the database answers: it can run), and say whether to give up."""
+    """Tell what is new, keep up what is to run (the database answers: it can), and say whether to give up."""
     watch.look()
     _keep_up(stack, say)
     return bool(watch.missing) and watch.is_hopeless()
@@ -122,11 +134,27 @@ def _look(stack: Stack, watch: CampaignWatch, say: Callable[[str], None]) -> boo
 
 def _until_interrupted(stack: Stack, console: Console) -> None:
     while True:
-        if stack.database.ask(stack.ledger.answers):
-            _keep_up(stack, partial(print_line, console))
+        stack.database.ask(lambda: _keep_up(stack, partial(print_line, console)))
         sleep(_LOOK_SECONDS)
 
 
-def _keep_up(stack: Stack, say: Callable[[str], None]) -> None:
+def _keep_up(stack: Stack, say: Callable[[str], None]) -> bool:
+    """Make sure that the daemon is the only one, revive what has ended, and return true: the database answers."""
+    stack.daemon_lock.hold()
+    stack.daemon_lock.watch(stack.instance)
+    _follow_clock(stack, say)
     for name in stack.processes.revive():
         say(f"{name} had ended, and was started again; its log: {stack.processes.log_of(name)}")
+    return stack.ledger.answers()
+
+
+def _follow_clock(stack: Stack, say: Callable[[str], None]) -> None:
+    """Start the daemon again when the clock was set back: it would wait until the time is what it was."""
+    if not (back := stack.clock.seconds_back()):
+        return
+    with stack.processes.paused("daemon"):
+        forget_future_ticks(stack.instance)
+    stack.clock.accept()
+    say(
+        f"The clock was set back by {back:,.0f} s; Dagster's daemon, which would wait for that long, was restarted."
+    )

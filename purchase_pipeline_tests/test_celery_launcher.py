@@ -21,6 +21,7 @@ from dagster_celery.tags import DAGSTER_CELERY_TASK_ID_TAG
 
 from purchase_pipeline import celery_launcher
 from purchase_pipeline.celery_launcher import WatchfulCeleryRunLauncher
+from purchase_pipeline.run_ownership import LAUNCHED_BY_TAG
 from purchase_pipeline_tests.celery_worker import worker_command
 from purchase_pipeline_tests.redis_server import RedisServer
 from purchase_pipeline_tests.waiting_job import waiting
@@ -108,7 +109,8 @@ def a_worker(started: ExitStack, name: str) -> Worker:
 
 
 def a_run_of_a_task(instance: dg.DagsterInstance, task_id: str) -> str:
-    tags = {DAGSTER_CELERY_TASK_ID_TAG: task_id}
+    launched_by = f"celery:{os.environ['PURCHASE_REDIS_URL'].partition('://')[2]}"
+    tags = {DAGSTER_CELERY_TASK_ID_TAG: task_id, LAUNCHED_BY_TAG: launched_by}
     return instance.create_run_for_job(waiting, status=dg.DagsterRunStatus.STARTED, tags=tags).run_id
 
 
@@ -179,6 +181,19 @@ def test_a_run_that_waits_for_a_worker_is_borne_for_longer(
     monkeypatch.setattr(celery_launcher, "_GONE_SECONDS", 0.0)
 
     assert health_of(instance, a_run_of_a_task(instance, "nobody-began-it")) is WorkerStatus.RUNNING
+
+
+@pytest.mark.parametrize("launched_by", [{}, {LAUNCHED_BY_TAG: "celery:their-broker:6379/0"}])
+def test_a_task_that_somebody_else_handed_over_is_left_alone(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, launched_by: dict[str, str]
+) -> None:
+    monkeypatch.setattr(celery_launcher, "_QUEUED_SECONDS", 0.0)
+    tags = {DAGSTER_CELERY_TASK_ID_TAG: "theirs", **launched_by}
+    run = instance.create_run_for_job(waiting, status=dg.DagsterRunStatus.STARTED, tags=tags)
+
+    seen = [health_of(instance, run.run_id) for _ in range(2)]
+
+    assert seen == [WorkerStatus.RUNNING, WorkerStatus.RUNNING]
 
 
 def test_a_run_that_is_no_task_is_left_alone(instance: dg.DagsterInstance) -> None:

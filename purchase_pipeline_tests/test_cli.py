@@ -5,14 +5,16 @@ import os
 import re
 import signal
 import socket
+from pathlib import Path
 
 import psycopg
 import pytest
 from fastapi import FastAPI
 
 from purchase_pipeline_tests.builders import a_compra
-from purchase_pipeline_tests.person import COUNTS, Person, wait_for
+from purchase_pipeline_tests.person import COMMAND, COUNTS, Person, wait_for
 from purchase_pipeline_tests.serving import served
+from purchase_pipeline_tests.terminal import Terminal
 
 
 def test_up_loads_every_lot_leaves_no_process_and_goes_on_where_it_stood(person: Person) -> None:
@@ -46,6 +48,77 @@ def test_an_interrupted_up_stops_all_that_it_started_and_resumes(person: Person)
 
     assert again.returncode == 0, again.stdout + again.stderr
     assert person.counts() == (1200, 4, 1200)
+
+
+@pytest.mark.proof
+def test_a_closed_terminal_stops_all_that_up_started(person: Person) -> None:
+    terminal = Terminal(
+        [COMMAND, *person.up_words("--lots", "9", "--rows", "300")], {**person.environment, "TERM": "xterm"}
+    )
+    wait_for(lambda: "1/9" in terminal.printed, 120)
+    terminal.close()
+
+    assert terminal.process.wait(90) == 129
+    assert person.processes() == []
+    again = person.up("--lots", "9", "--rows", "300")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert person.counts() == (2700, 9, 2700)
+
+
+@pytest.mark.proof
+def test_under_nohup_up_outlives_its_terminal(person: Person) -> None:
+    terminal = Terminal(
+        ["nohup", COMMAND, *person.up_words("--lots", "3", "--rows", "300")],
+        {**person.environment, "TERM": "xterm", "HOME": str(person.home.parent)},
+    )
+    wait_for(lambda: person.home.joinpath("landing", "lote-0001.json").exists(), 120)
+    terminal.close()
+
+    assert terminal.process.wait(180) == 0
+    assert person.counts() == (900, 3, 900)
+
+
+@pytest.mark.parametrize("stop", [signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM])
+def test_a_signal_that_ends_a_command_is_its_exit_code(person: Person, stop: signal.Signals) -> None:
+    running = person.start("ingest", "--lots", "500", "--rows", "300", "--api-port", str(person.api_port))
+    wait_for(lambda: person.home.joinpath("landing", "lote-0001.json").exists(), 120)
+
+    running.send_signal(stop)
+    printed, _ = running.communicate(timeout=90)
+
+    assert running.returncode == 128 + stop, printed
+    assert person.processes() == []
+
+
+@pytest.mark.proof
+def test_nobody_who_reads_any_more_is_no_reason_to_leave_a_process(person: Person) -> None:
+    running = person.start(*person.up_words("--lots", "9", "--rows", "300"))
+    assert running.stdout is not None
+    running.stdout.readline()
+    running.stdout.close()  # as `up | head -1` does
+
+    assert running.wait(180) == 1
+    assert person.processes() == []
+
+
+@pytest.mark.proof
+def test_two_homes_on_one_storage_have_one_daemon(person: Person, database_url: str, tmp_path: Path) -> None:
+    given = {"DATABASE_URL": database_url, "DAGSTER_POSTGRES_URL": database_url}
+    other = Person(tmp_path / "other")
+    running = person.start(*person.up_words("--lots", "4", "--rows", "20000"), **given)
+    wait_for(lambda: person.home.joinpath("landing", "lote-0001.json").exists(), 120)
+
+    second = other.up("--lots", "4", "--rows", "20000", **given)
+    printed, _ = running.communicate(timeout=240)
+
+    assert second.returncode == 1
+    assert f"purchase-pipeline up, process {running.pid} on" in " ".join(second.stderr.split())
+    assert "Traceback" not in second.stderr
+    assert other.processes() == []
+    assert running.returncode == 0, printed
+    assert "failed" not in printed
+    third = other.up("--lots", "4", "--rows", "20000", **given)
+    assert third.returncode == 0, third.stdout + third.stderr
 
 
 @pytest.mark.proof

@@ -14,11 +14,11 @@ import sqlalchemy as sa
 import yaml
 from packaging.version import Version
 
-from purchase_pipeline.dagster_home import CODE_LOCATION
 from purchase_pipeline.database import dagster_storage_url
 from purchase_pipeline.database_roles import DAGSTER, LOADER, READER, ROLES_FILE
 from purchase_pipeline.embedded_postgres import TUNING
 from purchase_pipeline.settings import DAGSTER_DATABASE_NAME, DATABASE_NAME, Settings
+from purchase_pipeline.storage_claim import CODE_LOCATION
 
 PROJECT = Path(__file__).parent.parent
 COMPOSE_TEXT = (PROJECT / "docker-compose.yml").read_text()

@@ -1,5 +1,6 @@
 """A run whose worker is gone is found, whatever died with it; a run that may live is left alone."""
 
+import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -8,9 +9,12 @@ from time import sleep
 import dagster as dg
 import pytest
 from dagster._core.launcher import WorkerStatus
+from dagster._core.storage.tags import GRPC_INFO_TAG
 from dagster._grpc.client import DagsterGrpcClient
 
+from purchase_pipeline import run_launcher
 from purchase_pipeline.local_stack import pings
+from purchase_pipeline.run_ownership import LAUNCHED_BY_TAG, this_launcher
 from purchase_pipeline_tests.serving import free_port
 from purchase_pipeline_tests.waiting_job import waiting
 from purchase_pipeline_tests.watched_runs import (
@@ -116,3 +120,39 @@ def test_a_run_that_no_server_launched_is_left_alone(instance: dg.DagsterInstanc
     run = instance.create_run_for_job(waiting, status=dg.DagsterRunStatus.STARTED)
 
     assert health_of(instance, run.run_id) is WorkerStatus.RUNNING
+
+
+@pytest.mark.parametrize(
+    ("server", "launched_by"),
+    [
+        ({"socket": "theirs.sock"}, {}),
+        ({"socket": "theirs.sock"}, {LAUNCHED_BY_TAG: "elsewhere:/opt/dagster"}),
+        ({"host": "127.0.0.1", "port": 9}, {}),
+    ],
+)
+def test_a_run_that_somebody_else_launched_is_left_alone(
+    instance: dg.DagsterInstance,
+    monkeypatch: pytest.MonkeyPatch,
+    server: dict[str, object],
+    launched_by: dict[str, str],
+) -> None:
+    monkeypatch.setattr(run_launcher, "_GONE_SECONDS", 0.0)
+    monkeypatch.setattr(run_launcher, "_SILENT_SECONDS", 0.0)
+    tags = {GRPC_INFO_TAG: json.dumps(server), **launched_by}
+    run = instance.create_run_for_job(waiting, status=dg.DagsterRunStatus.STARTED, tags=tags)
+
+    seen = [health_of(instance, run.run_id) for _ in range(2)]
+
+    assert seen == [WorkerStatus.RUNNING, WorkerStatus.RUNNING]
+
+
+def test_a_run_of_ours_without_a_process_is_gone(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_launcher, "_GONE_SECONDS", 0.0)
+    tags = {GRPC_INFO_TAG: json.dumps({"socket": "ours.sock"}), LAUNCHED_BY_TAG: this_launcher()}
+    run = instance.create_run_for_job(waiting, status=dg.DagsterRunStatus.STARTED, tags=tags)
+
+    seen = [health_of(instance, run.run_id) for _ in range(2)]
+
+    assert seen[-1] is WorkerStatus.NOT_FOUND

@@ -19,6 +19,7 @@ from purchase_pipeline.embedded_postgres import EmbeddedPostgres
 from purchase_pipeline.settings import DATABASE_NAME
 from purchase_pipeline_tests.drills.waiting import NotInTimeError, kill
 from purchase_pipeline_tests.serving import free_port
+from purchase_pipeline_tests.terminal import Terminal
 
 COMMAND = Path(sys.executable).with_name("purchase-pipeline")
 _OURS = ("PURCHASE_", "DAGSTER_", "DATABASE_URL", "MOCK_API_")
@@ -63,6 +64,12 @@ class LiveStack:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+
+    def start_in_terminal(self) -> Terminal:
+        """Start `up` as a person does who sits before it."""
+        terminal = Terminal([COMMAND, "up", *self._words], {**self.environment, "TERM": "xterm"})
+        self._up = terminal.process
+        return terminal
 
     @property
     def up(self) -> "subprocess.Popen[bytes]":

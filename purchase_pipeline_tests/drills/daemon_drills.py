@@ -1,0 +1,171 @@
+"""Drills about who runs Dagster's daemon, and for how long: a second `up`, a closed terminal, a clock set back."""
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic, sleep
+
+from purchase_pipeline.settings import DAGSTER_DATABASE_NAME, DATABASE_NAME
+from purchase_pipeline_tests.drills.bench_of_lots import counted, is_idle, is_whole, wipe
+from purchase_pipeline_tests.drills.campaign_drill import loaded
+from purchase_pipeline_tests.drills.live_stack import LiveStack, dismantle, live_stack
+from purchase_pipeline_tests.drills.outcome import Drill, Outcome
+from purchase_pipeline_tests.drills.settable_clock import SettableClock
+from purchase_pipeline_tests.drills.waiting import NotInTimeError, kill, wait_for
+
+_ROWS = 2_000
+_PATIENCE_SECONDS = 180.0
+_A_DAY = 86_400
+_JUDGED = "SELECT FROM event_logs WHERE dagster_event_type = 'PIPELINE_FAILURE' AND event LIKE '%Detected run worker%'"
+
+
+def _words(lots: int) -> tuple[str, ...]:
+    return "--lots", str(lots), "--rows", str(_ROWS), "--every", "1", "--defects", "0.01"
+
+
+@contextmanager
+def _two_homes(folder: Path, lots: int) -> Iterator[list[LiveStack]]:
+    """Have two homes that load into one database of a server that is neither's; what they leave is removed."""
+    homes = [
+        LiveStack(folder / name / "home", *_words(lots), server_home=folder / "server")
+        for name in ("first", "other")
+    ]
+    server = homes[0].server
+    server.start()
+    try:
+        with homes[0].connection("postgres") as connection:
+            connection.autocommit = True
+            for name in (DATABASE_NAME, DAGSTER_DATABASE_NAME):
+                connection.execute(f"CREATE DATABASE {name}".encode())
+        for stack in homes:
+            stack.home.parent.mkdir()
+            stack.environment |= {
+                "DATABASE_URL": server.url(DATABASE_NAME),
+                "DAGSTER_POSTGRES_URL": server.url(DAGSTER_DATABASE_NAME),
+            }
+        yield homes
+        for stack in homes:
+            dismantle(stack)
+    finally:
+        for stack in homes:
+            kill(stack.running())
+        server.remove()
+
+
+def two_ups(times: int, folder: Path) -> Outcome:
+    """Start a second `up` from another home while the first loads a lot again; every other time the first is killed.
+
+    The second is to end, naming the first; or, where that is dead, to load the lot. A run that either's monitoring
+    failed for its worker, where nothing was killed, counts as lost.
+    """
+    lots, seconds, judged = max(2, times), list[float](), 0
+    with _two_homes(folder, lots) as homes:
+        holder, other = homes
+        holder.start()
+        wait_for(lambda: loaded(holder) == lots, "the first load", 120 + 15 * lots)
+        for number in range(times):
+            lote, takes_over = f"lote-{number % lots + 1:04d}", number % 2
+            before = len(holder.ask(_JUDGED, database=DAGSTER_DATABASE_NAME))
+            wipe(holder, lote)
+            if takes_over:
+                kill(holder.running())
+            struck_at = monotonic()
+            other.start()
+            if takes_over:
+                holder.up.wait()
+                holder, other = other, holder
+            else:
+                other.up.wait(_PATIENCE_SECONDS)
+                _require_refusal(other, holder)
+                judged += len(holder.ask(_JUDGED, database=DAGSTER_DATABASE_NAME)) - before
+            wait_for(lambda: is_whole(holder, lote), lote, _PATIENCE_SECONDS)  # noqa: B023
+            seconds.append(monotonic() - struck_at)
+            said = "the first was killed" if takes_over else "the second was refused"
+            print(f"  {number + 1}/{times} {said}: {lote} whole after {seconds[-1]:.1f} s", flush=True)
+        wait_for(lambda: _is_quiet(holder), "a quiet stack", _PATIENCE_SECONDS)
+        lost, doubled = counted(holder, lots, _ROWS)
+    return Outcome(times, lost + judged, doubled, len(seconds), seconds, "two homes, in turns")
+
+
+def _require_refusal(refused: LiveStack, holder: LiveStack) -> None:
+    said = refused.log.read_text()[-2000:]
+    if refused.up.returncode != 1 or f"process {holder.up.pid} on" not in " ".join(said.split()):
+        raise NotInTimeError(f"The second up ended with {refused.up.returncode}: {said}")
+    refused.log.write_text("")
+
+
+def _is_quiet(stack: LiveStack) -> bool:
+    under_way = "SELECT FROM runs WHERE status NOT IN ('SUCCESS', 'FAILURE', 'CANCELED')"
+    return not stack.ask(under_way, database=DAGSTER_DATABASE_NAME)
+
+
+def terminal_closed(times: int, folder: Path) -> Outcome:
+    """Close the terminal that `up` runs in, at any moment of its start and of its work; start it in another one.
+
+    A time is healed when `up` has ended with 129 and nothing of it is left, its PostgreSQL included.
+    """
+    lots, seconds = 3 * times, list[float]()
+    stack = LiveStack(folder / "home", *_words(lots), "--exit-when-done")
+    try:
+        for number in range(times):
+            terminal = stack.start_in_terminal()
+            sleep(random.uniform(0.5, 40))  # noqa: S311
+            at = loaded(stack)
+            terminal.close()
+            closed_at = monotonic()
+            code = stack.up.wait(_PATIENCE_SECONDS)
+            took = monotonic() - closed_at
+            left = [*stack.running(), *filter(None, [stack.postmaster()])]
+            if code == 128 + 1 and not left:
+                seconds.append(took)
+            print(
+                f"  {number + 1}/{times} at lot {at}: ended with {code} after {took:.1f} s, left {left}",
+                flush=True,
+            )
+        stack.start()
+        if code := stack.up.wait(60 + 15 * lots):
+            raise NotInTimeError(f"up ended with {code}: {stack.log.read_text()[-2000:]}")
+        lost, doubled = counted(stack, lots, _ROWS)
+    finally:
+        dismantle(stack)
+    return Outcome(times, lost, doubled, len(seconds), seconds, f"one campaign of {lots} lots")
+
+
+def clock_back(times: int, folder: Path) -> Outcome:
+    """Set the clock of `up` and of all that it started back, by ten minutes or a day, and wipe a lot.
+
+    Every third time it has been set a day ahead before. The server's clock stays: it is another machine's.
+    """
+    clock, lots, seconds = SettableClock(folder), max(2, times), list[float]()
+    with live_stack(folder, *_words(lots), environment=clock.environment) as stack:
+        wait_for(lambda: loaded(stack) == lots, "the first load", 120 + 15 * lots)
+        for number in range(times):
+            lote = f"lote-{number % lots + 1:04d}"
+            wait_for(lambda: is_idle(stack), "a quiet stack", 300)
+            if number % 3 == 2:
+                clock.move(_A_DAY)
+                sleep(15)  # the sensor ticks there
+            clock.move(back := -random.choice([600, _A_DAY]))  # noqa: S311
+            wipe(stack, lote)
+            struck_at = monotonic()
+            wait_for(lambda: is_whole(stack, lote), lote, _PATIENCE_SECONDS)  # noqa: B023
+            seconds.append(monotonic() - struck_at)
+            print(f"  {number + 1}/{times} {back:,} s: {lote} whole after {seconds[-1]:.1f} s", flush=True)
+        wait_for(lambda: is_idle(stack), "a quiet stack", 300)
+        lost, doubled = counted(stack, lots, _ROWS)
+        said = stack.log.read_text().count("The clock was set back")
+    return Outcome(times, lost, doubled, len(seconds), seconds, f"told {said} times")
+
+
+DRILLS = (
+    Drill(
+        "two-ups",
+        "A second `up` on the same database from another home, the first alive or killed",
+        10,
+        0,
+        two_ups,
+    ),
+    Drill("terminal-closed", "The terminal of `up` closed at any moment", 10, 0, terminal_closed),
+    Drill("clock-back", "The clock set back by ten minutes or a day", 12, 0, clock_back),
+)

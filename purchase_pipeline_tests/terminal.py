@@ -1,0 +1,51 @@
+"""A terminal that a program runs in, and that can be closed under it, as a window is."""
+
+import os
+import select
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from threading import Event, Thread
+
+from purchase_pipeline_tests.programs import program
+
+_LOOK_SECONDS = 0.1
+
+
+class Terminal:
+    """Runs one program in a session of its own, whose terminal this is. What it prints is kept until it is closed."""
+
+    def __init__(self, words: Sequence[str | Path], environment: Mapping[str, str]) -> None:
+        self._ours, theirs = os.openpty()
+        self._closed = Event()
+        self._printed = bytearray()
+        # setsid becomes the program, so that the process keeps its number; Python alone cannot hand over a terminal.
+        self.process = subprocess.Popen(
+            [program("setsid", package="util-linux"), "--ctty", *words],
+            env=environment,
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+        )
+        os.close(theirs)
+        self._reader = Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    @property
+    def printed(self) -> str:
+        """What the program has printed."""
+        return self._printed.decode(errors="replace")
+
+    def close(self) -> None:
+        """Close the terminal: the kernel sends SIGHUP, and each later write to it fails."""
+        self._closed.set()
+        self._reader.join()
+        os.close(self._ours)
+
+    def _read(self) -> None:
+        while not self._closed.is_set():
+            if select.select([self._ours], [], [], _LOOK_SECONDS)[0]:
+                try:
+                    self._printed += os.read(self._ours, 4096)
+                except OSError:  # the program has ended
+                    return

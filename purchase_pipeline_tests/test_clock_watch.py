@@ -1,0 +1,95 @@
+"""A clock that is set back holds up nobody: neither Dagster's sensors, nor a lot that failed in the time to come."""
+
+from collections.abc import Iterator
+from time import time
+
+import dagster as dg
+import pytest
+from dagster._core.remote_origin import (
+    GrpcServerCodeLocationOrigin,
+    RemoteInstigatorOrigin,
+    RemoteRepositoryOrigin,
+)
+from dagster._core.scheduler.instigation import (
+    InstigatorState,
+    InstigatorStatus,
+    InstigatorType,
+    SensorInstigatorData,
+)
+
+from purchase_pipeline.clock_watch import ClockWatch, forget_future_ticks, seconds_ahead
+
+A_DAY = 86_400.0
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    """Dagster, with nothing in it."""
+    with dg.instance_for_test() as instance:
+        yield instance
+
+
+def ticked(instance: dg.DagsterInstance, name: str, moment: float) -> None:
+    """Let a sensor have ticked at a moment."""
+    location = GrpcServerCodeLocationOrigin(host="localhost", port=1, location_name="nowhere")
+    origin = RemoteInstigatorOrigin(RemoteRepositoryOrigin(location, "here"), name)
+    data = SensorInstigatorData(
+        last_tick_timestamp=moment,
+        last_tick_start_timestamp=moment,
+        last_sensor_start_timestamp=time() - A_DAY,
+        last_run_key="lote-0001/1",
+        cursor="as far as here",
+    )
+    instance.add_instigator_state(
+        InstigatorState(origin, InstigatorType.SENSOR, InstigatorStatus.DECLARED_IN_CODE, data)
+    )
+
+
+def data_of(instance: dg.DagsterInstance) -> dict[str, SensorInstigatorData]:
+    return {
+        state.name: state.instigator_data
+        for state in instance.all_instigator_state()
+        if isinstance(state.instigator_data, SensorInstigatorData)
+    }
+
+
+def test_a_tick_in_the_time_to_come_is_forgotten_and_all_else_is_kept(instance: dg.DagsterInstance) -> None:
+    began = time()
+    ticked(instance, "of_tomorrow", began + A_DAY)
+    ticked(instance, "of_a_minute_ago", began - 60)
+    before = data_of(instance)
+    assert seconds_ahead(instance) == pytest.approx(A_DAY, abs=5)
+
+    forget_future_ticks(instance)
+
+    after = data_of(instance)
+    assert seconds_ahead(instance) == 0
+    assert after["of_a_minute_ago"] == before["of_a_minute_ago"]
+    assert began <= (after["of_tomorrow"].last_tick_timestamp or 0) <= time()
+    assert after["of_tomorrow"].cursor == "as far as here"
+    assert (
+        after["of_tomorrow"].last_sensor_start_timestamp == before["of_tomorrow"].last_sensor_start_timestamp
+    )
+
+
+@pytest.mark.parametrize(
+    ("moves", "told"),
+    [
+        ([-600.0], 600.0),
+        ([-A_DAY], A_DAY),
+        ([A_DAY], 0.0),
+        ([A_DAY, -A_DAY], A_DAY),
+        ([-1.0], 0.0),
+    ],
+)
+def test_a_clock_that_goes_back_is_noticed_until_that_is_accepted(moves: list[float], told: float) -> None:
+    moved = [0.0]
+    watch = ClockWatch(lambda: time() + sum(moved))
+
+    for move in moves:
+        moved.append(move)
+        watch.seconds_back()
+
+    assert [watch.seconds_back(), watch.seconds_back()] == pytest.approx([told, told], abs=1)
+    watch.accept()
+    assert watch.seconds_back() == 0
