@@ -205,7 +205,7 @@ def _connected(url: str, variable: str, also: str = "") -> Iterator["psycopg.Con
             yield connection
     except psycopg.Error as error:
         raise DatabaseUnavailableError(
-            f"The database is not to be had through {_shown(url)}: {str(error).strip()}\n"
+            f"The database cannot be reached through {_shown(url)}: {str(error).strip()}\n"
             f"Check {variable} (postgresql://user:password@host:port/database): the server must run, the database "
             f"must exist{also}."
         ) from error
