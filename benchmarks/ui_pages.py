@@ -58,11 +58,11 @@ def contents(lots: int, newest: str) -> dict[str, Content]:
 def a_webserver(home: Path) -> Iterator[str]:
     """Serve the UI of the definitions that the environment names, without a daemon; yield its address."""
     processes, port = Processes(home), free_port()
-    program = str(Path(sys.executable).with_name("dagster-webserver"))
+    program = [sys.executable, "-m", "purchase_pipeline.webserver"]
     address = http_url(LOOPBACK, port)
     try:
         processes.start(
-            Service("webserver", [program, "-h", LOOPBACK, "-p", str(port), "-w", str(_WORKSPACE)])
+            Service("webserver", [*program, "-h", LOOPBACK, "-p", str(port), "-w", str(_WORKSPACE)])
         )
         while not _answers(address):
             processes.check("webserver")

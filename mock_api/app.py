@@ -5,7 +5,7 @@ How rows are made, broken and sent is told in `purchases`, `faults` and `answers
 
 import os
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime
 from typing import Annotated, Literal
@@ -18,6 +18,7 @@ from mock_api.faults import ARRAY_DEFECTS, LINE_DEFECTS, broken
 from mock_api.limits import TOO_LARGE, TOO_MANY_LOTS, TOO_SLOW, BoundedBody, BoundedLots, BoundedTime, Limits
 from mock_api.problems import add_problem_handlers
 from mock_api.purchases import Days, PurchaseSource, quarter_of
+from mock_api.same_origin import SameOrigin
 
 MAX_ROWS = 1_000_000
 NOT_READY = "Vocabulários ainda não carregados: tente de novo em instantes"
@@ -29,7 +30,11 @@ router = APIRouter(
 
 
 def create_app(
-    *, defects: float | None = None, today: date | None = None, limits: Limits | None = None
+    *,
+    defects: float | None = None,
+    today: date | None = None,
+    limits: Limits | None = None,
+    allowed_hosts: Collection[str] | None = None,
 ) -> FastAPI:
     """Build the application: `uvicorn --factory mock_api.app:create_app`.
 
@@ -37,12 +42,17 @@ def create_app(
     `MOCK_API_DEFECTS`, or 0. `today` stops the clock; by default each request asks for the date (UTC).
     `limits` bound what clients may ask; by default the environment's (`MOCK_API_MAX_BODY_BYTES`,
     `MOCK_API_MAX_LOTS`, `MOCK_API_DEADLINE_SECONDS`), or 16,384 bytes, 16 lots at once, 300 seconds.
+    `allowed_hosts` are names that it is called by, besides loopback and its addresses; by default the environment's
+    `MOCK_API_ALLOWED_HOSTS`, separated by commas.
 
     Raises:
         ValueError: the share of defects is no number from 0 to 1, or a limit is none.
     """
     bounds = limits or Limits()
     share = os.environ.get("MOCK_API_DEFECTS", "0") if defects is None else defects
+    hosts = (
+        os.environ.get("MOCK_API_ALLOWED_HOSTS", "").split(",") if allowed_hosts is None else allowed_hosts
+    )
     app = FastAPI(title="Purchase API", version="1", description=description(bounds), lifespan=_filled_source)
     app.state.defects = _checked_share(share)
     app.state.today = today
@@ -53,6 +63,7 @@ def create_app(
     app.add_middleware(BoundedLots, path=LOTS, most_lots=bounds.max_lots)
     app.add_middleware(BoundedBody, most_bytes=bounds.max_body_bytes)
     app.add_middleware(BoundedTime, seconds=bounds.deadline_seconds)
+    app.add_middleware(SameOrigin, allowed_hosts=[host.strip() for host in hosts if host.strip()])
     return app
 
 

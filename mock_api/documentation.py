@@ -25,6 +25,9 @@ A purchase has 12 fields; names and jobs come from Faker (`pt_BR`). Errors are p
 with `Retry-After`. A request, from its last header to the last byte that its client reads: \
 {limits.deadline_seconds:g} seconds; then 503 or, when the answer has begun, a connection closed before the answer's
 end. `/livez` and `/readyz` answer also while all lots are taken.
+
+**Who is answered.** Programs, and this page. A request for a host that is not this server (`MOCK_API_ALLOWED_HOSTS`)
+is answered 403, and so is one that a page of another origin sent.
 """
 
 

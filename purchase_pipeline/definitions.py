@@ -1,5 +1,7 @@
 """What Dagster loads: the table of contents of the pipeline."""
 
+from typing import Any
+
 import dagster as dg
 
 from purchase_pipeline import assets, checks
@@ -25,6 +27,19 @@ def _by_name(variable: str, value: str) -> str:
     return dg.EnvVar(variable) if is_environment_variable(variable) else value
 
 
+def _fixed(
+    resource: dg.ConfigurableResource[Any] | dg.ConfigurableIOManagerFactory[Any],
+) -> dg.ResourceDefinition:
+    """Bind a resource to its values: run configuration cannot choose another file, API or database.
+
+    Dagster's page of the resource shows no values then: its description does, a secret by its variable's name.
+    """
+    definition = resource.get_resource_definition()
+    schema = definition.config_schema
+    shown = f"{definition.description}\n\nSet by the deployment: `{schema.default_value_as_json_str}`"
+    return definition.configured(schema.default_value, config_schema={}, description=shown)
+
+
 _database_url = _by_name("DATABASE_URL", database_url(_settings))
 
 defs = dg.Definitions(
@@ -33,15 +48,19 @@ defs = dg.Definitions(
     jobs=[ingest_lote, sum_lots, refresh_sales],
     sensors=[missing_lots, stale_sales],
     resources={
-        "purchase_api": PurchaseApiResource(
-            base_url=_by_name("PURCHASE_API_URL", _settings.api_url),
-            rate=_settings.api_rate,
-            redis_url=_by_name("PURCHASE_REDIS_URL", "") or None,
+        "purchase_api": _fixed(
+            PurchaseApiResource(
+                base_url=_by_name("PURCHASE_API_URL", _settings.api_url),
+                rate=_settings.api_rate,
+                redis_url=_by_name("PURCHASE_REDIS_URL", "") or None,
+            )
         ),
-        "landing": LandingResource(place=_settings.landing_place),
-        "lot_ledger": LotLedgerResource(database_url=_database_url),
-        "report_file": ReportFileResource(database_url=_database_url, path=str(_settings.report_file)),
-        "io_manager": PurchasesIOManager(database_url=_database_url),
+        "landing": _fixed(LandingResource(place=_settings.landing_place)),
+        "lot_ledger": _fixed(LotLedgerResource(database_url=_database_url)),
+        "report_file": _fixed(
+            ReportFileResource(database_url=_database_url, path=str(_settings.report_file))
+        ),
+        "io_manager": _fixed(PurchasesIOManager(database_url=_database_url)),
     },
     executor=dg.in_process_executor,
 )

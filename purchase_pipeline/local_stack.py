@@ -118,10 +118,7 @@ def _start_dagster(
     # A socket, not a port: whoever reaches a code server may have it run code.
     environment = dagster_environment(settings)
     workspace = str(write_workspace(settings, code_socket))
-    dagster, daemon, webserver = (
-        str(Path(sys.executable).with_name(name))
-        for name in ("dagster", "dagster-daemon", "dagster-webserver")
-    )
+    dagster, daemon = (str(Path(sys.executable).with_name(name)) for name in ("dagster", "dagster-daemon"))
     # Not `code-server start`: that stands before such a process, and stays, answering nothing, when it dies.
     code = ["api", "grpc", "-m", "purchase_pipeline.definitions", "--location-name", CODE_LOCATION]
     processes.start(Service("code_server", [dagster, *code, "--socket", str(code_socket)], environment))
@@ -129,8 +126,9 @@ def _start_dagster(
     _wait_until(lambda: pings(client), processes, "code_server")
     processes.start(Service("daemon", [daemon, "run", "-w", workspace], environment))
     if options.ui:
+        webserver = [sys.executable, "-m", "purchase_pipeline.webserver"]
         address = ["-h", options.host, "-p", str(options.port)]
-        processes.start(Service("webserver", [webserver, *address, "-w", workspace], environment))
+        processes.start(Service("webserver", [*webserver, *address, "-w", workspace], environment))
         url = http_url(reachable_at(options.host), options.port)
         _wait_until(lambda: _answers(f"{url}/server_info"), processes, "webserver")
 

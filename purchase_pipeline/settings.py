@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import sqlalchemy as sa
 from pydantic import (
     AfterValidator,
+    BeforeValidator,
     Field,
     HttpUrl,
     SecretStr,
@@ -21,7 +22,7 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 DATABASE_NAME = "etl_fakedata"
 DAGSTER_DATABASE_NAME = "dagster"
@@ -86,6 +87,14 @@ def _require_rate(rate: str) -> str:
     return rate
 
 
+def _split_hosts(hosts: str) -> tuple[str, ...]:
+    """Take names separated by commas, and refuse what is an address with a path, or a pattern."""
+    names = tuple(name.strip() for name in hosts.split(",") if name.strip())
+    if not all(re.fullmatch(r"[\w.-]+(:\d+)?|\[[\da-fA-F:.]+\](:\d+)?", name) for name in names):
+        raise ValueError("must be hosts, separated by commas: dagster.example.com,dagster.example.com:8443")
+    return names
+
+
 _HTTP_URL = TypeAdapter(HttpUrl)
 _PostgresUrl = Annotated[SecretStr, AfterValidator(_require_postgres_url)]
 _Rate = Annotated[str, AfterValidator(_require_rate)]
@@ -135,6 +144,11 @@ class Settings(BaseSettings):
     landing: Annotated[str, AfterValidator(_require_place)] | None = Field(
         default=None,
         description="Where raw lots land: a folder, or s3://bucket/prefix; else a folder of PURCHASE_HOME",
+    )
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_hosts)] = Field(
+        default=(),
+        validate_default=False,
+        description="Hosts of a reverse proxy before Dagster's UI: dagster.example.com",
     )
 
     @model_validator(mode="after")

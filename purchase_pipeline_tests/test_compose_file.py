@@ -8,6 +8,7 @@ import tomllib
 from configparser import ConfigParser
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import sqlalchemy as sa
@@ -287,7 +288,17 @@ def test_every_setting_that_is_handed_on_is_one() -> None:
 
     of_the_stack = {"PURCHASE_DATABASE_URL", "PURCHASE_DAGSTER_POSTGRES_URL", "PURCHASE_HOME"}
     is_a_volume = {"PURCHASE_LANDING"}  # which all containers share
-    assert given == known - of_the_stack - is_a_volume
+    of_the_ui = {
+        key for key in SERVICES["webserver"]["environment"] if key not in SERVICES["daemon"]["environment"]
+    }
+    assert of_the_ui == {"PURCHASE_ALLOWED_HOSTS"}
+    assert given == known - of_the_stack - is_a_volume - of_the_ui
+
+
+def test_the_api_answers_by_the_name_that_its_url_has() -> None:
+    api = urlsplit(by_default(SERVICES["code_server"]["environment"]["PURCHASE_API_URL"]))
+
+    assert SERVICES["api"]["environment"]["MOCK_API_ALLOWED_HOSTS"] == api.hostname == "api"
 
 
 def test_the_code_location_has_one_name_everywhere() -> None:

@@ -1,12 +1,16 @@
 """Dagster's UI as people meet it: of a real campaign, in a real browser, without an error in its console."""
 
+import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from purchase_pipeline_tests.browsers import browser, watched_page
+from purchase_pipeline_tests.other_origin import OtherOrigin, launched, launches, other_origin
 from purchase_pipeline_tests.person import Person, wait_for
 
 pytestmark = pytest.mark.proof
@@ -42,10 +46,10 @@ class Dagster:
 
     def __init__(self, page: Page, port: int) -> None:
         self.page = page
-        self._address = f"http://127.0.0.1:{port}"
+        self.address = f"http://127.0.0.1:{port}"
 
     def open(self, path: str) -> Page:
-        self.page.goto(self._address + path)
+        self.page.goto(self.address + path)
         return self.page
 
     def see(self, text: str | re.Pattern[str]) -> None:
@@ -134,3 +138,100 @@ def test_the_sales_follow_by_themselves(dagster: Dagster, person: Person) -> Non
     page.goto(report.as_uri())
     expect(page.get_by_text("980").first).to_be_visible()
     assert len([svg for svg in page.locator("svg:visible").all() if svg.bounding_box()]) > 5
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[OtherOrigin]:
+    with other_origin() as site:
+        yield site
+
+
+def test_a_page_of_another_origin_starts_no_run_by_its_pictures(
+    person: Person, running: Browser, elsewhere: OtherOrigin, tmp_path: Path
+) -> None:
+    dagster, file = f"http://127.0.0.1:{person.port}", tmp_path / "notes.txt"
+    file.write_text("mine\n")
+    database = person.run("db-url").stdout.strip()
+
+    elsewhere.pictures(running, *launches(dagster, elsewhere.address, file=str(file), database=database))
+
+    assert launched(dagster) == 0
+    assert [path for path in elsewhere.requested if path.startswith("/gerar_compra")] == []
+    assert file.read_text() == "mine\n"
+
+
+FORGE = """mutation forge($event: ReportRunlessAssetEventsParams!) {
+    reportRunlessAssetEvents(eventParams: $event) { __typename } }"""
+FIND = """query find($key: AssetKeyInput!) {
+    assetOrError(assetKey: $key) { ... on Asset { assetMaterializations { timestamp } } } }"""
+# In the page's script; `await` what it returns.
+SENT_FROM_ELSEWHERE = {
+    "a form": """async ([url]) => {
+        document.body.innerHTML = '<iframe name="hidden"></iframe><form target="hidden" method="post"></form>'
+        document.forms[0].enctype = 'text/plain'; document.forms[0].action = url; document.forms[0].submit()
+        await new Promise(done => document.querySelector('iframe').onload = done) }""",
+    "fetch": "([url]) => fetch(url, {method: 'POST', mode: 'no-cors', body: 'x'}).catch(String)",
+    "fetch without a referrer": """([url]) =>
+        fetch(url, {method: 'POST', mode: 'no-cors', body: 'x', referrerPolicy: 'no-referrer'}).catch(String)""",
+    "a report": "([, url]) => fetch(url, {method: 'POST', mode: 'no-cors'}).catch(String)",
+    "a picture": """([url]) => new Promise(done => {
+        const picture = new Image(); picture.onload = picture.onerror = done; picture.src = url })""",
+    "a socket": """([, , url]) => new Promise((done, failed) => {
+        const socket = new WebSocket(url, 'graphql-ws'); socket.onopen = () => failed(url); socket.onerror = done })""",
+}
+
+
+@pytest.mark.parametrize(
+    "host", ["elsewhere.localhost", "127.0.0.1"]
+)  # another site; another program of this machine
+@pytest.mark.parametrize("way", SENT_FROM_ELSEWHERE)
+def test_a_page_of_another_origin_changes_nothing_in_whatever_way_it_sends(
+    person: Person, running: Browser, elsewhere: OtherOrigin, way: str, host: str
+) -> None:
+    dagster, key = f"http://127.0.0.1:{person.port}", re.sub(r"\W", "_", f"{way} {host}")
+    variables = {"event": {"eventType": "ASSET_MATERIALIZATION", "assetKey": {"path": [key]}}}
+    forged = httpx.URL(f"{dagster}/graphql", params={"query": FORGE, "variables": json.dumps(variables)})
+    report, socket = f"{dagster}/report_asset_materialization/{key}", f"ws://127.0.0.1:{person.port}/graphql"
+    elsewhere.address = elsewhere.address.replace("elsewhere.localhost", host)
+
+    elsewhere.run(running, SENT_FROM_ELSEWHERE[way], str(forged), report, socket)
+
+    asked = {"query": FIND, "variables": {"key": {"path": [key]}}}
+    answer = httpx.post(f"{dagster}/graphql", json=asked, timeout=60).json()
+    assert answer["data"]["assetOrError"] == {"assetMaterializations": []}
+
+
+def test_graphql_is_taken_by_post_alone_from_this_server_by_its_name(person: Person) -> None:
+    url = f"http://127.0.0.1:{person.port}/graphql"
+    query = {"query": "{ version }"}
+
+    assert httpx.post(url, json=query).json()["data"]["version"]
+    for headers in ({}, {"Accept": "*/*"}, {"Accept": "application/json"}):
+        refused = httpx.get(url, params=query, headers=headers)
+        assert (refused.status_code, refused.text) == (405, "Send GraphQL by POST.\n")
+    assert httpx.head(url, params=query).status_code == 405
+    assert httpx.post(url, json=query, headers={"Host": "evil.example"}).status_code == 403
+
+
+def test_a_query_in_a_link_to_the_playground_is_not_run(
+    person: Person, running: Browser, elsewhere: OtherOrigin
+) -> None:
+    dagster = f"http://127.0.0.1:{person.port}"
+    *_, address = launches(dagster, "", file="", database="")
+
+    with watched_page(running) as watched:
+        watched.page.goto(elsewhere.address)
+        watched.page.evaluate("url => { location = url }", address)
+        expect(watched.page.locator(".graphiql-container")).to_be_visible(timeout=_MILLISECONDS)
+        watched.page.wait_for_load_state("networkidle")
+
+    assert launched(dagster) == 0
+
+
+def test_a_link_on_another_page_opens_the_ui(dagster: Dagster, elsewhere: OtherOrigin) -> None:
+    elsewhere.body = f'<a href="{dagster.address}/runs">runs</a>'
+    dagster.page.goto(elsewhere.address)
+
+    dagster.page.get_by_role("link").click()
+
+    dagster.see("Success")

@@ -36,7 +36,7 @@ def a_request(
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.settimeout(30)
         connection.connect((address.hostname, address.port))
-        connection.sendall(f"{method} {path} HTTP/1.1\r\nHost: api\r\n{headers}\r\n".encode())
+        connection.sendall(f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n".encode())
         yield connection
 
 
@@ -224,7 +224,7 @@ def test_what_no_route_expects_is_refused_by_the_server_never_a_500(request_line
         address = urlsplit(str(client.base_url))
         with socket.create_connection((address.hostname, address.port or 0), timeout=30) as connection:
             connection.sendall(
-                f"{request_line} HTTP/1.1\r\nHost: api\r\n\r\n".encode("utf-8", "surrogateescape")
+                f"{request_line} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode("utf-8", "surrogateescape")
             )
 
             assert connection.recv(12).decode() == f"HTTP/1.1 {status}"
@@ -234,7 +234,7 @@ def test_endless_headers_are_refused_where_h11_parses_them() -> None:
     with served(create_app(defects=0), http="h11") as url:
         address = urlsplit(url)
         with socket.create_connection((address.hostname, address.port or 0), timeout=30) as connection:
-            connection.sendall(b"GET /livez HTTP/1.1\r\nHost: api\r\n" + b"X: y\r\n" * 25_000)
+            connection.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n" + b"X: y\r\n" * 25_000)
 
             assert connection.recv(12) == b"HTTP/1.1 400"
 

@@ -22,6 +22,7 @@ VARIABLES = (
     "PURCHASE_MAX_REJECTED_RATIO",
     "PURCHASE_HOME",
     "PURCHASE_LANDING",
+    "PURCHASE_ALLOWED_HOSTS",
 )
 
 
@@ -55,6 +56,7 @@ def test_without_anything_the_defaults_hold() -> None:
         0.05,
         home,
         None,
+        (),
     )
     assert (settings.landing_place, settings.dagster_home, settings.postgres_home) == (
         str(home / "landing"),
@@ -75,6 +77,7 @@ def test_the_environment_goes_before_the_defaults(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("PURCHASE_MAX_REJECTED_RATIO", "1")
     monkeypatch.setenv("PURCHASE_HOME", str(tmp_path))
     monkeypatch.setenv("PURCHASE_LANDING", "s3://raw/lots")
+    monkeypatch.setenv("PURCHASE_ALLOWED_HOSTS", "dagster.example, [fd00::7]:8443")
 
     settings = Settings()
 
@@ -92,6 +95,7 @@ def test_the_environment_goes_before_the_defaults(monkeypatch: pytest.MonkeyPatc
         1.0,
         tmp_path,
         "s3://raw/lots",
+        ("dagster.example", "[fd00::7]:8443"),
     )
     assert settings.landing_place == "s3://raw/lots"
     assert all(settings.is_given(field) for field in Settings.model_fields)
@@ -220,6 +224,7 @@ def test_a_later_command_agrees_with_the_newest_campaign(
         0.05,
         tmp_path / "it's a \\ home",
         "s3://raw/lots",
+        (),
     )
 
 
@@ -387,3 +392,13 @@ def test_settings_do_not_change() -> None:
 
     with pytest.raises(ValidationError, match="frozen"):
         settings.lots = 3  # type: ignore[misc]  # mypy refuses it too
+
+
+@pytest.mark.parametrize(
+    "hosts", ["https://dagster.example", "dagster.example/ui", "*", "*.example", "a b", "::1"]
+)
+def test_an_allowed_host_is_a_host_and_no_url_or_pattern(monkeypatch: pytest.MonkeyPatch, hosts: str) -> None:
+    monkeypatch.setenv("PURCHASE_ALLOWED_HOSTS", hosts)
+
+    with pytest.raises(ValidationError, match="must be hosts, separated by commas"):
+        Settings()

@@ -7,9 +7,11 @@ import pytest
 
 from purchase_pipeline.database_roles import LOADER, READER
 from purchase_pipeline.settings import DAGSTER_DATABASE_NAME, DATABASE_NAME
+from purchase_pipeline_tests.browsers import browser
 from purchase_pipeline_tests.compose.conftest import SETTINGS
 from purchase_pipeline_tests.compose.pgadmin import logged_in
 from purchase_pipeline_tests.compose.stack import ComposeStack, DockerError
+from purchase_pipeline_tests.other_origin import launched, launches, other_origin
 
 SERVICES = ["postgres", "code_server", "daemon", "api", "webserver", "pgadmin"]
 LOTS, ROWS = int(SETTINGS["PURCHASE_LOTS"]), int(SETTINGS["PURCHASE_ROWS"])
@@ -48,6 +50,20 @@ def test_the_api_answers_on_its_published_port(stack: ComposeStack) -> None:
     answer = httpx.get(f"{stack.url('API_PORT')}/gerar_compra/3")
 
     assert len(answer.json()) == 3
+
+
+def test_a_page_of_another_origin_starts_no_run_by_its_pictures(stack: ComposeStack) -> None:
+    dagster, file = stack.url("DAGSTER_PORT"), "/opt/purchase/overwritten.html"
+    database = f"postgresql://{LOADER}@postgres:5432/{DATABASE_NAME}"
+
+    with browser() as running, other_origin() as elsewhere:
+        elsewhere.pictures(running, *launches(dagster, elsewhere.address, file=file, database=database))
+    for url in (dagster, stack.url("API_PORT")):
+        assert httpx.get(f"{url}/readyz", headers={"Host": "evil.example"}).status_code == 403
+
+    assert launched(dagster) == 0
+    with pytest.raises(DockerError, match="exited 1"):
+        stack.compose("exec", "-T", "code_server", "test", "-e", file)
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -1,0 +1,59 @@
+"""What a run's configuration may choose: how a batch is loaded, never which file, API or database."""
+
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from purchase_pipeline.definitions import defs
+
+JOBS = [job.name for job in defs.get_repository_def().get_all_jobs()]
+CHOICES = {
+    "purchase_api": {"base_url": "http://evil.example", "redis_url": "redis://evil.example"},
+    "landing": {"place": "/tmp/elsewhere"},  # noqa: S108  (nothing is written)
+    "lot_ledger": {"database_url": "postgresql://evil.example/shop"},
+    "report_file": {"path": "/home/ana/.bashrc", "database_url": "postgresql://evil.example/shop"},
+    "io_manager": {"database_url": "postgresql://evil.example/shop", "schema": "pg_catalog"},
+}
+
+
+def job_of(name: str) -> dg.JobDefinition:
+    return defs.get_repository_def().get_job(name)
+
+
+def resource_config(resource: str, config: dict[str, Any]) -> dict[str, Any]:
+    return {"resources": {resource: {"config": config}}}
+
+
+def test_every_resource_of_every_job_is_listed_above() -> None:
+    assert set(defs.get_repository_def().get_top_level_resources()) == CHOICES.keys()
+    assert set(JOBS) == {"__ASSET_JOB", "ingest_lote", "sum_lots", "refresh_sales"}
+
+
+@pytest.mark.parametrize("job", JOBS)
+@pytest.mark.parametrize(("resource", "config"), CHOICES.items())
+def test_no_job_takes_a_file_an_api_or_a_database_from_its_run(
+    job: str, resource: str, config: dict[str, str]
+) -> None:
+    with pytest.raises(dg.DagsterInvalidConfigError, match="unexpected config entr"):
+        dg.validate_run_config(job_of(job), resource_config(resource, config))
+
+
+def test_a_run_may_still_choose_how_its_batch_is_loaded() -> None:
+    ops: dict[str, dict[str, Any]] = {
+        "raw_purchases": {"config": {"rows": 5, "refetch": True}},
+        "validated_purchases": {"config": {"max_rejected_ratio": 0.5}},
+    }
+
+    valid = dg.validate_run_config(job_of("ingest_lote"), {"ops": ops})
+
+    assert {name: valid["ops"][name]["config"] for name in ops} == {
+        name: entry["config"] for name, entry in ops.items()
+    }
+
+
+def test_the_page_of_a_resource_shows_what_it_is_set_to() -> None:
+    landing = defs.get_repository_def().get_top_level_resources()["landing"]
+
+    assert landing.description is not None
+    assert '`{"place": "' in landing.description

@@ -1,0 +1,79 @@
+"""The API answers programs and its own pages, by its own names; no page of another origin keeps it busy."""
+
+import asyncio
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from mock_api.app import create_app
+from purchase_pipeline_tests.serving import served
+
+FOLLOWED_LINK = {
+    "Sec-Fetch-Site": "cross-site",
+    "Sec-Fetch-Mode": "navigate",
+    "Sec-Fetch-Dest": "document",
+}
+
+
+@pytest.fixture(scope="module")
+def api() -> Iterator[str]:
+    with served(create_app(defects=0, allowed_hosts=["api"])) as url:
+        yield f"{url}/gerar_compra/1"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Host": "localhost:8000"},
+        {"Host": "[::1]:8000"},
+        {"Host": "API:8000"},
+        {"Sec-Fetch-Site": "same-origin"},  # the page /docs
+        {"Sec-Fetch-Site": "none"},
+        FOLLOWED_LINK,
+    ],
+)
+def test_programs_own_pages_and_followed_links_are_answered(api: str, headers: dict[str, str]) -> None:
+    assert len(httpx.get(api, headers=headers).json()) == 1
+
+
+@pytest.mark.parametrize(
+    ("headers", "detail"),
+    [
+        ({"Host": "evil.example"}, "MOCK_API_ALLOWED_HOSTS=evil.example"),
+        ({"Host": "127.0.0.1.evil.example:8000"}, "MOCK_API_ALLOWED_HOSTS=127.0.0.1.evil.example"),
+        ({"Host": "10.0.0.7"}, "MOCK_API_ALLOWED_HOSTS=10.0.0.7"),
+        ({"Host": "[::1"}, "não atende por esse nome"),
+        ({"Sec-Fetch-Site": "cross-site"}, "outra origem"),
+        ({"Sec-Fetch-Site": "same-site"}, "outra origem"),
+        ({**FOLLOWED_LINK, "Sec-Fetch-Dest": "iframe"}, "outra origem"),
+    ],
+)
+def test_another_host_or_a_page_of_another_origin_is_refused_with_a_problem(
+    api: str, headers: dict[str, str], detail: str
+) -> None:
+    response = httpx.get(api, headers=headers)
+
+    assert (response.status_code, response.headers["Content-Type"]) == (403, "application/problem+json")
+    assert detail in response.json()["detail"]
+
+
+@pytest.mark.parametrize("address", ["10.0.0.7", "[fd00::7]"])
+def test_the_address_of_a_connection_is_its_own(address: str) -> None:
+    async def answered() -> int:
+        transport = httpx.ASGITransport(
+            create_app(defects=0)
+        )  # hands on the URL's address as the connection's
+        async with httpx.AsyncClient(transport=transport, base_url=f"http://{address}:8000") as client:
+            return (await client.get("/livez")).status_code
+
+    assert asyncio.run(answered()) == 200
+
+
+def test_the_environment_names_its_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOCK_API_ALLOWED_HOSTS", "api, compras.example")
+
+    with served(create_app(defects=0)) as url:
+        for host, status in (("api:8000", 200), ("compras.example", 200), ("api.example", 403)):
+            assert httpx.get(f"{url}/livez", headers={"Host": host}).status_code == status
