@@ -179,11 +179,14 @@ class Settings(BaseSettings):
         """
         self.home.mkdir(parents=True, exist_ok=True)
         values = {**self.campaign(), "PURCHASE_API_URL": _without_login(self.api_url)}
+        del values[
+            "PURCHASE_HOME"
+        ]  # is where the file lies: a folder that is copied or moved is another home
         lines = [f"{name}={_quoted(value)}\n" for name, value in values.items()]
         file = self.home / _CAMPAIGN_FILE
         file.touch(mode=0o600)
         file.chmod(0o600)  # it may have been there before
-        file.write_text("".join(lines))
+        file.write_text("".join(lines), encoding="utf-8")
 
 
 def _without_login(url: str) -> str:
@@ -209,8 +212,15 @@ def new_settings(*, lots: int | None = None, rows: int | None = None, every: flo
 
 @cache
 def current_settings() -> Settings:
-    """Read the environment, and below it the newest campaign's settings; once a process."""
-    return Settings(_env_file=Settings().home / _CAMPAIGN_FILE)
+    """Read the environment, and below it the newest campaign's settings; once a process.
+
+    Raises:
+        pydantic.ValidationError: a value out of its bounds.
+    """
+    home = Settings().home
+    return Settings(
+        _env_file=home / _CAMPAIGN_FILE, home=home
+    )  # some files name the home of before it was moved
 
 
 def is_environment_variable(name: str) -> bool:
