@@ -1,6 +1,7 @@
 """Commands about rows that broke the contract: `rejects`, `replay`."""
 
 import json
+import sys
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -58,7 +59,10 @@ def rejects(*, lote: str | None, by: "Grouping | None", limit: int | None, as_js
 
 
 def _print_json(found: object) -> None:
-    click.echo(json.dumps(found, indent=2, ensure_ascii=False, default=datetime.isoformat))
+    readable = (
+        "utf" in sys.stdout.encoding.lower()
+    )  # else each character that is not ASCII is escaped as JSON does
+    click.echo(json.dumps(found, indent=2, ensure_ascii=not readable, default=datetime.isoformat))
 
 
 @click.command()

@@ -16,9 +16,10 @@ def status(*, as_json: bool) -> bool:
 
     Rows are counted in the tables, lot by lot. Exit code 0 if received = loaded + rejected for every lot, else 1.
     """
+    settings = newest_settings()
     from purchase_pipeline.status import print_status, read_status  # noqa: PLC0415
 
-    found = read_status(newest_settings())
+    found = read_status(settings)
     if as_json:
         click.echo(found.model_dump_json(indent=2))
     else:
