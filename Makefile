@@ -8,6 +8,13 @@ LOCKED := $(PIP) install --quiet --require-hashes --no-deps --requirement
 COMPILE := $(BIN)/uv pip compile --system-certs --universal --generate-hashes --no-emit-index-url \
 	--python-version 3.11 --custom-compile-command "make lock" --quiet pyproject.toml --group build
 
+ifneq ($(words x$(VENV)x),1)
+$(error VENV must be a folder without blanks in its name: make VENV=/path/to/folder ...)
+endif
+# An environment's programs name the folder that it was made in, and run the code there on the data there. Where the
+# checkout was copied or renamed since, that is another folder than this: the environment is made again.
+STALE := $(shell test ! -e '$(VENV)/.installed' || test "$$(cat '$(VENV)/.installed')" = "$$(pwd -P)" || echo stale)
+
 .DEFAULT_GOAL := help
 .PHONY: help up ingest status down reset test compose-test lint bench lock audit sbom
 
@@ -62,11 +69,18 @@ sbom: $(VENV)/.installed-dev ## Write dist/sbom.cdx.json: what is locked, with h
 
 $(VENV)/.installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; ok = (3, 11) <= sys.version_info < (3, 14); print("" if ok else "This needs Python 3.11 to 3.13; " + sys.version.split()[0] + " is $(PYTHON). Choose another: make PYTHON=python3.13 ..."); sys.exit(not ok)'
-	@echo "Installing the locked dependencies into $(VENV): a minute or two, once."
+	@mkdir -p $(VENV) 2>/dev/null && test -w $(VENV) || { \
+		echo "$(VENV) cannot be written to: choose another folder with make VENV=/path/to/folder ..." >&2; exit 1; }
+	@echo "Installing the locked dependencies into $(VENV): a minute or two, once$(if $(STALE), (it was made in another folder))."
+	@$(if $(STALE),rm -rf $(foreach part,bin include lib lib64 pyvenv.cfg,'$(VENV)/$(part)'))
 	@$(PYTHON) -m venv $(VENV)
 	@$(LOCKED) requirements.lock
 	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
-	@touch $@
+	@pwd -P >$@
+
+ifneq ($(STALE),)
+.PHONY: $(VENV)/.installed
+endif
 
 $(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
 	@echo "Installing the locked development tools into $(VENV)."

@@ -14,6 +14,7 @@ from dagster._core.storage.tags import (
 )
 
 from purchase_pipeline.lot_ledger import LotCount, LotLedger
+from purchase_pipeline.run_errors import reason_of
 from purchase_pipeline.tables import COMPRAS_REJEITADAS, TABELA_COMPRAS
 
 _RETRY_WAIT = timedelta(minutes=1)
@@ -141,16 +142,8 @@ class Campaign:
         return len(self._runs_of(lote))
 
     def explain(self, run: dg.DagsterRun) -> FailedRun:
-        """Return a failed run with its reason: the error that was raised inside Dagster's own wrapping."""
-        reason = "the run ended without a word; its worker process may have been killed"
-        for record in self._instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE):
-            data = record.dagster_event.step_failure_data if record.dagster_event else None
-            error = data.error if data else None
-            while error and error.cause and (error.cls_name or "").startswith("Dagster"):
-                error = error.cause
-            if error:
-                reason = error.message.strip()
-        return FailedRun(run.run_id, lote_of(run) or run.job_name, reason)
+        """Return a failed run with its reason."""
+        return FailedRun(run.run_id, lote_of(run) or run.job_name, reason_of(run.run_id, self._instance))
 
     def seconds_taken(self, lot: LotCount) -> float | None:
         """Return the seconds from the request of the run that loaded a lot to its commit; None: it was deleted."""

@@ -3,9 +3,12 @@
 import click
 
 from purchase_pipeline.commands import campaigns, machine, quarantine, questions, sales, tables
+from purchase_pipeline.commands.command_line import CommandLine, require_own_code
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=CommandLine, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(package_name="purchase-pipeline")
 def main() -> None:
     """Purchases from an HTTP API into PostgreSQL, lot by lot, through Dagster.
@@ -19,6 +22,7 @@ def main() -> None:
     PURCHASE_API_URL (else a mock API), PURCHASE_LOTS, PURCHASE_ROWS, PURCHASE_EVERY, PURCHASE_MAX_REJECTED_RATIO,
     PURCHASE_HOME (local state; .purchase beside the project).
     """
+    require_own_code()
 
 
 for _command in (

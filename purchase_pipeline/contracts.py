@@ -19,7 +19,8 @@ from pydantic import (
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 
-@dataclass(frozen=True)
+# Hashed by identity: on Python 3.11 and 3.12 `Money | None` hashes its annotations, and `form` is a dict.
+@dataclass(frozen=True, eq=False)
 class ReceivedAs:
     """Demand one JSON form before the annotated type reads it.
 

@@ -31,13 +31,13 @@ def open_instance(settings: Settings) -> dg.DagsterInstance:
     """Write Dagster's configuration and open its storage, whose tables the first opening makes."""
     os.environ.update(dagster_environment(settings))
     settings.dagster_home.mkdir(parents=True, exist_ok=True)
-    configuration = files("purchase_pipeline").joinpath("dagster.yaml").read_text()
-    (settings.dagster_home / "dagster.yaml").write_text(configuration)
+    configuration = files("purchase_pipeline").joinpath("dagster.yaml").read_text(encoding="utf-8")
+    (settings.dagster_home / "dagster.yaml").write_text(configuration, encoding="utf-8")
     return dg.DagsterInstance.from_config(str(settings.dagster_home))
 
 
 def write_workspace(settings: Settings, code_server_socket: Path) -> Path:
     """Write the workspace that names the code server, and return its path."""
     path = settings.dagster_home / "workspace.yaml"
-    path.write_text(_WORKSPACE.format(socket=code_server_socket, location=CODE_LOCATION))
+    path.write_text(_WORKSPACE.format(socket=code_server_socket, location=CODE_LOCATION), encoding="utf-8")
     return path

@@ -88,7 +88,11 @@ def make_scratch(url_of: Callable[[str], str]) -> None:
 def reader_statements(database: str, loader: str) -> str:
     """Return the SQL that makes a reader of a database, of the tables that a role owns."""
     names = {DATABASE_NAME: database, LOADER: loader}
-    lines = [line for line in ROLES_FILE.read_text().splitlines() if re.match(rf"[A-Z].*\b{READER}\b", line)]
+    lines = [
+        line
+        for line in ROLES_FILE.read_text(encoding="utf-8").splitlines()
+        if re.match(rf"[A-Z].*\b{READER}\b", line)
+    ]
     return "\n".join(
         re.sub("|".join(names), lambda found: sql.Identifier(names[found[0]]).as_string(), line)
         for line in lines
@@ -97,6 +101,6 @@ def reader_statements(database: str, loader: str) -> str:
 
 def _parts() -> list[tuple[str, bytes]]:
     """Return the file's statements by the database to run them in, in order."""
-    first, *rest = re.split(r"^\\connect (\w+)$", ROLES_FILE.read_text(), flags=re.MULTILINE)
+    first, *rest = re.split(r"^\\connect (\w+)$", ROLES_FILE.read_text(encoding="utf-8"), flags=re.MULTILINE)
     texts = [first, *rest[1::2]]
     return list(zip([_ADMINISTRATION, *rest[::2]], [text.encode() for text in texts], strict=True))

@@ -91,7 +91,7 @@ class ServerPlace:
         return False
 
     def require_own(self) -> None:
-        """Refuse a home whose server is of another user, or of another path.
+        """Refuse a home whose server is of another user, or of another path; and a copy of data in use.
 
         Raises:
             EmbeddedPostgresError: so it is.
@@ -99,9 +99,24 @@ class ServerPlace:
         found = self._link.readlink() if self._link.is_symlink() else self._link
         if found != self.folder and (found.exists() or self._link.is_symlink()):
             raise EmbeddedPostgresError(
-                f"The database of {self.home} is {found}, where {self.folder} was expected: another user made it, or "
-                f"the folder was moved. Go on as that user, or at the old path; or delete {self._link} to begin anew."
+                f"The database of {self.home} is {found}, where {self.folder} was expected: the folder was moved or "
+                f"copied, or another user made it. Move it back, or go on as that user. Or delete {self._link}, here "
+                "alone: then this folder has a new database, and its lots are loaded again."
             )
+        if (original := self._copied_in_use()) is not None:
+            raise EmbeddedPostgresError(
+                f"{self.data} was copied from {original} while a server used it, and may be damaged. Run "
+                f"`purchase-pipeline down` there and copy it again; or delete {self._link}: then this folder has a new "
+                "database, and its lots are loaded again."
+            )
+
+    def _copied_in_use(self) -> Path | None:
+        """Return the data folder that a server was using when this one was copied; None for what was only moved."""
+        with suppress(OSError, IndexError):
+            used = Path((self.data / "postmaster.pid").read_text().splitlines()[1])
+            if used != self.data and (used / "PG_VERSION").is_file():
+                return used
+        return None
 
     def require_version(self) -> None:
         """Refuse a data folder of another PostgreSQL.

@@ -1,11 +1,12 @@
 """The whole stack on one machine: which services, in which order, on which addresses."""
 
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 from time import monotonic, sleep
 
 import dagster as dg
@@ -31,6 +32,7 @@ from purchase_pipeline.storage_claim import CODE_LOCATION
 
 _START_SECONDS = 60.0
 _RUN_END_SECONDS = 20.0
+_LONGEST_SOCKET_FOLDER = 70
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ def dagster_services(
     settings: Settings, options: StackOptions, processes: Processes
 ) -> Iterator[dg.DagsterInstance]:
     """Run Dagster's code server, daemon and, if wanted, web server; yield its instance."""
-    with open_instance(settings) as instance, TemporaryDirectory(prefix="purchase-") as private:
+    with open_instance(settings) as instance, _private_folder() as private:
         end_orphaned_runs(settings, instance)
         forget_future_ticks(instance)
         try:
@@ -110,6 +112,13 @@ def dagster_services(
             _stop_dagster(instance, processes)
             with suppress(*DATABASE_AWAY):  # the next start does it
                 end_orphaned_runs(settings, instance)
+
+
+def _private_folder() -> TemporaryDirectory[str]:
+    """Make a folder for a socket: its path has 103 bytes at most, and gRPC reads `%` and `#` in it as a URL's."""
+    usual = gettempdir()
+    fits = len(usual) <= _LONGEST_SOCKET_FOLDER and re.fullmatch(r"[\w./-]+", usual, re.ASCII)
+    return TemporaryDirectory(prefix="purchase-", dir=usual if fits else "/tmp")  # noqa: S108  (mkdtemp's is private)
 
 
 def _start_dagster(

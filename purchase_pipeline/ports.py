@@ -28,6 +28,11 @@ def http_url(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if isinstance(ip_address(host), IPv6Address) else f"http://{host}:{port}"
 
 
+def _another(port: int) -> int:
+    """Return a port that a plain user may take: those below 1024 are root's."""
+    return port + 1 if 1023 < port < 65_535 else 8000 + port % 1000  # noqa: PLR2004
+
+
 def require_free(port: int, purpose: str, option: str, host: str = LOOPBACK) -> None:
     """Make sure that a port of an IP address of this machine is free to listen on.
 
@@ -43,5 +48,5 @@ def require_free(port: int, purpose: str, option: str, host: str = LOOPBACK) -> 
         at = "" if host == LOOPBACK else f" at {host}"
         raise PortTakenError(
             f"Port {port}, for the {purpose}, is not to be had{at}: {error.strerror}. "
-            f"Stop what listens there, or choose another: {option} {port + 1}"
+            f"Stop what listens there, or choose another: {option} {_another(port)}"
         ) from error

@@ -33,9 +33,13 @@ def in_brief(text: str) -> str:
     return cut if len(cut) <= _LONGEST else cut[: _LONGEST - 1] + "…"
 
 
-def printable_json(value: object) -> str:
-    r"""Return a value as indented JSON that may go to a terminal: the same JSON, more of it written as `\u202e`."""
-    text = json.dumps(value, indent=2, ensure_ascii=False, default=datetime.isoformat)
+def printable_json(value: object, encoding: str = "utf-8") -> str:
+    r"""Return a value as indented JSON that may go to a terminal: the same JSON, more of it written as `\u202e`.
+
+    Where the terminal's encoding is no Unicode, that is all that is not ASCII.
+    """
+    ascii_only = "utf" not in encoding.lower()
+    text = json.dumps(value, indent=2, ensure_ascii=ascii_only, default=datetime.isoformat)
     return "\n".join(
         _escaped(line, lambda character: json.dumps(character)[1:-1]) for line in text.split("\n")
     )

@@ -33,7 +33,7 @@ def ready_queries() -> dict[str, ReadyQuery]:
     """Return the ready queries by name."""
     folder = files("purchase_pipeline.ready_queries")
     texts = {
-        entry.name.removesuffix(".sql"): entry.read_text()
+        entry.name.removesuffix(".sql"): entry.read_text(encoding="utf-8")
         for entry in folder.iterdir()
         if entry.name.endswith(".sql")
     }

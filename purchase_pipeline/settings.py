@@ -6,6 +6,7 @@
 
 import os
 import re
+from collections.abc import Collection, Iterable
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -22,6 +23,7 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 DATABASE_NAME = "etl_fakedata"
@@ -95,6 +97,14 @@ def _split_hosts(hosts: str) -> tuple[str, ...]:
     return names
 
 
+def _require_writable_name(path: Path) -> Path:
+    """Refuse a path that no configuration file can name: it is written into several."""
+    if not str(path).isprintable():  # neither is what is no UTF-8
+        raise ValueError("must be a path in UTF-8 without control characters")
+    return path.absolute()
+
+
+_NUMBERS = {int: "a whole number", float: "a number"}
 _HTTP_URL = TypeAdapter(HttpUrl)
 _PostgresUrl = Annotated[SecretStr, AfterValidator(_require_postgres_url)]
 _Rate = Annotated[str, AfterValidator(_require_rate)]
@@ -138,7 +148,7 @@ class Settings(BaseSettings):
     max_rejected_ratio: float = Field(
         default=0.05, gt=0, le=1, description="Share of rejected rows at which a lot fails, whole"
     )
-    home: Annotated[Path, AfterValidator(Path.absolute)] = Field(
+    home: Annotated[Path, AfterValidator(_require_writable_name)] = Field(
         default_factory=_default_home, description="Folder of all local state"
     )
     landing: Annotated[str, AfterValidator(_require_place)] | None = Field(
@@ -202,11 +212,14 @@ class Settings(BaseSettings):
         """
         self.home.mkdir(parents=True, exist_ok=True)
         values = {**self.campaign(), "PURCHASE_API_URL": _without_login(self.api_url)}
+        del values[
+            "PURCHASE_HOME"
+        ]  # is where the file lies: a folder that is copied or moved is another home
         lines = [f"{name}={_quoted(value)}\n" for name, value in values.items()]
         file = self.home / _CAMPAIGN_FILE
         file.touch(mode=0o600)
         file.chmod(0o600)  # it may have been there before
-        file.write_text("".join(lines))
+        file.write_text("".join(lines), encoding="utf-8")
 
 
 def _without_login(url: str) -> str:
@@ -232,8 +245,40 @@ def new_settings(*, lots: int | None = None, rows: int | None = None, every: flo
 
 @cache
 def current_settings() -> Settings:
-    """Read the environment, and below it the newest campaign's settings; once a process."""
-    return Settings(_env_file=Settings().home / _CAMPAIGN_FILE)
+    """Read the environment, and below it the newest campaign's settings; once a process.
+
+    Raises:
+        pydantic.ValidationError: a value out of its bounds.
+    """
+    home = Settings().home
+    return Settings(
+        _env_file=home / _CAMPAIGN_FILE, home=home
+    )  # some files name the home of before it was moved
+
+
+def explained(error: ValidationError, options: Collection[str] = ()) -> str:
+    """Return what is wrong with the settings, each by the name that it was given by: of an option, or a variable."""
+    return "; ".join(_explained(fault, options) for fault in error.errors(include_url=False))
+
+
+def _explained(fault: ErrorDetails, options: Collection[str]) -> str:
+    if not fault["loc"]:  # of several settings together, and says which
+        return fault["msg"].removeprefix("Value error, ")
+    name = str(fault["loc"][0])
+    field = Settings.model_fields.get(name)
+    shown = f"--{name}" if name in options else name if field is None else f"PURCHASE_{name.upper()}"
+    if field is None or field.annotation not in _NUMBERS:
+        return f"{shown} {fault['msg'].removeprefix('Value error, ')}"
+    return f"{shown} must be {_NUMBERS[field.annotation]}{_bounds(field.metadata)}"
+
+
+def _bounds(metadata: Iterable[Any]) -> str:
+    """Return the bounds of a number's field in words."""
+    words = {"ge": "from", "gt": "above", "le": "to"}
+    found = (
+        (word, getattr(each, key)) for each in metadata for key, word in words.items() if hasattr(each, key)
+    )
+    return "".join(f" {word} {bound}" for word, bound in found)
 
 
 def is_environment_variable(name: str) -> bool:

@@ -134,7 +134,7 @@ class Newcomer:
         script.write_text(_CONSOLE_SCRIPT.format(python=venv / "bin" / "python", ports=ports))
         script.chmod(0o755)
         for mark in (".installed", ".installed-dev", ".installed-bench"):
-            (venv / mark).touch()
+            (venv / mark).write_text(f"{self.clone.resolve()}\n")
 
 
 def _copy_tracked_files(clone: Path) -> None:

@@ -265,10 +265,10 @@ def test_lots_that_cannot_be_loaded_are_told_and_the_exit_code_is_1(person: Pers
 @pytest.mark.parametrize(
     ("words", "environment", "message"),
     [
-        (["ingest", "--lots", "0"], {}, "lots: Input should be greater than or equal to 1"),
-        (["ingest", "--rows", "2000000"], {}, "rows: Input should be less than or equal to 1000000"),
-        (["ingest"], {"PURCHASE_LOTS": "many"}, "lots: Input should be a valid integer"),
-        (["status"], {"PURCHASE_EVERY": "never"}, "every: Input should be a valid number"),
+        (["ingest", "--lots", "0"], {}, "--lots must be a whole number from 1 to 100000"),
+        (["ingest", "--rows", "2000000"], {}, "--rows must be a whole number from 1 to 1000000"),
+        (["ingest"], {"PURCHASE_LOTS": "many"}, "PURCHASE_LOTS must be a whole number from 1 to 100000"),
+        (["status"], {"PURCHASE_EVERY": "never"}, "PURCHASE_EVERY must be a number from 0.1 to 86400"),
         (
             ["ingest", "--defects", "0.5"],
             {"PURCHASE_API_URL": "http://127.0.0.1:9"},

@@ -1,13 +1,17 @@
 """The contract lets a purchase through, and nothing that only looks like one."""
 
 import json
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from typing import Annotated, Any, Optional, get_origin
 
 import pytest
-from pydantic import ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
+from examples.orders import contract
 from mock_api.purchases import PurchaseSource, quarter_of
+from purchase_pipeline import contracts
 from purchase_pipeline.contracts import CompraSchema
 from purchase_pipeline_tests.builders import FIELDS, a_compra, a_raw_compra, stored_values
 
@@ -22,6 +26,21 @@ TEXT_FIELDS = [
     "product",
     "brand",
 ]
+# What a contract's field may be, and what its author may make of it.
+FIELD_TYPES = {
+    name: found
+    for module in (contracts, contract)
+    for name, found in vars(module).items()
+    if get_origin(found) is Annotated
+}
+WRAPPERS: dict[str, Callable[[Any], Any]] = {
+    "X | None": lambda field: field | None,
+    "Optional[X]": lambda field: Optional[field],  # noqa: UP045  (as many contracts still say it)
+    "X | bool": lambda field: field | bool,
+    "list[X]": lambda field: list[field],  # type: ignore[valid-type]  # chosen at run time
+    "dict[str, X | None]": lambda field: dict[str, field | None],  # type: ignore[valid-type]  # chosen at run time
+    "Annotated[X, ...] | None": lambda field: Annotated[field, Field(description="again")] | None,
+}
 NO_DATE = "Input should be a date in the form YYYY-MM-DD"
 BAD_DATE = "Input should be a valid date or datetime"
 NO_TEXT = "Input should be a text, not blank, no NUL (U+0000), at most 1000 characters"
@@ -185,6 +204,22 @@ def test_the_day_that_is_given_decides_what_is_future() -> None:
     assert refusals_of(raw, today=date(2024, 3, 8)) == [
         ("date_purchase", "Date should not be later than 2024-03-08")
     ]
+
+
+@pytest.mark.parametrize("wrapper", WRAPPERS)
+@pytest.mark.parametrize("name", FIELD_TYPES)
+def test_each_field_type_may_be_part_of_another(name: str, wrapper: str) -> None:
+    adapter = TypeAdapter[Any](WRAPPERS[wrapper](FIELD_TYPES[name]))
+
+    assert adapter.json_schema()
+
+
+def test_a_field_that_may_be_null_or_missing_is_bounded_where_it_is_given() -> None:
+    fee = TypeAdapter(contracts.Money | None, config={"strict": True})
+
+    assert (fee.validate_json("null"), fee.validate_json("12.5")) == (None, Decimal("12.5"))
+    with pytest.raises(ValidationError, match="Input should be a valid number"):
+        fee.validate_json('"12.50"')
 
 
 def test_without_a_given_day_the_clock_decides_what_is_future() -> None:

@@ -63,6 +63,10 @@ FIRST_STEPS = [
 ]
 
 
+# Where a user's own code meets ours: what one Python takes and another does not shows here.
+OF_COMPATIBILITY = {"docs/postgres-io-manager.md", "docs/your-own-api.md"}
+
+
 def is_run_elsewhere(command: str) -> bool:
     return any(re.search(pattern, command) for pattern in ELSEWHERE)
 
@@ -96,7 +100,13 @@ def reader(page: Path, tmp_path: Path) -> Iterator[Newcomer]:
         newcomer.leaves()
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if any(map(to_run, blocks_of(page)))], ids=name_of)
+def marked(page: Path) -> object:
+    return pytest.param(page, marks=pytest.mark.compatibility if name_of(page) in OF_COMPATIBILITY else ())
+
+
+@pytest.mark.parametrize(
+    "page", [marked(page) for page in PAGES if any(map(to_run, blocks_of(page)))], ids=name_of
+)
 def test_every_command_of(page: Path, reader: Newcomer) -> None:
     for block in blocks_of(page):
         if block.file:

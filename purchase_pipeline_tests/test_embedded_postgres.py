@@ -540,3 +540,53 @@ def test_a_plain_user_has_all_of_it_in_a_private_home(depth: int) -> None:
         assert list(private.iterdir()) == []
     finally:
         shutil.rmtree(outer)
+
+
+IS_COPIED_OR_MOVED = """
+import shutil
+from purchase_pipeline.embedded_postgres import EmbeddedPostgresError
+from purchase_pipeline.embedded_postgres_place import ServerPlace
+
+def verdict(home):
+    try:
+        return ServerPlace(home).require_own()
+    except EmbeddedPostgresError as error:
+        return str(error).partition(",")[0]
+
+home, copy, moved = (Path(sys.argv[1], name) for name in ("home", "copy", "moved"))
+data = home / "server" / "data"
+data.mkdir(parents=True)
+(data / "PG_VERSION").write_text("18")
+print(verdict(Path(shutil.copytree(home, home.with_name("copy of a stopped one")))))
+(data / "postmaster.pid").write_text("\\n".join(["1", str(data), ""]))
+shutil.copytree(home, copy)
+print(verdict(home))
+print(verdict(copy))
+home.rename(moved)
+print(verdict(moved))
+"""
+
+
+def test_a_plain_users_home_that_was_copied_in_use_is_refused_and_one_that_was_moved_is_not() -> None:
+    outer = Path(tempfile.mkdtemp(prefix="ep-", dir="/tmp"))
+    if IS_ROOT:
+        os.chown(outer, 65534, 65534)
+    before = "import sys\nfrom pathlib import Path\n" + (BECOME_NOBODY if IS_ROOT else "")
+
+    done = subprocess.run(
+        [sys.executable, "-c", before + IS_COPIED_OR_MOVED, str(outer)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=PROJECT,
+    )
+
+    shutil.rmtree(outer)
+    assert done.stderr == ""
+    used, copied = outer / "home" / "server" / "data", outer / "copy" / "server" / "data"
+    assert done.stdout.splitlines() == [
+        "None",
+        "None",
+        f"{copied} was copied from {used} while a server used it",
+        "None",
+    ]

@@ -28,7 +28,7 @@ from purchase_pipeline.resources import LandingResource, PurchasesIOManager
 from purchase_pipeline.validation import LoteValidation
 from purchase_pipeline_tests.serving import served
 
-pytestmark = pytest.mark.proof
+pytestmark = [pytest.mark.proof, pytest.mark.compatibility]
 
 PROJECT = Path(__file__).parent.parent
 PAGE = (PROJECT / "docs" / "your-own-api.md").read_text()

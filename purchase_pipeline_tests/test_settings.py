@@ -1,6 +1,9 @@
 """Settings come from options, the environment and the newest campaign, in this order; secrets stay unseen."""
 
-from collections.abc import Iterator
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -226,6 +229,40 @@ def test_a_later_command_agrees_with_the_newest_campaign(
         "s3://raw/lots",
         (),
     )
+
+
+def settings_seen_from(checkout: Path, action: str) -> str:
+    """Do something with the settings of a checkout, in a process that has only its code and no variable of ours."""
+    done = subprocess.run(
+        [sys.executable, "-c", f"from purchase_pipeline.settings import *; {action}"],
+        cwd=checkout.parent,
+        env={"PYTHONPATH": str(checkout)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize("version", ["this", "an older one, which wrote down where the home was"])
+@pytest.mark.parametrize("go", [shutil.move, shutil.copytree])
+def test_a_checkout_that_is_copied_or_moved_with_its_home_has_a_home_of_its_own(
+    tmp_path: Path, go: Callable[[Path, Path], object], version: str
+) -> None:
+    checkout, other = tmp_path / "checkout", tmp_path / "it's another # 100%"
+    (checkout / "purchase_pipeline").mkdir(parents=True)
+    (checkout / "pyproject.toml").touch()
+    for module in ("__init__.py", "settings.py"):
+        shutil.copy(Path(purchase_pipeline.__file__).with_name(module), checkout / "purchase_pipeline")
+    settings_seen_from(checkout, "new_settings(lots=3).write_campaign()")
+    if version != "this":
+        with (checkout / ".purchase" / "campaign.env").open("a") as file:
+            file.write(f"PURCHASE_HOME='{checkout / '.purchase'}'\n")
+
+    go(checkout, other)
+
+    seen = settings_seen_from(other, "print(current_settings().home, current_settings().lots)")
+    assert seen == f"{other / '.purchase'} 3"
 
 
 def test_the_environment_goes_before_the_newest_campaign(

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 from ipaddress import ip_address
-from typing import ParamSpec
+from math import isnan
+from typing import TYPE_CHECKING, ParamSpec
 
 import click
 from rich.console import Console
@@ -12,15 +13,27 @@ from purchase_pipeline.commands.outcome import bounds_explained, succeeds
 from purchase_pipeline.ports import LOOPBACK
 from purchase_pipeline.settings import Settings, new_settings
 
+if TYPE_CHECKING:
+    from purchase_pipeline.local_stack import StackOptions
+
 P = ParamSpec("P")
+
+_PORT = click.IntRange(1, 65_535)
+
+
+def _share(context: click.Context, option: click.Parameter, share: float) -> float:  # noqa: ARG001  (as click calls it)
+    if isnan(share):  # it is in any range
+        raise click.BadParameter(f"{share} is not in the range 0<=x<=1.")
+    return share
 
 
 def _campaign_options(command: Callable[P, None]) -> Callable[P, None]:
     for option in (
-        click.option("--api-port", default=8000, show_default=True, help="Port of the mock API."),
+        click.option("--api-port", type=_PORT, default=8000, show_default=True, help="Port of the mock API."),
         click.option(
             "--defects",
             type=click.FloatRange(0, 1),
+            callback=_share,
             default=0.0,
             show_default=True,
             help="Share of rows that the mock API breaks on purpose.",
@@ -33,8 +46,14 @@ def _campaign_options(command: Callable[P, None]) -> Callable[P, None]:
 
 
 def _settings(*, lots: int | None, rows: int | None, every: float | None = None) -> Settings:
-    with bounds_explained():
+    given = {"lots": lots, "rows": rows, "every": every}
+    with bounds_explained(*(name for name, value in given.items() if value is not None)):
         return new_settings(lots=lots, rows=rows, every=every)
+
+
+def _require_two_ports(settings: Settings, options: "StackOptions") -> None:
+    if options.ui and options.port == options.api_port and not settings.is_given("api_url"):
+        raise click.UsageError(f"--port and --api-port must differ: both are {options.port}.")
 
 
 def _own_address(context: click.Context, option: click.Parameter, host: str) -> str:  # noqa: ARG001  (as click calls it)
@@ -47,7 +66,7 @@ def _own_address(context: click.Context, option: click.Parameter, host: str) -> 
 @click.command()
 @_campaign_options
 @click.option("--every", type=float, help="Seconds between two lots.  [default: PURCHASE_EVERY, or 5]")
-@click.option("--port", default=3000, show_default=True, help="Port of the Dagster UI.")
+@click.option("--port", type=_PORT, default=3000, show_default=True, help="Port of the Dagster UI.")
 @click.option(
     "--host",
     callback=_own_address,
@@ -78,15 +97,16 @@ def up(  # noqa: PLR0913  (one a documented option)
     sensor asks for the next missing lot every few seconds. Ctrl-C stops all that it started; a second `up` goes on
     where the first stood.
     """
+    settings = _settings(lots=lots, rows=rows, every=every)
     from purchase_pipeline.landing import landing_at  # noqa: PLC0415
     from purchase_pipeline.local_stack import StackOptions  # noqa: PLC0415  (Dagster: 1 s that `db-url` need not pay)
     from purchase_pipeline.up import run_up  # noqa: PLC0415
 
-    settings = _settings(lots=lots, rows=rows, every=every)
     landing_at(settings.landing_place)  # says now what it lacks, not lot by lot
     options = StackOptions(
         host=host, port=port, api_port=api_port, defects=_defects(settings, defects), ui=not no_ui
     )
+    _require_two_ports(settings, options)
     with only_campaign(settings.home):
         return run_up(settings, options, Console(), exit_when_done=exit_when_done)
 
@@ -100,11 +120,11 @@ def ingest(*, lots: int, rows: int, defects: float, api_port: int) -> bool:
     The same Dagster job as under `up`, run in this process as fast as it goes; its runs show in the UI of a later
     `up`. Exit code 0 if all lots are loaded in the end, else 1.
     """
+    settings = _settings(lots=lots, rows=rows)
     from purchase_pipeline.ingest import run_ingest  # noqa: PLC0415
     from purchase_pipeline.landing import landing_at  # noqa: PLC0415
     from purchase_pipeline.local_stack import StackOptions  # noqa: PLC0415
 
-    settings = _settings(lots=lots, rows=rows)
     landing_at(settings.landing_place)
     options = StackOptions(ui=False, api_port=api_port, defects=_defects(settings, defects))
     with only_campaign(settings.home):

@@ -13,30 +13,13 @@ from typing import NoReturn, ParamSpec
 
 import click
 from pydantic import ValidationError
-from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
 
-from purchase_pipeline.campaign_lock import CampaignRunningError, DaemonRunningError
-from purchase_pipeline.database import DatabaseUnavailableError
-from purchase_pipeline.embedded_postgres import EmbeddedPostgresError
-from purchase_pipeline.landing_place import LandingUnavailableError
-from purchase_pipeline.ports import PortTakenError
-from purchase_pipeline.processes import ServiceFailedError
-from purchase_pipeline.settings import Settings, current_settings
-from purchase_pipeline.storage_claim import ForeignStorageError
+from purchase_pipeline.commands.failures import expected, in_words
+from purchase_pipeline.settings import Settings, current_settings, explained
 
 P = ParamSpec("P")
 
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
-_EXPECTED = (
-    CampaignRunningError,
-    DaemonRunningError,
-    DatabaseUnavailableError,
-    EmbeddedPostgresError,
-    ForeignStorageError,
-    LandingUnavailableError,
-    PortTakenError,
-    ServiceFailedError,
-)
 
 
 def succeeds(command: Callable[P, bool]) -> Callable[P, None]:
@@ -55,10 +38,10 @@ def succeeds(command: Callable[P, bool]) -> Callable[P, None]:
                 signal.signal(each, _stop)
         try:
             sys.exit(0 if command(*args, **kwargs) else 1)
-        except _EXPECTED as error:
-            raise click.ClickException(str(error)) from error
-        except (OperationalError, InterfaceError, InternalError) as error:
-            raise click.ClickException(f"The database does not answer any more: {error.orig}") from error
+        except BrokenPipeError:
+            raise  # for who prints: there is nobody to explain it to
+        except expected() as error:
+            raise click.ClickException(in_words(error)) from error
 
     return run
 
@@ -93,10 +76,9 @@ def newest_settings() -> Settings:
 
 
 @contextmanager
-def bounds_explained() -> Iterator[None]:
-    """Turn a setting out of its bounds into an error of usage."""
+def bounds_explained(*options: str) -> Iterator[None]:
+    """Turn a setting out of its bounds into an error of usage that names the option, if it was one, or the variable."""
     try:
         yield
     except ValidationError as error:
-        lines = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
-        raise click.UsageError("A setting is out of its bounds. " + "; ".join(lines)) from error
+        raise click.UsageError(explained(error, options)) from error

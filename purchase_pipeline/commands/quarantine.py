@@ -1,5 +1,6 @@
 """Commands about rows that broke the contract: `rejects`, `replay`."""
 
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -48,7 +49,7 @@ def rejects(*, lote: str | None, by: "Grouping | None", limit: int | None, as_js
                 if by
                 else quarantine.rows(lote, limit)
             )
-            click.echo(printable_json(found))
+            click.echo(printable_json(found, sys.stdout.encoding))
         elif by:
             print_groups(quarantine.grouped(by, lote), by, Console())
         else:

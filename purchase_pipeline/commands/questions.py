@@ -1,5 +1,7 @@
 """Commands that tell how things stand, and change nothing: `status`, `verify`."""
 
+import sys
+
 import click
 from rich.console import Console
 
@@ -15,11 +17,12 @@ def status(*, as_json: bool) -> bool:
 
     Rows are counted in the tables, lot by lot. Exit code 0 if received = loaded + rejected for every lot, else 1.
     """
+    settings = newest_settings()
     from purchase_pipeline.status import print_status, read_status  # noqa: PLC0415
 
-    found = read_status(newest_settings())
+    found = read_status(settings)
     if as_json:
-        click.echo(printable_json(found.model_dump(mode="json")))
+        click.echo(printable_json(found.model_dump(mode="json"), sys.stdout.encoding))
     else:
         print_status(found, Console())
     return found.conserved
@@ -41,7 +44,7 @@ def verify(*, lote: str | None, as_json: bool) -> bool:
     # What is printed beside JSON would be in the way of a script.
     found = verified_lots(newest_settings(), lote, Console(stderr=True))
     if as_json:
-        click.echo(printable_json([lot._asdict() for lot in found]))
+        click.echo(printable_json([lot._asdict() for lot in found], sys.stdout.encoding))
     else:
         print_verified(found, Console())
     return not any(lot.differences for lot in found)

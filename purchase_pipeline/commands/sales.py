@@ -48,7 +48,7 @@ def report(*, output: Path | None, no_open: bool) -> bool:
     if made is None:
         return False
     if output == Path("-"):
-        click.echo(made.read_text())
+        click.echo(made.read_text(encoding="utf-8"))
         return True
     if output is not None:
         made = Path(shutil.copyfile(made, output)).absolute()

@@ -1,0 +1,201 @@
+"""Variables, paths, limits, streams: in each environment a command works, or says in a line what is in its way."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from purchase_pipeline_tests.person import COMMAND, Person
+
+WORKS, FAILS, MISUSED = 0, 1, 2
+LONG = "x" * 90
+IDLE = "Nothing of ours was running"
+NO_HOME = "PURCHASE_HOME must be a path in UTF-8"
+STARTS_AND_GOES = "$pp db-url && $pp reset --yes"
+C_LOCALE = "LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0"
+BEYOND_PORTS = "is not in the range 1<=x<=65535"
+
+
+class Case(NamedTuple):
+    """What is typed in a new folder, how it ends, and what is then read: the end of what a person sees."""
+
+    environment: str
+    typed: str
+    code: int
+    seen: str = ""
+
+
+OPTIONS = [
+    Case("a port beyond all ports", "$pp up --port 70000", MISUSED, f"'--port': 70000 {BEYOND_PORTS}"),
+    Case("an API's port beyond all ports", "$pp ingest --api-port 65536", MISUSED, f"65536 {BEYOND_PORTS}"),
+    Case("port 0", "$pp up --no-ui --api-port 0", MISUSED, f"'--api-port': 0 {BEYOND_PORTS}"),
+    Case("a negative port", "$pp up --port=-1", MISUSED, f"'--port': -1 {BEYOND_PORTS}"),
+    Case("a port that is a word", "$pp up --port http", MISUSED, "'--port': 'http' is not a valid integer"),
+    Case(
+        "one port twice", "$pp up --port 3171 --api-port 3171", MISUSED, "--port and --api-port must differ"
+    ),
+    Case("defects nan", "$pp ingest --defects nan", MISUSED, "'--defects': nan is not in the range 0<=x<=1"),
+    Case("defects inf", "$pp ingest --defects inf", MISUSED, "'--defects': inf is not in the range 0<=x<=1"),
+    Case("lots 0", "$pp ingest --lots 0", MISUSED, "--lots must be a whole number from 1 to 100000"),
+    Case("every nan", "$pp up --every nan", MISUSED, "--every must be a number from 0.1 to 86400"),
+    Case("an option of none", "$pp db-url --nothing", MISUSED, "No such option '--nothing'"),
+]
+VARIABLES = [
+    Case(
+        "PURCHASE_LOTS=abc", "PURCHASE_LOTS=abc $pp db-url", MISUSED, "PURCHASE_LOTS must be a whole number"
+    ),
+    Case("PURCHASE_ROWS=2000000", "PURCHASE_ROWS=2000000 $pp ingest", MISUSED, "number from 1 to 1000000"),
+    Case(
+        "PURCHASE_EVERY=inf", "PURCHASE_EVERY=inf $pp down", MISUSED, "PURCHASE_EVERY must be a number from"
+    ),
+    Case(
+        "two settings out of bounds",
+        "PURCHASE_LOTS=0 PURCHASE_MAX_REJECTED_RATIO=nan $pp down",
+        MISUSED,
+        "PURCHASE_LOTS must be a whole number from 1 to 100000; "
+        "PURCHASE_MAX_REJECTED_RATIO must be a number above 0 to 1",
+    ),
+    Case("an option and its variable", "PURCHASE_LOTS=0 $pp ingest --lots 0", MISUSED, "--lots must be"),
+    Case("a rate without Redis", "PURCHASE_API_RATE=1/second $pp down", MISUSED, "set PURCHASE_REDIS_URL"),
+    Case("PURCHASE_API_RATE=fast", "PURCHASE_API_RATE=fast $pp down", MISUSED, "PURCHASE_API_RATE must be"),
+    Case(
+        "PURCHASE_API_URL=ftp://x", "PURCHASE_API_URL=ftp://x $pp down", MISUSED, "PURCHASE_API_URL must be"
+    ),
+    Case(
+        "a blank in a port", "PURCHASE_API_URL='http://x:8 0' $pp down", MISUSED, "PURCHASE_API_URL must be"
+    ),
+    Case("DATABASE_URL=mysql://x/y", "DATABASE_URL=mysql://x/y $pp down", MISUSED, "DATABASE_URL must be"),
+    Case("a port c", "DATABASE_URL=postgresql://a@b:c/d $pp down", MISUSED, "DATABASE_URL must be"),
+    Case("HOME unset", "env -u HOME $pp down", WORKS, IDLE),
+    Case("TZ of nowhere", "TZ=Nowhere/None $pp down", WORKS, IDLE),
+    Case("TERM=dumb", "TERM=dumb $pp down", WORKS, IDLE),
+    Case("COLUMNS of no number", "COLUMNS=wide $pp sql", WORKS, "revenue-by-month"),
+    Case("PYTHONWARNINGS=error", "PYTHONWARNINGS=error $pp down", WORKS, IDLE),
+    Case("PYTHONOPTIMIZE=2", "PYTHONOPTIMIZE=2 $pp down", WORKS, IDLE),
+]
+PATHS = [
+    Case("a home that is a file", "touch f; PURCHASE_HOME=f $pp db-url", FAILS, "Choose another folder"),
+    Case(
+        "a file as a campaign's home", "touch f; PURCHASE_HOME=f $pp ingest", FAILS, "PURCHASE_HOME chooses"
+    ),
+    Case("a home below a file", "touch f; PURCHASE_HOME=f/g $pp ingest", FAILS, "Not a directory: "),
+    Case("a home of too long a name", f"PURCHASE_HOME={LONG * 3} $pp ingest", FAILS, "File name too long: "),
+    Case("a home with a line break", "PURCHASE_HOME=$'a\nb' $pp down", MISUSED, NO_HOME),
+    Case("a home that is no UTF-8", "PURCHASE_HOME=$'a\xff' $pp down", MISUSED, NO_HOME),
+    Case("a relative home", f"export PURCHASE_HOME=a; {STARTS_AND_GOES}", WORKS, "/a."),
+    Case("a home with # and %20", f"export PURCHASE_HOME='#a%20b'; {STARTS_AND_GOES}", WORKS, "#a%20b."),
+    Case("a home with a quote", f'export PURCHASE_HOME="a \'b"; {STARTS_AND_GOES}', WORKS, "a 'b."),
+    Case("a home with a comma, accents", f"export PURCHASE_HOME=,ação; {STARTS_AND_GOES}", WORKS, ",ação."),
+    Case("a long home", f"export PURCHASE_HOME={LONG}/{LONG}; {STARTS_AND_GOES}", WORKS, "xx."),
+    Case("a landing that is a file", "touch f; PURCHASE_LANDING=f $pp ingest", FAILS, "f"),
+    Case("a current folder that is gone", "mkdir d; cd d; rmdir ../d; $pp down", WORKS, IDLE),
+]
+LIMITS = [
+    Case("few open files, that may be more", f"ulimit -Sn 20; {STARTS_AND_GOES}", WORKS, "Removed"),
+    Case("few open files, and no more", "ulimit -n 12; $pp db-url", FAILS),
+    Case("umask 777", "umask 777; $pp down", WORKS, IDLE),
+]
+STREAMS = [
+    Case("help to a full disk", "$pp --help >/dev/full", FAILS, "Error: No space left on device."),
+    Case("output to a full disk", "$pp sql >/dev/full", FAILS, "Error: No space left on device."),
+    Case("an error to a full disk", "$pp db-url --nothing 2>/dev/full", FAILS),
+    Case("output closed", "$pp down >&-", WORKS),
+    Case("output closed, for SQL", "$pp sql --show revenue-by-month >&-", WORKS),
+    Case("errors closed", "$pp ingest --lots 0 2>&-", MISUSED),
+    Case("input closed", "$pp down <&-", WORKS, IDLE),
+    Case("nobody there to say yes", "$pp reset <&-", FAILS, "Aborted!"),
+    Case("a reader that has enough", "$pp sql --show revenue-by-month | true", WORKS),
+    Case("ASCII alone", "PYTHONIOENCODING=ascii PURCHASE_HOME=ação $pp reset --yes", WORKS, "/a"),
+    Case("Latin-1", "PYTHONIOENCODING=latin-1 PURCHASE_HOME=日本 $pp reset --yes", WORKS, "\\u65e5\\u672c."),
+    Case("the C locale", f"{C_LOCALE} $pp sql", WORKS, "revenue-by-month"),
+    Case("the C locale, accents", f"{C_LOCALE} PURCHASE_HOME=ação $pp down", WORKS, IDLE),
+]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    yield tmp_path
+    shutil.rmtree(tmp_path, ignore_errors=True)
+
+
+def typed(line: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    variables = {**os.environ, "PURCHASE_HOME": str(folder / "home"), "COLUMNS": "200", "pp": str(COMMAND)}
+    del variables["PURCHASE_LOTS"]
+    return subprocess.run(
+        ["/bin/bash", "-c", line],
+        cwd=folder,
+        env=variables | environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        timeout=240,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    "case", [*OPTIONS, *VARIABLES, *PATHS, *LIMITS, *STREAMS], ids=lambda case: case.environment
+)
+def test_in_this_environment_a_command_works_or_says_what_is_in_its_way(case: Case, folder: Path) -> None:
+    done = typed(case.typed, folder)
+
+    printed = done.stdout + done.stderr
+    assert done.returncode == case.code, printed
+    assert "Traceback" not in printed
+    assert "Exception ignored" not in printed
+    assert case.seen in printed
+    if case.code == FAILS and case.seen:
+        assert len(printed.splitlines()) == 1, printed
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize(
+    ("environment", "temporary"),
+    [
+        ({"PYTHONIOENCODING": "ascii"}, "tmp"),
+        ({"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, LONG),
+        ({}, "a %20 #b"),
+        ({}, "missing"),
+    ],
+    ids=["ASCII alone", "C locale, long TMPDIR", "TMPDIR with % and #", "no TMPDIR"],
+)
+def test_a_campaign_runs_in_this_environment(
+    person: Person, tmp_path: Path, environment: dict[str, str], temporary: str
+) -> None:
+    if temporary != "missing":
+        (tmp_path / temporary).mkdir()
+
+    done = person.up("--lots", "1", "--rows", "50", TMPDIR=str(tmp_path / temporary), **environment)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 of 1 lots loaded" in done.stdout
+
+
+def copied_checkout(folder: Path) -> Path:
+    """A checkout as `cp -R` leaves it: its programs name the Python of the original."""
+    copy = folder / "copy"
+    (copy / "purchase_pipeline").mkdir(parents=True)
+    (copy / "pyproject.toml").touch()
+    (copy / "purchase_pipeline" / "cli.py").touch()
+    (copy / ".venv" / "bin").mkdir(parents=True)
+    shutil.copy(COMMAND, copy / ".venv" / "bin")
+    return copy
+
+
+@pytest.mark.parametrize("line", ["copy/.venv/bin/purchase-pipeline reset --yes", "cd copy; $pp reset --yes"])
+def test_a_copied_checkout_does_not_touch_what_is_the_originals(folder: Path, line: str) -> None:
+    copy = copied_checkout(folder)
+
+    done = typed(line, folder)
+
+    original = Path(sys.modules["purchase_pipeline"].__path__[0]).parent
+    assert done.returncode == 1
+    assert f"This program belongs to {original}" in done.stderr
+    assert f"you called it in {copy}" in done.stderr
+    assert done.stdout == ""

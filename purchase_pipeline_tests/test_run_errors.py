@@ -1,0 +1,101 @@
+"""A run that failed is explained by the error that was raised, wherever that was."""
+
+import sys
+from collections.abc import Iterator
+
+import dagster as dg
+import pytest
+from dagster._core.events import EngineEventData
+from dagster._utils.error import serializable_error_info_from_exc_info
+
+from purchase_pipeline.run_errors import reason_of
+
+MISSING = "ModuleNotFoundError: No module named 'socksio'"
+KILLED = "the run ended without a word; its worker process may have been killed"
+
+
+def _import_what_is_missing() -> None:
+    raise ModuleNotFoundError("No module named 'socksio'")
+
+
+@dg.resource
+def cannot_be_made(context: dg.InitResourceContext) -> None:  # noqa: ARG001
+    _import_what_is_missing()
+
+
+@dg.op(required_resource_keys={"client"})
+def asks(context: dg.OpExecutionContext) -> None:
+    pass
+
+
+@dg.op
+def fails() -> None:
+    _import_what_is_missing()
+
+
+@dg.op
+def gives_up() -> None:
+    raise dg.Failure("lote-0001: the API is away") from TimeoutError("10 s")
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.instance_for_test() as instance:
+        yield instance
+
+
+def failed_run(
+    instance: dg.DagsterInstance, *ops: dg.OpDefinition, **resources: dg.ResourceDefinition
+) -> str:
+    @dg.job(resource_defs=resources)
+    def fated() -> None:
+        for each in ops:
+            each()
+
+    done = fated.execute_in_process(instance=instance, raise_on_error=False)
+    assert not done.success
+    return done.run_id
+
+
+def ended_run(instance: dg.DagsterInstance, message: str) -> str:
+    """A run that Dagster ends from outside, as when its process was killed or never began."""
+
+    @dg.job
+    def nothing() -> None:
+        pass
+
+    run = instance.create_run_for_job(nothing, status=dg.DagsterRunStatus.STARTED)
+    instance.report_run_failed(run, message)
+    return run.run_id
+
+
+def test_an_error_in_a_step_is_the_reason(instance: dg.DagsterInstance) -> None:
+    assert reason_of(failed_run(instance, fails), instance) == MISSING
+
+
+def test_an_error_in_a_resource_is_the_reason(instance: dg.DagsterInstance) -> None:
+    assert reason_of(failed_run(instance, asks, client=cannot_be_made), instance) == MISSING
+
+
+def test_a_failure_is_told_in_its_own_words_and_not_in_its_causes(instance: dg.DagsterInstance) -> None:
+    assert "lote-0001: the API is away" in reason_of(failed_run(instance, gives_up), instance)
+
+
+def test_an_error_around_the_runs_process_is_the_reason(instance: dg.DagsterInstance) -> None:
+    run_id = ended_run(instance, "It could not begin.")
+    run = instance.get_run_by_id(run_id)
+    try:
+        _import_what_is_missing()
+    except ModuleNotFoundError:
+        error = serializable_error_info_from_exc_info(sys.exc_info())
+    instance.report_engine_event("Starting failed.", run, EngineEventData.engine_error(error))
+
+    assert reason_of(run_id, instance) == MISSING
+
+
+def test_a_run_that_was_killed_has_no_error_and_what_dagster_says_is_quoted(
+    instance: dg.DagsterInstance,
+) -> None:
+    run_id = ended_run(instance, "Its process is gone.")
+
+    assert reason_of(run_id, instance) == f"{KILLED} (Its process is gone.)"
