@@ -56,6 +56,8 @@ _FIXED = {
     "log_rotation_size": "0",
     "log_truncate_on_rotation": "on",
 }
+# Of root's server: any other process of `nobody` could open its files in /dev/shm, and none can reach its data folder.
+_FIXED_FOR_NOBODY = {"dynamic_shared_memory_type": "mmap"}
 
 
 class EmbeddedPostgres:
@@ -215,6 +217,8 @@ class EmbeddedPostgres:
         beside = place.socket_folder.parent == place.folder
         socket_folder = "../socket" if beside else str(place.socket_folder)
         fixed = {**_FIXED, "unix_socket_directories": socket_folder, "cluster_name": place.name}
+        if place.is_outside:
+            fixed |= _FIXED_FOR_NOBODY
         options = shlex.join(word for name, value in fixed.items() for word in ("-c", f"{name}={value}"))
         wait = ["--wait", "--timeout", str(_START_SECONDS)]
         self._run("pg_ctl", "start", *wait, "-D", "data", "-l", "log/start.log", "-o", options)

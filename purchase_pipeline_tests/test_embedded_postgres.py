@@ -499,6 +499,14 @@ def test_other_processes_of_nobody_do_not_reach_roots_server(started: EmbeddedPo
     assert stat_as(nobody.pw_gid) != 0
 
 
+@pytest.mark.skipif(not IS_ROOT, reason="only root's server shares its account with others")
+def test_roots_server_keeps_its_memory_from_other_processes_of_nobody(started: EmbeddedPostgres) -> None:
+    maps = Path("/proc", str(postmaster_of(started).pid), "maps").read_text()
+
+    assert str(data_of(started) / "pg_dynshmem") in maps
+    assert "/dev/shm/PostgreSQL" not in maps  # noqa: S108
+
+
 @pytest.mark.skipif(not IS_ROOT, reason="a plain user's server is what all other tests have then")
 @pytest.mark.parametrize("depth", [1, 100])
 def test_a_plain_user_has_all_of_it_in_a_private_home(depth: int) -> None:
