@@ -21,7 +21,7 @@ from purchase_pipeline_tests.drills.waiting import NotInTimeError, wait_for
 _DAGSTER = Path(sys.executable).with_name("dagster")
 _ROWS = 1_000
 _A_LONG_LOAD = 50_000  # rows: longer than the limits allow
-_LOTS = 4
+_LOTS = 3
 _HEAL_SECONDS = 300.0
 _LOAD_SECONDS = 600.0
 _ASSETS = ("raw_purchases", "tabela_compras", "compras_rejeitadas")
@@ -50,13 +50,10 @@ Fault = Callable[[LiveStack, int], Callable[[], bool]]
 
 
 def _struck(times: int, folder: Path, fault: Fault, *, rows: int = _ROWS) -> Outcome:
-    """Load every lot twice, strike time after time, and wait each time until all is as it was."""
+    """Load every lot, strike time after time, and wait each time until all is as it was."""
     words = ("--lots", str(_LOTS), "--rows", str(rows), "--every", "1", "--defects", "0.01")
     seconds = list[float]()
     with live_stack(folder, *words) as stack:
-        _load_all(stack)
-        for number in range(_LOTS):
-            wipe(stack, _lote(number))
         _load_all(stack)
         for number in range(times):
             healed, began = fault(stack, number), monotonic()
@@ -86,8 +83,10 @@ def _dagster(stack: LiveStack, *words: str) -> None:
 
 
 def _history_cleared(stack: LiveStack, number: int) -> Callable[[], bool]:
-    """Delete a lot's oldest run or, every third time, all of its runs; then wipe the lot."""
+    """Delete a lot's oldest run of several or, every third time, all of its runs; then wipe the lot."""
     lote = _lote(number)
+    wipe(stack, lote)
+    _load_all(stack)
     runs = [run_id for (run_id,) in stack.ask(_RUNS_OF, lote, database=DAGSTER_DATABASE_NAME)]
     for run_id in runs if number % 3 == 2 else runs[:1]:
         _dagster(stack, "run", "delete", "--force", run_id)
