@@ -15,6 +15,7 @@ from purchase_pipeline.database import DatabaseUnavailableError
 from purchase_pipeline.embedded_postgres import EmbeddedPostgresError
 from purchase_pipeline.landing_place import LandingUnavailableError
 from purchase_pipeline.ports import PortTakenError
+from purchase_pipeline.printable import printable
 from purchase_pipeline.processes import ServiceFailedError
 from purchase_pipeline.storage_claim import ForeignStorageError
 
@@ -46,7 +47,11 @@ def expected() -> tuple[type[Exception], ...]:
 
 
 def in_words(error: Exception) -> str:
-    """Return what happened, and what to do about it."""
+    """Return what happened, and what to do about it, in lines that act on nothing: servers' words are among them."""
+    return "\n".join(map(printable, _words(error).splitlines()))
+
+
+def _words(error: Exception) -> str:
     if isinstance(error, DBAPIError):
         return _refused(error.orig or error)
     if isinstance(error, OSError):
