@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import gzip
 import hashlib
 import json
 import logging
@@ -14,8 +13,7 @@ from email.utils import format_datetime
 from functools import partial
 from itertools import cycle
 from pathlib import Path
-from socketserver import StreamRequestHandler, ThreadingTCPServer
-from threading import Thread
+from socketserver import StreamRequestHandler
 from time import monotonic, sleep, time
 
 import httpx
@@ -35,6 +33,7 @@ from purchase_pipeline.purchase_api import (
 )
 from purchase_pipeline.raw_rows import RawFormat, split_rows
 from purchase_pipeline_tests.builders import a_compra
+from purchase_pipeline_tests.fetching import an_api, fetched, listening, raw_answer, received, sent_raw
 from purchase_pipeline_tests.serving import served
 
 
@@ -44,68 +43,22 @@ class Script:
     def __init__(self, *answers: Response | Callable[[], Response]) -> None:
         self._answers = answers
         self.asked: list[str] = []
-        self.accepts: list[str] = []
+        self.accepts: list[tuple[str, str]] = []
         self.asked_at: list[float] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Give the next answer."""
         answer = self._answers[min(len(self.asked), len(self._answers) - 1)]
         self.asked.append(f"{scope['path']}?{scope['query_string'].decode()}")
-        self.accepts.append(dict(scope["headers"])[b"accept"].decode())
+        headers = dict(scope["headers"])
+        self.accepts.append((headers[b"accept"].decode(), headers[b"accept-encoding"].decode()))
         self.asked_at.append(time())
         response = answer if isinstance(answer, Response) else answer()
         await response(scope, receive, send)
 
 
-@contextmanager
-def an_api(url: str, *, timeout_seconds: float = 10.0, attempts: int = 1) -> Iterator[PurchaseApi]:
-    with httpx.Client(base_url=url, timeout=timeout_seconds, trust_env=False) as client:
-        yield PurchaseApi(client, attempts=attempts)
-
-
-@contextmanager
-def listening(handler: type[StreamRequestHandler]) -> Iterator[str]:
-    """Serve each connection with a handler, in threads; give the base URL."""
-    with ThreadingTCPServer(("127.0.0.1", 0), handler) as server:
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_address[1]}"
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-@contextmanager
-def sent_raw(answer: bytes) -> Iterator[str]:
-    """Send these bytes, and no others, to everyone who asks, then hang up."""
-
-    class Sender(StreamRequestHandler):
-        def handle(self) -> None:
-            while self.rfile.readline().strip():
-                pass
-            self.wfile.write(answer)
-
-    with listening(Sender) as url:
-        yield url
-
-
-def received(raw_format: RawFormat, chunks: Iterator[bytes]) -> list[bytes]:
-    return list(split_rows(raw_format, chunks))
-
-
-def fetched(url: str, rows: int, *, attempts: int = 1) -> list[bytes]:
-    with an_api(url, attempts=attempts) as api:
-        return api.fetch_lote("lote-0001", rows, received)
-
-
 def lines(rows: int) -> Response:
     return Response(b'{"a":1}\n' * rows, media_type=RawFormat.NDJSON)
-
-
-def raw_answer(body: bytes, *headers: str) -> bytes:
-    head = "\r\n".join(["HTTP/1.1 200 OK", f"Content-Type: {RawFormat.NDJSON}", *headers, "", ""])
-    return head.encode() + body
 
 
 def drops(chunks: int, seconds_between: float) -> Response:
@@ -169,7 +122,7 @@ def test_the_question_names_the_lot_and_prefers_lines() -> None:
         assert fetched(url, 3) == [b'{"a":1}'] * 3
 
     assert app.asked == ["/gerar_compra/3?lote=lote-0001"]
-    assert app.accepts == ["application/x-ndjson, application/json;q=0.9"]
+    assert app.accepts == [("application/x-ndjson, application/json;q=0.9", "gzip, deflate, zstd")]
 
 
 @pytest.mark.parametrize(
@@ -353,10 +306,8 @@ def test_nobody_at_home_is_worth_another_try_and_tells_no_password(caplog: pytes
         (raw_answer(b'{"a":1}\n', "Content-Length: 16"), "RemoteProtocolError"),
         (raw_answer(b'8\r\n{"a":1}\n\r\n', "Transfer-Encoding: chunked"), "RemoteProtocolError"),
         (raw_answer(b'8\r\n{"a":1}\n\r\n8\r\n{"a"', "Transfer-Encoding: chunked"), "RemoteProtocolError"),
-        (raw_answer(b"no gzip", "Content-Encoding: gzip"), "DecodingError"),
-        (raw_answer(gzip.compress(b"1\n2\n")[:-12] + b"x" * 12, "Content-Encoding: gzip"), "DecodingError"),
     ],
-    ids=["silence", "not HTTP", "cut length", "cut chunks", "cut in a chunk", "no gzip", "damaged gzip"],
+    ids=["silence", "not HTTP", "cut length", "cut chunks", "cut in a chunk"],
 )
 def test_an_answer_broken_on_its_way_is_worth_another_try(answer: bytes, saw: str) -> None:
     with sent_raw(answer) as url, pytest.raises(ApiUnavailableError, match=rf"no whole answer .*\({saw}: "):
@@ -382,6 +333,11 @@ def test_an_answer_broken_on_its_way_is_worth_another_try(answer: bytes, saw: st
             b'{"detail":"oops"}',
             "The JSON array is broken, or ends before its closing bracket. 0 of 3 rows were whole.",
         ),
+        (
+            RawFormat.NDJSON,
+            b'1\n2\n{"a": 3',
+            "the last line was cut: it does not end, and is not whole JSON. 2 of 3 rows were whole.",
+        ),
     ],
 )
 def test_an_answer_of_another_length_is_incomplete(media_type: RawFormat, body: bytes, saw: str) -> None:
@@ -394,17 +350,7 @@ def test_an_answer_of_another_length_is_incomplete(media_type: RawFormat, body: 
     assert str(failed.value) == f"lote-0001: {saw}"
 
 
-@pytest.mark.parametrize(
-    ("kept", "rows"), [(len(gzip.compress(b"1\n2\n3\n")) - 8, 4), (12, 3)], ids=["without its end", "cut"]
-)
-def test_a_compressed_answer_that_was_cut_is_incomplete(kept: int, rows: int) -> None:
-    answer = raw_answer(gzip.compress(b"1\n2\n3\n")[:kept], "Content-Encoding: gzip")
-
-    with sent_raw(answer) as url, pytest.raises(IncompleteLotError, match=f"asked for {rows} rows, got "):
-        fetched(url, rows)
-
-
-@pytest.mark.parametrize("content_type", ["text/html; charset=utf-8", "text/plain", "application/jsonl", ""])
+@pytest.mark.parametrize("content_type", ["text/html; charset=utf-8", "text/plain", "application/xml", ""])
 def test_another_kind_of_answer_is_worth_another_try(content_type: str) -> None:
     answer = Response(b"1\n")
     answer.raw_headers.append((b"content-type", content_type.encode()))
@@ -430,22 +376,6 @@ def test_bytes_that_differ_from_their_digest_are_incomplete() -> None:
         with pytest.raises(IncompleteLotError, match="do not match its Content-Digest"):
             fetched(url, 2)
         assert fetched(url, 2) == [b"1", b"2"]
-
-
-def test_a_digest_of_the_compressed_bytes_is_not_held_against_the_plain_ones() -> None:
-    body = gzip.compress(b"1\n2\n")
-    digest = base64.b64encode(hashlib.sha256(body).digest()).decode()
-
-    with sent_raw(raw_answer(body, "Content-Encoding: gzip", f"Content-Digest: sha-256=:{digest}:")) as url:
-        assert fetched(url, 2) == [b"1", b"2"]
-
-
-@pytest.mark.parametrize("stated", ["sha-512=:AAAA:", "md5", ""])
-def test_a_digest_of_another_kind_is_not_held_against_the_bytes(stated: str) -> None:
-    answer = Response(b"1\n", headers={"Content-Digest": stated}, media_type=RawFormat.NDJSON)
-
-    with served(Script(answer), lifespan="off") as url:
-        assert fetched(url, 1) == [b"1"]
 
 
 def test_a_server_that_falls_silent_is_worth_another_try() -> None:
@@ -520,9 +450,10 @@ def without_end(piece: bytes) -> Response:
     ("piece", "saw"),
     [
         (b"1\n" * 50_000, "asked for 3 rows, got "),
-        (b"x" * 1_000_000, "row 1 is longer than 67,108,864 bytes"),
+        (b"x" * 1_000_000, "a row is longer than 16,777,216 bytes"),
+        (b" " * 1_000_000, "a row is longer than 16,777,216 bytes"),
     ],
-    ids=["of rows", "of one row"],
+    ids=["of rows", "of one row", "of blanks"],
 )
 def test_an_answer_without_end_is_refused_as_soon_as_it_shows(piece: bytes, saw: str) -> None:
     with (
