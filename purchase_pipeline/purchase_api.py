@@ -7,6 +7,7 @@ Exception
 """
 
 import logging
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -21,13 +22,13 @@ from purchase_pipeline.content_coding import ACCEPT_ENCODING
 from purchase_pipeline.lot_content import content_of, whole_lot
 from purchase_pipeline.printable import printable
 from purchase_pipeline.raw_rows import RawFormat, UnreadableLotError, raw_format_of
+from purchase_pipeline.refusals import explanation_of, status_of
 from purchase_pipeline.request_deadline import RequestDeadline, request_deadline
 
 Landed = TypeVar("Landed")
 
 _LOGGER = logging.getLogger(__name__)
 _LONGEST_WAIT_SECONDS = 60.0
-_EXPLANATION_BYTES = 300
 _ERROR_LENGTH = 200
 _GROWING_WAIT = tenacity.wait_exponential(multiplier=0.5, max=20) + tenacity.wait_random(0, 0.5)
 _WORTH_ANOTHER_TRY = {408, 425, 429}
@@ -159,11 +160,11 @@ def raise_for_status(lote: str, response: httpx.Response) -> None:
     """
     if response.is_success:
         return
-    message = f"{lote}: {response.request.url.path} answered {response.status_code} {response.reason_phrase}"
+    message = f"{lote}: {status_of(response)}"
     if response.is_server_error or response.status_code in _WORTH_ANOTHER_TRY:
         raise ApiUnavailableError(f"{message}.", _retry_after_seconds(response))
-    explanation = next(response.iter_bytes(_EXPLANATION_BYTES), b"").decode(errors="replace")
-    raise ApiRefusedError(f"{message}: {explanation}")
+    explanation = explanation_of(response)
+    raise ApiRefusedError(f"{message}: {explanation}" if explanation else f"{message}.")
 
 
 def _raw_format(lote: str, response: httpx.Response) -> RawFormat:
@@ -181,12 +182,13 @@ def _raw_format(lote: str, response: httpx.Response) -> RawFormat:
 def _retry_after_seconds(response: httpx.Response) -> float:
     """Read `Retry-After`, seconds or a date (RFC 9110, 10.2.3); 0 where it is absent or not understood."""
     stated = response.headers.get("retry-after", "").strip()
-    if stated.isdecimal():
-        return float(stated)
+    if re.fullmatch("[0-9]+", stated):
+        return min(float(stated), _LONGEST_WAIT_SECONDS)
     try:
-        return max(0.0, (parsedate_to_datetime(stated) - datetime.now(UTC)).total_seconds())
+        seconds = (parsedate_to_datetime(stated) - datetime.now(UTC)).total_seconds()
     except (ValueError, TypeError, OverflowError):
         return 0.0
+    return min(max(seconds, 0.0), _LONGEST_WAIT_SECONDS)
 
 
 def _back_off(state: tenacity.RetryCallState) -> float:

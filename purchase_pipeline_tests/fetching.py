@@ -18,10 +18,17 @@ def an_api(url: str, *, timeout_seconds: float = 10.0, attempts: int = 1) -> Ite
         yield PurchaseApi(client, attempts=attempts)
 
 
+class _Server(ThreadingTCPServer):
+    """A server that does not wait for what it still sends to a client that has gone."""
+
+    daemon_threads = True
+    block_on_close = False
+
+
 @contextmanager
 def listening(handler: type[StreamRequestHandler]) -> Iterator[str]:
     """Serve each connection with a handler, in threads; give the base URL."""
-    with ThreadingTCPServer(("127.0.0.1", 0), handler) as server:
+    with _Server(("127.0.0.1", 0), handler) as server:
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:

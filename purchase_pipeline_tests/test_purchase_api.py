@@ -5,6 +5,7 @@ import base64
 import hashlib
 import json
 import logging
+import re
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -237,6 +238,10 @@ def test_the_moment_that_a_server_asks_for_is_waited_for() -> None:
         "-5",
         "1.5",
         "²",
+        "٣",
+        "1e400",
+        "inf",
+        "0x10",
         "Wed, 21 Oct 2015 07:28:00 GMT",
         "Wed, 21 Oct 2015 07:28:00 -0000",
         "Mon, 99999999999999999999 Jan 2024 00:00:00 GMT",
@@ -244,7 +249,7 @@ def test_the_moment_that_a_server_asks_for_is_waited_for() -> None:
 )
 def test_a_wish_that_is_past_or_no_time_is_no_wish(retry_after: str) -> None:
     refusal = Response(status_code=503)
-    refusal.raw_headers.append((b"retry-after", retry_after.encode("latin-1")))
+    refusal.raw_headers.append((b"retry-after", retry_after.encode()))
     app = Script(refusal)
 
     with served(app, lifespan="off") as url, pytest.raises(ApiUnavailableError) as failed:
@@ -265,12 +270,29 @@ def test_a_refusal_is_final_at_once(status: int) -> None:
     assert len(app.asked) == 1
 
 
-def test_a_redirection_is_not_followed_in_silence() -> None:
-    app = Script(RedirectResponse("/login"))
+@pytest.mark.parametrize(
+    ("location", "named"),
+    [
+        ("https://api.example.com/v2/gerar_compra/2", "https://api.example.com/v2/gerar_compra/2"),
+        ("https://ana:segredo@api.example.com/?token=segredo#segredo", "https://api.example.com/"),
+        ("/login", "http://127.0.0.1:PORT/login"),
+        ("//elsewhere.example/\u202e", "https?://elsewhere.example/%E2%80%AE"),
+        ("/" + "x" * 5_000, "http://127.0.0.1:PORT/x+\\.\\.\\."),
+    ],
+)
+def test_a_redirect_is_not_followed_and_named_without_its_secrets(location: str, named: str) -> None:
+    app = Script(RedirectResponse(location))
 
-    with served(app, lifespan="off") as url, pytest.raises(ApiRefusedError, match="answered 307"):
-        fetched(url, 2, attempts=3)
+    with served(app, lifespan="off") as url, pytest.raises(ApiRefusedError) as refused:
+        fetched(url.replace("://", "://ana:segredo@"), 2, attempts=3)
 
+    pattern = (
+        r"lote-0001: /gerar_compra/2 answered 307 Temporary Redirect: it redirects to "
+        rf"{named.replace('PORT', url.rpartition(':')[2])}\. Redirects are not followed: set the API's URL to .*\."
+    )
+    assert re.fullmatch(pattern, str(refused.value))
+    assert len(str(refused.value)) < 400
+    assert "segredo" not in str(refused.value)
     assert len(app.asked) == 1
 
 
