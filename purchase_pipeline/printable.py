@@ -33,6 +33,12 @@ def in_brief(text: str) -> str:
     return cut if len(cut) <= _LONGEST else cut[: _LONGEST - 1] + "…"
 
 
+def one_line(text: str, most: int) -> str:
+    """Return a printable text of so many characters at most, its blanks folded: a server's words in a message."""
+    line = printable(" ".join(text[: 4 * most].split()))
+    return line if len(line) <= most else line[: most - 1] + "…"
+
+
 def printable_json(value: object, encoding: str = "utf-8") -> str:
     r"""Return a value as indented JSON that may go to a terminal: the same JSON, more of it written as `\u202e`.
 

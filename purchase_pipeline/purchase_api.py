@@ -6,10 +6,9 @@ Exception
 └── ApiRefusedError         the same question gets the same answer
 """
 
-import base64
-import hashlib
 import logging
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -19,16 +18,18 @@ from typing import TypeVar
 import httpx
 import tenacity
 
-from purchase_pipeline.printable import printable
-from purchase_pipeline.raw_rows import RawFormat, UnreadableLotError, row_splitter
-from purchase_pipeline.request_deadline import request_deadline
+from purchase_pipeline.content_coding import ACCEPT_ENCODING
+from purchase_pipeline.lot_content import content_of, whole_lot
+from purchase_pipeline.printable import one_line
+from purchase_pipeline.raw_rows import RawFormat, UnreadableLotError, raw_format_of
+from purchase_pipeline.refusals import explanation_of, status_of
+from purchase_pipeline.request_deadline import RequestDeadline, request_deadline
 
 Landed = TypeVar("Landed")
 
 _LOGGER = logging.getLogger(__name__)
 _LONGEST_WAIT_SECONDS = 60.0
-_EXPLANATION_BYTES = 300
-_LONGEST_ROW_BYTES = 64 * 1024 * 1024  # kept in memory until it ends
+_ERROR_LENGTH = 200
 _GROWING_WAIT = tenacity.wait_exponential(multiplier=0.5, max=20) + tenacity.wait_random(0, 0.5)
 _WORTH_ANOTHER_TRY = {408, 425, 429}
 _PREFER_NDJSON = f"{RawFormat.NDJSON}, {RawFormat.JSON_ARRAY};q=0.9"
@@ -94,12 +95,12 @@ class PurchaseApi:
     ) -> Landed:
         if self._wait_for_turn is not None:
             self._wait_for_turn(ends_at - monotonic())
-        with self._open(lote, rows, ends_at - monotonic()) as response:
+        with self._open(lote, rows, ends_at - monotonic()) as (response, deadline):
             raw_format = _raw_format(lote, response)
-            return land(raw_format, _whole_answer(lote, rows, raw_format, response))
+            return land(raw_format, _whole_answer(lote, rows, raw_format, content_of(response, deadline)))
 
     @contextmanager
-    def _open(self, lote: str, rows: int, seconds: float) -> Iterator[httpx.Response]:
+    def _open(self, lote: str, rows: int, seconds: float) -> Iterator[tuple[httpx.Response, RequestDeadline]]:
         """Ask for the lot. Every failure of the transport, now or while reading, is worth another try."""
         with request_deadline(seconds) as deadline:
             try:
@@ -107,19 +108,23 @@ class PurchaseApi:
                     "GET",
                     f"/gerar_compra/{rows}",
                     params={"lote": lote},
-                    headers={"Accept": _PREFER_NDJSON, "Connection": "close"},
+                    headers={
+                        "Accept": _PREFER_NDJSON,
+                        "Accept-Encoding": ACCEPT_ENCODING,
+                        "Connection": "close",
+                    },
                     extensions={"trace": deadline.trace},
                 ) as response:
                     raise_for_status(lote, response)
-                    yield response
-            except (httpx.TransportError, httpx.DecodingError) as error:
+                    yield response, deadline
+            except httpx.TransportError as error:
                 if deadline.is_over:
                     raise ApiUnavailableError(
                         f"{lote}: not whole after {self._lote_timeout_seconds:g} s."
                     ) from error
                 base_url = self._client.base_url.copy_with(userinfo=b"")
                 raise ApiUnavailableError(
-                    f"{lote}: no whole answer from {base_url} ({type(error).__name__}: {error}). "
+                    f"{lote}: no whole answer from {base_url} ({_told(error)}). "
                     "Is the API running there? PURCHASE_API_URL says where to look."
                 ) from error
 
@@ -135,28 +140,15 @@ def retrying_api(attempts: int, timeout_seconds: float) -> tenacity.Retrying:
     )
 
 
-def _whole_answer(lote: str, rows: int, raw_format: RawFormat, response: httpx.Response) -> Iterator[bytes]:
-    """Pass the bytes on, and fail at their end, or as soon as it is certain, unless they are what was asked for."""
-    splitter, digest, seen, unfinished = row_splitter(raw_format), hashlib.sha256(), 0, 0
+def _whole_answer(lote: str, rows: int, raw_format: RawFormat, content: Iterable[bytes]) -> Iterator[bytes]:
     try:
-        for chunk in response.iter_bytes():
-            digest.update(chunk)
-            whole = len(splitter.feed(chunk))
-            seen, unfinished = seen + whole, len(chunk) + (0 if whole else unfinished)
-            if seen > rows:
-                break
-            if unfinished > _LONGEST_ROW_BYTES:
-                raise IncompleteLotError(
-                    f"{lote}: row {seen + 1} is longer than {_LONGEST_ROW_BYTES:,} bytes."
-                )
-            yield chunk
-        else:
-            seen += len(splitter.close())
+        yield from whole_lot(rows, raw_format, content)
     except UnreadableLotError as error:
-        raise IncompleteLotError(f"{lote}: {error} {seen} of {rows} rows were whole.") from error
-    if seen != rows:
-        raise IncompleteLotError(f"{lote}: asked for {rows} rows, got {seen}.")
-    _compare_digest(lote, response, digest.digest())
+        raise IncompleteLotError(f"{lote}: {one_line(str(error), _ERROR_LENGTH)}") from error
+
+
+def _told(error: Exception) -> str:
+    return one_line(f"{type(error).__name__}: {error}", _ERROR_LENGTH)
 
 
 def raise_for_status(lote: str, response: httpx.Response) -> None:
@@ -168,42 +160,35 @@ def raise_for_status(lote: str, response: httpx.Response) -> None:
     """
     if response.is_success:
         return
-    message = f"{lote}: {response.request.url.path} answered {response.status_code} {printable(response.reason_phrase)}"
+    message = f"{lote}: {status_of(response)}"
     if response.is_server_error or response.status_code in _WORTH_ANOTHER_TRY:
         raise ApiUnavailableError(f"{message}.", _retry_after_seconds(response))
-    explanation = next(response.iter_bytes(_EXPLANATION_BYTES), b"").decode(errors="replace")
-    raise ApiRefusedError(f"{message}: {printable(explanation)}")
+    explanation = explanation_of(response)
+    raise ApiRefusedError(f"{message}: {explanation}" if explanation else f"{message}.")
 
 
 def _raw_format(lote: str, response: httpx.Response) -> RawFormat:
-    content_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-    try:
-        return RawFormat(content_type)
-    except ValueError:
+    content_type = response.headers.get("content-type", "")
+    raw_format = raw_format_of(content_type)
+    if raw_format is None:
+        media_type = one_line(content_type.partition(";")[0], 100).lower()
         raise ApiUnavailableError(
-            f"{lote}: expected {RawFormat.NDJSON} or {RawFormat.JSON_ARRAY}, got {content_type or 'no type'!r}. "
+            f"{lote}: expected {RawFormat.NDJSON} or {RawFormat.JSON_ARRAY}, got {media_type or 'no type'!r}. "
             "A proxy's page, perhaps."
-        ) from None
-
-
-def _compare_digest(lote: str, response: httpx.Response, digest: bytes) -> None:
-    """Hold the bytes against `Content-Digest` (RFC 9530), where a server sends one over the bytes as they are."""
-    stated = response.headers.get("content-digest", "")
-    if "content-encoding" in response.headers or not stated.startswith("sha-256=:"):
-        return
-    if stated != f"sha-256=:{base64.b64encode(digest).decode()}:":
-        raise IncompleteLotError(f"{lote}: the answer's bytes do not match its Content-Digest.")
+        )
+    return raw_format
 
 
 def _retry_after_seconds(response: httpx.Response) -> float:
     """Read `Retry-After`, seconds or a date (RFC 9110, 10.2.3); 0 where it is absent or not understood."""
     stated = response.headers.get("retry-after", "").strip()
-    if stated.isdecimal():
-        return float(stated)
+    if re.fullmatch("[0-9]+", stated):
+        return min(float(stated), _LONGEST_WAIT_SECONDS)
     try:
-        return max(0.0, (parsedate_to_datetime(stated) - datetime.now(UTC)).total_seconds())
+        seconds = (parsedate_to_datetime(stated) - datetime.now(UTC)).total_seconds()
     except (ValueError, TypeError, OverflowError):
         return 0.0
+    return min(max(seconds, 0.0), _LONGEST_WAIT_SECONDS)
 
 
 def _back_off(state: tenacity.RetryCallState) -> float:

@@ -2,20 +2,33 @@
 
 import codecs
 import json
+import re
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from typing import Protocol
 
 
 class RawFormat(StrEnum):
-    """How a lot was sent: the media type of the answer."""
+    """How a lot was sent, by the media type that names it best; manifests hold this."""
 
     NDJSON = "application/x-ndjson"
     JSON_ARRAY = "application/json"
 
 
+_NDJSON_TYPE = re.compile(r"(application|text)/(x-)?(ndjson|jsonl|jsonlines|json-lines|ldjson)")
+_JSON_TYPE = re.compile(r"(application|text)/(x-)?json|application/[\w.!#$&^+-]+\+json")
+
+
+def raw_format_of(content_type: str) -> RawFormat | None:
+    """Return the format that a Content-Type names, by any of its usual names; None: it is another."""
+    media_type = content_type.partition(";")[0].strip().lower()
+    if _NDJSON_TYPE.fullmatch(media_type):
+        return RawFormat.NDJSON
+    return RawFormat.JSON_ARRAY if _JSON_TYPE.fullmatch(media_type) else None
+
+
 class UnreadableLotError(Exception):
-    """The answer is not a JSON array to its end, so its rows cannot be told apart."""
+    """The answer is not whole to its end, so its rows cannot be told apart, or are not all there."""
 
 
 class RowSplitter(Protocol):
@@ -35,7 +48,8 @@ class RowSplitter(Protocol):
 def row_splitter(raw_format: RawFormat) -> RowSplitter:
     """Return the splitter for a format.
 
-    NDJSON rows are the non-blank lines, whatever they hold; JSON array rows are the array's elements.
+    NDJSON rows are the non-blank lines, whatever they hold; JSON array rows are the array's elements. A byte order
+    mark at the beginning belongs to neither.
     """
     return _LineSplitter() if raw_format is RawFormat.NDJSON else _ArraySplitter()
 
@@ -57,19 +71,24 @@ class _LineSplitter:
         self._begun: list[
             bytes
         ] = []  # parts of a line not ended yet, joined once however many chunks it spans
+        self._mark = codecs.BOM_UTF8  # that may stand before the first line
 
     def feed(self, chunk: bytes) -> list[bytes]:
         head, *lines = chunk.split(b"\n")
         self._begun.append(head)
         if not lines:
             return []
-        whole = b"".join(self._begun)
+        whole = self._join()
         self._begun = [lines.pop()]
         return [line for line in (whole, *lines) if line and not line.isspace()]
 
     def close(self) -> list[bytes]:
-        last = b"".join(self._begun)
+        last = self._join()
         return [last] if last.strip() else []
+
+    def _join(self) -> bytes:
+        line, self._mark = b"".join(self._begun).removeprefix(self._mark), b""
+        return line
 
 
 # Numbers stay texts (no limit of digits) and control characters pass: judging them is the contract's work.
@@ -77,10 +96,19 @@ _DECODER = json.JSONDecoder(strict=False, parse_int=str, parse_float=str, parse_
 _BLANKS = " \t\r\n"
 
 
+def is_whole_json(row: bytes) -> bool:
+    """Tell whether a row's text is one JSON value to its end, and not the beginning of one."""
+    try:
+        _DECODER.decode(row.decode("utf-8", "surrogateescape"))
+    except (json.JSONDecodeError, RecursionError):
+        return False
+    return True
+
+
 class _ArraySplitter:
     def __init__(self) -> None:
         # Invalid UTF-8 passes through unharmed, to be judged, and kept, row by row.
-        self._utf8 = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+        self._utf8 = codecs.getincrementaldecoder("utf-8-sig")("surrogateescape")
         # Joined once there is enough of them: joined at each chunk, a huge row would cost its square.
         self._parts: list[str] = []
         self._length = 0

@@ -1,10 +1,12 @@
 """A deadline for a whole HTTP exchange. httpx bounds each wait for the next bytes, and never the sum of the waits."""
 
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from threading import Timer
 from typing import Any
+
+import httpx
 
 _CONNECTED = ("connect_tcp.complete", "connect_unix_socket.complete", "start_tls.complete")
 
@@ -22,6 +24,21 @@ class RequestDeadline:
             self._sockets.append(info["return_value"].get_extra_info("socket"))
             if self.is_over:  # since the last look
                 self.cut()
+
+    def pass_on(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        """Pass bytes on while there is time. The end of a connection that was cut here is not the end of a response.
+
+        Raises:
+            httpx.ReadTimeout: the time is up.
+        """
+        for chunk in chunks:
+            self._require_time()
+            yield chunk
+        self._require_time()
+
+    def _require_time(self) -> None:
+        if self.is_over:
+            raise httpx.ReadTimeout("The deadline of the exchange is over.")
 
     def cut(self) -> None:
         """End the exchange."""

@@ -1,6 +1,5 @@
 """What the assets are handed: configuration in, plain objects out."""
 
-import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import dagster as dg
 import httpx
 
+from purchase_pipeline.api_client import ClientSettingsError, api_client
 from purchase_pipeline.database import own_database_in_use
 from purchase_pipeline.landing import Landing, landing_at
 from purchase_pipeline.lot_ledger import LotLedger
@@ -30,9 +30,15 @@ class PurchaseApiResource(dg.ConfigurableResource[PurchaseApi]):
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[PurchaseApi]:  # noqa: ARG002
         """Open one client for the run, and close it after."""
-        timeout = httpx.Timeout(self.read_timeout_seconds, connect=self.connect_timeout_seconds)
-        with httpx.Client(base_url=self.base_url, timeout=timeout, verify=_trust(self.base_url)) as client:
+        with self._client() as client:
             yield PurchaseApi(client, wait_for_turn=self._turns())
+
+    def _client(self) -> httpx.Client:
+        timeout = httpx.Timeout(self.read_timeout_seconds, connect=self.connect_timeout_seconds)
+        try:
+            return api_client(self.base_url, timeout)
+        except ClientSettingsError as error:
+            raise dg.Failure(str(error), allow_retries=False) from error
 
     def _turns(self) -> Callable[[float], None] | None:
         """Return what waits until a request is within the rate; None where there is no rate."""
@@ -46,11 +52,6 @@ class PurchaseApiResource(dg.ConfigurableResource[PurchaseApi]):
                 f"PURCHASE_API_RATE needs more packages: pip install 'purchase-pipeline[scale]' ({error})"
             ) from error
         return SharedRate(self.rate, self.redis_url, self.base_url).wait_for_turn
-
-
-def _trust(base_url: str) -> ssl.SSLContext | bool:
-    """Return whom TLS is to trust: for a plain `http` address nobody, and a run need not read all authorities."""
-    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if base_url.startswith("http:") else True
 
 
 class LandingResource(dg.ConfigurableResource[Landing]):

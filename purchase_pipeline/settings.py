@@ -62,14 +62,29 @@ def _has_stray_at(url: str) -> bool:
 
 
 def _require_http_url(url: str) -> str:
-    """Refuse what is no URL, without quoting any of it."""
-    try:
-        _HTTP_URL.validate_python(url)
-    except ValidationError:
-        raise ValueError(
-            "must be http://host:port or https://host, with @ : / # % in a user or password as %40 %3A %2F %23 %25"
-        ) from None
+    """Refuse what a route cannot be appended to, without quoting any of it: a key may have been put in."""
+    if fault := _fault_of(url):
+        raise ValueError(f"must be http://host:port or https://host/path, but {fault}")
     return url
+
+
+def _fault_of(url: str) -> str:
+    """Return what keeps a text from being an API's URL; '' if nothing does."""
+    if not url.isprintable() or " " in url:
+        return "has a blank or a control character in it"
+    if not re.match("https?://", url, re.IGNORECASE):
+        return "begins with neither http:// nor https://"
+    if "?" in url or "#" in url:
+        return (
+            "has a ? or #, and neither query nor fragment is sent to the API. "
+            "A key goes before the host, https://user:key@host, with ? and # in it as %3F and %23"
+        )
+    try:
+        port = urlsplit(url).port
+        _HTTP_URL.validate_python(url)
+    except ValueError:  # pydantic's too
+        port = 0
+    return "" if port != 0 else "its host or port is none; @ : / % in a user or password are %40 %3A %2F %25"
 
 
 def _require_place(place: str) -> str:

@@ -2,10 +2,10 @@
 
 import asyncio
 import base64
-import gzip
 import hashlib
 import json
 import logging
+import re
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -14,8 +14,7 @@ from email.utils import format_datetime
 from functools import partial
 from itertools import cycle
 from pathlib import Path
-from socketserver import StreamRequestHandler, ThreadingTCPServer
-from threading import Thread
+from socketserver import StreamRequestHandler
 from time import monotonic, sleep, time
 
 import httpx
@@ -36,6 +35,7 @@ from purchase_pipeline.purchase_api import (
 )
 from purchase_pipeline.raw_rows import RawFormat, split_rows
 from purchase_pipeline_tests.builders import a_compra
+from purchase_pipeline_tests.fetching import an_api, fetched, listening, raw_answer, received, sent_raw
 from purchase_pipeline_tests.hostile import ACCEPTED
 from purchase_pipeline_tests.serving import served
 
@@ -46,68 +46,22 @@ class Script:
     def __init__(self, *answers: Response | Callable[[], Response]) -> None:
         self._answers = answers
         self.asked: list[str] = []
-        self.accepts: list[str] = []
+        self.accepts: list[tuple[str, str]] = []
         self.asked_at: list[float] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Give the next answer."""
         answer = self._answers[min(len(self.asked), len(self._answers) - 1)]
         self.asked.append(f"{scope['path']}?{scope['query_string'].decode()}")
-        self.accepts.append(dict(scope["headers"])[b"accept"].decode())
+        headers = dict(scope["headers"])
+        self.accepts.append((headers[b"accept"].decode(), headers[b"accept-encoding"].decode()))
         self.asked_at.append(time())
         response = answer if isinstance(answer, Response) else answer()
         await response(scope, receive, send)
 
 
-@contextmanager
-def an_api(url: str, *, timeout_seconds: float = 10.0, attempts: int = 1) -> Iterator[PurchaseApi]:
-    with httpx.Client(base_url=url, timeout=timeout_seconds, trust_env=False) as client:
-        yield PurchaseApi(client, attempts=attempts)
-
-
-@contextmanager
-def listening(handler: type[StreamRequestHandler]) -> Iterator[str]:
-    """Serve each connection with a handler, in threads; give the base URL."""
-    with ThreadingTCPServer(("127.0.0.1", 0), handler) as server:
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_address[1]}"
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-@contextmanager
-def sent_raw(answer: bytes) -> Iterator[str]:
-    """Send these bytes, and no others, to everyone who asks, then hang up."""
-
-    class Sender(StreamRequestHandler):
-        def handle(self) -> None:
-            while self.rfile.readline().strip():
-                pass
-            self.wfile.write(answer)
-
-    with listening(Sender) as url:
-        yield url
-
-
-def received(raw_format: RawFormat, chunks: Iterator[bytes]) -> list[bytes]:
-    return list(split_rows(raw_format, chunks))
-
-
-def fetched(url: str, rows: int, *, attempts: int = 1) -> list[bytes]:
-    with an_api(url, attempts=attempts) as api:
-        return api.fetch_lote("lote-0001", rows, received)
-
-
 def lines(rows: int) -> Response:
     return Response(b'{"a":1}\n' * rows, media_type=RawFormat.NDJSON)
-
-
-def raw_answer(body: bytes, *headers: str) -> bytes:
-    head = "\r\n".join(["HTTP/1.1 200 OK", f"Content-Type: {RawFormat.NDJSON}", *headers, "", ""])
-    return head.encode() + body
 
 
 def drops(chunks: int, seconds_between: float) -> Response:
@@ -171,7 +125,7 @@ def test_the_question_names_the_lot_and_prefers_lines() -> None:
         assert fetched(url, 3) == [b'{"a":1}'] * 3
 
     assert app.asked == ["/gerar_compra/3?lote=lote-0001"]
-    assert app.accepts == ["application/x-ndjson, application/json;q=0.9"]
+    assert app.accepts == [("application/x-ndjson, application/json;q=0.9", "gzip, deflate, zstd")]
 
 
 @pytest.mark.parametrize(
@@ -286,6 +240,10 @@ def test_the_moment_that_a_server_asks_for_is_waited_for() -> None:
         "-5",
         "1.5",
         "²",
+        "٣",
+        "1e400",
+        "inf",
+        "0x10",
         "Wed, 21 Oct 2015 07:28:00 GMT",
         "Wed, 21 Oct 2015 07:28:00 -0000",
         "Mon, 99999999999999999999 Jan 2024 00:00:00 GMT",
@@ -293,7 +251,7 @@ def test_the_moment_that_a_server_asks_for_is_waited_for() -> None:
 )
 def test_a_wish_that_is_past_or_no_time_is_no_wish(retry_after: str) -> None:
     refusal = Response(status_code=503)
-    refusal.raw_headers.append((b"retry-after", retry_after.encode("latin-1")))
+    refusal.raw_headers.append((b"retry-after", retry_after.encode()))
     app = Script(refusal)
 
     with served(app, lifespan="off") as url, pytest.raises(ApiUnavailableError) as failed:
@@ -326,12 +284,29 @@ def test_what_a_refusal_says_forges_no_line_and_acts_on_no_terminal(text: str) -
     assert said.startswith("lote-0001: /gerar_compra/2 answered 404 Not Found: ")
 
 
-def test_a_redirection_is_not_followed_in_silence() -> None:
-    app = Script(RedirectResponse("/login"))
+@pytest.mark.parametrize(
+    ("location", "named"),
+    [
+        ("https://api.example.com/v2/gerar_compra/2", "https://api.example.com/v2/gerar_compra/2"),
+        ("https://ana:segredo@api.example.com/?token=segredo#segredo", "https://api.example.com/"),
+        ("/login", "http://127.0.0.1:PORT/login"),
+        ("//elsewhere.example/\u202e", "https?://elsewhere.example/%E2%80%AE"),
+        ("/" + "x" * 5_000, "http://127.0.0.1:PORT/x+…"),
+    ],
+)
+def test_a_redirect_is_not_followed_and_named_without_its_secrets(location: str, named: str) -> None:
+    app = Script(RedirectResponse(location))
 
-    with served(app, lifespan="off") as url, pytest.raises(ApiRefusedError, match="answered 307"):
-        fetched(url, 2, attempts=3)
+    with served(app, lifespan="off") as url, pytest.raises(ApiRefusedError) as refused:
+        fetched(url.replace("://", "://ana:segredo@"), 2, attempts=3)
 
+    pattern = (
+        r"lote-0001: /gerar_compra/2 answered 307 Temporary Redirect: it redirects to "
+        rf"{named.replace('PORT', url.rpartition(':')[2])}\. Redirects are not followed: set the API's URL to .*\."
+    )
+    assert re.fullmatch(pattern, str(refused.value))
+    assert len(str(refused.value)) < 400
+    assert "segredo" not in str(refused.value)
     assert len(app.asked) == 1
 
 
@@ -367,10 +342,8 @@ def test_nobody_at_home_is_worth_another_try_and_tells_no_password(caplog: pytes
         (raw_answer(b'{"a":1}\n', "Content-Length: 16"), "RemoteProtocolError"),
         (raw_answer(b'8\r\n{"a":1}\n\r\n', "Transfer-Encoding: chunked"), "RemoteProtocolError"),
         (raw_answer(b'8\r\n{"a":1}\n\r\n8\r\n{"a"', "Transfer-Encoding: chunked"), "RemoteProtocolError"),
-        (raw_answer(b"no gzip", "Content-Encoding: gzip"), "DecodingError"),
-        (raw_answer(gzip.compress(b"1\n2\n")[:-12] + b"x" * 12, "Content-Encoding: gzip"), "DecodingError"),
     ],
-    ids=["silence", "not HTTP", "cut length", "cut chunks", "cut in a chunk", "no gzip", "damaged gzip"],
+    ids=["silence", "not HTTP", "cut length", "cut chunks", "cut in a chunk"],
 )
 def test_an_answer_broken_on_its_way_is_worth_another_try(answer: bytes, saw: str) -> None:
     with sent_raw(answer) as url, pytest.raises(ApiUnavailableError, match=rf"no whole answer .*\({saw}: "):
@@ -396,6 +369,11 @@ def test_an_answer_broken_on_its_way_is_worth_another_try(answer: bytes, saw: st
             b'{"detail":"oops"}',
             "The JSON array is broken, or ends before its closing bracket. 0 of 3 rows were whole.",
         ),
+        (
+            RawFormat.NDJSON,
+            b'1\n2\n{"a": 3',
+            "the last line was cut: it does not end, and is not whole JSON. 2 of 3 rows were whole.",
+        ),
     ],
 )
 def test_an_answer_of_another_length_is_incomplete(media_type: RawFormat, body: bytes, saw: str) -> None:
@@ -408,17 +386,7 @@ def test_an_answer_of_another_length_is_incomplete(media_type: RawFormat, body: 
     assert str(failed.value) == f"lote-0001: {saw}"
 
 
-@pytest.mark.parametrize(
-    ("kept", "rows"), [(len(gzip.compress(b"1\n2\n3\n")) - 8, 4), (12, 3)], ids=["without its end", "cut"]
-)
-def test_a_compressed_answer_that_was_cut_is_incomplete(kept: int, rows: int) -> None:
-    answer = raw_answer(gzip.compress(b"1\n2\n3\n")[:kept], "Content-Encoding: gzip")
-
-    with sent_raw(answer) as url, pytest.raises(IncompleteLotError, match=f"asked for {rows} rows, got "):
-        fetched(url, rows)
-
-
-@pytest.mark.parametrize("content_type", ["text/html; charset=utf-8", "text/plain", "application/jsonl", ""])
+@pytest.mark.parametrize("content_type", ["text/html; charset=utf-8", "text/plain", "application/xml", ""])
 def test_another_kind_of_answer_is_worth_another_try(content_type: str) -> None:
     answer = Response(b"1\n")
     answer.raw_headers.append((b"content-type", content_type.encode()))
@@ -444,22 +412,6 @@ def test_bytes_that_differ_from_their_digest_are_incomplete() -> None:
         with pytest.raises(IncompleteLotError, match="do not match its Content-Digest"):
             fetched(url, 2)
         assert fetched(url, 2) == [b"1", b"2"]
-
-
-def test_a_digest_of_the_compressed_bytes_is_not_held_against_the_plain_ones() -> None:
-    body = gzip.compress(b"1\n2\n")
-    digest = base64.b64encode(hashlib.sha256(body).digest()).decode()
-
-    with sent_raw(raw_answer(body, "Content-Encoding: gzip", f"Content-Digest: sha-256=:{digest}:")) as url:
-        assert fetched(url, 2) == [b"1", b"2"]
-
-
-@pytest.mark.parametrize("stated", ["sha-512=:AAAA:", "md5", ""])
-def test_a_digest_of_another_kind_is_not_held_against_the_bytes(stated: str) -> None:
-    answer = Response(b"1\n", headers={"Content-Digest": stated}, media_type=RawFormat.NDJSON)
-
-    with served(Script(answer), lifespan="off") as url:
-        assert fetched(url, 1) == [b"1"]
 
 
 def test_a_server_that_falls_silent_is_worth_another_try() -> None:
@@ -534,9 +486,10 @@ def without_end(piece: bytes) -> Response:
     ("piece", "saw"),
     [
         (b"1\n" * 50_000, "asked for 3 rows, got "),
-        (b"x" * 1_000_000, "row 1 is longer than 67,108,864 bytes"),
+        (b"x" * 1_000_000, "a row is longer than 16,777,216 bytes"),
+        (b" " * 1_000_000, "a row is longer than 16,777,216 bytes"),
     ],
-    ids=["of rows", "of one row"],
+    ids=["of rows", "of one row", "of blanks"],
 )
 def test_an_answer_without_end_is_refused_as_soon_as_it_shows(piece: bytes, saw: str) -> None:
     with (

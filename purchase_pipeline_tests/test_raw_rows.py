@@ -6,7 +6,13 @@ from time import monotonic
 
 import pytest
 
-from purchase_pipeline.raw_rows import RawFormat, UnreadableLotError, row_splitter, split_rows
+from purchase_pipeline.raw_rows import (
+    RawFormat,
+    UnreadableLotError,
+    is_whole_json,
+    row_splitter,
+    split_rows,
+)
 
 ODD_ROWS = [
     '{"a":1,"b":[{"c":"]},["}]}',
@@ -96,6 +102,10 @@ def test_a_row_is_given_as_soon_as_it_is_whole() -> None:
         (b'{"a"\n<html>\n[1', [b'{"a"', b"<html>", b"[1"]),
         (b"\xff\xfe\n\xed\xa0\x80\n\x00", [b"\xff\xfe", b"\xed\xa0\x80", b"\x00"]),
         ("1\u2028\x85\x0c2".encode(), ["1\u2028\x85\x0c2".encode()]),
+        (b"\xef\xbb\xbf1\n\xef\xbb\xbf2", [b"1", b"\xef\xbb\xbf2"]),
+        (b"\xef\xbb\xbf\n1", [b"1"]),
+        (b"\xef\xbb\xbf", []),
+        (b"\xef\xbb\n1", [b"\xef\xbb", b"1"]),
     ],
 )
 def test_a_line_is_a_row_whatever_it_holds_unless_it_is_blank(raw: bytes, rows: list[bytes]) -> None:
@@ -108,11 +118,12 @@ def test_a_line_is_a_row_whatever_it_holds_unless_it_is_blank(raw: bytes, rows: 
     [
         (b"[]", []),
         (b" [ \n ] ", []),
+        (b"\xef\xbb\xbf []", []),
         (b'[{"a":"\xff\xc1"},"\xed\xa0\xbd","\xc3"]', [b'{"a":"\xff\xc1"}', b'"\xed\xa0\xbd"', b'"\xc3"']),
         (b'["a\nb\x00\x1f"]', [b'"a\nb\x00\x1f"']),
         (b"[" + b"1" * 5000 + b"]", [b"1" * 5000]),
     ],
-    ids=["empty", "empty with blanks", "no UTF-8", "control characters", "many digits"],
+    ids=["empty", "empty with blanks", "byte order mark", "no UTF-8", "control characters", "many digits"],
 )
 def test_what_the_contract_is_to_judge_passes_unharmed(raw: bytes, rows: list[bytes]) -> None:
     for chunks in (list(in_chunks(raw, 1)), [raw], *([raw[:at], raw[at:]] for at in range(20))):
@@ -152,7 +163,9 @@ def test_what_the_contract_is_to_judge_passes_unharmed(raw: bytes, rows: list[by
         b'["\\x"]',
         b"[\xff]",
         b"\xff",
-        b"\xef\xbb\xbf[1]",
+        b"\xef\xbb[1]",
+        b"\xef\xbb\xbf\xef\xbb\xbf[1]",
+        b"[\xef\xbb\xbf1]",
         b'{"a":1}',
         b'{"a":1}\n{"a":2}\n',
         b'"[1]"',
@@ -173,6 +186,14 @@ def test_a_cut_array_is_unreadable_wherever_it_is_cut() -> None:
     for at in range(len(raw)):
         with pytest.raises(UnreadableLotError):
             list(split_rows(RawFormat.JSON_ARRAY, [raw[:at]]))
+
+
+def test_a_row_is_whole_json_to_its_end_and_nowhere_before() -> None:
+    assert all(is_whole_json(row.encode()) for row in ODD_ROWS)
+    assert all(is_whole_json(row) for row in (b' {"a":"\xff\x00"} \r', b'{"a":NaN}', b"9" * 5_000))
+    for row in (row.encode() for row in ODD_ROWS if row[0] in '{["'):
+        assert not any(is_whole_json(row[:at]) for at in range(len(row)))
+    assert not any(is_whole_json(row) for row in (b"", b"{} {}", b'{"a":1}x', b"<html>", b"[" * 100_000))
 
 
 def test_the_whole_rows_before_a_break_are_given() -> None:

@@ -207,7 +207,7 @@ def test_a_later_command_agrees_with_the_newest_campaign(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PURCHASE_HOME", str(tmp_path / "it's a \\ home"))
-    monkeypatch.setenv("PURCHASE_API_URL", "http://api:9000/it's?a=b#c")
+    monkeypatch.setenv("PURCHASE_API_URL", "http://api:9000/it's")
     monkeypatch.setenv("PURCHASE_LANDING", "s3://raw/lots")
     campaign = new_settings(lots=3, rows=70, every=0.5)
     campaign.write_campaign()
@@ -218,7 +218,7 @@ def test_a_later_command_agrees_with_the_newest_campaign(
 
     assert settings == campaign
     assert values_of(settings)[2:] == (
-        "http://api:9000/it's?a=b#c",
+        "http://api:9000/it's",
         None,
         None,
         3,
@@ -374,6 +374,10 @@ def test_the_campaigns_file_is_its_owners_alone_also_where_it_was_not(
         ("PURCHASE_API_URL", "ftp://ana:segredo@api"),
         ("PURCHASE_API_URL", "http://ana:segredo#1@api"),
         ("PURCHASE_API_URL", "http://ana:segredo/1@api"),
+        ("PURCHASE_API_URL", "https://api.example.com/v1/data?key=segredo"),
+        ("PURCHASE_API_URL", "https://api.example.com/v1#segredo"),
+        ("PURCHASE_API_URL", "http://ana:se segredo@api"),
+        ("PURCHASE_API_URL", "http:\\\\ana:segredo@api"),
     ],
 )
 def test_what_is_no_url_is_refused_without_being_quoted(
@@ -422,6 +426,58 @@ def test_no_secret_of_a_url_is_shown(monkeypatch: pytest.MonkeyPatch, option: st
     assert "segredo" not in shown
     assert shown.startswith("postgresql://ana:***@db/compras?")
     assert "sslmode=require" in shown
+
+
+@pytest.mark.parametrize(
+    ("url", "fault"),
+    [
+        ("https://api.example.com/v1/data?key=k", "but has a ? or #, and neither query nor fragment is sent"),
+        ("https://api.example.com/?", "but has a ? or #, and neither query nor fragment is sent"),
+        ("https://api.example.com/#top", "but has a ? or #, and neither query nor fragment is sent"),
+        ("http://a pi:9000", "but has a blank or a control character in it"),
+        (" http://api:9000", "but has a blank or a control character in it"),
+        ("http://api:9000\n", "but has a blank or a control character in it"),
+        ("http://api\x1b[2J", "but has a blank or a control character in it"),
+        ("http://api\u202e", "but has a blank or a control character in it"),
+        ("ftp://api", "but begins with neither http:// nor https://"),
+        ("api.example.com", "but begins with neither http:// nor https://"),
+        ("http:/api", "but begins with neither http:// nor https://"),
+        ("http://", "but its host or port is none"),
+        ("http://:9000", "but its host or port is none"),
+        ("http://api:99999", "but its host or port is none"),
+        ("http://api:0", "but its host or port is none"),
+        ("http://api:http", "but its host or port is none"),
+        ("http://[::1", "but its host or port is none"),
+    ],
+)
+def test_an_api_that_no_route_can_be_asked_of_is_refused_with_its_fault(
+    monkeypatch: pytest.MonkeyPatch, url: str, fault: str
+) -> None:
+    monkeypatch.setenv("PURCHASE_API_URL", url)
+
+    with pytest.raises(ValidationError) as refused:
+        Settings()
+
+    (error,) = refused.value.errors()
+    assert f"must be http://host:port or https://host/path, {fault}" in error["msg"]
+    assert error["msg"].isprintable()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://api.example.com",
+        "https://api.example.com/v1/",
+        "HTTP://Api:9000",
+        "http://[::1]:9000/v1",
+        "http://ana:se%40gre%3Fdo@api/v1;x=1",
+        "http://bücher.example",
+    ],
+)
+def test_an_api_may_have_a_path_a_port_and_a_login(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("PURCHASE_API_URL", url)
+
+    assert Settings().api_url == url
 
 
 def test_settings_do_not_change() -> None:

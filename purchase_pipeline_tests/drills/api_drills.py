@@ -31,6 +31,7 @@ _READ_SECONDS = 1.0
 _LOTE_SECONDS = 2.0
 _SHORT = {
     *("429-seconds", "502-page", "200-with-error", "row-missing", "row-repeated", "latin-1", "gzip-cut"),
+    "last-row-cut",
     *("array-nested", "endless", "reset"),
 }
 """The kinds tried in the short version too; `test_purchase_api` has the others, without a database behind them."""
@@ -186,6 +187,12 @@ DRILLS = (
     _spoilt("utf-16", "Answer in UTF-16", faults.in_encoding("utf-16")),
     _spoilt("gzip", "Answer compressed", faults.gzipped()),
     _spoilt("gzip-cut", "Answer compressed, and cut", faults.gzipped(0.9)),
+    _spoilt("gzip-members", "Answer compressed, in two members", faults.in_two("gzip")),
+    _spoilt("zstd-frames", "Answer compressed, in two zstd frames", faults.in_two("zstd")),
+    _spoilt("last-row-cut", "Answer cut in its last row", faults.last_row_cut("identity")),
+    _spoilt("gzip-last-row-cut", "gzip cut in the last row", faults.last_row_cut("gzip")),
+    _spoilt("deflate-last-row-cut", "deflate cut in the last row", faults.last_row_cut("deflate")),
+    _spoilt("zstd-last-row-cut", "zstd cut in the last row", faults.last_row_cut("zstd")),
     _spoilt("array-cut", "JSON array cut", faults.as_array(share=0.9)),
     _spoilt("array-nested", "100,000 brackets in a JSON array", faults.as_array(faults.with_deep_nesting)),
     _loaded_as_sent("nested-row", "A row of 100,000 brackets: quarantine", faults.with_deep_nesting, 1),

@@ -2,12 +2,14 @@
 
 import asyncio
 import gzip
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from itertools import repeat
 from typing import TypeAlias
 
+import zstandard
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from purchase_pipeline_tests.drills.faulty_api import Answer, Spoiler, changed, in_place, whole_answer
@@ -111,6 +113,48 @@ def gzipped(share: float = 1.0) -> Spoiler:
         return answer.with_body(packed[: int(share * len(packed))], content_encoding="gzip")
 
     return changed(change)
+
+
+def last_row_cut(content_encoding: str) -> Spoiler:
+    """Send the lot in a content coding up to the middle of its last row, and let that be all."""
+
+    def change(answer: Answer) -> Answer:
+        cut = answer.body[: -len(rows_of(answer.body)[-1]) // 2]
+        begun = _BEGUN[content_encoding](cut)
+        return answer.with_body(begun, content_encoding=content_encoding)
+
+    return changed(change)
+
+
+def in_two(content_encoding: str) -> Spoiler:
+    """Send the lot in two members or frames of a content coding, the second from the middle of a row."""
+
+    def change(answer: Answer) -> Answer:
+        encode, middle = _WHOLE[content_encoding], len(answer.body) // 2
+        halves = encode(answer.body[:middle]) + encode(answer.body[middle:])
+        return answer.with_body(halves, content_encoding=content_encoding)
+
+    return changed(change)
+
+
+def _begun_zlib(content: bytes, window: int) -> bytes:
+    packer = zlib.compressobj(wbits=window)
+    return packer.compress(content) + packer.flush(zlib.Z_SYNC_FLUSH)
+
+
+def _begun_zstd(content: bytes) -> bytes:
+    packer = zstandard.ZstdCompressor().compressobj()
+    return packer.compress(content) + packer.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK)
+
+
+_WHOLE: dict[str, Callable[[bytes], bytes]] = {"gzip": gzip.compress, "zstd": zstandard.compress}
+_BEGUN: dict[str, Callable[[bytes], bytes]] = {
+    "identity": bytes,
+    "gzip": lambda content: _begun_zlib(content, zlib.MAX_WBITS | 16),
+    "deflate": lambda content: _begun_zlib(content, zlib.MAX_WBITS),
+    "zstd": _begun_zstd,
+}
+"""A coding's stream, of which the end is still to come."""
 
 
 def as_array(change: Callable[[Rows], Rows] = lambda rows: rows, share: float = 1.0) -> Spoiler:

@@ -1,0 +1,116 @@
+"""Content codings of a response (RFC 9110, 8.4), decoded to their end or not at all, in bounded memory.
+
+httpx decodes as well. It takes a gzip or deflate stream that was cut for a whole one, reads only the first member of a
+gzip, and lets 64 KB become 2 GB in one piece.
+"""
+
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
+from typing import Protocol
+
+import zstandard
+
+ACCEPT_ENCODING = "gzip, deflate, zstd"
+_MOST_CODINGS = 3  # each holds a window in memory; nobody sends more than one
+# Fed in slices, either gives 16 MB at most in one piece, at its densest.
+_ZLIB_SLICE_BYTES, _ZSTD_SLICE_BYTES = 1 << 14, 1 << 9
+_ZLIB_HEADER_BYTES = 2
+_ZSTD_WINDOW_BYTES = 8 << 20  # the most that a server may use (RFC 9659)
+_SMALL_BYTES, _PIECE_BYTES = 1 << 14, 1 << 18
+
+
+class DamagedContentError(Exception):
+    """The content is not what its Content-Encoding says, or ends before the end of the compressed stream."""
+
+
+class _Stream(Protocol):
+    """One compressed stream: a gzip member, a zlib stream, a zstd frame."""
+
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    def decompress(self, data: bytes, /) -> bytes: ...
+
+
+def decoded(content_encoding: str, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the content without the codings that a response's header names.
+
+    Raises:
+        DamagedContentError: now or while it is read.
+    """
+    codings = content_codings(content_encoding)
+    if len(codings) > _MOST_CODINGS:
+        raise DamagedContentError(f"{len(codings)} content codings, one upon the other")
+    for coding in reversed(codings):
+        if coding not in _DECODERS:
+            raise DamagedContentError(f"content coding {coding[:20]!r}, which was not asked for")
+        chunks = _DECODERS[coding](chunks)
+    return iter(chunks)
+
+
+def content_codings(content_encoding: str) -> list[str]:
+    """Return the codings that a header names, in the order of their application."""
+    codings = (coding.strip().lower() for coding in content_encoding.split(","))
+    return [coding for coding in codings if coding not in {"", "identity"}]
+
+
+def in_pieces(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the same bytes in pieces of bounded size: neither millions of small ones, nor a huge one."""
+    gathered = bytearray()
+    for chunk in chunks:
+        if not gathered and _SMALL_BYTES <= len(chunk) <= _PIECE_BYTES:
+            yield chunk
+            continue
+        gathered += chunk
+        if len(gathered) >= _SMALL_BYTES:
+            yield from _cut(bytes(gathered), _PIECE_BYTES)
+            gathered.clear()
+    if gathered:
+        yield bytes(gathered)
+
+
+def _decompressed(
+    new_stream: Callable[[], _Stream], chunks: Iterable[bytes], slice_bytes: int
+) -> Iterator[bytes]:
+    """Yield what one or more streams, one after the other, decompress to."""
+    stream = new_stream()
+    for chunk in chunks:
+        for data in _cut(chunk, slice_bytes):
+            rest = data
+            while rest := (rest.lstrip(b"\0") if stream.eof else rest):  # a gzip may be padded
+                stream = new_stream() if stream.eof else stream
+                try:
+                    yield stream.decompress(rest)
+                except (zlib.error, zstandard.ZstdError) as error:
+                    raise DamagedContentError(f"compressed content is damaged: {error}") from error
+                rest = stream.unused_data
+    if not stream.eof:
+        raise DamagedContentError("compressed content ends before the end of its stream")
+
+
+def _gunzipped(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    return _decompressed(lambda: zlib.decompressobj(zlib.MAX_WBITS | 16), chunks, _ZLIB_SLICE_BYTES)
+
+
+def _inflated(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Decode `deflate`: zlib's format, as the standard says, or bare deflate, as some servers send it."""
+    source, head = iter(chunks), b""
+    while len(head) < _ZLIB_HEADER_BYTES and (chunk := next(source, None)) is not None:
+        head += chunk
+    is_zlib = head[:1] and head[0] & 0x8F == zlib.DEFLATED and int.from_bytes(head[:2], "big") % 31 == 0
+    window = zlib.MAX_WBITS if is_zlib else -zlib.MAX_WBITS
+    return _decompressed(lambda: zlib.decompressobj(window), chain([head], source), _ZLIB_SLICE_BYTES)
+
+
+def _unzstd(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    context = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW_BYTES)
+    return _decompressed(context.decompressobj, chunks, _ZSTD_SLICE_BYTES)
+
+
+def _cut(data: bytes, size: int) -> Iterator[bytes]:
+    return (data[at : at + size] for at in range(0, len(data), size))
+
+
+_DECODERS = {"gzip": _gunzipped, "x-gzip": _gunzipped, "deflate": _inflated, "zstd": _unzstd}

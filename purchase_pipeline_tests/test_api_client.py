@@ -1,0 +1,124 @@
+"""An API of this machine is never asked through a proxy; all others are, where the environment says so."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from socketserver import StreamRequestHandler
+
+import dagster as dg
+import httpx
+import pytest
+
+from purchase_pipeline.api_client import ClientSettingsError, api_client
+from purchase_pipeline.purchase_api import ApiUnavailableError, PurchaseApi
+from purchase_pipeline.resources import PurchaseApiResource
+from purchase_pipeline_tests.fetching import listening, raw_answer, received, sent_raw
+
+ANSWER = raw_answer(b"1\n2\n")
+
+
+@pytest.fixture(autouse=True)
+def no_proxy_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+
+
+@contextmanager
+def a_proxy(asked: list[str]) -> Iterator[str]:
+    """Answer for everybody, and note what was asked for."""
+
+    class Proxy(StreamRequestHandler):
+        def handle(self) -> None:
+            asked.append(self.rfile.readline().decode().split()[1])
+            while self.rfile.readline().strip():
+                pass
+            self.wfile.write(ANSWER)
+
+    with listening(Proxy) as url:
+        yield url
+
+
+def fetched(url: str) -> list[bytes]:
+    with api_client(url, httpx.Timeout(5)) as client:
+        return PurchaseApi(client, attempts=1).fetch_lote("lote-0001", 2, received)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LOCALHOST.", "127.0.0.2", "[::ffff:127.0.0.1]"])
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
+def test_this_machine_is_asked_without_the_proxy(
+    host: str, variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = list[str]()
+
+    with a_proxy(asked) as proxy, sent_raw(ANSWER) as url:
+        monkeypatch.setenv(variable, proxy)
+        try:
+            assert fetched(url.replace("127.0.0.1", host)) == [b"1", b"2"]
+        except ApiUnavailableError:
+            # A machine need not have every name; the proxy has them all.
+            assert host not in {"127.0.0.1", "localhost"}
+
+    assert asked == []
+
+
+@pytest.mark.parametrize("host", ["api.example", "10.0.0.1", "localhost.example", "128.0.0.1"])
+def test_other_machines_are_asked_through_the_proxy(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = list[str]()
+
+    with a_proxy(asked) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy)
+        assert fetched(f"http://{host}/v1") == [b"1", b"2"]
+
+    assert asked == [f"http://{host}/v1/gerar_compra/2?lote=lote-0001"]
+
+
+def test_an_exception_from_the_proxy_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = list[str]()
+
+    with a_proxy(asked) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy)
+        monkeypatch.setenv("NO_PROXY", "api.invalid")
+        with pytest.raises(ApiUnavailableError, match="ConnectError"):
+            fetched("http://api.invalid")
+
+    assert asked == []
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "saw"),
+    [
+        ("ALL_PROXY", "socks5://ana:segredo@127.0.0.1:9", r"names a SOCKS proxy\. Install 'httpx\[socks\]'"),
+        ("HTTPS_PROXY", "ftp://ana:segredo@127.0.0.1:9", r"is no proxy's URL\. It must be like http://"),
+        ("HTTP_PROXY", "ana:segredo://", r"is no proxy's URL\. It must be like http://"),
+        ("SSL_CERT_FILE", "/segredo.pem", r"SSL_CERT_FILE or SSL_CERT_DIR names \(No such file"),
+    ],
+)
+def test_what_the_environment_cannot_mean_is_one_line_that_quotes_nothing(
+    variable: str, value: str, saw: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
+
+    with pytest.raises(ClientSettingsError, match=saw) as failed:
+        api_client("https://api.example", httpx.Timeout(5))
+    with (
+        pytest.raises(dg.Failure, match=saw),
+        PurchaseApiResource(base_url="https://api.example").yield_for_execution(
+            dg.build_init_resource_context()
+        ),
+    ):
+        pass
+
+    assert "segredo" not in str(failed.value)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("ALL_PROXY", "socks5://127.0.0.1:9"), ("HTTP_PROXY", "ftp://x"), ("SSL_CERT_FILE", "/nowhere.pem")],
+)
+def test_this_machine_is_asked_whatever_the_environment_says(
+    variable: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
+
+    with sent_raw(ANSWER) as url:
+        assert fetched(url) == [b"1", b"2"]

@@ -1,0 +1,128 @@
+"""Content comes out of its codings whole or not at all, however it arrives, and never a gigabyte at once."""
+
+import gzip
+import os
+import zlib
+from collections.abc import Iterator
+from itertools import islice
+
+import pytest
+import zstandard
+
+from purchase_pipeline.content_coding import DamagedContentError, decoded, in_pieces
+from purchase_pipeline_tests.codings import CODINGS, SKIPPABLE_FRAME
+
+CONTENT = b'{"a": 1, "b": "x"}\n{"a": 2, "b": "yz"}\n{"a": 3, "b": "w"}\n'
+
+
+def content(encoding: str, *chunks: bytes) -> bytes:
+    return b"".join(decoded(encoding, chunks))
+
+
+@pytest.mark.parametrize("coding", CODINGS)
+def test_content_is_the_same_wherever_the_network_cuts_it(coding: str) -> None:
+    encoding, encode = CODINGS[coding]
+    encoded = encode(CONTENT)
+
+    assert content(encoding, *(bytes([byte]) for byte in encoded)) == CONTENT
+    for at in range(len(encoded) + 1):
+        assert content(encoding, encoded[:at], encoded[at:]) == CONTENT
+
+
+@pytest.mark.parametrize("coding", CODINGS)
+def test_content_that_was_cut_is_damaged_wherever_it_was_cut(coding: str) -> None:
+    encoding, encode = CODINGS[coding]
+    encoded = encode(CONTENT)
+
+    for at in range(len(encoded)):
+        try:
+            found = content(encoding, encoded[:at])
+        except DamagedContentError:
+            continue
+        # Only where a member or a frame ends, and as much as it held: rows are counted elsewhere.
+        assert (coding, found) in {("gzip of two members", CONTENT[:30]), ("zstd in frames", CONTENT[:30])}
+
+
+@pytest.mark.parametrize(
+    ("encoding", "encoded"),
+    [
+        ("", CONTENT),
+        ("identity", CONTENT),
+        (" GZIP ", gzip.compress(CONTENT)),
+        ("x-gzip", gzip.compress(CONTENT)),
+        ("gzip, identity", gzip.compress(CONTENT)),
+        ("gzip", gzip.compress(CONTENT) + bytes(700)),
+        ("gzip", gzip.compress(b"") + gzip.compress(CONTENT) + gzip.compress(b"")),
+        ("zstd", SKIPPABLE_FRAME + zstandard.compress(CONTENT) + SKIPPABLE_FRAME),
+        ("zstd", zstandard.compress(CONTENT, 19)),
+        ("deflate", zlib.compress(CONTENT, 0)),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_other_spellings_of_a_coding_are_read_as_well(encoding: str, encoded: bytes) -> None:
+    assert content(encoding, encoded) == CONTENT
+
+
+@pytest.mark.parametrize(
+    ("encoding", "encoded", "saw"),
+    [
+        ("gzip", b"", "ends before the end of its stream"),
+        ("gzip", CONTENT, "is damaged"),
+        ("gzip", gzip.compress(CONTENT)[:-12] + b"x" * 12, "is damaged"),
+        ("gzip", gzip.compress(CONTENT) + b"more", "is damaged"),
+        ("deflate", b"\xff" * 99, "is damaged"),
+        ("deflate", zlib.compress(CONTENT)[:-4] + b"sums", "is damaged"),
+        ("zstd", CONTENT, "is damaged"),
+        ("br", CONTENT, "content coding 'br', which was not asked for"),
+        ("gzip, \x1b[2J" + "x" * 99, CONTENT, r"content coding '\\x1b\[2jx+', which was not asked for"),
+        (", ".join(["gzip"] * 4), CONTENT, "4 content codings, one upon the other"),
+    ],
+)
+def test_what_is_not_encoded_as_it_says_is_damaged(encoding: str, encoded: bytes, saw: str) -> None:
+    with pytest.raises(DamagedContentError, match=saw):
+        content(encoding, encoded)
+
+
+def test_a_zstd_window_that_no_server_may_use_is_refused() -> None:
+    parameters = zstandard.ZstdCompressionParameters(window_log=24, compression_level=1)
+    packer = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
+    encoded = packer.compress(CONTENT) + packer.flush()
+
+    with pytest.raises(DamagedContentError, match="too much memory"):
+        content("zstd", encoded)
+
+
+def zstd_bomb() -> bytes:
+    """Return a frame of blocks of one byte repeated: 4 bytes for 128 KB."""
+    block = (131_072 << 3 | 1 << 1).to_bytes(3, "little") + b" "
+    return b"\x28\xb5\x2f\xfd\x00\x68" + block * 16_000
+
+
+@pytest.mark.parametrize(
+    ("encoding", "bomb"),
+    [
+        ("gzip", gzip.compress(bytes(100_000_000))),
+        ("deflate", zlib.compress(bytes(100_000_000))),
+        ("gzip, gzip", gzip.compress(gzip.compress(bytes(100_000_000)))),
+        ("zstd", zstd_bomb()),
+    ],
+    ids=["gzip", "deflate", "gzip twice", "zstd"],
+)
+def test_a_bomb_comes_in_pieces_that_memory_can_hold(encoding: str, bomb: bytes) -> None:
+    assert max(map(len, islice(decoded(encoding, [bomb]), 20))) <= 17 << 20
+    assert max(map(len, islice(in_pieces(decoded(encoding, [bomb])), 200))) <= 1 << 18
+
+
+def test_pieces_hold_the_same_bytes_and_are_few() -> None:
+    def chunks() -> Iterator[bytes]:
+        for size in (1, 2, 0, 300_000, 20_000, 1, 600_000, 5):
+            yield data[sum(taken) : sum(taken) + size]
+            taken.append(size)
+
+    data, taken = os.urandom(920_009), list[int]()
+
+    pieces = list(in_pieces(chunks()))
+
+    assert b"".join(pieces) == data
+    assert max(map(len, pieces)) <= 1 << 18
+    assert len(list(in_pieces(bytes([byte]) for byte in data))) < 60

@@ -1,0 +1,109 @@
+"""A lot loads whole from every good server, in each format and coding; cut anywhere it never counts as whole."""
+
+import base64
+import gzip
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from purchase_pipeline.purchase_api import IncompleteLotError
+from purchase_pipeline_tests.codings import CODINGS
+from purchase_pipeline_tests.fetching import an_api, received, sent_raw
+
+ROWS = [b'{"a": 1, "b": "x"}', '{"a": 2, "b": "é"}'.encode(), b'{"a": 3, "b": [{}]}']
+FORMATS = {
+    "lines": ("application/x-ndjson", b"\n".join(ROWS) + b"\n"),
+    "lines, the last without end": ("application/x-ndjson", b"\n".join(ROWS)),
+    "array": ("application/json", b"[" + b", ".join(ROWS) + b"]\n"),
+}
+ENCODINGS: dict[str, tuple[str, Callable[[bytes], bytes]]] = {"identity": ("", bytes), **CODINGS}
+
+
+def answer(body: bytes, media_type: str, encoding: str = "", *headers: str) -> bytes:
+    """Write an answer that ends where its connection ends: nothing says how long it should be."""
+    encoded = [f"Content-Encoding: {encoding}"] if encoding else []
+    head = ["HTTP/1.1 200 OK", f"Content-Type: {media_type}", *encoded, *headers, "", ""]
+    return "\r\n".join(head).encode() + body
+
+
+@contextmanager
+def fetches(*answers: bytes) -> Iterator[Callable[[], list[bytes]]]:
+    """Give what fetches the next of the answers."""
+    with sent_raw(*answers) as url, an_api(url) as api:
+        yield lambda: api.fetch_lote("lote-0001", len(ROWS), received)
+
+
+@pytest.mark.parametrize("coding", ENCODINGS)
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_lot_is_whole_or_refused_wherever_its_answer_was_cut(form: str, coding: str) -> None:
+    (media_type, body), (encoding, encode) = FORMATS[form], ENCODINGS[coding]
+    encoded = encode(body)
+    # Of plain bytes the last may be missing: the end of a line, after a row that is whole.
+    cuts = range(len(encoded.rstrip()) if coding == "identity" else len(encoded))
+
+    with fetches(*(answer(encoded[:at], media_type, encoding) for at in cuts)) as fetch:
+        for _ in cuts:
+            with pytest.raises(IncompleteLotError):
+                fetch()
+    with fetches(answer(encoded, media_type, encoding)) as fetch:
+        assert fetch() == ROWS
+
+
+MARK = b"\xef\xbb\xbf"
+
+
+@pytest.mark.parametrize(
+    ("media_type", "body", "ends"),
+    [
+        ("application/x-ndjson", MARK + b"\n".join(ROWS), b""),
+        ("application/json", MARK + b"[" + b",".join(ROWS) + b"]", b""),
+        ("application/x-ndjson", b"\r\n".join(ROWS) + b"\r\n", b"\r"),
+        ("application/x-ndjson", b"\n\r\n" + b"\n\n".join(ROWS) + b"\n\n \r\n\n", b""),
+        ("application/json", b" \r\n[\r\n" + b",\r\n".join(ROWS) + b"\r\n]\r\n", b""),
+    ],
+    ids=["mark before lines", "mark before an array", "CRLF", "blank lines", "CRLF in an array"],
+)
+def test_a_lot_loads_however_its_rows_are_parted(media_type: str, body: bytes, ends: bytes) -> None:
+    with fetches(answer(body, media_type)) as fetch:
+        assert fetch() == [row + ends for row in ROWS]
+
+
+@pytest.mark.parametrize(
+    ("form", "media_type"),
+    [
+        *(("lines", f"application/{name}") for name in ("x-ndjson", "ndjson", "jsonl", "x-jsonl")),
+        *(("lines", f"application/{name}") for name in ("jsonlines", "x-jsonlines", "json-lines")),
+        *(("lines", media_type) for media_type in ("text/x-ndjson", "Text/JSONL; charset=utf-8")),
+        *(("array", media_type) for media_type in ("text/json", "application/JSON;charset=UTF-8")),
+        *(("array", f"application/{name}+json") for name in ("vnd.api", "hal", "vnd.shop.v1.2")),
+    ],
+)
+def test_a_format_is_known_by_any_of_its_usual_names(form: str, media_type: str) -> None:
+    with fetches(answer(FORMATS[form][1], media_type)) as fetch:
+        assert fetch() == ROWS
+
+
+@pytest.mark.parametrize("digested", ["encoded", "decoded"])
+def test_a_digest_is_of_the_bytes_as_sent_or_as_a_proxy_found_them(digested: str) -> None:
+    media_type, body = FORMATS["lines"]
+    encoded = gzip.compress(body)
+    of = encoded if digested == "encoded" else body
+    stated = f"Content-Digest: sha-256=:{base64.b64encode(hashlib.sha256(of).digest()).decode()}:"
+    damaged = gzip.compress(body.replace(b"x", b"y"))
+
+    with fetches(*(answer(sent, media_type, "gzip", stated) for sent in (encoded, damaged))) as fetch:
+        assert fetch() == ROWS
+        with pytest.raises(IncompleteLotError, match="do not match its Content-Digest"):
+            fetch()
+
+
+def test_a_coding_that_was_not_asked_for_is_named() -> None:
+    with (
+        fetches(answer(b"...", "application/x-ndjson", "br")) as fetch,
+        pytest.raises(
+            IncompleteLotError, match=r"^lote-0001: content coding 'br', which was not asked for\."
+        ),
+    ):
+        fetch()
