@@ -77,6 +77,7 @@ def test_other_spellings_of_a_coding_are_read_as_well(encoding: str, encoded: by
         ("gzip, \x1b[2J" + "x" * 99, CONTENT, r"content coding '\\x1b\[2jx+', which was not asked for"),
         (", ".join(["gzip"] * 4), CONTENT, "4 content codings, one upon the other"),
     ],
+    ids=lambda value: value if isinstance(value, str) and value.isprintable() else "",
 )
 def test_what_is_not_encoded_as_it_says_is_damaged(encoding: str, encoded: bytes, saw: str) -> None:
     with pytest.raises(DamagedContentError, match=saw):
