@@ -15,13 +15,17 @@ _LOOK_SECONDS = 0.1
 class Terminal:
     """Runs one program in a session of its own, whose terminal this is. What it prints is kept until it is closed."""
 
-    def __init__(self, words: Sequence[str | Path], environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, words: Sequence[str | Path], environment: Mapping[str, str], folder: Path | None = None
+    ) -> None:
         self._ours, theirs = os.openpty()
         self._closed = Event()
         self._printed = bytearray()
-        # setsid becomes the program, so that the process keeps its number; Python alone cannot hand over a terminal.
+        # Both become the program, so that it keeps the process's number. Of a parent under nohup it has not heard.
+        before = [program("setsid", package="util-linux"), "--ctty", program("env", package="coreutils")]
         self.process = subprocess.Popen(
-            [program("setsid", package="util-linux"), "--ctty", *words],
+            [*before, "--default-signal=HUP", *words],
+            cwd=folder,
             env=environment,
             stdin=theirs,
             stdout=theirs,

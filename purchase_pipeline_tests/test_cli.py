@@ -55,7 +55,7 @@ def test_a_closed_terminal_stops_all_that_up_started(person: Person) -> None:
     terminal = Terminal(
         [COMMAND, *person.up_words("--lots", "9", "--rows", "300")], {**person.environment, "TERM": "xterm"}
     )
-    wait_for(lambda: "1/9" in terminal.printed, 120)
+    wait_for(lambda: "1/9" in terminal.printed, 180)
     terminal.close()
 
     assert terminal.process.wait(90) == 129
@@ -69,7 +69,8 @@ def test_a_closed_terminal_stops_all_that_up_started(person: Person) -> None:
 def test_under_nohup_up_outlives_its_terminal(person: Person) -> None:
     terminal = Terminal(
         ["nohup", COMMAND, *person.up_words("--lots", "3", "--rows", "300")],
-        {**person.environment, "TERM": "xterm", "HOME": str(person.home.parent)},
+        {**person.environment, "TERM": "xterm"},
+        folder=person.home.parent,  # of nohup.out
     )
     wait_for(lambda: person.home.joinpath("landing", "lote-0001.json").exists(), 120)
     terminal.close()
@@ -80,7 +81,7 @@ def test_under_nohup_up_outlives_its_terminal(person: Person) -> None:
 
 @pytest.mark.parametrize("stop", [signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM])
 def test_a_signal_that_ends_a_command_is_its_exit_code(person: Person, stop: signal.Signals) -> None:
-    running = person.start("ingest", "--lots", "500", "--rows", "300", "--api-port", str(person.api_port))
+    running = person.start("ingest", "--lots", "9", "--rows", "300", "--api-port", str(person.api_port))
     wait_for(lambda: person.home.joinpath("landing", "lote-0001.json").exists(), 120)
 
     running.send_signal(stop)
