@@ -132,6 +132,7 @@ def terminal_closed(times: int, folder: Path) -> Outcome:
         stack.start()
         if code := stack.up.wait(300 + 60 * lots):
             raise NotInTimeError(f"up ended with {code}: {stack.log.read_text()[-2000:]}")
+        stack.command("db-url")  # starts the server, which `up` has stopped
         lost, doubled = counted(stack, lots, _ROWS)
     finally:
         dismantle(stack)
