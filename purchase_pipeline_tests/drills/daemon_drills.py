@@ -8,8 +8,7 @@ from pathlib import Path
 from time import monotonic, sleep
 
 from purchase_pipeline.settings import DAGSTER_DATABASE_NAME, DATABASE_NAME
-from purchase_pipeline_tests.drills.bench_of_lots import counted, is_whole, wipe
-from purchase_pipeline_tests.drills.campaign_drill import loaded
+from purchase_pipeline_tests.drills.bench_of_lots import counted, wipe
 from purchase_pipeline_tests.drills.live_stack import LiveStack, dismantle, live_stack
 from purchase_pipeline_tests.drills.outcome import Drill, Outcome
 from purchase_pipeline_tests.drills.settable_clock import SettableClock
@@ -20,6 +19,10 @@ _PATIENCE_SECONDS = 300.0
 _A_DAY = 86_400
 _JUDGED = "SELECT FROM event_logs WHERE dagster_event_type = 'PIPELINE_FAILURE' AND event LIKE '%%run worker status%%'"
 
+_WHOLE = """
+    SELECT partition FROM slice_ledger WHERE asset IN ('tabela_compras', 'compras_rejeitadas')
+    GROUP BY partition HAVING count(*) = 2 AND count(DISTINCT digest) = 1
+"""
 _LOADING = "SELECT FROM runs WHERE pipeline_name = 'ingest_lote' AND status NOT IN ('SUCCESS', 'FAILURE', 'CANCELED')"
 
 
@@ -46,6 +49,7 @@ def _two_homes(folder: Path, lots: int) -> Iterator[list[LiveStack]]:
             stack.environment |= {
                 "DATABASE_URL": server.url(DATABASE_NAME),
                 "DAGSTER_POSTGRES_URL": server.url(DAGSTER_DATABASE_NAME),
+                "PURCHASE_LANDING": str(folder / "landing"),  # as `verify` reads what both have landed
             }
         yield homes
         for stack in homes:
@@ -66,7 +70,7 @@ def two_ups(times: int, folder: Path) -> Outcome:
     with _two_homes(folder, lots) as homes:
         holder, other = homes
         holder.start()
-        wait_for(lambda: loaded(holder) == lots, "the first load", 300 + 60 * lots)
+        wait_for(lambda: _loaded(holder) == lots, "the first load", 300 + 60 * lots)
         for number in range(times):
             lote, takes_over = f"lote-{number % lots + 1:04d}", number % 2
             before = len(holder.ask(_JUDGED, database=DAGSTER_DATABASE_NAME))
@@ -82,7 +86,7 @@ def two_ups(times: int, folder: Path) -> Outcome:
                 other.up.wait(_PATIENCE_SECONDS)
                 _require_refusal(other, holder)
                 judged += len(holder.ask(_JUDGED, database=DAGSTER_DATABASE_NAME)) - before
-            wait_for(lambda: is_whole(holder, lote), lote, _PATIENCE_SECONDS)  # noqa: B023
+            wait_for(lambda: _is_whole(holder, lote), lote, _PATIENCE_SECONDS)  # noqa: B023
             seconds.append(monotonic() - struck_at)
             said = "the first was killed" if takes_over else "the second was refused"
             print(f"  {number + 1}/{times} {said}: {lote} whole after {seconds[-1]:.1f} s", flush=True)
@@ -96,6 +100,15 @@ def _require_refusal(refused: LiveStack, holder: LiveStack) -> None:
     if refused.up.returncode != 1 or f"process {holder.up.pid} on" not in " ".join(said.split()):
         raise NotInTimeError(f"The second up ended with {refused.up.returncode}: {said}")
     refused.log.write_text("")
+
+
+def _loaded(stack: LiveStack) -> int:
+    """Return how many lots the ledger has whole; 0 while the server is away. What the sales note there is another's."""
+    return len(stack.ask(_WHOLE))
+
+
+def _is_whole(stack: LiveStack, lote: str) -> bool:
+    return (lote,) in stack.ask(_WHOLE)
 
 
 def _is_quiet(stack: LiveStack) -> bool:
@@ -113,11 +126,11 @@ def terminal_closed(times: int, folder: Path) -> Outcome:
     stack = LiveStack(folder / "home", *_words(lots), "--exit-when-done")
     try:
         for number in range(times):
-            terminal, before = stack.start_in_terminal(), loaded(stack)
+            terminal, before = stack.start_in_terminal(), _loaded(stack)
             if number % 2:
-                wait_for(lambda: loaded(stack) > before, "a lot", _PATIENCE_SECONDS)  # noqa: B023
+                wait_for(lambda: _loaded(stack) > before, "a lot", _PATIENCE_SECONDS)  # noqa: B023
             sleep(random.uniform(0.5, 10))  # noqa: S311
-            at = loaded(stack)
+            at = _loaded(stack)
             terminal.close()
             closed_at = monotonic()
             code = stack.up.wait(_PATIENCE_SECONDS)
@@ -146,7 +159,7 @@ def clock_back(times: int, folder: Path) -> Outcome:
     """
     clock, lots, seconds = SettableClock(folder), max(2, times), list[float]()
     with live_stack(folder, *_words(lots), environment=clock.environment) as stack:
-        wait_for(lambda: loaded(stack) == lots, "the first load", 300 + 60 * lots)
+        wait_for(lambda: _loaded(stack) == lots, "the first load", 300 + 60 * lots)
         for number in range(times):
             lote = f"lote-{number % lots + 1:04d}"
             wait_for(lambda: _is_quiet(stack), "a quiet stack", _PATIENCE_SECONDS)
@@ -156,7 +169,7 @@ def clock_back(times: int, folder: Path) -> Outcome:
             clock.move(back := -random.choice([600, _A_DAY]))  # noqa: S311
             wipe(stack, lote)
             struck_at = monotonic()
-            wait_for(lambda: is_whole(stack, lote), lote, _PATIENCE_SECONDS)  # noqa: B023
+            wait_for(lambda: _is_whole(stack, lote), lote, _PATIENCE_SECONDS)  # noqa: B023
             seconds.append(monotonic() - struck_at)
             print(f"  {number + 1}/{times} {back:,} s: {lote} whole after {seconds[-1]:.1f} s", flush=True)
         wait_for(lambda: _is_quiet(stack), "a quiet stack", _PATIENCE_SECONDS)
