@@ -23,8 +23,10 @@ _WIPE = """
     rejected AS (DELETE FROM compras_rejeitadas WHERE lote = %(lote)s)
     DELETE FROM slice_ledger WHERE partition = %(lote)s
 """
-_WHOLE = "SELECT FROM slice_ledger WHERE partition = %s HAVING count(*) = 2 AND count(DISTINCT digest) = 1"
-_LOADED = "SELECT FROM slice_ledger HAVING count(*) = %s"
+# What the sales note of a lot in the ledger is another's.
+_OF_LOTS = "FROM slice_ledger WHERE asset IN ('tabela_compras', 'compras_rejeitadas')"
+_WHOLE = f"SELECT {_OF_LOTS} AND partition = %s HAVING count(*) = 2 AND count(DISTINCT digest) = 1"
+_LOADED = f"SELECT {_OF_LOTS} HAVING count(*) = %s"
 _UNDER_WAY = "SELECT FROM runs WHERE status NOT IN ('SUCCESS', 'FAILURE', 'CANCELED')"
 # The sales follow the lots in runs of their own.
 _LOADS = "SELECT create_timestamp FROM runs WHERE pipeline_name = 'ingest_lote'"

@@ -8,7 +8,7 @@ from pathlib import Path
 from time import monotonic, sleep
 
 from purchase_pipeline.settings import DAGSTER_DATABASE_NAME, DATABASE_NAME
-from purchase_pipeline_tests.drills.bench_of_lots import counted, wipe
+from purchase_pipeline_tests.drills.bench_of_lots import counted, is_whole, wipe
 from purchase_pipeline_tests.drills.live_stack import LiveStack, dismantle, live_stack
 from purchase_pipeline_tests.drills.outcome import Drill, Outcome
 from purchase_pipeline_tests.drills.settable_clock import SettableClock
@@ -86,7 +86,7 @@ def two_ups(times: int, folder: Path) -> Outcome:
                 other.up.wait(_PATIENCE_SECONDS)
                 _require_refusal(other, holder)
                 judged += len(holder.ask(_JUDGED, database=DAGSTER_DATABASE_NAME)) - before
-            wait_for(lambda: _is_whole(holder, lote), lote, _PATIENCE_SECONDS)  # noqa: B023
+            wait_for(lambda: is_whole(holder, lote), lote, _PATIENCE_SECONDS)  # noqa: B023
             seconds.append(monotonic() - struck_at)
             said = "the first was killed" if takes_over else "the second was refused"
             print(f"  {number + 1}/{times} {said}: {lote} whole after {seconds[-1]:.1f} s", flush=True)
@@ -105,10 +105,6 @@ def _require_refusal(refused: LiveStack, holder: LiveStack) -> None:
 def _loaded(stack: LiveStack) -> int:
     """Return how many lots the ledger has whole; 0 while the server is away. What the sales note there is another's."""
     return len(stack.ask(_WHOLE))
-
-
-def _is_whole(stack: LiveStack, lote: str) -> bool:
-    return (lote,) in stack.ask(_WHOLE)
 
 
 def _is_quiet(stack: LiveStack) -> bool:
@@ -169,7 +165,7 @@ def clock_back(times: int, folder: Path) -> Outcome:
             clock.move(back := -random.choice([600, _A_DAY]))  # noqa: S311
             wipe(stack, lote)
             struck_at = monotonic()
-            wait_for(lambda: _is_whole(stack, lote), lote, _PATIENCE_SECONDS)  # noqa: B023
+            wait_for(lambda: is_whole(stack, lote), lote, _PATIENCE_SECONDS)  # noqa: B023
             seconds.append(monotonic() - struck_at)
             print(f"  {number + 1}/{times} {back:,} s: {lote} whole after {seconds[-1]:.1f} s", flush=True)
         wait_for(lambda: _is_quiet(stack), "a quiet stack", _PATIENCE_SECONDS)
