@@ -142,10 +142,10 @@ def landing_at(address: str) -> Landing:
     """Return the landing of a folder's path, or of a bucket: `s3://bucket/prefix`.
 
     Raises:
-        LandingUnavailableError: what speaks to a bucket is not installed.
+        LandingUnavailableError: a file stands where the folder is to be; or what speaks to a bucket is not installed.
     """
     if not address.startswith(BUCKET_SCHEME):
-        return Landing(LandingFolder(Path(address)))
+        return Landing(LandingFolder(_folder_at(Path(address))))
     try:
         # Imported where there is a bucket: it takes a second.
         from purchase_pipeline.landing_bucket import LandingBucket  # noqa: PLC0415
@@ -154,6 +154,15 @@ def landing_at(address: str) -> Landing:
             f"{address} needs s3fs: pip install 's3fs>=2026.3' ({error})"
         ) from error
     return Landing(LandingBucket(address))
+
+
+def _folder_at(path: Path) -> Path:
+    found = next(one for one in (path, *path.parents) if one.exists())
+    if not found.is_dir():
+        raise LandingUnavailableError(
+            f"{found} is a file: PURCHASE_LANDING must name a folder, which is made if it is missing."
+        )
+    return path
 
 
 def _check_name(lote: str) -> None:

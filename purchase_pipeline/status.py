@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from purchase_pipeline.campaign import Campaign, lote_of
+from purchase_pipeline.clock_watch import seconds_ahead
 from purchase_pipeline.dagster_home import open_instance
 from purchase_pipeline.database import database_in_use, database_url
 from purchase_pipeline.lot_ledger import LotLedger, totals
@@ -34,7 +35,7 @@ class Status(BaseModel):
     """The whole picture, of the wanted lots. What counts as loaded is `LotLedger`'s word, as for `up` and `ingest`.
 
     `failed` are lots not loaded that failed within the last day and are not in flight; `beyond_target` are loaded, and
-    not wanted any more.
+    not wanted any more. `clock_behind_seconds` is how long the sensor waits for a clock that was set back; else 0.
     """
 
     wanted: int
@@ -46,6 +47,7 @@ class Status(BaseModel):
     rows_loaded: int
     rows_rejected: int
     conserved: bool
+    clock_behind_seconds: float
     lots: list[LotStatus]
 
 
@@ -61,6 +63,7 @@ def read_status(settings: Settings) -> Status:
             - counted.keys()
             - in_flight
         )
+        clock_behind_seconds = seconds_ahead(instance)
     rows = totals(counted.values())
     lots = [LotStatus(**lot._asdict(), conserved=lot.conserved) for lot in counted.values()]
     return Status(
@@ -73,6 +76,7 @@ def read_status(settings: Settings) -> Status:
         rows_loaded=rows.loaded,
         rows_rejected=rows.rejected,
         conserved=all(lot.conserved for lot in lots),
+        clock_behind_seconds=clock_behind_seconds,
         lots=lots,
     )
 
@@ -103,6 +107,12 @@ def print_status(status: Status, console: Console) -> None:
     if status.beyond_target:
         console.print(
             f"Loaded as well, beyond the target, and not counted here: {_few(status.beyond_target)}",
+            soft_wrap=True,
+        )
+    if status.clock_behind_seconds:
+        console.print(
+            f"The clock is {status.clock_behind_seconds:,.0f} s behind the sensor's last tick: no lot is requested "
+            "until it has caught up, or until `purchase-pipeline up` starts.",
             soft_wrap=True,
         )
     if status.failed:

@@ -182,6 +182,7 @@ def test_ingest_loads_the_same_lots_headless(person: Person) -> None:
         "rows_loaded": 1188,
         "rows_rejected": 12,
         "conserved": True,
+        "clock_behind_seconds": 0.0,
         "lots": [],
     }
 

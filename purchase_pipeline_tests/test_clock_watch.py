@@ -1,6 +1,7 @@
 """A clock that is set back holds up nobody: neither Dagster's sensors, nor a lot that failed in the time to come."""
 
 from collections.abc import Iterator
+from io import StringIO
 from time import time
 
 import dagster as dg
@@ -16,8 +17,10 @@ from dagster._core.scheduler.instigation import (
     InstigatorType,
     SensorInstigatorData,
 )
+from rich.console import Console
 
 from purchase_pipeline.clock_watch import ClockWatch, forget_future_ticks, seconds_ahead
+from purchase_pipeline.status import Status, print_status
 
 A_DAY = 86_400.0
 
@@ -69,6 +72,32 @@ def test_a_tick_in_the_time_to_come_is_forgotten_and_all_else_is_kept(instance: 
     assert after["of_tomorrow"].cursor == "as far as here"
     assert (
         after["of_tomorrow"].last_sensor_start_timestamp == before["of_tomorrow"].last_sensor_start_timestamp
+    )
+
+
+def test_status_says_for_how_long_the_sensor_waits() -> None:
+    printed = StringIO()
+    console = Console(file=printed, width=80)
+    status = Status(
+        wanted=3,
+        loaded=0,
+        beyond_target=[],
+        failed=[],
+        in_flight=[],
+        rows_received=0,
+        rows_loaded=0,
+        rows_rejected=0,
+        conserved=True,
+        clock_behind_seconds=A_DAY,
+        lots=[],
+    )
+
+    print_status(status, console)
+    print_status(status.model_copy(update={"clock_behind_seconds": 0.0}), console)
+
+    assert (
+        printed.getvalue().count("The clock is 86,400 s behind the sensor's last tick: no lot is requested")
+        == 1
     )
 
 

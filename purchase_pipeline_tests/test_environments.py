@@ -86,13 +86,18 @@ PATHS = [
     Case("a home below a file", "touch f; PURCHASE_HOME=f/g $pp ingest", FAILS, "Not a directory: "),
     Case("a home of too long a name", f"PURCHASE_HOME={LONG * 3} $pp ingest", FAILS, "File name too long: "),
     Case("a home with a line break", "PURCHASE_HOME=$'a\nb' $pp down", MISUSED, NO_HOME),
-    Case("a home that is no UTF-8", "PURCHASE_HOME=$'a\xff' $pp down", MISUSED, NO_HOME),
+    Case("a home that is no UTF-8", r"PURCHASE_HOME=$'a\xff' $pp down", MISUSED, NO_HOME),
     Case("a relative home", f"export PURCHASE_HOME=a; {STARTS_AND_GOES}", WORKS, "/a."),
     Case("a home with # and %20", f"export PURCHASE_HOME='#a%20b'; {STARTS_AND_GOES}", WORKS, "#a%20b."),
     Case("a home with a quote", f'export PURCHASE_HOME="a \'b"; {STARTS_AND_GOES}', WORKS, "a 'b."),
     Case("a home with a comma, accents", f"export PURCHASE_HOME=,ação; {STARTS_AND_GOES}", WORKS, ",ação."),
     Case("a long home", f"export PURCHASE_HOME={LONG}/{LONG}; {STARTS_AND_GOES}", WORKS, "xx."),
-    Case("a landing that is a file", "touch f; PURCHASE_LANDING=f $pp ingest", FAILS, "f"),
+    Case(
+        "a landing that is a file",
+        "touch f; PURCHASE_LANDING=f $pp ingest",
+        FAILS,
+        "PURCHASE_LANDING must name a folder",
+    ),
     Case("a current folder that is gone", "mkdir d; cd d; rmdir ../d; $pp down", WORKS, IDLE),
 ]
 LIMITS = [
@@ -113,7 +118,7 @@ STREAMS = [
     Case("ASCII alone", "PYTHONIOENCODING=ascii PURCHASE_HOME=ação $pp reset --yes", WORKS, "/a"),
     Case("Latin-1", "PYTHONIOENCODING=latin-1 PURCHASE_HOME=日本 $pp reset --yes", WORKS, "\\u65e5\\u672c."),
     Case("the C locale", f"{C_LOCALE} $pp sql", WORKS, "revenue-by-month"),
-    Case("the C locale, accents", f"{C_LOCALE} PURCHASE_HOME=ação $pp down", WORKS, IDLE),
+    Case("the C locale, accents", f"{C_LOCALE} PURCHASE_HOME=ação $pp down", MISUSED, NO_HOME),
 ]
 
 

@@ -332,7 +332,7 @@ def test_the_row_that_the_page_shows_keeps_the_contract_that_the_page_writes() -
     (fields,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     head, _, rest = renamed("contract.py").partition("    loan_id:")
     program = f"{head}{fields}\n\n{rest[rest.index('def _position') :]}"
-    imports = "from datetime import date\nfrom purchase_pipeline.contracts import Money\n"
+    imports = "from datetime import date\nfrom purchase_pipeline.contracts import BigInteger, Money\n"
     module: dict[str, Any] = {"__name__": "loans"}
 
     exec(imports + program, module)  # noqa: S102  (the page's own program)
