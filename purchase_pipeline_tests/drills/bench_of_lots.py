@@ -6,7 +6,7 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import TypeAlias
 
-from purchase_pipeline_tests.drills.content import lost_and_doubled
+from purchase_pipeline_tests.drills.content import LOT_ENTRIES, lost_and_doubled
 from purchase_pipeline_tests.drills.live_stack import LiveStack, live_stack
 from purchase_pipeline_tests.drills.outcome import Outcome
 from purchase_pipeline_tests.drills.waiting import NotInTimeError, wait_for
@@ -23,10 +23,8 @@ _WIPE = """
     rejected AS (DELETE FROM compras_rejeitadas WHERE lote = %(lote)s)
     DELETE FROM slice_ledger WHERE partition = %(lote)s
 """
-# What the sales note of a lot in the ledger is another's.
-_OF_LOTS = "FROM slice_ledger WHERE asset IN ('tabela_compras', 'compras_rejeitadas')"
-_WHOLE = f"SELECT {_OF_LOTS} AND partition = %s HAVING count(*) = 2 AND count(DISTINCT digest) = 1"
-_LOADED = f"SELECT {_OF_LOTS} HAVING count(*) = %s"
+_WHOLE = f"SELECT FROM {LOT_ENTRIES} WHERE partition = %s HAVING count(*) = 2 AND count(DISTINCT digest) = 1"
+_LOADED = f"SELECT FROM {LOT_ENTRIES} HAVING count(*) = %s"
 _UNDER_WAY = "SELECT FROM runs WHERE status NOT IN ('SUCCESS', 'FAILURE', 'CANCELED')"
 # The sales follow the lots in runs of their own.
 _LOADS = "SELECT create_timestamp FROM runs WHERE pipeline_name = 'ingest_lote'"

@@ -5,12 +5,13 @@ from pathlib import Path
 from time import monotonic, sleep
 
 from purchase_pipeline_tests.drills.bench_of_lots import counted
+from purchase_pipeline_tests.drills.content import LOT_ENTRIES
 from purchase_pipeline_tests.drills.live_stack import LiveStack, dismantle
 from purchase_pipeline_tests.drills.outcome import Outcome
 from purchase_pipeline_tests.drills.waiting import NotInTimeError, kill, wait_for
 
 _ROWS, _LOTS_A_KILL = 10_000, 5
-_LOADED = "SELECT count(*) / 2 FROM slice_ledger"
+_LOADED = f"SELECT count(*) / 2 FROM {LOT_ENTRIES}"  # noqa: S608
 
 
 def up_killed(times: int, folder: Path) -> Outcome:

@@ -16,7 +16,11 @@ _ACCEPTED = (
     f"SELECT linha, {', '.join(f'{field}::text' for field in FIELDS)} FROM tabela_compras WHERE lote = %s"  # noqa: S608
 )
 _REJECTED = "SELECT linha, original_sha256 FROM compras_rejeitadas WHERE lote = %s"
-_LEDGER = "SELECT asset, rows, source_rows, digest FROM slice_ledger WHERE partition = %s ORDER BY asset"
+# The sales note what they sum of a lot under the same partition, in their own time.
+LOT_ENTRIES = (
+    "(SELECT * FROM slice_ledger WHERE asset IN ('tabela_compras', 'compras_rejeitadas')) AS lot_entries"
+)
+_LEDGER = f"SELECT asset, rows, source_rows, digest FROM {LOT_ENTRIES} WHERE partition = %s ORDER BY asset"  # noqa: S608
 _COUNTS = """
     SELECT lote, count(*), count(DISTINCT linha) FILTER (WHERE linha BETWEEN 1 AND %s)
     FROM (SELECT lote, linha FROM tabela_compras UNION ALL SELECT lote, linha FROM compras_rejeitadas) AS position

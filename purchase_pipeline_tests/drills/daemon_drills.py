@@ -9,6 +9,7 @@ from time import monotonic, sleep
 
 from purchase_pipeline.settings import DAGSTER_DATABASE_NAME, DATABASE_NAME
 from purchase_pipeline_tests.drills.bench_of_lots import counted, is_whole, wipe
+from purchase_pipeline_tests.drills.content import LOT_ENTRIES
 from purchase_pipeline_tests.drills.live_stack import LiveStack, dismantle, live_stack
 from purchase_pipeline_tests.drills.outcome import Drill, Outcome
 from purchase_pipeline_tests.drills.settable_clock import SettableClock
@@ -19,10 +20,10 @@ _PATIENCE_SECONDS = 300.0
 _A_DAY = 86_400
 _JUDGED = "SELECT FROM event_logs WHERE dagster_event_type = 'PIPELINE_FAILURE' AND event LIKE '%%run worker status%%'"
 
-_WHOLE = """
-    SELECT partition FROM slice_ledger WHERE asset IN ('tabela_compras', 'compras_rejeitadas')
+_WHOLE = f"""
+    SELECT partition FROM {LOT_ENTRIES}
     GROUP BY partition HAVING count(*) = 2 AND count(DISTINCT digest) = 1
-"""
+"""  # noqa: S608
 _LOADING = "SELECT FROM runs WHERE pipeline_name = 'ingest_lote' AND status NOT IN ('SUCCESS', 'FAILURE', 'CANCELED')"
 
 

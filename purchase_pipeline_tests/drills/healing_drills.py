@@ -14,6 +14,7 @@ from psycopg import sql
 from purchase_pipeline.database_roles import DAGSTER, LOADER
 from purchase_pipeline.settings import DAGSTER_DATABASE_NAME
 from purchase_pipeline_tests.drills.bench_of_lots import counted, is_idle, is_whole, wipe
+from purchase_pipeline_tests.drills.content import LOT_ENTRIES
 from purchase_pipeline_tests.drills.live_stack import LiveStack, live_stack
 from purchase_pipeline_tests.drills.outcome import Drill, Outcome
 from purchase_pipeline_tests.drills.waiting import NotInTimeError, wait_for
@@ -25,7 +26,7 @@ _LOTS = 3
 _HEAL_SECONDS = 300.0
 _LOAD_SECONDS = 600.0
 _ASSETS = ("raw_purchases", "tabela_compras", "compras_rejeitadas")
-_LOADED = "SELECT FROM slice_ledger WHERE asset = ANY(%s) HAVING count(*) = %s"
+_LOADED = f"SELECT FROM {LOT_ENTRIES} HAVING count(*) = %s"
 _RUNS_OF = (
     "SELECT run_id FROM runs WHERE pipeline_name = 'ingest_lote' AND partition = %s ORDER BY create_timestamp"
 )
@@ -71,7 +72,7 @@ def _lote(number: int) -> str:
 
 
 def _load_all(stack: LiveStack) -> None:
-    wait_for(lambda: stack.ask(_LOADED, list(_ASSETS), 2 * _LOTS), "all lots", _LOAD_SECONDS)
+    wait_for(lambda: stack.ask(_LOADED, 2 * _LOTS), "all lots", _LOAD_SECONDS)
     wait_for(lambda: is_idle(stack), "a quiet stack", _LOAD_SECONDS)
 
 

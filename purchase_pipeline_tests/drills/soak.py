@@ -14,6 +14,7 @@ import psutil
 import psycopg
 
 from purchase_pipeline_tests.drills.bench_of_lots import counted, is_idle, wipe
+from purchase_pipeline_tests.drills.content import LOT_ENTRIES
 from purchase_pipeline_tests.drills.led_stack import LedStack, led_stack
 from purchase_pipeline_tests.drills.live_stack import LiveStack
 from purchase_pipeline_tests.drills.memory import MemoryLog
@@ -26,9 +27,9 @@ FAULT_SECONDS = 20.0
 _LOTS, _ROWS, _MISSING = 100, 10_000, 4
 _LAST_HEALING_SECONDS = 1200.0
 _DEFECTS = 0.01
-_MISSING_LOTS = "SELECT %s - count(*) / 2 FROM slice_ledger"
+_MISSING_LOTS = f"SELECT %s - count(*) / 2 FROM {LOT_ENTRIES}"  # noqa: S608
 _SOME_LOADED = "SELECT partition FROM slice_ledger WHERE asset = 'tabela_compras' ORDER BY random() LIMIT 1"
-_NEWEST = "SELECT max(committed_at) FROM slice_ledger"
+_NEWEST = f"SELECT max(committed_at) FROM {LOT_ENTRIES}"  # noqa: S608
 
 
 @dataclass

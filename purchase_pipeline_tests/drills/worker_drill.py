@@ -11,7 +11,7 @@ from time import monotonic
 from typing import NamedTuple
 
 from mock_api.app import create_app
-from purchase_pipeline_tests.drills.content import Wanted, ask_for
+from purchase_pipeline_tests.drills.content import LOT_ENTRIES, Wanted, ask_for
 from purchase_pipeline_tests.drills.faulty_api import FaultyApi
 from purchase_pipeline_tests.drills.launching import Launcher, launcher_of
 from purchase_pipeline_tests.drills.led_stack import led_stack
@@ -24,6 +24,7 @@ from purchase_pipeline_tests.serving import served
 
 _LOTES = ("lote-0001", "lote-0002")  # as many as Dagster runs at a time
 _ROWS, _DEFECTS = 10_000, 0.01
+_FIRST_LOTS = f"SELECT FROM {LOT_ENTRIES} HAVING count(*) = 4"
 _FIRST_TRIES = ("50% of the COPY", "COMMIT done, its answer withheld", "99% of the API's answer")
 _STRIKE_SECONDS, _HEAL_SECONDS = 120.0, 180.0
 
@@ -121,6 +122,6 @@ def _scene(folder: Path) -> Iterator[_Scene]:
         served(api) as api_url,
         led_stack(folder, *words, api_url=api_url, on_api=traps.on_api, on_database=traps.on_database) as led,
     ):
-        wait_for(lambda: led.stack.ask("SELECT FROM slice_ledger HAVING count(*) = 4"), "first lots", 120)
+        wait_for(lambda: led.stack.ask(_FIRST_LOTS), "first lots", 120)
         with launcher_of(led.stack) as launcher:
             yield _Scene(api, api_url, traps, led.stack, launcher)
