@@ -65,7 +65,7 @@ DRILLS = (
     Drill(
         "commands-together",
         "Eight commands at once on one embedded PostgreSQL, one of them killed with SIGKILL",
-        10,
+        50,
         2,
         commands_together,
     ),
