@@ -160,7 +160,8 @@ def _folder_at(path: Path) -> Path:
     found = next(one for one in (path, *path.parents) if one.exists())
     if not found.is_dir():
         raise LandingUnavailableError(
-            f"{found} is a file: PURCHASE_LANDING must name a folder, which is made if it is missing."
+            f"{found} is a file, so the landing folder {path} cannot be made. "
+            "PURCHASE_HOME chooses the folder of all local state, PURCHASE_LANDING that of raw lots."
         )
     return path
 
