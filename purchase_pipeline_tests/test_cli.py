@@ -37,7 +37,7 @@ def test_up_loads_every_lot_leaves_no_process_and_goes_on_where_it_stood(person:
 @pytest.mark.proof
 def test_an_interrupted_up_stops_all_that_it_started_and_resumes(person: Person) -> None:
     running = person.start(*person.up_words("--lots", "4", "--rows", "300"))
-    wait_for(lambda: person.home.joinpath("landing", "lote-0002.json").exists())
+    wait_for(lambda: person.home.joinpath("landing", "lote-0002.json").exists(), 180)
     running.send_signal(signal.SIGINT)
     printed, _ = running.communicate(timeout=60)
 
@@ -156,7 +156,7 @@ def test_an_up_outlives_its_database_and_says_so_once(person: Person) -> None:
 @pytest.mark.proof
 def test_a_killed_ingest_leaves_no_lot_in_flight_once_it_is_run_again(person: Person) -> None:
     running = person.start("ingest", "--lots", "4", "--rows", "20000", "--api-port", str(person.api_port))
-    wait_for(lambda: person.home.joinpath("landing", "lote-0002.json").exists())
+    wait_for(lambda: person.home.joinpath("landing", "lote-0002.json").exists(), 180)
     running.kill()
     running.communicate()
 
@@ -215,7 +215,7 @@ def test_a_lot_that_fails_in_an_ingest_says_why_and_keeps_no_other_from_loading(
 @pytest.mark.proof
 def test_an_interrupted_ingest_ends_the_lot_under_way_and_resumes(person: Person) -> None:
     running = person.start("ingest", "--lots", "9", "--rows", "300", "--api-port", str(person.api_port))
-    wait_for(lambda: person.home.joinpath("landing", "lote-0002.json").exists())
+    wait_for(lambda: person.home.joinpath("landing", "lote-0002.json").exists(), 180)
     running.send_signal(signal.SIGINT)
     printed, _ = running.communicate(timeout=60)
 
