@@ -13,11 +13,13 @@ INSTALLS = "Installing the locked dependencies"
 FOLDERS = ["plain", "with blanks in it", "per%cent #hash", "don't, $HOME (x)", "ação"]
 
 
+# What `make test VENV=... PYTHON=... ARGS=...` hands to the tests that it runs.
+OF_AN_OUTER_MAKE = ("MAKE", "MFLAGS", "VENV", "PYTHON", "ARGS")
+
+
 def make(checkout: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """Run make as a person does, not as a part of the make that runs the tests."""
-    environment = {
-        name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))
-    }
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(OF_AN_OUTER_MAKE)}
     return subprocess.run(
         ["/usr/bin/env", "make", *words],
         cwd=checkout,
