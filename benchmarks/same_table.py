@@ -3,7 +3,7 @@
 import psycopg
 
 from purchase_pipeline.postgres.connections import engine_for
-from purchase_pipeline.postgres.ledger import ledger_table
+from purchase_pipeline.postgres.slices.ledger import ledger_table
 from purchase_pipeline.tables import COMPRAS_REJEITADAS, TABELA_COMPRAS
 
 COLUMNS = [column.name for column in TABELA_COMPRAS.columns if column.identity is None]

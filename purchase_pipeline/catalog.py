@@ -5,7 +5,7 @@ from typing import Any
 import dagster as dg
 import sqlalchemy as sa
 
-from purchase_pipeline.postgres.report import column_schema
+from purchase_pipeline.postgres.write.report import column_schema
 
 OWNERS = ["team:purchases"]
 TAGS = {"domain": "purchases"}

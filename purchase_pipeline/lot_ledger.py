@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from purchase_pipeline.postgres.ledger import ledger_table
+from purchase_pipeline.postgres.slices.ledger import ledger_table
 from purchase_pipeline.tables import COMPRAS_REJEITADAS, TABELA_COMPRAS
 
 _Entry = sa.FromClause

@@ -9,8 +9,8 @@ from dagster._core.definitions.metadata import RawMetadataValue
 from purchase_pipeline.contracts import CompraSchema
 from purchase_pipeline.landing import Landing
 from purchase_pipeline.landing_manifest import LandedLote
-from purchase_pipeline.postgres.columns.models import columns_from_model
-from purchase_pipeline.postgres.report import column_schema
+from purchase_pipeline.postgres.schema.models import columns_from_model
+from purchase_pipeline.postgres.write.report import column_schema
 from purchase_pipeline.printable import in_brief
 from purchase_pipeline.validation import RejectedRow, commonest_reasons
 

@@ -10,7 +10,7 @@ from purchase_pipeline.landing import Landing
 from purchase_pipeline.landing_manifest import LandedLote
 from purchase_pipeline.lot_ledger import first_seen
 from purchase_pipeline.postgres import RowStream, Together
-from purchase_pipeline.postgres.rows import Row
+from purchase_pipeline.postgres.frames.rows import Row
 from purchase_pipeline.tables import COMPRAS_REJEITADAS, TABELA_COMPRAS
 from purchase_pipeline.validation import LoteValidation, TooManyRejectsError
 

@@ -22,8 +22,8 @@ from purchase_pipeline.database import database_in_use, database_url
 from purchase_pipeline.postgres.connections import engine_for, transaction
 from purchase_pipeline.postgres.parts import Shape
 from purchase_pipeline.postgres.repartition import CannotRepartitionError, Repartition, Swapped
+from purchase_pipeline.postgres.schema.tables import create_if_missing, placed
 from purchase_pipeline.postgres.statements import Name
-from purchase_pipeline.postgres.tables import create_if_missing, placed
 from purchase_pipeline.settings import Settings
 from purchase_pipeline.tables import TABELA_COMPRAS
 

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from purchase_pipeline.contracts import CompraSchema
-from purchase_pipeline.postgres.columns.models import columns_from_model
+from purchase_pipeline.postgres.schema.models import columns_from_model
 
 _METADATA = sa.MetaData()
 

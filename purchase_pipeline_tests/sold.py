@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from purchase_pipeline.postgres.ledger import record_slices
+from purchase_pipeline.postgres.slices.ledger import record_slices
 from purchase_pipeline.sales import tables as marts
 from purchase_pipeline.sales.report.brazil import TILES
 from purchase_pipeline.tables import COMPRAS_REJEITADAS, TABELA_COMPRAS

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from purchase_pipeline.database import DatabaseUnavailableError, start_database
 from purchase_pipeline.database_faults import KEY_COLUMNS, faults_of
-from purchase_pipeline.postgres.ledger import ledger_table
+from purchase_pipeline.postgres.slices.ledger import ledger_table
 from purchase_pipeline.settings import Settings
 from purchase_pipeline.tables import COMPRAS_REJEITADAS, TABELA_COMPRAS
 

@@ -21,7 +21,7 @@ from examples.orders.envelope import members
 from examples.orders.fake_api import create_app
 from examples.orders.pipeline import OrdersApiResource, defs, judged_orders, raw_orders
 from examples.orders.source import OrdersApi
-from purchase_pipeline.postgres.ledger import ledger_table
+from purchase_pipeline.postgres.slices.ledger import ledger_table
 from purchase_pipeline.purchase_api import ApiRefusedError, ApiUnavailableError, IncompleteLotError
 from purchase_pipeline.raw_rows import UnreadableLotError
 from purchase_pipeline.resources import LandingResource, PurchasesIOManager

@@ -7,9 +7,9 @@ from uuid import UUID
 import pytest
 import sqlalchemy as sa
 
-from purchase_pipeline.postgres.columns import types
-from purchase_pipeline.postgres.columns.types import ColumnType
 from purchase_pipeline.postgres.frames.nested import MIXED, as_json, as_text, digits_of, scale_of, shape_of
+from purchase_pipeline.postgres.schema import types
+from purchase_pipeline.postgres.schema.types import ColumnType
 
 
 @pytest.mark.parametrize(

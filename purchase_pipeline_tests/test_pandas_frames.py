@@ -13,10 +13,10 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from purchase_pipeline.postgres.columns import types
-from purchase_pipeline.postgres.columns.types import ColumnType, sql
 from purchase_pipeline.postgres.errors import RefusedValueError
 from purchase_pipeline.postgres.frames.pandas_frames import from_rows, to_batch
+from purchase_pipeline.postgres.schema import types
+from purchase_pipeline.postgres.schema.types import ColumnType, sql
 
 NOON = datetime(2024, 1, 31, 12, 0, 0, 1)
 ITSELF: list[Any] = []

@@ -10,9 +10,9 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, CITEXT, INET, JSON, TIMESTAMP
 
-from purchase_pipeline.postgres.columns import types
-from purchase_pipeline.postgres.columns.inference import NoColumnTypeError, common, inferred_type
-from purchase_pipeline.postgres.columns.types import ColumnType, family, sql
+from purchase_pipeline.postgres.schema import types
+from purchase_pipeline.postgres.schema.inference import NoColumnTypeError, common, inferred_type
+from purchase_pipeline.postgres.schema.types import ColumnType, family, sql
 
 
 class Colour(Enum):

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from purchase_pipeline.postgres import UnstorableValueError
-from purchase_pipeline.postgres.copy import copy_rows
-from purchase_pipeline.postgres.copy_text import text_form
+from purchase_pipeline.postgres.write.copy import copy_rows
+from purchase_pipeline.postgres.write.copy_text import text_form
 from purchase_pipeline_tests.hostile import ACCEPTED
 
 TEXTS = (

@@ -9,8 +9,8 @@ from uuid import UUID
 import pytest
 from pydantic import AwareDatetime, BaseModel, Field, PastDate
 
-from purchase_pipeline.postgres.columns.models import columns_from_model
-from purchase_pipeline.postgres.columns.types import sql
+from purchase_pipeline.postgres.schema.models import columns_from_model
+from purchase_pipeline.postgres.schema.types import sql
 
 
 class Size(Enum):

@@ -4,7 +4,7 @@ from threading import Barrier, Thread
 
 import sqlalchemy as sa
 
-from purchase_pipeline.postgres.tables import create_if_missing
+from purchase_pipeline.postgres.schema.tables import create_if_missing
 
 
 def test_many_writers_at_once_create_a_table_and_its_schema_once(engine: sa.Engine) -> None:

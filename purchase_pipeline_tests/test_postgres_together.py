@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from purchase_pipeline.postgres import PerPartition, PostgresIOManager, Together
 from purchase_pipeline.postgres.errors import UnusableMetadataError, UnusableNameError
-from purchase_pipeline.postgres.ledger import ledger_table
+from purchase_pipeline.postgres.slices.ledger import ledger_table
 from purchase_pipeline_tests.direct_io import DirectIOManager, Place
 
 SHOPS = dg.StaticPartitionsDefinition(["north", "south", "west"])

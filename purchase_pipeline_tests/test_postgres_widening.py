@@ -4,9 +4,9 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from purchase_pipeline.postgres.columns import types
-from purchase_pipeline.postgres.columns.types import ColumnType, sql
-from purchase_pipeline.postgres.columns.widening import widened
+from purchase_pipeline.postgres.schema import types
+from purchase_pipeline.postgres.schema.types import ColumnType, sql
+from purchase_pipeline.postgres.schema.widening import widened
 
 
 @pytest.mark.parametrize(

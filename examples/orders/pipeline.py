@@ -15,7 +15,7 @@ from purchase_pipeline.database import database_url
 from purchase_pipeline.landing import Landing
 from purchase_pipeline.landing_manifest import LandedLote
 from purchase_pipeline.postgres import RowStream, Together
-from purchase_pipeline.postgres.rows import Row
+from purchase_pipeline.postgres.frames.rows import Row
 from purchase_pipeline.raw_rows import RawFormat
 from purchase_pipeline.resources import LandingResource, PurchasesIOManager
 from purchase_pipeline.settings import current_settings, is_environment_variable

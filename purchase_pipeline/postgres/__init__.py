@@ -11,8 +11,8 @@ from purchase_pipeline.postgres.errors import (
     UnusableMetadataError,
     UnusableNameError,
 )
+from purchase_pipeline.postgres.frames.rows import Batches, PerPartition, RowStream, Together
 from purchase_pipeline.postgres.io_manager import PostgresIOManager
-from purchase_pipeline.postgres.rows import Batches, PerPartition, RowStream, Together
 
 __all__ = [
     "Batches",

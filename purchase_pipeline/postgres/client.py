@@ -10,8 +10,8 @@ from dagster._core.storage.db_io_manager import DbClient, TableSlice
 from purchase_pipeline.postgres.connections import transaction
 from purchase_pipeline.postgres.locks import hold_slice
 from purchase_pipeline.postgres.options import WriteOptions
-from purchase_pipeline.postgres.slices import clear_slice, readable_query
-from purchase_pipeline.postgres.tables import check_names, existing_table
+from purchase_pipeline.postgres.schema.tables import check_names, existing_table
+from purchase_pipeline.postgres.slices.conditions import clear_slice, readable_query
 
 
 class PostgresClient(DbClient[sa.Connection]):

@@ -11,19 +11,19 @@ from dagster._core.definitions.metadata import RawMetadataValue
 from dagster._core.storage.db_io_manager import DbTypeHandler, TableSlice
 
 from purchase_pipeline.postgres.client import PostgresClient
-from purchase_pipeline.postgres.columns.types import ColumnType
 from purchase_pipeline.postgres.errors import UnusableMetadataError
 from purchase_pipeline.postgres.frames.libraries import batches_of, is_reader, library_of
-from purchase_pipeline.postgres.notes import note_slices
+from purchase_pipeline.postgres.frames.reading import read_slice, stream_slice
+from purchase_pipeline.postgres.frames.rows import Batches, Row, RowStream, Together, closed_in_the_end
 from purchase_pipeline.postgres.options import WriteOptions
-from purchase_pipeline.postgres.partitions import Target
-from purchase_pipeline.postgres.queries import is_query, write_query
-from purchase_pipeline.postgres.reading import read_slice, stream_slice
-from purchase_pipeline.postgres.report import write_metadata
-from purchase_pipeline.postgres.rows import Batches, Row, RowStream, Together, closed_in_the_end
-from purchase_pipeline.postgres.slices import slice_query
-from purchase_pipeline.postgres.tables import check_names, existing_table
-from purchase_pipeline.postgres.writing import write_batches
+from purchase_pipeline.postgres.schema.tables import check_names, existing_table
+from purchase_pipeline.postgres.schema.types import ColumnType
+from purchase_pipeline.postgres.slices.conditions import slice_query
+from purchase_pipeline.postgres.slices.notes import note_slices
+from purchase_pipeline.postgres.slices.partitions import Target
+from purchase_pipeline.postgres.write.batches import write_batches
+from purchase_pipeline.postgres.write.queries import is_query, write_query
+from purchase_pipeline.postgres.write.report import write_metadata
 
 
 class FrameHandler(DbTypeHandler[Any]):

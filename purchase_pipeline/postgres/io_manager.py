@@ -10,9 +10,9 @@ from pydantic import Field
 
 from purchase_pipeline.postgres.client import PostgresClient
 from purchase_pipeline.postgres.connections import engine_for
-from purchase_pipeline.postgres.drift import DriftPolicy
 from purchase_pipeline.postgres.manager import PostgresDbIOManager
 from purchase_pipeline.postgres.options import WriteOptions
+from purchase_pipeline.postgres.schema.drift import DriftPolicy
 
 
 class PostgresIOManager(dg.ConfigurableIOManagerFactory[PostgresDbIOManager]):

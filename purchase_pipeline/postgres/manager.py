@@ -10,11 +10,11 @@ from dagster._core.storage.db_io_manager import DbIOManager, DbTypeHandler, Tabl
 
 from purchase_pipeline.postgres.client import PostgresClient
 from purchase_pipeline.postgres.frames.libraries import READ, WRITTEN, can_be_read, can_be_written
+from purchase_pipeline.postgres.frames.rows import PerPartition, Together, closed_in_the_end
 from purchase_pipeline.postgres.handler import FrameHandler
-from purchase_pipeline.postgres.notes import asset_beside, tell_of_committed, tell_of_partition
-from purchase_pipeline.postgres.partitions import Target, dimensions_of, slice_of_partition
-from purchase_pipeline.postgres.queries import is_query
-from purchase_pipeline.postgres.rows import PerPartition, Together, closed_in_the_end
+from purchase_pipeline.postgres.slices.notes import asset_beside, tell_of_committed, tell_of_partition
+from purchase_pipeline.postgres.slices.partitions import Target, dimensions_of, slice_of_partition
+from purchase_pipeline.postgres.write.queries import is_query
 
 Metadata = dict[str, RawMetadataValue]
 

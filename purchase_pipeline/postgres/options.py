@@ -9,9 +9,9 @@ import dagster as dg
 import sqlalchemy as sa
 from pydantic import BaseModel
 
-from purchase_pipeline.postgres.columns.models import columns_from_model
-from purchase_pipeline.postgres.drift import DriftPolicy
 from purchase_pipeline.postgres.errors import UnusableMetadataError
+from purchase_pipeline.postgres.schema.drift import DriftPolicy
+from purchase_pipeline.postgres.schema.models import columns_from_model
 
 WriteMode = Literal["replace", "append", "upsert"]
 

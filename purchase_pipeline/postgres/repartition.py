@@ -21,9 +21,9 @@ from purchase_pipeline.postgres.belongings import (
 )
 from purchase_pipeline.postgres.locks import Lock, hold_slice, hold_while_connected
 from purchase_pipeline.postgres.parts import Shape, make_alike, shape_of
+from purchase_pipeline.postgres.schema.tables import check_names
 from purchase_pipeline.postgres.slice_marks import SliceMarks
 from purchase_pipeline.postgres.statements import Name, execute, execute_text, quoted
-from purchase_pipeline.postgres.tables import check_names
 
 _WRITERS = "60s"
 _READERS = "2s"

@@ -5,9 +5,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from purchase_pipeline.postgres.columns.types import ColumnType, family
 from purchase_pipeline.postgres.frames.nested import Shape, as_json, as_text, digits_of, scale_of, shape_of
-from purchase_pipeline.postgres.rows import Row, by_column
+from purchase_pipeline.postgres.frames.rows import Row, by_column
+from purchase_pipeline.postgres.schema.types import ColumnType, family
 
 _ARROW: dict[str, Any] = {
     "boolean": pa.bool_(),

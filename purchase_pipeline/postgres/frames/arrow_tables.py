@@ -6,11 +6,11 @@ from typing import Any
 import pyarrow as pa
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from purchase_pipeline.postgres.columns import types
-from purchase_pipeline.postgres.columns.types import ColumnType, family
 from purchase_pipeline.postgres.errors import RefusedValueError
 from purchase_pipeline.postgres.frames.arrow_results import from_rows, reader
-from purchase_pipeline.postgres.rows import Batch
+from purchase_pipeline.postgres.frames.rows import Batch
+from purchase_pipeline.postgres.schema import types
+from purchase_pipeline.postgres.schema.types import ColumnType, family
 
 __all__ = ["FRAME_TYPES", "column", "from_rows", "reader", "to_batch"]
 

@@ -5,10 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from typing import Any, Protocol, cast
 
-from purchase_pipeline.postgres.columns import types
-from purchase_pipeline.postgres.columns.inference import type_of_column
-from purchase_pipeline.postgres.columns.types import ColumnType
-from purchase_pipeline.postgres.rows import (
+from purchase_pipeline.postgres.frames.rows import (
     Batch,
     Batches,
     PerPartition,
@@ -18,6 +15,9 @@ from purchase_pipeline.postgres.rows import (
     by_column,
     closed_in_the_end,
 )
+from purchase_pipeline.postgres.schema import types
+from purchase_pipeline.postgres.schema.inference import type_of_column
+from purchase_pipeline.postgres.schema.types import ColumnType
 
 READ = (
     "pandas.DataFrame, polars.DataFrame, pyarrow.Table, or as a stream pyarrow.RecordBatchReader, RowStream, "

@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from purchase_pipeline.postgres.columns import types
-from purchase_pipeline.postgres.columns.inference import type_of_column
-from purchase_pipeline.postgres.columns.types import ColumnType, family
 from purchase_pipeline.postgres.errors import RefusedValueError
-from purchase_pipeline.postgres.rows import Batch, Row, by_column
+from purchase_pipeline.postgres.frames.rows import Batch, Row, by_column
+from purchase_pipeline.postgres.schema import types
+from purchase_pipeline.postgres.schema.inference import type_of_column
+from purchase_pipeline.postgres.schema.types import ColumnType, family
 
 FRAME_TYPES = (pd.DataFrame,)
 

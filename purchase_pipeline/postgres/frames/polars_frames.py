@@ -7,12 +7,12 @@ from typing import Any
 import polars as pl
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from purchase_pipeline.postgres.columns import types
-from purchase_pipeline.postgres.columns.inference import type_of_column
-from purchase_pipeline.postgres.columns.types import ColumnType, family
 from purchase_pipeline.postgres.errors import RefusedValueError
 from purchase_pipeline.postgres.frames.nested import Shape, as_json, as_text, digits_of, scale_of, shape_of
-from purchase_pipeline.postgres.rows import Batch, Row, by_column
+from purchase_pipeline.postgres.frames.rows import Batch, Row, by_column
+from purchase_pipeline.postgres.schema import types
+from purchase_pipeline.postgres.schema.inference import type_of_column
+from purchase_pipeline.postgres.schema.types import ColumnType, family
 
 FRAME_TYPES = (pl.DataFrame,)
 

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from purchase_pipeline.postgres.errors import PostgresWriteError
-from purchase_pipeline.postgres.tables import create_if_missing
+from purchase_pipeline.postgres.schema.tables import create_if_missing
 
 LEDGER_NAME = "slice_ledger"
 

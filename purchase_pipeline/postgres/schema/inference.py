@@ -12,7 +12,8 @@ from uuid import UUID
 
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from purchase_pipeline.postgres.columns.types import (
+from purchase_pipeline.postgres.errors import RefusedValueError
+from purchase_pipeline.postgres.schema.types import (
     BIGINT,
     BOOLEAN,
     BYTES,
@@ -32,7 +33,6 @@ from purchase_pipeline.postgres.columns.types import (
     shown,
     sql,
 )
-from purchase_pipeline.postgres.errors import RefusedValueError
 
 _BY_CLASS: dict[type, ColumnType] = {
     bool: BOOLEAN,

@@ -11,7 +11,7 @@ from dagster._core.storage.db_io_manager import TableSlice
 from psycopg import sql
 
 from purchase_pipeline.postgres.errors import RowsNotStoredError
-from purchase_pipeline.postgres.slices import slice_conditions
+from purchase_pipeline.postgres.slices.conditions import slice_conditions
 
 _MAY_INTERFERE = """
     SELECT relhasrules OR EXISTS (

@@ -10,10 +10,10 @@ from dagster import TimeWindow
 from dagster._core.storage.db_io_manager import TablePartitionDimension, TableSlice
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
-from purchase_pipeline.postgres.columns.types import ColumnType, family, sql
 from purchase_pipeline.postgres.connections import quote_all_names
 from purchase_pipeline.postgres.errors import PostgresWriteError, UnusableMetadataError
-from purchase_pipeline.postgres.reading import result_types
+from purchase_pipeline.postgres.frames.reading import result_types
+from purchase_pipeline.postgres.schema.types import ColumnType, family, sql
 
 _READABLE = quote_all_names(PGDialect(paramstyle="named"))  # type: ignore[no-untyped-call]  # SQLAlchemy left it so
 _NOT_OURS = (

@@ -9,16 +9,10 @@ from typing import Any
 import sqlalchemy as sa
 from dagster._core.storage.db_io_manager import TableSlice
 
-from purchase_pipeline.postgres.columns.types import ColumnType
-from purchase_pipeline.postgres.copy import Copied, copy_rows
-from purchase_pipeline.postgres.drift import differences_between, follow, settle
-from purchase_pipeline.postgres.fitting import fitted_rows, next_batch
+from purchase_pipeline.postgres.frames.rows import Batch, Row
 from purchase_pipeline.postgres.options import WriteOptions
-from purchase_pipeline.postgres.rows import Batch, Row
-from purchase_pipeline.postgres.slices import partition_columns, slice_conditions
-from purchase_pipeline.postgres.staging import insert_staged, staging_table, upsert_staged
-from purchase_pipeline.postgres.stored import SliceWatch, may_interfere, require_all, rows_with_keys
-from purchase_pipeline.postgres.tables import (
+from purchase_pipeline.postgres.schema.drift import differences_between, follow, settle
+from purchase_pipeline.postgres.schema.tables import (
     check_names,
     create_if_missing,
     existing_table,
@@ -26,6 +20,12 @@ from purchase_pipeline.postgres.tables import (
     placed,
     with_keys,
 )
+from purchase_pipeline.postgres.schema.types import ColumnType
+from purchase_pipeline.postgres.slices.conditions import partition_columns, slice_conditions
+from purchase_pipeline.postgres.write.coercion import fitted_rows, next_batch
+from purchase_pipeline.postgres.write.copy import Copied, copy_rows
+from purchase_pipeline.postgres.write.staging import insert_staged, staging_table, upsert_staged
+from purchase_pipeline.postgres.write.stored import SliceWatch, may_interfere, require_all, rows_with_keys
 
 
 @dataclass(frozen=True)

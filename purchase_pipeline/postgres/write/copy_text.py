@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from purchase_pipeline.postgres.rows import Row
+from purchase_pipeline.postgres.frames.rows import Row
 
 _NEVER_SEPARATORS = "\b\v\f\r\\"
 _ESCAPES = str.maketrans(

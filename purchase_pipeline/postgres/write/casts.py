@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from purchase_pipeline.postgres.columns.types import ColumnType, family, shown, sql
+from purchase_pipeline.postgres.schema.types import ColumnType, family, shown, sql
 
 Cast = Callable[[Any], Any]
 """Takes a value that is not None; raises ValueError, TypeError or OverflowError for one that would change."""

@@ -8,12 +8,12 @@ import sqlalchemy as sa
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
 
-from purchase_pipeline.postgres.columns.casts import cast_between, unchanged
-from purchase_pipeline.postgres.columns.types import ColumnType, sql
-from purchase_pipeline.postgres.columns.widening import widened
 from purchase_pipeline.postgres.errors import SchemaDriftError
-from purchase_pipeline.postgres.rows import Row
-from purchase_pipeline.postgres.tables import concrete, fills_itself, forget_tables
+from purchase_pipeline.postgres.frames.rows import Row
+from purchase_pipeline.postgres.schema.tables import concrete, fills_itself, forget_tables
+from purchase_pipeline.postgres.schema.types import ColumnType, sql
+from purchase_pipeline.postgres.schema.widening import widened
+from purchase_pipeline.postgres.write.casts import cast_between, unchanged
 
 DriftPolicy = Literal["freeze", "evolve"]
 

@@ -12,10 +12,10 @@ from pydantic import AwareDatetime, BaseModel, FutureDate, NaiveDatetime, PastDa
 from pydantic.fields import FieldInfo
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from purchase_pipeline.postgres.columns import types
-from purchase_pipeline.postgres.columns.constraints import in_words
-from purchase_pipeline.postgres.columns.inference import inferred_type
-from purchase_pipeline.postgres.columns.types import ColumnType
+from purchase_pipeline.postgres.schema import types
+from purchase_pipeline.postgres.schema.constraints import in_words
+from purchase_pipeline.postgres.schema.inference import inferred_type
+from purchase_pipeline.postgres.schema.types import ColumnType
 
 _LARGEST_INTEGER = 2**31 - 1
 _BY_CLASS: dict[Any, ColumnType] = {

@@ -9,8 +9,8 @@ from typing import Any, Generic, TypeVar, get_origin
 from dagster._core.definitions.metadata import RawMetadataValue
 from sqlalchemy import Table
 
-from purchase_pipeline.postgres.columns.types import ColumnType
 from purchase_pipeline.postgres.errors import RefusedValueError
+from purchase_pipeline.postgres.schema.types import ColumnType
 
 Row = Sequence[Any]
 Frame = TypeVar("Frame")

@@ -12,11 +12,11 @@ from psycopg import sql
 from psycopg.adapt import PyFormat, Transformer
 from psycopg.copy import LibpqWriter
 
-from purchase_pipeline.postgres.columns.types import shown
-from purchase_pipeline.postgres.copy_text import text_form
 from purchase_pipeline.postgres.errors import UnstorableValueError
-from purchase_pipeline.postgres.rows import Row
-from purchase_pipeline.postgres.stored import require_all
+from purchase_pipeline.postgres.frames.rows import Row
+from purchase_pipeline.postgres.schema.types import shown
+from purchase_pipeline.postgres.write.copy_text import text_form
+from purchase_pipeline.postgres.write.stored import require_all
 
 _BLOCK_BYTES = 1 << 15  # of texts, joined at a time, as far as the rows before them tell
 _BLOCK_ROWS = 200

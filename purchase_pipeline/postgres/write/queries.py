@@ -9,14 +9,14 @@ import psycopg
 import sqlalchemy as sa
 from dagster._core.storage.db_io_manager import TableSlice
 
-from purchase_pipeline.postgres.columns.types import ColumnType
-from purchase_pipeline.postgres.copy import Copied
 from purchase_pipeline.postgres.errors import UnstorableValueError
+from purchase_pipeline.postgres.frames.reading import result_types
 from purchase_pipeline.postgres.options import WriteOptions
-from purchase_pipeline.postgres.reading import result_types
-from purchase_pipeline.postgres.slices import slice_query
-from purchase_pipeline.postgres.staging import insert_query
-from purchase_pipeline.postgres.writing import Incoming, Written, put_in_place
+from purchase_pipeline.postgres.schema.types import ColumnType
+from purchase_pipeline.postgres.slices.conditions import slice_query
+from purchase_pipeline.postgres.write.batches import Incoming, Written, put_in_place
+from purchase_pipeline.postgres.write.copy import Copied
+from purchase_pipeline.postgres.write.staging import insert_query
 
 _UNNAMED = "?column?"  # PostgreSQL's word for it
 

@@ -8,10 +8,10 @@ import sqlalchemy as sa
 from dagster._core.definitions.metadata import RawMetadataValue
 from dagster._core.events import DagsterEvent
 
-from purchase_pipeline.postgres.ledger import noted_rows, record_slices
 from purchase_pipeline.postgres.options import WriteOptions
-from purchase_pipeline.postgres.partitions import Target, rows_by_partition
-from purchase_pipeline.postgres.writing import Written
+from purchase_pipeline.postgres.slices.ledger import noted_rows, record_slices
+from purchase_pipeline.postgres.slices.partitions import Target, rows_by_partition
+from purchase_pipeline.postgres.write.batches import Written
 
 _SOURCE = ("source_rows", "digest")
 """Metadata of an output that go into the ledger: how much, and what, the slice was made from."""

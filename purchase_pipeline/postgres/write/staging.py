@@ -7,9 +7,9 @@ import psycopg
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from purchase_pipeline.postgres.columns.types import shown
-from purchase_pipeline.postgres.copy import words_of
 from purchase_pipeline.postgres.errors import UnstorableValueError, UnusableMetadataError
+from purchase_pipeline.postgres.schema.types import shown
+from purchase_pipeline.postgres.write.copy import words_of
 
 _NAME = "staged_rows"
 

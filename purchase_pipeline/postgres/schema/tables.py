@@ -7,9 +7,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.engine.interfaces import ReflectedColumn
 
-from purchase_pipeline.postgres.columns.types import TEXT, ColumnType, family
 from purchase_pipeline.postgres.errors import UnusableNameError
 from purchase_pipeline.postgres.locks import Lock, hold_until_commit
+from purchase_pipeline.postgres.schema.types import TEXT, ColumnType, family
 
 _LONGEST_NAME = 63  # bytes: PostgreSQL cuts a longer name without an error, so that two of them may meet
 

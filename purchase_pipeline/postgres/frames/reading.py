@@ -7,10 +7,10 @@ import psycopg
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, INET
 
-from purchase_pipeline.postgres.columns import types
-from purchase_pipeline.postgres.columns.types import ColumnType
 from purchase_pipeline.postgres.connections import transaction
-from purchase_pipeline.postgres.rows import Row
+from purchase_pipeline.postgres.frames.rows import Row
+from purchase_pipeline.postgres.schema import types
+from purchase_pipeline.postgres.schema.types import ColumnType
 
 BATCH_ROWS = 20_000
 

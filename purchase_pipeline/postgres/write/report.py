@@ -7,9 +7,9 @@ import dagster as dg
 import sqlalchemy as sa
 from dagster._core.definitions.metadata import RawMetadataValue
 
-from purchase_pipeline.postgres.columns.types import sql
 from purchase_pipeline.postgres.markdown import in_markdown
-from purchase_pipeline.postgres.writing import Written
+from purchase_pipeline.postgres.schema.types import sql
+from purchase_pipeline.postgres.write.batches import Written
 
 
 def write_metadata(written: Written, *, preview: bool) -> dict[str, RawMetadataValue]:

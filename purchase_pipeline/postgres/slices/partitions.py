@@ -13,7 +13,7 @@ from dagster._core.definitions.metadata import RawMetadataValue
 from dagster._core.storage.db_io_manager import TablePartitionDimension, TableSlice
 
 from purchase_pipeline.postgres.errors import UnusableMetadataError
-from purchase_pipeline.postgres.slices import expression_of, slice_conditions, untyped
+from purchase_pipeline.postgres.slices.conditions import expression_of, slice_conditions, untyped
 
 _Window = TimeWindow | Sequence[str]
 

@@ -6,8 +6,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from purchase_pipeline.postgres.columns import types
-from purchase_pipeline.postgres.columns.types import ColumnType, family, sql
+from purchase_pipeline.postgres.schema import types
+from purchase_pipeline.postgres.schema.types import ColumnType, family, sql
 
 _INTEGERS = ("SMALLINT", "INTEGER", "BIGINT")
 _UNBOUNDED = float("inf")

@@ -5,10 +5,10 @@ from itertools import count
 
 import sqlalchemy as sa
 
-from purchase_pipeline.postgres.columns.casts import Cast, cast_between, unchanged
-from purchase_pipeline.postgres.columns.types import UNKNOWN, ColumnType, sql
 from purchase_pipeline.postgres.errors import RefusedValueError, SchemaDriftError, UnstorableValueError
-from purchase_pipeline.postgres.rows import Batch, Row
+from purchase_pipeline.postgres.frames.rows import Batch, Row
+from purchase_pipeline.postgres.schema.types import UNKNOWN, ColumnType, sql
+from purchase_pipeline.postgres.write.casts import Cast, cast_between, unchanged
 
 _REMEDY = (
     "Nothing was changed. The first batch settled the table's columns: give every batch the same ones, or declare them "
