@@ -10,10 +10,10 @@ from uuid import UUID
 import pyarrow as pa
 import pytest
 import sqlalchemy as sa
+from purchase_pipeline.postgres.frames.arrow_tables import from_rows, reader, to_batch
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from purchase_pipeline.postgres.errors import RefusedValueError
-from purchase_pipeline.postgres.frames.arrow_tables import from_rows, reader, to_batch
 from purchase_pipeline.postgres.schema import types
 from purchase_pipeline.postgres.schema.types import ColumnType, sql
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from purchase_pipeline.postgres.write.casts import cast_between, unchanged
 from sqlalchemy.dialects.postgresql import ARRAY, INET
 
 from purchase_pipeline.postgres.schema import types
 from purchase_pipeline.postgres.schema.types import ColumnType
-from purchase_pipeline.postgres.write.casts import cast_between, unchanged
 
 _LISTS_IN_THEMSELVES: list[Any] = []
 _LISTS_IN_THEMSELVES.append(_LISTS_IN_THEMSELVES)

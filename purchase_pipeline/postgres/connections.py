@@ -92,18 +92,23 @@ def _settle_transactions_of(engine: sa.Engine) -> None:
     Not as options of the connection, which poolers refuse, but for one transaction each. A limit that the URL's own
     options name stays as they say.
     """
+    settings = settings_of(engine)
+
+    def begin(connection: sa.Connection) -> None:
+        connection.info[_BACKEND], *_ = connection.exec_driver_sql(settings).one()
+
+    sa.event.listen(engine, "begin", begin)
+
+
+def settings_of(engine: sa.Engine) -> str:
+    """Return the query that settles a transaction, and tells the server's process."""
     own = str(engine.url.query.get("options", ""))
     query = sa.select(
         sa.func.pg_backend_pid(),
         *(sa.func.set_config(*setting, True) for setting in _SETTINGS.items()),  # noqa: FBT003  # for one transaction
         *(_raised(limit) for limit in _LIMITS if limit not in own),
     )
-    settings = str(query.compile(dialect=engine.dialect, compile_kwargs={"literal_binds": True}))
-
-    def begin(connection: sa.Connection) -> None:
-        connection.info[_BACKEND], *_ = connection.exec_driver_sql(settings).one()
-
-    sa.event.listen(engine, "begin", begin)
+    return str(query.compile(dialect=engine.dialect, compile_kwargs={"literal_binds": True}))
 
 
 def _raised(limit: str) -> sa.ColumnElement[str]:

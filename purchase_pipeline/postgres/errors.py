@@ -63,6 +63,10 @@ class RowsNotStoredError(PostgresWriteError):
         self.stored = stored
 
 
+class UnreadableValueError(ValueError):
+    """A stored value that has no exact form in what it is read as, such as `infinity` as a date."""
+
+
 class RefusedValueError(ValueError):
     """A value of one batch that has no place in a table. The writer, who knows table and row, says it anew.
 

@@ -1,6 +1,6 @@
 """Between Dagster's base and PostgreSQL: a frame, stream or query into its slice, a slice into a frame or stream."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
 from typing import Any
@@ -12,12 +12,10 @@ from dagster._core.storage.db_io_manager import DbTypeHandler, TableSlice
 
 from purchase_pipeline.postgres.client import PostgresClient
 from purchase_pipeline.postgres.errors import UnusableMetadataError
-from purchase_pipeline.postgres.frames.libraries import batches_of, is_reader, library_of
-from purchase_pipeline.postgres.frames.reading import read_slice, stream_slice
-from purchase_pipeline.postgres.frames.rows import Batches, Row, RowStream, Together, closed_in_the_end
+from purchase_pipeline.postgres.frames.libraries import batches_of
+from purchase_pipeline.postgres.frames.rows import Batches, RowStream, Together, closed_in_the_end
 from purchase_pipeline.postgres.options import WriteOptions
 from purchase_pipeline.postgres.schema.tables import check_names, existing_table
-from purchase_pipeline.postgres.schema.types import ColumnType
 from purchase_pipeline.postgres.slices.conditions import slice_query
 from purchase_pipeline.postgres.slices.notes import note_slices
 from purchase_pipeline.postgres.slices.partitions import Target
@@ -103,14 +101,11 @@ class FrameHandler(DbTypeHandler[Any]):
         table = existing_table(connection, table_slice.schema, table_slice.table)
         if table is None:
             if context.has_asset_partitions and not context.asset_partition_keys:
-                return _whole(kind, {}, [])  # no partition is before the first
+                return _loading().load_nothing(kind)  # no partition is before the first
             raise LookupError(
                 f"There is no table {table_slice.schema}.{table_slice.table}: materialize what writes it first."
             )
-        query = slice_query(connection, table, table_slice)
-        if library_of(kind) is not None:
-            return _whole(kind, *read_slice(connection, query))
-        return _streamed(kind, *stream_slice(connection, query))
+        return _loading().load_query(kind, connection, table, slice_query(connection, table, table_slice))
 
 
 def _write_one(
@@ -129,17 +124,6 @@ def _write_one(
     return write_metadata(written, preview=options.preview_rows > 0) | counts
 
 
-def _whole(kind: type, columns: Mapping[str, ColumnType], rows: Sequence[Row]) -> Any:  # noqa: ANN401
-    library = library_of(kind)
-    return _streamed(kind, columns, iter([rows])) if library is None else library.from_rows(columns, rows)
-
-
-def _streamed(kind: Any, columns: Mapping[str, ColumnType], batches: Iterator[Sequence[Row]]) -> Any:  # noqa: ANN401
-    if kind is RowStream:
-        return RowStream(tuple(columns), batches)
-    if is_reader(kind):
-        return import_module("purchase_pipeline.postgres.frames.arrow_tables").reader(columns, batches)
-    library = library_of(kind.frame_type)
-    if library is not None:
-        return kind(library.from_rows(columns, rows) for rows in batches)
-    return kind([dict(zip(columns, row, strict=True)) for row in rows] for rows in batches)
+def _loading() -> Any:  # noqa: ANN401
+    """Return the module that needs pyarrow: who only writes declared streams does without."""
+    return import_module("purchase_pipeline.postgres.frames.loading")

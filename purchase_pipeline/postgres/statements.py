@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, LiteralString, NamedTuple
 
+import psycopg
 import sqlalchemy as sa
 from psycopg import sql
 
@@ -42,6 +43,15 @@ def execute_text(
     if values:
         return connection.exec_driver_sql(statement, tuple(values))
     return connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
+
+
+def with_values(connection: sa.Connection, query: sa.SelectBase) -> str:
+    """Return a query with its values in it, as psycopg quotes them: COPY and CREATE TABLE take no parameters."""
+    driver = connection.connection.driver_connection
+    if not isinstance(driver, psycopg.Connection):
+        raise TypeError(f"This needs psycopg 3; the connection is by {type(driver).__module__}.")
+    compiled = query.compile(dialect=connection.dialect, compile_kwargs={"render_postcompile": True})
+    return psycopg.ClientCursor(driver).mogrify(str(compiled).encode(), dict(compiled.params))
 
 
 def quoted(name: Name) -> str:

@@ -1,22 +1,20 @@
 """Which objects can be written and read, and who knows how. A library is imported only by those who use it."""
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from typing import Any, Protocol, cast
 
 from purchase_pipeline.postgres.frames.rows import (
     Batch,
     Batches,
+    DeclaredBatch,
     PerPartition,
-    Row,
     RowStream,
     Together,
-    by_column,
     closed_in_the_end,
 )
 from purchase_pipeline.postgres.schema import types
-from purchase_pipeline.postgres.schema.inference import type_of_column
 from purchase_pipeline.postgres.schema.types import ColumnType
 
 READ = (
@@ -28,7 +26,7 @@ WRITTEN = f"{READ}; also any other iterator of frames, or of lists of rows as di
 _LIBRARIES = {
     "pandas": "purchase_pipeline.postgres.frames.pandas_frames",
     "polars": "purchase_pipeline.postgres.frames.polars_frames",
-    "pyarrow": "purchase_pipeline.postgres.frames.arrow_tables",
+    "pyarrow": "purchase_pipeline.postgres.frames.arrow_frames",
 }
 
 
@@ -38,10 +36,10 @@ class FrameLibrary(Protocol):
     FRAME_TYPES: tuple[type, ...]
 
     def to_batch(self, frame: Any) -> Batch:  # noqa: ANN401
-        """Return a frame's rows."""
+        """Return a frame's columns in Arrow."""
 
-    def from_rows(self, columns: Mapping[str, ColumnType], rows: Sequence[Row]) -> Any:  # noqa: ANN401
-        """Return rows as a frame."""
+    def from_arrow(self, columns: Mapping[str, ColumnType], frame: Any, frame_type: type) -> Any:  # noqa: ANN401
+        """Return what was read as a frame of that class."""
 
 
 def library_of(frame_type: type) -> FrameLibrary | None:
@@ -79,7 +77,7 @@ def can_be_read(kind: Any) -> bool:  # noqa: ANN401
     return kind is RowStream or is_reader(kind) or library_of(kind) is not None
 
 
-def batches_of(value: Any) -> Iterator[Batch]:  # noqa: ANN401
+def batches_of(value: Any) -> Iterator[Batch | DeclaredBatch]:  # noqa: ANN401
     """Yield the batches of what can be written; a stream that was begun is closed in the end.
 
     Raises:
@@ -99,9 +97,9 @@ def batches_of(value: Any) -> Iterator[Batch]:  # noqa: ANN401
                 yield from _batches_of_item(frame)
 
 
-def _batches_of_item(frame: Any) -> Iterator[Batch]:  # noqa: ANN401
+def _batches_of_item(frame: Any) -> Iterator[Batch | DeclaredBatch]:  # noqa: ANN401
     if isinstance(frame, list) and all(isinstance(row, Mapping) for row in frame):
-        yield _dicts_batch(frame)
+        yield _python_values().batch_of_dicts(frame)
     elif can_be_written(type(frame)):
         yield from batches_of(frame)
     else:
@@ -110,22 +108,17 @@ def _batches_of_item(frame: Any) -> Iterator[Batch]:  # noqa: ANN401
         )
 
 
-def _dicts_batch(rows: Sequence[Mapping[str, Any]]) -> Batch:
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    return _inferred_batch(names, [tuple(row.get(name) for name in names) for row in rows])
-
-
-def _batches_of_rows(stream: RowStream) -> Iterator[Batch]:
+def _batches_of_rows(stream: RowStream) -> Iterator[Batch | DeclaredBatch]:
     table = stream.table
-    declared = None if table is None else {name: table.columns[name].type for name in stream.columns}
+    declared = {} if table is None else {name: table.columns[name].type for name in stream.columns}
     with closed_in_the_end(stream.batches) as batches:
         for rows in batches:
-            if declared is None:
-                yield _inferred_batch(stream.columns, rows)
+            if table is None:
+                yield _python_values().batch_of_rows(stream.columns, rows)
             else:
-                yield Batch(declared, rows, table)
+                yield DeclaredBatch(declared, rows, table)
 
 
-def _inferred_batch(names: Sequence[str], rows: Sequence[Row]) -> Batch:
-    columns = zip(names, by_column(rows, len(names)), strict=True)
-    return Batch({name: type_of_column(name, values) for name, values in columns}, rows)
+def _python_values() -> Any:  # noqa: ANN401
+    """Return the module that needs pyarrow: a stream that is declared does without."""
+    return import_module("purchase_pipeline.postgres.frames.python_values")

@@ -1,9 +1,6 @@
-"""What typed frames must know, and PostgreSQL does not say: the shape of JSON, the scale of NUMERIC."""
+"""What typed frames must know, and PostgreSQL does not say: the shape of JSON."""
 
-import json
-import math
-from collections.abc import Iterable, Sequence
-from decimal import Decimal
+from collections.abc import Iterable
 from typing import Any
 
 Shape = Any
@@ -20,39 +17,6 @@ def shape_of(values: Iterable[Any]) -> Shape:
         if found is MIXED:
             break
     return found
-
-
-def as_json(values: Iterable[Any]) -> list[str | None]:
-    """Return each value as the text that JSON has for it, and None for a missing one."""
-    return [None if value is None else json.dumps(value, ensure_ascii=False) for value in values]
-
-
-def as_text(values: Iterable[Any]) -> list[Any]:
-    """Return each value as its text, in lists too, and None for a missing one."""
-    return [
-        None if value is None else as_text(value) if isinstance(value, list) else str(value)
-        for value in values
-    ]
-
-
-def digits_of(values: Iterable[Decimal | None], scale: int) -> float:
-    """Return how many digits hold all the values with so many decimals; NaN and the infinities, none do."""
-    return max(
-        (
-            value.adjusted() + 1 + scale if value.is_finite() else math.inf
-            for value in values
-            if value is not None
-        ),
-        default=0,
-    )
-
-
-def scale_of(column_type: Any, values: Sequence[Decimal | None]) -> int:  # noqa: ANN401
-    """Return how many decimals the column is declared with, or else the most that a value has."""
-    if column_type.scale is not None:
-        return int(column_type.scale)
-    exponents = (value.as_tuple().exponent for value in values if value is not None)
-    return max((-exponent for exponent in exponents if isinstance(exponent, int) and exponent < 0), default=0)
 
 
 def _shape(value: Any) -> Shape:  # noqa: ANN401

@@ -1,137 +1,100 @@
-"""pandas frames: columns by dtype, missing values as NULL, the index left out. Imported by those who use pandas."""
+"""pandas frames: columns by dtype, missing values as NULL. Imported by those who use pandas."""
 
 import math
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from importlib import import_module
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 
 from purchase_pipeline.postgres.errors import RefusedValueError
-from purchase_pipeline.postgres.frames.rows import Batch, Row, by_column
-from purchase_pipeline.postgres.schema import types
-from purchase_pipeline.postgres.schema.inference import type_of_column
-from purchase_pipeline.postgres.schema.types import ColumnType, family
+from purchase_pipeline.postgres.frames.arrow import Array, batch_of, plain_column
+from purchase_pipeline.postgres.frames.arrow_frames import typed_column
+from purchase_pipeline.postgres.frames.python_rows import python_values
+from purchase_pipeline.postgres.frames.python_values import column_of_values
+from purchase_pipeline.postgres.frames.rows import Batch
+from purchase_pipeline.postgres.schema.types import ColumnType, family, shown
 
 FRAME_TYPES = (pd.DataFrame,)
 
-_BY_KIND: dict[str, ColumnType] = {"b": types.BOOLEAN, "i": types.BIGINT, "f": types.DOUBLE}
-_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
-_LONGEST = (2**63 - 1) // 10**6
-_BOUNDS = {
-    "M": (-62_135_596_800, 253_402_300_799, "is beyond the years 1 to 9999"),
-    "m": (-_LONGEST, _LONGEST, "is beyond 64 bits of microseconds"),
-}
-"""Of datetimes and timedeltas, in seconds."""
 _FINER = "is finer than microseconds, which is what is kept"
 _KEPT = {str, bytes, bool, int}
 _PLAIN = {*_KEPT, float, type(None)}
-_DTYPES = {
-    "integer": "int64",
-    "boolean": "bool",
-    "float": "float64",
-    "text": "str",
-    "timestamp": "datetime64[us]",
-    "zoned timestamp": "datetime64[us, UTC]",
-    "interval": "timedelta64[us]",
-}
-_WITH_MISSING = {"integer": "Int64", "boolean": "boolean"}
-
-_Column = tuple[ColumnType, Sequence[Any]]
+_WITH_MISSING = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
+_HAS_DTYPE = {"boolean", "integer", "float", "text", "timestamp", "zoned timestamp", "interval"}
 
 
 def to_batch(frame: pd.DataFrame) -> Batch:
-    """Return the frame's rows. None, NaN, NaT and NA are missing values, and become NULL.
+    """Return the frame's columns, a named index before them. None, NaN, NaT and NA are missing values.
 
     Raises:
-        RefusedValueError: a column, or a value, that PostgreSQL has no type for.
+        RefusedValueError: a column, or a value, that PostgreSQL has no type for, or a name that is no text.
     """
-    columns = [_column(str(name), frame.iloc[:, place]) for place, name in enumerate(frame.columns)]
-    return Batch.of_columns(map(str, frame.columns), columns)
+    if any(name is not None for name in frame.index.names):
+        frame = _with_index(frame)
+    for name in frame.columns:
+        if not isinstance(name, str):
+            reason = f"column names are texts, and {shown(name)} is {type(name).__name__}: rename the column"
+            raise RefusedValueError(str(name), None, reason)
+    return batch_of((name, *_column(name, frame.iloc[:, place])) for place, name in enumerate(frame.columns))
 
 
-def from_rows(columns: Mapping[str, ColumnType], rows: Sequence[Row]) -> pd.DataFrame:
-    """Return a frame whose dtypes depend on the columns, and for integers and booleans on whether one is missing."""
-    series = [
-        _series(list(values), column_type)
-        for column_type, values in zip(columns.values(), by_column(rows, len(columns)), strict=True)
+def _with_index(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the frame with its index's named levels as its first columns."""
+    levels = [
+        (name, frame.index.get_level_values(place))
+        for place, name in enumerate(frame.index.names)
+        if name is not None
     ]
-    return pd.DataFrame(dict(zip(columns, series, strict=True)), index=range(len(rows)))
+    columns = pd.Index([*(name for name, _ in levels), *frame.columns], tupleize_cols=False, dtype="object")
+    plain = frame.reset_index(drop=True)
+    joined = pd.concat([*(level.to_series(index=plain.index) for _, level in levels), plain], axis="columns")
+    return joined.set_axis(columns, axis="columns")
 
 
-def _series(values: list[Any], column_type: ColumnType) -> "pd.Series[Any]":
-    kind = family(column_type)
-    if kind == "zoned timestamp":
-        values = [value and value.astimezone(UTC) for value in values]
-    dtype = _DTYPES.get(kind, "object")
-    if kind in _WITH_MISSING and None in values:
-        dtype = _WITH_MISSING[kind]
-    return pd.Series(values, dtype=dtype)
+def from_arrow(
+    columns: Mapping[str, ColumnType], frame: pa.Table, frame_type: type = pd.DataFrame
+) -> pd.DataFrame:
+    """Return a frame whose dtypes depend on the columns, and for integers and booleans on whether one is missing."""
+    series = {place: _series(kind, frame[name]) for place, (name, kind) in enumerate(columns.items())}
+    found = pd.DataFrame(series, index=range(frame.num_rows))
+    return found.set_axis(pd.Index(list(columns), dtype="str") if columns else found.columns, axis="columns")
 
 
-def _column(name: str, series: "pd.Series[Any]") -> _Column:
+def _series(column_type: ColumnType, values: Array) -> "pd.Series[Any]":
+    if family(column_type) not in _HAS_DTYPE:
+        return pd.Series(list(python_values(column_type, values)), dtype="object")
+    typed = typed_column(column_type, values, 0)
+    mapper = _WITH_MISSING.get if typed.null_count else None
+    found: pd.Series[Any] = typed.to_pandas(types_mapper=mapper)
+    return found
+
+
+def _column(name: str, series: "pd.Series[Any]") -> tuple[ColumnType, Array]:
     dtype = series.dtype
     if isinstance(dtype, pd.CategoricalDtype):
         return _column(name, series.astype(object if series.hasnans else dtype.categories.dtype))
-    if isinstance(dtype, pd.ArrowDtype):
-        arrow = import_module("purchase_pipeline.postgres.frames.arrow_tables")  # pyarrow is optional
-        return arrow.column(name, series.array.__arrow_array__())  # type: ignore[no-any-return]
-    if dtype.kind in "mM":
-        return _times(name, series)
-    column_type = _scalar_type(dtype)
-    return _objects(name, series) if column_type is None else (column_type, _without_missing(series))
+    if dtype.kind == "O" and not isinstance(dtype, pd.StringDtype | pd.ArrowDtype):
+        return _objects(name, series)
+    if isinstance(dtype, pd.PeriodDtype | pd.IntervalDtype):
+        return _objects(name, series.astype(object))
+    try:
+        values = pa.array(series, from_pandas=True)
+    except (pa.ArrowException, UnicodeError):
+        return _objects(name, series.astype(object))
+    return plain_column(name, values)
 
 
-def _scalar_type(dtype: Any) -> ColumnType | None:  # noqa: ANN401
-    """Return what a dtype says of its values; None for `object`, which says nothing."""
-    if isinstance(dtype, pd.StringDtype):
-        return types.TEXT
-    if dtype.kind == "u":
-        return types.BIGINT if dtype.itemsize < 8 else types.NUMERIC  # noqa: PLR2004  # bytes
-    return _BY_KIND.get(dtype.kind)
-
-
-def _without_missing(series: "pd.Series[Any]") -> list[Any]:
-    values = series.tolist()
-    if not series.hasnans:
-        return values
-    return [None if missing else value for value, missing in zip(values, series.isna(), strict=True)]
-
-
-def _times(name: str, series: "pd.Series[Any]") -> _Column:
-    zoned = isinstance(series.dtype, pd.DatetimeTZDtype)
-    times = (series.dt.tz_convert(None) if zoned else series).to_numpy()
-    kind = times.dtype.kind
-    first, last, reason = _BOUNDS[kind]
-    seconds = times.view("i8") // _PER_SECOND[np.datetime_data(times.dtype)[0]]
-    _refuse_first(name, series, ((seconds < first) | (seconds > last)) & ~np.isnat(times), reason)
-    exact = times.astype(f"{kind}8[us]")
-    _refuse_first(name, series, (exact != times) & ~np.isnat(times), _FINER)
-    values = exact.astype(object).tolist()
-    if zoned:
-        values = [value and value.replace(tzinfo=UTC) for value in values]
-    if kind == "m":
-        return types.DURATION, values
-    return types.ZONED if zoned else types.NAIVE, values
-
-
-def _refuse_first(name: str, series: "pd.Series[Any]", wrong: "npt.NDArray[np.bool_]", reason: str) -> None:
-    if wrong.any():
-        position = int(np.flatnonzero(wrong)[0])
-        raise RefusedValueError(name, position, f"{series.iloc[position]} {reason}")
-
-
-def _objects(name: str, series: "pd.Series[Any]") -> _Column:
+def _objects(name: str, series: "pd.Series[Any]") -> tuple[ColumnType, Array]:
     if series.dtype.kind != "O":
         raise RefusedValueError(name, None, f"PostgreSQL has no type for the dtype {series.dtype}")
     values = [
         value if value.__class__ in _KEPT else _plain_cell(name, position, value)
         for position, value in enumerate(series)
     ]
-    return type_of_column(name, values), values
+    return column_of_values(name, values)
 
 
 def _plain_cell(name: str, position: int, value: Any) -> Any:  # noqa: ANN401

@@ -1,74 +1,107 @@
-"""Slices on their way out of a table: whole, or in batches as they are asked for."""
+"""Slices on their way out of a table, in Arrow, as they are asked for: ADBC reads them on a connection of its own."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
+from contextlib import closing
 from typing import Any
 
 import psycopg
+import pyarrow as pa
+import pyarrow.compute as pc
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY, INET
+from adbc_driver_manager import Error as AdbcError
+from adbc_driver_postgresql import dbapi
 
-from purchase_pipeline.postgres.connections import transaction
-from purchase_pipeline.postgres.frames.rows import Row
-from purchase_pipeline.postgres.schema import types
-from purchase_pipeline.postgres.schema.types import ColumnType
+from purchase_pipeline.postgres.connections import settings_of
+from purchase_pipeline.postgres.errors import RefusedValueError, UnreadableValueError
+from purchase_pipeline.postgres.frames.arrow import refuse_times
+from purchase_pipeline.postgres.frames.readable import UNREADABLE, readable
+from purchase_pipeline.postgres.schema.real_types import real_types
+from purchase_pipeline.postgres.schema.types import ColumnType, family
+from purchase_pipeline.postgres.statements import with_values
 
 BATCH_ROWS = 20_000
 
-_BY_NAME: dict[str, ColumnType] = {
-    "bool": types.BOOLEAN,
-    **dict.fromkeys(("int2", "int4", "int8", "oid"), types.BIGINT),
-    **dict.fromkeys(("float4", "float8"), types.DOUBLE),
-    **dict.fromkeys(("text", "varchar", "bpchar", "name", "char"), types.TEXT),
-    "bytea": types.BYTES,
-    "date": types.DATE,
-    "time": types.TIME,
-    "timestamp": types.NAIVE,
-    "timestamptz": types.ZONED,
-    "interval": types.DURATION,
-    **dict.fromkeys(("json", "jsonb"), types.JSON),
-    "uuid": types.IDENTIFIER,
-}
-_OTHER: ColumnType = INET()
-"""Stands for the types that Python has a class of its own for, or none: addresses, ranges, points."""
 
+def read_batches(
+    connection: sa.Connection, table: sa.Table, query: sa.Select[Any], batch_rows: int | None = BATCH_ROWS
+) -> tuple[dict[str, ColumnType], Iterator[pa.Table]]:
+    """Return the columns of a query of the table, and its rows in batches, read as they are asked for.
 
-def result_types(result: sa.CursorResult[Any]) -> dict[str, ColumnType]:
-    """Return the columns of a result, in order, with their types as PostgreSQL describes them."""
-    description: Sequence[psycopg.Column] = result.cursor.description  # type: ignore[assignment]
-    return {column.name: _column_type(column) for column in description}
+    All batches are of one moment: they come from one statement. Its connection is open from the first batch to the
+    last, or until the iterator is let go. Without a number of rows, all are one batch, be there any or none.
 
-
-def read_slice(
-    connection: sa.Connection, query: sa.Select[Any]
-) -> tuple[dict[str, ColumnType], Sequence[Row]]:
-    """Return the columns and all the rows."""
-    result = connection.execute(query)
-    return result_types(result), result.all()
-
-
-def stream_slice(
-    connection: sa.Connection, query: sa.Select[Any], batch_rows: int = BATCH_ROWS
-) -> tuple[dict[str, ColumnType], Iterator[Sequence[Row]]]:
-    """Return the columns, and the rows in batches, read by a cursor in the server as they are asked for.
-
-    All batches are of one moment: they come from one statement. It has a connection of its own, open from the first
-    batch to the last, or until the iterator is let go.
+    Raises:
+        UnreadableValueError: from the iterator; a value that has no exact form in Arrow, by its column.
     """
+    real = real_types(connection, table)
+    asked = {name: readable(name, real[name]) for name in _names(query)}
+    columns = {name: one.column_type for name, one in asked.items()}
+    rows = query.subquery()
+    wanted = sa.select(*(one.expression for one in asked.values())).select_from(rows)
+    return columns, _batches(connection, str(table), with_values(connection, wanted), columns, batch_rows)
 
-    def batches() -> Iterator[Sequence[Row]]:
-        with transaction(connection.engine) as own:
-            own.detach()  # closed in the end, not kept: the stream may outlive who keeps connections
-            yield from own.execution_options(yield_per=batch_rows).execute(query).partitions()
 
-    return result_types(connection.execute(query.limit(0))), batches()
+def _batches(
+    connection: sa.Connection,
+    table: str,
+    statement: str,
+    columns: Mapping[str, ColumnType],
+    batch_rows: int | None,
+) -> Iterator[pa.Table]:
+    settings, number = settings_of(connection.engine), 0
+    try:
+        with closing(dbapi.connect(_conninfo(connection))) as own, closing(own.cursor()) as cursor:
+            cursor.execute(settings)
+            cursor.fetchall()
+            cursor.execute(statement)
+            for piece in _pieces(cursor.fetch_record_batch(), batch_rows):
+                yield _checked(piece, table, columns, number)
+                number += piece.num_rows
+    except AdbcError as error:
+        words = str(error)
+        if UNREADABLE not in words:
+            raise
+        raise UnreadableValueError(
+            f"table {table}, {words[words.index('column ') :].splitlines()[0]}"
+        ) from error
 
 
-def _column_type(column: psycopg.Column) -> ColumnType:
-    known = psycopg.adapters.types.get(column.type_code)
-    if known is None:  # an enumeration, say: psycopg hands on its text
-        return types.TEXT
-    is_array = column.type_code == known.array_oid
-    if known.name == "numeric":
-        return ARRAY(types.NUMERIC) if is_array else sa.Numeric(column.precision, column.scale)
-    found = _BY_NAME.get(known.name, _OTHER)
-    return ARRAY(found) if is_array else found
+def _names(query: sa.Select[Any]) -> list[str]:
+    return list(query.selected_columns.keys())
+
+
+def _conninfo(connection: sa.Connection) -> str:
+    driver = connection.connection.driver_connection
+    if not isinstance(driver, psycopg.Connection):
+        raise TypeError(f"Reading needs psycopg 3; this connection is by {type(driver).__module__}.")
+    info = driver.info
+    return psycopg.conninfo.make_conninfo(**info.get_parameters(), password=info.password or None)
+
+
+def _pieces(reader: pa.RecordBatchReader, rows: int | None) -> Iterator[pa.Table]:
+    """Yield tables of so many rows each, the last of fewer; all in one without a number."""
+    if rows is None:
+        yield reader.read_all()
+        return
+    left = reader.schema.empty_table()
+    for batch in reader:
+        left = pa.concat_tables([left, pa.Table.from_batches([batch])])
+        while left.num_rows >= rows:
+            yield left.slice(0, rows)
+            left = left.slice(rows)
+    if left.num_rows:
+        yield left
+
+
+def _checked(piece: pa.Table, table: str, columns: Mapping[str, ColumnType], number: int) -> pa.Table:
+    try:
+        for name, column_type in columns.items():
+            values = piece[name]
+            if family(column_type) == "array":
+                values = pc.list_flatten(values)
+            if pa.types.is_temporal(values.type) and len(values):
+                refuse_times(name, values)
+    except RefusedValueError as error:
+        row = None if error.position is None else number + error.position + 1
+        raise UnreadableValueError(f"table {table}, row {row}, column {error.column!r}: {error}") from error
+    return piece

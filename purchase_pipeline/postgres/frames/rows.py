@@ -9,7 +9,6 @@ from typing import Any, Generic, TypeVar, get_origin
 from dagster._core.definitions.metadata import RawMetadataValue
 from sqlalchemy import Table
 
-from purchase_pipeline.postgres.errors import RefusedValueError
 from purchase_pipeline.postgres.schema.types import ColumnType
 
 Row = Sequence[Any]
@@ -120,25 +119,24 @@ class Batch:
     """Rows with the types of their columns, whatever they came in.
 
     Attributes:
-        types: each column's type, in the rows' order; of a declared column, what was declared.
-        rows: values as psycopg takes them; None for a missing one.
-        declared: the table as the rows' author declares it.
+        types: each column's type, in order.
+        frame: a `pyarrow.Table` of these columns, in the plain types of `frames.arrow`.
+    """
+
+    types: Mapping[str, ColumnType]
+    frame: Any
+
+
+@dataclass(frozen=True)
+class DeclaredBatch:
+    """Rows of a table that their author declares: PostgreSQL alone says what it takes.
+
+    Attributes:
+        types: each column's type as declared, in the rows' order.
+        rows: values as psycopg takes them, or the texts that PostgreSQL reads; None for a missing one.
+        declared: the table's declaration.
     """
 
     types: Mapping[str, ColumnType]
     rows: Iterable[Row]
-    declared: Table | None = None
-
-    @classmethod
-    def of_columns(cls, names: Iterable[str], columns: Sequence[tuple[ColumnType, Sequence[Any]]]) -> "Batch":
-        """Turn columns, each with its type and its values, into rows.
-
-        Raises:
-            RefusedValueError: two columns of one name.
-        """
-        types: dict[str, ColumnType] = {}
-        for name, (column_type, _) in zip(names, columns, strict=True):
-            if name in types:
-                raise RefusedValueError(name, None, "two columns have this name")
-            types[name] = column_type
-        return cls(types, zip(*(values for _, values in columns), strict=True))
+    declared: Table

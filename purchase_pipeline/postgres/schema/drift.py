@@ -1,6 +1,6 @@
 """Schema drift: where the data's columns are not the table's, and how the table may follow."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -9,11 +9,9 @@ from alembic.migration import MigrationContext
 from alembic.operations import Operations
 
 from purchase_pipeline.postgres.errors import SchemaDriftError
-from purchase_pipeline.postgres.frames.rows import Row
 from purchase_pipeline.postgres.schema.tables import concrete, fills_itself, forget_tables
 from purchase_pipeline.postgres.schema.types import ColumnType, sql
 from purchase_pipeline.postgres.schema.widening import widened
-from purchase_pipeline.postgres.write.casts import cast_between, unchanged
 
 DriftPolicy = Literal["freeze", "evolve"]
 
@@ -67,22 +65,25 @@ def follow(connection: sa.Connection, table: sa.Table, columns: Mapping[str, sa.
 
 
 def differences_between(
-    incoming: Mapping[str, ColumnType], rows: Sequence[Row], table: _Columns, declared: _Columns | None
+    incoming: Mapping[str, ColumnType],
+    fits: Callable[[str], bool],
+    table: _Columns,
+    declared: _Columns | None,
 ) -> Iterator[Difference]:
     """Compare the data with a table as it stands; what is declared wins over what the data look like.
 
-    `rows` are the first of the data: a column that holds them needs no wider type.
+    `fits` tells whether the table's column takes the data as it is: then it needs no wider type.
     """
-    for place, (name, column_type) in enumerate(incoming.items()):
+    for name, column_type in incoming.items():
         if declared is not None and name not in declared:
             yield Difference(f"column {name!r} is in the data, and not declared")
         elif name not in table:
             yield _added(declared[name] if declared is not None else sa.Column(name, concrete(column_type)))
         elif declared is not None:
             yield from _retyped(table[name], declared[name].type, "declared")
-            if cast_between(column_type, declared[name].type) is None:
+            if not fits(name):
                 yield _mistyped(declared[name], column_type)
-        elif not _holds(table[name].type, column_type, (row[place] for row in rows)):
+        elif not fits(name):
             yield from _retyped(table[name], column_type, "in the data")
     for name, column in table.items():
         if name not in incoming and not fills_itself(column):
@@ -117,16 +118,3 @@ def _mistyped(column: sa.Column[Any], incoming: ColumnType) -> Difference:
     return Difference(
         f"column {column.name!r} is declared as {sql(column.type)}, and {sql(incoming)} in the data"
     )
-
-
-def _holds(column: ColumnType, incoming: ColumnType, values: Iterator[Any]) -> bool:
-    cast = cast_between(incoming, column)
-    if cast is None or cast is unchanged:
-        return cast is not None
-    try:
-        for value in values:
-            if value is not None:
-                cast(value)
-    except (ValueError, TypeError, OverflowError):
-        return False
-    return True

@@ -47,6 +47,19 @@ _FAMILIES: tuple[tuple[type, str], ...] = (
 )
 
 
+class NamedType(sa.types.UserDefinedType[Any]):
+    """A type by the name that PostgreSQL has for it."""
+
+    cache_ok = True
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def get_col_spec(self) -> str:
+        """Return the name, for DDL."""
+        return self.name
+
+
 def shown(value: object) -> str:
     """Return a value as an error may show it: recognisable, and short."""
     text = repr(value)

@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql.base import PGDialect
 
 from purchase_pipeline.postgres.connections import quote_all_names
 from purchase_pipeline.postgres.errors import PostgresWriteError, UnusableMetadataError
-from purchase_pipeline.postgres.frames.reading import result_types
+from purchase_pipeline.postgres.schema.result_types import result_types
 from purchase_pipeline.postgres.schema.types import ColumnType, family, sql
 
 _READABLE = quote_all_names(PGDialect(paramstyle="named"))  # type: ignore[no-untyped-call]  # SQLAlchemy left it so

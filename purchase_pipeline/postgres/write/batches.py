@@ -1,17 +1,19 @@
 """Batches into a slice's table: whole or not at all, inside the transaction that the caller opened."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib import import_module
 from itertools import chain, islice
 from typing import Any
 
 import sqlalchemy as sa
 from dagster._core.storage.db_io_manager import TableSlice
 
-from purchase_pipeline.postgres.frames.rows import Batch, Row
+from purchase_pipeline.postgres.frames.rows import Batch, DeclaredBatch
 from purchase_pipeline.postgres.options import WriteOptions
 from purchase_pipeline.postgres.schema.drift import differences_between, follow, settle
+from purchase_pipeline.postgres.schema.real_types import real_types
 from purchase_pipeline.postgres.schema.tables import (
     check_names,
     create_if_missing,
@@ -22,8 +24,9 @@ from purchase_pipeline.postgres.schema.tables import (
 )
 from purchase_pipeline.postgres.schema.types import ColumnType
 from purchase_pipeline.postgres.slices.conditions import partition_columns, slice_conditions
-from purchase_pipeline.postgres.write.coercion import fitted_rows, next_batch
-from purchase_pipeline.postgres.write.copy import Copied, copy_rows
+from purchase_pipeline.postgres.write.copy import Copied
+from purchase_pipeline.postgres.write.incoming import Incoming, of_declared_rows
+from purchase_pipeline.postgres.write.refusals import placed_refusals
 from purchase_pipeline.postgres.write.staging import insert_staged, staging_table, upsert_staged
 from purchase_pipeline.postgres.write.stored import SliceWatch, may_interfere, require_all, rows_with_keys
 
@@ -48,7 +51,10 @@ class Written:
 
 
 def write_batches(
-    connection: sa.Connection, table_slice: TableSlice, batches: Iterator[Batch], options: WriteOptions
+    connection: sa.Connection,
+    table_slice: TableSlice,
+    batches: Iterator[Batch | DeclaredBatch],
+    options: WriteOptions,
 ) -> Written:
     """Write the batches, after the table was made as the options allow. The slice's old rows are gone by now.
 
@@ -59,39 +65,23 @@ def write_batches(
         UnusableNameError: a column's name that PostgreSQL would cut.
     """
     started = time.perf_counter()
-    first = next_batch(batches, f"{table_slice.schema}.{table_slice.table}", rows_before=0)
+    batches = placed_refusals(batches, f"{table_slice.schema}.{table_slice.table}")
+    first = next(batches, None)
     if first is None or not first.types:
         table = existing_table(connection, table_slice.schema, table_slice.table)
         return Written(table, options.declared, Copied(0, 0), time.perf_counter() - started, [])
-    if first.declared is not None:
+    if isinstance(first, DeclaredBatch):
         options = replace(options, declared=first.declared)
-    evolving = options.schema_drift == "evolve"
-    first, head = _with_rows_at_hand(first, None if evolving else options.preview_rows)
-
-    def copy_into(table: sa.Table) -> Copied:
-        return copy_rows(connection, table, list(first.types), fitted_rows(first, batches, table))
-
-    incoming = Incoming(first.types, head if evolving else (), copy_into, counted=True)
+        first, preview = _with_head(first, options.preview_rows)
+        incoming = of_declared_rows(connection, first, batches)
+    else:
+        preview = _in_arrow("frames.python_rows").python_dicts(
+            first.types, first.frame.slice(0, options.preview_rows)
+        )
+        looks = options.schema_drift == "evolve"
+        incoming = _in_arrow("write.framed").of_frames(connection, first, batches, looks=looks)
     table, copied = put_in_place(connection, table_slice, incoming, options)
-    preview = [dict(zip(first.types, row, strict=True)) for row in head[: options.preview_rows]]
     return Written(table, options.declared, copied, time.perf_counter() - started, preview)
-
-
-@dataclass(frozen=True)
-class Incoming:
-    """Rows on their way into a table.
-
-    Attributes:
-        types: their columns, in order.
-        rows: the first of them, or none: what has to be looked at to tell whether the table's columns hold them.
-        put_into: writes them all into a table that has the columns.
-        counted: whether it fails where the table takes fewer than there are; else it cannot know.
-    """
-
-    types: Mapping[str, ColumnType]
-    rows: Sequence[Row]
-    put_into: Callable[[sa.Table], Copied]
-    counted: bool
 
 
 def put_in_place(
@@ -106,7 +96,7 @@ def put_in_place(
     table = existing_table(connection, table_slice.schema, table_slice.table)
     if table is None:
         table = _created(connection, table_slice, incoming.types, options)
-    changes = _changes(table, incoming, options)
+    changes = _changes(connection, table, incoming, options)
     watch = SliceWatch(connection, table, table_slice, keeps=options.write_mode == "append")
     if options.write_mode == "upsert":
         copied = _merged(connection, table, incoming, changes, options.upsert_keys)
@@ -142,17 +132,27 @@ def _created(
     return table
 
 
-def _with_rows_at_hand(batch: Batch, count: int | None) -> tuple[Batch, list[Row]]:
-    """Return the batch, with its first rows as well; with all of them when no count is given."""
+def _in_arrow(module: str) -> Any:  # noqa: ANN401
+    """Return a module that needs pyarrow: streams that are declared, and queries, do without."""
+    return import_module(f"purchase_pipeline.postgres.{module}")
+
+
+def _with_head(batch: DeclaredBatch, count: int) -> tuple[DeclaredBatch, list[dict[str, Any]]]:
+    """Return the batch, with its first rows as well."""
     rows = iter(batch.rows)
     head = list(islice(rows, count))
-    return replace(batch, rows=chain(head, rows)), head
+    return replace(batch, rows=chain(head, rows)), [dict(zip(batch.types, row, strict=True)) for row in head]
 
 
-def _changes(table: sa.Table, incoming: Incoming, options: WriteOptions) -> dict[str, sa.Column[Any]]:
+def _changes(
+    connection: sa.Connection, table: sa.Table, incoming: Incoming, options: WriteOptions
+) -> dict[str, sa.Column[Any]]:
     declared = options.declared.columns if options.declared is not None else None
-    differences = list(differences_between(incoming.types, incoming.rows, table.columns, declared))
-    return settle(differences, table, options.schema_drift)
+    real = real_types(connection, table)
+    differences = differences_between(
+        incoming.types, lambda name: incoming.fits(name, real[name]), table.columns, declared
+    )
+    return settle(list(differences), table, options.schema_drift)
 
 
 def _moved(

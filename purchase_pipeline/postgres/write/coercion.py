@@ -1,59 +1,81 @@
-"""Batches made to fit one table: its columns in one order, each value as its column takes it."""
+"""Batches made to fit one table: its columns in one order, each as its column takes it, or staged to be cast."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import count
+from itertools import chain, count
+from typing import Any
 
+import pyarrow as pa
 import sqlalchemy as sa
 
 from purchase_pipeline.postgres.errors import RefusedValueError, SchemaDriftError, UnstorableValueError
-from purchase_pipeline.postgres.frames.rows import Batch, Row
-from purchase_pipeline.postgres.schema.types import UNKNOWN, ColumnType, sql
-from purchase_pipeline.postgres.write.casts import Cast, cast_between, unchanged
+from purchase_pipeline.postgres.frames.rows import Batch, DeclaredBatch
+from purchase_pipeline.postgres.schema.real_types import RealType
+from purchase_pipeline.postgres.schema.types import ColumnType, sql
+from purchase_pipeline.postgres.write.encoding import Encoding, encoding_for
 
+PIECE_ROWS = 50_000  # encoded at a time: some megabytes
 _REMEDY = (
     "Nothing was changed. The first batch settled the table's columns: give every batch the same ones, or declare them "
     'with metadata={"row_model": ...}.'
 )
 
 
-def next_batch(batches: Iterator[Batch], table: str, rows_before: int) -> Batch | None:
-    """Return the next batch, or None.
+def encodings(
+    types: Mapping[str, ColumnType], real: Mapping[str, RealType], table: str, place: int = 1
+) -> dict[str, Encoding]:
+    """Return how each column of a batch is encoded.
 
     Raises:
-        UnstorableValueError: a column or value that PostgreSQL has no type for.
+        SchemaDriftError: columns that do not go together with the table's.
     """
-    try:
-        return next(batches, None)
-    except RefusedValueError as error:
-        row = None if error.position is None else rows_before + error.position + 1
-        raise UnstorableValueError(table, row, error.column, str(error)) from error
+    found = {name: encoding_for(kind, real[name]) for name, kind in types.items()}
+    differences = [
+        f"column {name!r} is {real[name].bounded}, and {sql(types[name])} in batch {place}"
+        for name, encoding in found.items()
+        if encoding is None
+    ]
+    if differences:
+        raise SchemaDriftError(table, differences, _REMEDY)
+    return {name: encoding for name, encoding in found.items() if encoding is not None}
 
 
-def fitted_rows(first: Batch, batches: Iterator[Batch], table: sa.Table) -> Iterator[Row]:
-    """Yield the rows of all batches, in the order of the first one's columns.
+def encoded_batches(
+    first: Batch, batches: Iterator[Batch | DeclaredBatch], table: sa.Table, real: Mapping[str, RealType]
+) -> Iterator[Any]:
+    """Yield the rows of all batches as record batches, in the order of the first one's columns.
 
     Raises:
         SchemaDriftError: a batch whose columns are not the first one's.
         UnstorableValueError: a value that its column would change.
     """
-    batch: Batch | None = first
     names, number = list(first.types), 0
-    types: Mapping[str, ColumnType] | None = None
-    for place in count(1):
-        if batch is None:
-            return
-        if batch.types is not types:  # a declared stream's batches share theirs
-            types, casts = batch.types, _casts(batch, names, table, place)
-            order = None if list(types) == names else [list(types).index(name) for name in names]
-        for row in batch.rows:
-            number += 1
-            ordered = row if order is None else [row[position] for position in order]
-            yield _fitted(ordered, casts, str(table), number) if casts else ordered
-        batch = next_batch(batches, str(table), number)
+    wanted: Mapping[str, Encoding] = {}
+    for place, batch in zip(count(1), chain([first], batches), strict=False):
+        if not isinstance(batch, Batch):
+            raise SchemaDriftError(str(table), [f"batch {place} is declared, and the first is not"], _REMEDY)
+        _require_names(batch, names, str(table), place)
+        found = encodings(batch.types, real, str(table), place)
+        wanted = wanted or found
+        _require_same(batch, found, wanted, str(table), place)
+        for piece in batch.frame.select(names).to_batches(max_chunksize=PIECE_ROWS):
+            yield _encoded(piece, found, str(table), number)
+            number += piece.num_rows
 
 
-def _casts(batch: Batch, names: Sequence[str], table: sa.Table, place: int) -> list[tuple[int, str, Cast]]:
-    """Return the casts that change or refuse something, each with its position in a row."""
+def _encoded(piece: Any, how: Mapping[str, Encoding], table: str, number: int) -> Any:  # noqa: ANN401
+    try:
+        return pa.record_batch(
+            {
+                name: how[name].encode(name, values)
+                for name, values in zip(piece.schema.names, piece.columns, strict=True)
+            }
+        )
+    except RefusedValueError as error:
+        row = None if error.position is None else number + error.position + 1
+        raise UnstorableValueError(table, row, error.column, str(error)) from error
+
+
+def _require_names(batch: Batch, names: Sequence[str], table: str, place: int) -> None:
     differences = [
         f"column {name!r} is missing in batch {place}" for name in names if name not in batch.types
     ]
@@ -62,25 +84,17 @@ def _casts(batch: Batch, names: Sequence[str], table: sa.Table, place: int) -> l
         for name in batch.types
         if name not in names
     ]
-    casts = []
-    for position, name in enumerate(names):
-        incoming, column = batch.types.get(name, UNKNOWN), table.columns[name].type
-        cast = cast_between(incoming, column)
-        if cast is None:
-            differences.append(f"column {name!r} is {sql(column)}, and {sql(incoming)} in batch {place}")
-        elif cast is not unchanged:
-            casts.append((position, name, cast))
     if differences:
-        raise SchemaDriftError(str(table), differences, _REMEDY)
-    return casts
+        raise SchemaDriftError(table, differences, _REMEDY)
 
 
-def _fitted(row: Row, casts: Sequence[tuple[int, str, Cast]], table: str, number: int) -> Row:
-    values = list(row)
-    for position, name, cast in casts:
-        if values[position] is not None:
-            try:
-                values[position] = cast(values[position])
-            except (ValueError, TypeError, OverflowError, AttributeError) as error:
-                raise UnstorableValueError(table, number, name, str(error)) from error
-    return values
+def _require_same(
+    batch: Batch, found: Mapping[str, Encoding], first: Mapping[str, Encoding], table: str, place: int
+) -> None:
+    differences = [
+        f"column {name!r} is {sql(batch.types[name])} in batch {place}, and was another type in the first"
+        for name, encoding in found.items()
+        if encoding.staged != first[name].staged
+    ]
+    if differences:
+        raise SchemaDriftError(table, differences, _REMEDY)

@@ -10,14 +10,36 @@ import sqlalchemy as sa
 from dagster._core.storage.db_io_manager import TableSlice
 
 from purchase_pipeline.postgres.errors import UnstorableValueError
-from purchase_pipeline.postgres.frames.reading import result_types
 from purchase_pipeline.postgres.options import WriteOptions
-from purchase_pipeline.postgres.schema.types import ColumnType
+from purchase_pipeline.postgres.schema.real_types import RealType, real_types
+from purchase_pipeline.postgres.schema.result_types import result_types
+from purchase_pipeline.postgres.schema.types import ColumnType, family
 from purchase_pipeline.postgres.slices.conditions import slice_query
-from purchase_pipeline.postgres.write.batches import Incoming, Written, put_in_place
+from purchase_pipeline.postgres.statements import execute_text, with_values
+from purchase_pipeline.postgres.write.batches import Written, put_in_place
 from purchase_pipeline.postgres.write.copy import Copied
+from purchase_pipeline.postgres.write.incoming import Incoming
+from purchase_pipeline.postgres.write.staged_casts import STAGED, Cast, insert_cast
 from purchase_pipeline.postgres.write.staging import insert_query
 
+_WIDER = {
+    "int2": {"int4", "int8", "numeric"},
+    "int4": {"int8", "numeric"},
+    "int8": {"numeric"},
+    "float4": {"float8"},
+    "varchar": {"text"},
+    "date": {"timestamp"},
+}
+_NUMBERS = {"int2", "int4", "int8", "float4", "float8"}
+_GOES_INTO = {
+    "integer": {*_NUMBERS, "numeric"},
+    "float": {*_NUMBERS, "numeric"},
+    "numeric": {"float4", "float8", "numeric", "money"},
+    "text": {"text", "varchar", "bpchar", "citext", "name", "char", "json", "jsonb", "uuid"},
+    "date": {"timestamp"},
+    "json": {"json", "jsonb"},
+}
+"""What a query's columns may be assigned to, by family: the same as what a frame's may."""
 _UNNAMED = "?column?"  # PostgreSQL's word for it
 
 
@@ -42,16 +64,44 @@ def write_query(
     """
     started = time.perf_counter()
     types = _types_of(connection, query, f"{table_slice.schema}.{table_slice.table}")
+    found = _staged(connection, query)
+
+    def fits(name: str, real: RealType) -> bool:
+        return real.base == found[name].base or real.base in _GOES_INTO.get(family(types[name]), ())
 
     def put_into(table: sa.Table) -> Copied:
-        return Copied(insert_query(connection, table, list(types), query), bytes=0)
+        real = real_types(connection, table)
+        casts = {
+            name: None if _keeps(one, real[name]) else Cast(name, one, real[name])
+            for name, one in found.items()
+        }
+        if not any(casts.values()):
+            return Copied(insert_query(connection, table, list(types), query), bytes=0)
+        staged = sa.table(STAGED, *map(sa.column, types))
+        connection.execute(staged.insert().from_select(list(types), query))
+        return Copied(insert_cast(connection, table, casts), bytes=0)
 
-    table, written = put_in_place(
-        connection, table_slice, Incoming(types, (), put_into, counted=False), options
-    )
+    incoming = Incoming(types, fits, put_into, counted=False)
+    table, written = put_in_place(connection, table_slice, incoming, options)
     seconds = time.perf_counter() - started
     preview = _first_rows(connection, table, table_slice, options.preview_rows)
     return Written(table, options.declared, written, seconds, preview)
+
+
+def _staged(connection: sa.Connection, query: sa.SelectBase) -> dict[str, RealType]:
+    """Return the types of a query's columns, by an empty table that PostgreSQL makes for it."""
+    execute_text(
+        connection,
+        f"CREATE TEMPORARY TABLE {STAGED} ON COMMIT DROP AS {with_values(connection, query)} WITH NO DATA",
+    )
+    return real_types(connection, sa.table(STAGED))
+
+
+def _keeps(found: RealType, real: RealType) -> bool:
+    """Tell whether an assignment from one type to the other can change nothing."""
+    if real.modifier not in (-1, found.modifier) or (real.modifier != -1 and real.base != found.base):
+        return False
+    return real.base == found.base or real.base in _WIDER.get(found.base, ())
 
 
 def _types_of(connection: sa.Connection, query: sa.SelectBase, table: str) -> dict[str, ColumnType]:

@@ -1,0 +1,236 @@
+"""Arrow, the one form that all frames take on their way to a table: plain types, each with what it means."""
+
+from collections.abc import Callable, Iterable
+from datetime import date
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from purchase_pipeline.postgres.errors import RefusedValueError
+from purchase_pipeline.postgres.frames.json_text import json_text
+from purchase_pipeline.postgres.frames.rows import Batch
+from purchase_pipeline.postgres.schema import types
+from purchase_pipeline.postgres.schema.types import ColumnType
+
+FRAME_TYPES = (pa.Table, pa.RecordBatch)
+
+Array = Any
+"""A `pyarrow.Array` or `pyarrow.ChunkedArray`: pyarrow has no types that mypy knows."""
+
+_EPOCH = date(1970, 1, 1)
+_FIRST_DAY, _LAST_DAY = (date.min - _EPOCH).days, (date.max - _EPOCH).days
+_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+_LONGEST = (2**63 - 1) // 10**6
+_MOST_DIGITS = 38  # of 128 bits
+_PLAIN: tuple[tuple[Callable[[Any], bool], ColumnType, Any], ...] = (
+    (pa.types.is_boolean, types.BOOLEAN, pa.bool_()),
+    (pa.types.is_uint64, types.NUMERIC, pa.decimal128(20, 0)),
+    (pa.types.is_integer, types.BIGINT, pa.int64()),
+    (pa.types.is_floating, types.DOUBLE, pa.float64()),
+    (pa.types.is_string, types.TEXT, pa.large_string()),
+    (pa.types.is_large_string, types.TEXT, pa.large_string()),
+    (pa.types.is_string_view, types.TEXT, pa.large_string()),
+    (pa.types.is_binary, types.BYTES, pa.large_binary()),
+    (pa.types.is_large_binary, types.BYTES, pa.large_binary()),
+    (pa.types.is_fixed_size_binary, types.BYTES, pa.large_binary()),
+    (pa.types.is_binary_view, types.BYTES, pa.large_binary()),
+    (pa.types.is_date, types.DATE, pa.date32()),
+    (pa.types.is_time, types.TIME, pa.time64("us")),
+    (pa.types.is_duration, types.DURATION, pa.duration("us")),
+    (pa.types.is_null, types.UNKNOWN, pa.null()),
+)
+
+
+def to_batch(frame: pa.Table | pa.RecordBatch) -> Batch:
+    """Return the frame with plain types. NaN is a number, and stays one.
+
+    Raises:
+        RefusedValueError: a column, or a value, that PostgreSQL has no type for.
+    """
+    return batch_of(
+        (name, *plain_column(name, values))
+        for name, values in zip(frame.column_names, frame.columns, strict=True)
+    )
+
+
+def batch_of(columns: Iterable[tuple[str, ColumnType, Array]]) -> Batch:
+    """Return columns, each with its name, type and values, as one batch.
+
+    Raises:
+        RefusedValueError: two columns of one name.
+    """
+    found: dict[str, tuple[ColumnType, Array]] = {}
+    for name, column_type, values in columns:
+        if name in found:
+            raise RefusedValueError(name, None, "two columns have this name")
+        found[name] = column_type, values
+    return Batch(
+        {name: column_type for name, (column_type, _) in found.items()},
+        pa.table({name: values for name, (_, values) in found.items()}),
+    )
+
+
+def plain_column(name: str, values: Array) -> tuple[ColumnType, Array]:
+    """Return an array's column type, and its values in the plain Arrow type of that.
+
+    Times are counted in microseconds, instants in UTC; what is nested is the text that JSON has for it.
+
+    Raises:
+        RefusedValueError: a type that PostgreSQL has none for, or a value that would change.
+    """
+    kind = values.type
+    if isinstance(kind, pa.BaseExtensionType):
+        return _of_extension(name, values)
+    if pa.types.is_dictionary(kind):
+        return plain_column(name, cast_exactly(name, values, kind.value_type))
+    if _is_list(kind):
+        return _of_lists(name, values)
+    if pa.types.is_struct(kind) or pa.types.is_map(kind):
+        return types.JSON, _as_json(name, values)
+    if pa.types.is_decimal(kind):
+        return types.NUMERIC, _decimals(values)
+    if pa.types.is_temporal(kind):
+        refuse_times(name, values)
+    if pa.types.is_timestamp(kind):
+        column_type = types.NAIVE if kind.tz is None else types.ZONED
+        return column_type, cast_exactly(name, values, pa.timestamp("us", kind.tz and "UTC"))
+    for test, column_type, plain in _PLAIN:
+        if test(kind):
+            return column_type, cast_exactly(name, values, plain)
+    raise RefusedValueError(name, None, f"PostgreSQL has no type for Arrow's {kind}")
+
+
+def cast_exactly(name: str, values: Array, kind: Any, reason: str | None = None) -> Array:  # noqa: ANN401
+    """Cast an array without a loss.
+
+    Raises:
+        RefusedValueError: the first value that Arrow would change, with Arrow's words or a reason, which may have the
+            value in it as `{}`.
+    """
+    if values.type == kind:
+        return values
+    try:
+        return values.cast(kind)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        first, beyond = 0, len(values)
+        while beyond - first > 1:  # the first that fails is in between
+            middle = (first + beyond) // 2
+            first, beyond = (middle, beyond) if _casts(values[first:middle], kind) else (first, middle)
+        if not len(values) or _casts(values[first:beyond], kind):
+            raise RefusedValueError(name, None, str(error)) from error
+        value = types.shown(values[first].as_py())
+        raise RefusedValueError(
+            name, first, str(error) if reason is None else reason.format(value)
+        ) from error
+
+
+def refuse_first(name: str, values: Array, wrong: Array, reason: str) -> None:
+    """Refuse the first value that a mask is true of; `{}` in the reason is the value.
+
+    Raises:
+        RefusedValueError: there is one.
+    """
+    position = pc.index(wrong, True).as_py()
+    if position >= 0:
+        raise RefusedValueError(name, position, reason.format(_shown(values[position])))
+
+
+def _shown(scalar: Any) -> str:  # noqa: ANN401
+    try:
+        return types.shown(scalar.as_py())
+    except (ValueError, OverflowError):  # Python has no such date or time
+        return f"{scalar.value if hasattr(scalar, 'value') else scalar} as {scalar.type}"
+
+
+def _casts(values: Array, kind: Any) -> bool:  # noqa: ANN401
+    try:
+        values.cast(kind)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return False
+    return True
+
+
+def _is_list(kind: Any) -> bool:  # noqa: ANN401
+    tests = (
+        pa.types.is_list,
+        pa.types.is_large_list,
+        pa.types.is_fixed_size_list,
+        pa.types.is_list_view,
+        pa.types.is_large_list_view,
+    )
+    return any(test(kind) for test in tests)
+
+
+def _of_extension(name: str, values: Array) -> tuple[ColumnType, Array]:
+    chunks = values.chunks if isinstance(values, pa.ChunkedArray) else [values]
+    storage = pa.chunked_array([chunk.storage for chunk in chunks], values.type.storage_type)
+    column_type, plain = plain_column(name, storage)
+    named = {"arrow.uuid": types.IDENTIFIER, "arrow.json": types.JSON}
+    return named.get(values.type.extension_name, column_type), plain
+
+
+def _decimals(values: Array) -> Array:
+    """Return decimals in 128 bits, or, where they do not fit, their texts."""
+    for scale in (values.type.scale, 0):
+        try:
+            return values.cast(pa.decimal128(_MOST_DIGITS, scale))
+        except pa.ArrowInvalid:
+            continue
+    return values.cast(pa.large_string())
+
+
+def _of_lists(name: str, values: Array) -> tuple[ColumnType, Array]:
+    if isinstance(values, pa.ChunkedArray):
+        values = values.combine_chunks()
+    element = values.type.value_type
+    if _is_list(element) or pa.types.is_struct(element) or pa.types.is_map(element):
+        return types.JSON, _as_json(name, values)
+    lengths = pc.fill_null(pc.list_value_length(values), 0).cast(pa.int64())
+    rows = pc.list_parent_indices(values)
+    try:
+        element_type, flat = plain_column(name, values.flatten())
+    except RefusedValueError as error:
+        row = None if error.position is None else rows[error.position].as_py()
+        raise RefusedValueError(name, row, str(error)) from error
+    if isinstance(flat, pa.ChunkedArray):
+        flat = flat.combine_chunks()
+    offsets = pa.concat_arrays([pa.array([0], pa.int64()), pc.cumulative_sum(lengths)])
+    lists = pa.LargeListArray.from_arrays(offsets, flat, mask=values.is_null())
+    return ARRAY(element_type), lists
+
+
+def _as_json(name: str, values: Array) -> Array:
+    texts = []
+    for position, value in enumerate(values):
+        try:
+            plain = value.as_py(maps_as_pydicts="strict")
+            texts.append(None if plain is None else json_text(plain))
+        except (ValueError, TypeError, OverflowError, KeyError) as error:
+            raise RefusedValueError(name, position, str(error)) from error
+    return pa.array(texts, pa.large_string())
+
+
+def refuse_times(name: str, values: Array) -> None:
+    """Refuse dates, times and durations that Python, or a microsecond, cannot hold."""
+    kind = values.type
+    unit = getattr(kind, "unit", None)
+    if unit is None:
+        unit = "ms" if pa.types.is_date64(kind) else "day"
+    counts = values.cast(pa.int32() if kind.bit_width == 32 else pa.int64()).cast(pa.int64())  # noqa: PLR2004
+    if unit == "ns":
+        finer = pc.not_equal(pc.subtract(counts, pc.multiply(pc.divide(counts, 1000), 1000)), 0)
+        refuse_first(name, values, finer, "{} is finer than microseconds, which is what is kept")
+    if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
+        day = 1 if unit == "day" else 86_400 * _SECOND[unit]
+        beyond = pc.or_(pc.less(counts, _FIRST_DAY * day), pc.greater_equal(counts, (_LAST_DAY + 1) * day))
+        refuse_first(name, values, beyond, "{} is beyond the years 1 to 9999")
+    if pa.types.is_time(kind):
+        refuse_first(
+            name, values, pc.greater_equal(counts, 86_400 * _SECOND[unit]), "{} is no time before midnight"
+        )
+    if pa.types.is_duration(kind) and unit in ("s", "ms"):
+        longest = _LONGEST * _SECOND[unit]
+        beyond = pc.or_(pc.less(counts, -longest), pc.greater(counts, longest))
+        refuse_first(name, values, beyond, "{} is beyond 64 bits of microseconds")

@@ -1,0 +1,78 @@
+"""JSON as text, and as dicts and lists, where neither way changes a value."""
+
+import json
+import re
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+from purchase_pipeline.postgres.schema.types import shown
+
+_TEXT_OR_LARGE_FLOAT = re.compile(r'"(?:[^"\\]|\\.)*"|-?[\d.]+e\+\d+')
+
+
+def json_text(value: object) -> str:
+    """Return a value of dicts, lists and scalars as JSON's text.
+
+    Raises:
+        TypeError: a key that is no text, or a value that JSON has none for.
+        ValueError: NaN or an infinity, or what is nested too deep.
+    """
+    try:
+        _refuse_keys_that_are_no_text(value)
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    except RecursionError as error:
+        raise ValueError("lists and dicts nested too deep, or in themselves") from error
+    return _TEXT_OR_LARGE_FLOAT.sub(_with_a_point, text) if "e+" in text else text
+
+
+def json_values(texts: Sequence[str | None]) -> Sequence[Any]:
+    """Return texts of JSON as dicts and lists; as they are where one is neither, or has a number that is no float.
+
+    A scalar alone stays text: written back, it could not be told from a text that is no JSON, nor null from a missing
+    value.
+    """
+    if not all(text is None or text[:1] in "{[" for text in texts):
+        return texts
+    try:
+        return [None if text is None else json.loads(text, parse_float=_exact_float) for text in texts]
+    except (ValueError, RecursionError):
+        return texts
+
+
+def require_distinct_keys(text: str) -> None:
+    """Make sure that a text is JSON in which no object has a key twice: JSONB keeps but the last.
+
+    Raises:
+        ValueError: it is not.
+    """
+    json.loads(text, object_pairs_hook=_distinct)
+
+
+def _distinct(pairs: Sequence[tuple[str, object]]) -> None:
+    if len({key for key, _ in pairs}) < len(pairs):
+        raise ValueError(f"a JSON object has a key twice, among {shown([key for key, _ in pairs])}")
+
+
+def _exact_float(digits: str) -> float:
+    number = float(digits)
+    if Decimal(digits) != Decimal(repr(number)):
+        raise ValueError(f"{digits} is no float")
+    return number
+
+
+def _with_a_point(match: re.Match[str]) -> str:
+    """Write a large float out: of 1e+16, PostgreSQL would make an integer."""
+    token = match.group()
+    return token if token.startswith('"') else f"{Decimal(token):f}.0"
+
+
+def _refuse_keys_that_are_no_text(value: object) -> None:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if not isinstance(key, str):
+                raise TypeError(f"JSON keys are texts, and {shown(key)} is none")
+            _refuse_keys_that_are_no_text(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            _refuse_keys_that_are_no_text(inner)

@@ -1,0 +1,41 @@
+"""What was read in Arrow, as what an input is annotated with."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pyarrow as pa
+import sqlalchemy as sa
+
+from purchase_pipeline.postgres.frames.arrow_frames import reader
+from purchase_pipeline.postgres.frames.libraries import is_reader, library_of
+from purchase_pipeline.postgres.frames.python_rows import python_dicts, python_rows
+from purchase_pipeline.postgres.frames.reading import read_batches
+from purchase_pipeline.postgres.frames.rows import RowStream
+from purchase_pipeline.postgres.schema.types import ColumnType
+
+
+def load_query(kind: Any, connection: sa.Connection, table: sa.Table, query: sa.Select[Any]) -> Any:  # noqa: ANN401
+    """Return what a query of a table finds: a frame whole, a stream as it is asked for."""
+    library = library_of(kind)
+    if library is None:
+        return _streamed(kind, *read_batches(connection, table, query))
+    columns, frames = read_batches(connection, table, query, batch_rows=None)
+    (whole,) = frames
+    return library.from_arrow(columns, whole, kind)
+
+
+def load_nothing(kind: Any) -> Any:  # noqa: ANN401
+    """Return what there is of a table that is not there yet."""
+    library = library_of(kind)
+    return _streamed(kind, {}, iter(())) if library is None else library.from_arrow({}, pa.table({}), kind)
+
+
+def _streamed(kind: Any, columns: Mapping[str, ColumnType], frames: Iterator[pa.Table]) -> Any:  # noqa: ANN401
+    if kind is RowStream:
+        return RowStream(tuple(columns), (python_rows(columns, frame) for frame in frames))
+    if is_reader(kind):
+        return reader(columns, frames)
+    library = library_of(kind.frame_type)
+    if library is not None:
+        return kind(library.from_arrow(columns, frame, kind.frame_type) for frame in frames)
+    return kind(python_dicts(columns, frame) for frame in frames)

@@ -1,0 +1,109 @@
+"""Columns of Python's own values, as rows and pandas' object columns have them, in Arrow."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+
+from purchase_pipeline.postgres.errors import RefusedValueError
+from purchase_pipeline.postgres.frames.arrow import Array, batch_of, plain_column
+from purchase_pipeline.postgres.frames.json_text import json_text
+from purchase_pipeline.postgres.frames.rows import Batch, Row, by_column
+from purchase_pipeline.postgres.schema import types
+from purchase_pipeline.postgres.schema.inference import type_of_column
+from purchase_pipeline.postgres.schema.types import ColumnType, family
+
+_ARROW: dict[str, Any] = {
+    "boolean": pa.bool_(),
+    "integer": pa.int64(),
+    "float": pa.float64(),
+    "text": pa.large_string(),
+    "bytes": pa.large_binary(),
+    "date": pa.date32(),
+    "time": pa.time64("us"),
+    "timestamp": pa.timestamp("us"),
+    "zoned timestamp": pa.timestamp("us", "UTC"),
+    "interval": pa.duration("us"),
+    "numeric": pa.large_string(),
+    "json": pa.large_string(),
+    "uuid": pa.large_binary(),
+    "unknown": pa.null(),
+}
+_IN_ARROW: dict[str, Callable[[Any], Any]] = {
+    "bytes": lambda value: value.tobytes() if isinstance(value, memoryview) else bytes(value),
+    "float": float,
+    "json": json_text,
+    "numeric": lambda value: str(Decimal(value)),
+    "uuid": lambda value: value.bytes,
+    "zoned timestamp": lambda value: value.astimezone(UTC),
+}
+_REFUSALS = (ValueError, TypeError, OverflowError, pa.ArrowException)
+
+
+def batch_of_rows(names: Sequence[str], rows: Sequence[Row]) -> Batch:
+    """Return rows as one batch, each column of the type that its values ask for.
+
+    Raises:
+        RefusedValueError: a value that no column type holds, alone or with those before it in its column.
+    """
+    return batch_of(
+        (name, *column_of_values(name, values))
+        for name, values in zip(names, by_column(rows, len(names)), strict=True)
+    )
+
+
+def batch_of_dicts(rows: Sequence[Mapping[str, Any]]) -> Batch:
+    """Return rows as dicts as one batch; a key that a row lacks is a missing value.
+
+    Raises:
+        RefusedValueError: as `batch_of_rows`; or a key that is no text.
+    """
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    return batch_of_rows(names, [tuple(row.get(name) for name in names) for row in rows])
+
+
+def column_of_values(name: str, values: Sequence[Any]) -> tuple[ColumnType, Array]:
+    """Return the type that Python's values ask for, and the values in Arrow; None is a missing one.
+
+    Raises:
+        RefusedValueError: a value that no column type holds, alone or with those before it.
+    """
+    column_type = type_of_column(name, values)
+    if family(column_type) == "numeric" and (decimals := _decimals(name, values)) is not None:
+        return column_type, decimals
+    arrow_type, convert = _arrow_type(column_type), _conversion(column_type)
+    try:
+        return column_type, pa.array(map(convert, values) if convert else values, arrow_type)
+    except _REFUSALS:
+        for position, value in enumerate(values):
+            try:
+                pa.array([convert(value) if convert else value], arrow_type)
+            except _REFUSALS as error:
+                raise RefusedValueError(name, position, f"{types.shown(value)}: {error}") from error
+        raise
+
+
+def _decimals(name: str, values: Sequence[Any]) -> Array | None:
+    """Return decimals in 128 bits; None where one of them needs more, or is no finite number."""
+    try:
+        exact = pa.array([value if value is None else Decimal(value) for value in values])
+    except pa.ArrowException:
+        return None
+    return plain_column(name, exact)[1] if pa.types.is_decimal(exact.type) else None
+
+
+def _arrow_type(column_type: Any) -> Any:  # noqa: ANN401
+    if family(column_type) == "array":
+        return pa.large_list(_arrow_type(column_type.item_type))
+    return _ARROW[family(column_type)]
+
+
+def _conversion(column_type: Any) -> Callable[[Any], Any] | None:  # noqa: ANN401
+    """Return how a value, or None, is made into one that Arrow takes; None: it is."""
+    if family(column_type) == "array":
+        inner = _conversion(column_type.item_type)
+        return inner and (lambda values: None if values is None else [inner(value) for value in values])
+    convert = _IN_ARROW.get(family(column_type))
+    return convert and (lambda value: None if value is None else convert(value))

@@ -1,0 +1,85 @@
+"""A table's columns as they are read: which type each comes as, and the SQL that brings it over unchanged."""
+
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from psycopg import sql
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from purchase_pipeline.postgres.schema import types
+from purchase_pipeline.postgres.schema.real_types import RealType
+from purchase_pipeline.postgres.schema.types import ColumnType
+
+UNREADABLE = "cannot be read as it is: "
+"""What PostgreSQL says, by our asking, of a value that has no exact form here."""
+
+_WITHOUT_MONTHS = """
+    CASE WHEN date_part('year', {0}) = 0 AND date_part('month', {0}) = 0
+    THEN (extract(epoch FROM {0}) * 1000000)::bigint ELSE ({1} || {0}::text)::bigint END
+"""
+_AS_IT_IS: dict[str, ColumnType] = {
+    "bool": types.BOOLEAN,
+    **dict.fromkeys(("int2", "int4", "int8"), types.BIGINT),
+    **dict.fromkeys(("float4", "float8"), types.DOUBLE),
+    **dict.fromkeys(("text", "varchar", "bpchar"), types.TEXT),
+    "bytea": types.BYTES,
+    "date": types.DATE,
+    "time": types.TIME,
+    "timestamp": types.NAIVE,
+    "timestamptz": types.ZONED,
+    "uuid": types.IDENTIFIER,
+}
+_CAST: dict[str, tuple[ColumnType, str]] = {
+    "oid": (types.BIGINT, "{}::bigint"),
+    "money": (sa.Numeric(), "{}::numeric"),
+    "json": (types.JSON, "{}::text"),
+    "jsonb": (types.JSON, "{}::text"),
+    "hstore": (types.JSON, "{}::jsonb::text"),
+    "interval": (
+        types.DURATION,
+        _WITHOUT_MONTHS,
+    ),
+}
+_ONE_DIMENSION = "CASE WHEN array_ndims({0}) > 1 OR array_lower({0}, 1) <> 1 THEN ({1} || {0}::text)::{2} ELSE {0}::{2} END"
+
+
+class Readable(NamedTuple):
+    """One column: what it comes as, and how it is asked for."""
+
+    column_type: ColumnType
+    expression: sa.ColumnElement[Any]
+
+
+def readable(name: str, real: RealType) -> Readable:
+    """Return how a column is read. Where Arrow has no type for it, it is text, as PostgreSQL writes it."""
+    if real.element is not None:
+        return _array(name, real.element)
+    if real.base in _AS_IT_IS:
+        return Readable(_AS_IT_IS[real.base], sa.column(name))
+    if real.base == "numeric":
+        return Readable(_numeric(real), sa.column(name))
+    column_type, template = _CAST.get(real.base, (types.TEXT, "{}::text"))
+    return Readable(column_type, _expression(name, template))
+
+
+def _array(name: str, element: RealType) -> Readable:
+    column_type = _AS_IT_IS.get(element.base, types.TEXT)
+    if element.base == "numeric":
+        column_type = _numeric(element)
+    known = element.base in _AS_IT_IS and element.base != "bpchar"
+    return Readable(
+        ARRAY(column_type), _expression(name, _ONE_DIMENSION, f"{element.unbounded if known else 'text'}[]")
+    )
+
+
+def _numeric(real: RealType) -> ColumnType:
+    if real.modifier < 0:
+        return types.NUMERIC
+    precision, scale = real.digits
+    return sa.Numeric(precision, scale) if scale >= 0 else types.NUMERIC
+
+
+def _expression(name: str, template: str, kind: str = "") -> sa.ColumnElement[Any]:
+    column = sql.Identifier(name).as_string()
+    refusal = sql.Literal(f"column {name!r} {UNREADABLE}").as_string()
+    return sa.literal_column(template.format(column, refusal, kind)).label(name)

@@ -1,0 +1,59 @@
+"""Column types as PostgreSQL has them, domains followed to what they are made of: what a value must fit exactly."""
+
+from typing import NamedTuple
+
+import sqlalchemy as sa
+from psycopg import sql
+
+_COLUMNS = """
+    WITH RECURSIVE step AS (
+        SELECT attnum, attname, 0 AS level, atttypid AS oid, atttypmod AS modifier
+        FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped
+        UNION ALL
+        SELECT attnum, attname, level + (typtype <> 'd')::int,
+            CASE typtype WHEN 'd' THEN typbasetype ELSE typelem END,
+            CASE WHEN typtype = 'd' AND modifier = -1 THEN typtypmod ELSE modifier END
+        FROM step JOIN pg_type ON pg_type.oid = step.oid
+        WHERE typtype = 'd' OR (typcategory = 'A' AND typelem <> 0)
+    )
+    SELECT attname::text, typname::text, modifier, typtype::text, format_type(step.oid, NULL),
+        format_type(step.oid, modifier)
+    FROM step JOIN pg_type ON pg_type.oid = step.oid WHERE typtype <> 'd' ORDER BY attnum, level
+"""
+
+
+class RealType(NamedTuple):
+    """A type that is no domain.
+
+    Attributes:
+        base: its name in the catalog, such as `int4`, `numeric`, `_text`.
+        modifier: PostgreSQL's number for length, precision, scale or fields; -1: there are none.
+        kind: PostgreSQL's letter: `b` for a base type, `e` an enum, `c` a composite, `r` a range.
+        unbounded: its name in SQL, without the modifier.
+        bounded: its name in SQL, as the column has it.
+        element: of an array, what its elements are.
+    """
+
+    base: str
+    modifier: int
+    kind: str
+    unbounded: str
+    bounded: str
+    element: "RealType | None" = None
+
+    @property
+    def digits(self) -> tuple[int, int]:
+        """A NUMERIC's precision and scale (PostgreSQL, numeric_typmod_scale in numeric.c)."""
+        modifier = self.modifier - 4
+        return modifier >> 16 & 0xFFFF, ((modifier & 0x7FF) ^ 1024) - 1024
+
+
+def real_types(connection: sa.Connection, table: sa.FromClause) -> dict[str, RealType]:
+    """Return the columns of a table, in order, with their types: one look at the catalog."""
+    schema = getattr(table, "schema", None)
+    name = sql.Identifier(*filter(None, (schema, getattr(table, "name", "")))).as_string()
+    found: dict[str, RealType] = {}
+    for column, *parts in connection.exec_driver_sql(_COLUMNS, (name,)):
+        step = RealType(*parts)
+        found[column] = found[column]._replace(element=step) if column in found else step
+    return found

@@ -1,0 +1,45 @@
+"""The columns of a query's result, with their types as PostgreSQL describes them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import psycopg
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY, INET
+
+from purchase_pipeline.postgres.schema import types
+from purchase_pipeline.postgres.schema.types import ColumnType
+
+_BY_NAME: dict[str, ColumnType] = {
+    "bool": types.BOOLEAN,
+    **dict.fromkeys(("int2", "int4", "int8", "oid"), types.BIGINT),
+    **dict.fromkeys(("float4", "float8"), types.DOUBLE),
+    **dict.fromkeys(("text", "varchar", "bpchar", "name", "char"), types.TEXT),
+    "bytea": types.BYTES,
+    "date": types.DATE,
+    "time": types.TIME,
+    "timestamp": types.NAIVE,
+    "timestamptz": types.ZONED,
+    "interval": types.DURATION,
+    **dict.fromkeys(("json", "jsonb"), types.JSON),
+    "uuid": types.IDENTIFIER,
+}
+_OTHER: ColumnType = INET()
+"""Stands for the types that Python has a class of its own for, or none: addresses, ranges, points."""
+
+
+def result_types(result: sa.CursorResult[Any]) -> dict[str, ColumnType]:
+    """Return the columns of a result, in order, with their types as PostgreSQL describes them."""
+    description: Sequence[psycopg.Column] = result.cursor.description  # type: ignore[assignment]
+    return {column.name: _column_type(column) for column in description}
+
+
+def _column_type(column: psycopg.Column) -> ColumnType:
+    known = psycopg.adapters.types.get(column.type_code)
+    if known is None:  # an enumeration, say: psycopg hands on its text
+        return types.TEXT
+    is_array = column.type_code == known.array_oid
+    if known.name == "numeric":
+        return ARRAY(types.NUMERIC) if is_array else sa.Numeric(column.precision, column.scale)
+    found = _BY_NAME.get(known.name, _OTHER)
+    return ARRAY(found) if is_array else found

@@ -1,0 +1,299 @@
+"""Arrays made to fit a column's type: as binary COPY takes them, unchanged, or refused by the first that is not."""
+
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from struct import pack
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from purchase_pipeline.postgres.errors import RefusedValueError
+from purchase_pipeline.postgres.frames.arrow import Array, cast_exactly, refuse_first
+from purchase_pipeline.postgres.frames.json_text import json_text, require_distinct_keys
+from purchase_pipeline.postgres.frames.python_rows import python_values
+from purchase_pipeline.postgres.schema import types
+from purchase_pipeline.postgres.schema.real_types import RealType
+from purchase_pipeline.postgres.schema.types import shown
+from purchase_pipeline.postgres.write.numeric_wire import numeric_wire
+
+Encode = Callable[[str, Array], Array]
+"""Takes a column's name and its values; raises RefusedValueError for the first that would change."""
+
+_WIDE = 38  # digits of 128 bits
+_MOST_DECIMALS = 16_383  # PostgreSQL's documentation, table 8.2
+_LONGEST_NAME = 63  # bytes
+_INTEGERS = {"int2": pa.int16(), "int4": pa.int32(), "int8": pa.int64()}
+_DAY = 86_400_000_000  # microseconds
+
+
+def missing(_: str, values: Array) -> Array:
+    """Return a column without a value: it fits any."""
+    return pa.nulls(len(values), pa.large_binary())
+
+
+def lists_of(element: Encode, real: RealType) -> Encode:
+    """Return how lists are written whose elements are written so."""
+
+    def encode(name: str, lists: Array) -> Array:
+        flat, rows = lists.flatten(), pc.list_parent_indices(lists)
+        try:
+            flat = element(name, _as_decimals(flat) if real.base == "numeric" else flat)
+        except RefusedValueError as error:
+            row = None if error.position is None else rows[error.position].as_py()
+            raise RefusedValueError(name, row, str(error)) from error
+        if real.base == "numeric" and not pa.types.is_decimal(flat.type):
+            raise RefusedValueError(
+                name, None, f"a number in a list is not finite, or has more than {_WIDE} digits"
+            )
+        if pa.types.is_timestamp(flat.type):
+            flat = flat.cast(pa.timestamp("us"))  # pgpq writes lists of instants as lists without a zone
+        offsets = pc.cumulative_sum(pc.fill_null(pc.list_value_length(lists), 0).cast(pa.int64()))
+        offsets = pa.concat_arrays([pa.array([0], pa.int64()), offsets])
+        return pa.LargeListArray.from_arrays(offsets, flat, mask=lists.is_null())
+
+    return encode
+
+
+def text_in(real: RealType) -> Encode:
+    """Return how texts are written: no longer than the column, and of CHAR just as long, for it pads."""
+    most = real.modifier - 4 if real.modifier >= 0 else None  # PostgreSQL counts its own header
+
+    def encode(name: str, values: Array) -> Array:
+        if most is not None:
+            length = pc.utf8_length(values)
+            wrong = pc.not_equal(length, most) if real.base == "bpchar" else pc.greater(length, most)
+            reason = f"{{}} does not have {most} characters" if real.base == "bpchar" else "{} is too long"
+            refuse_first(name, values, wrong, f"{reason}, and the column is {real.bounded}")
+        return values
+
+    return encode
+
+
+def _unchanged(_: RealType) -> Encode:
+    return lambda _name, values: values
+
+
+def _bytes_in(least: int, most: int) -> Callable[[RealType], Encode]:
+    def of(real: RealType) -> Encode:
+        def encode(name: str, values: Array) -> Array:
+            size = pc.binary_length(values)
+            wrong = pc.or_(pc.less(size, least), pc.greater(size, most))
+            refuse_first(name, values, wrong, f"{{}} does not fit the column, which is {real.bounded}")
+            return values
+
+        return encode
+
+    return of
+
+
+def _integer_in(real: RealType) -> Encode:
+    return lambda name, values: cast_exactly(
+        name, values, _INTEGERS[real.base], f"{{}} is beyond {real.bounded}"
+    )
+
+
+def _whole_in(real: RealType) -> Encode:
+    reason = f"{{}} is no whole number that fits the column, which is {real.bounded}"
+    return lambda name, values: cast_exactly(name, values, _INTEGERS[real.base], reason)
+
+
+def _single(real: RealType) -> Encode:
+    def encode(name: str, values: Array) -> Array:
+        narrow = values.cast(pa.float32())
+        same = pc.or_(pc.equal(narrow.cast(pa.float64()), values), pc.is_nan(values))
+        refuse_first(name, values, pc.invert(same), f"{{}} has more digits than {real.bounded}")
+        return narrow
+
+    return encode
+
+
+def _as_float(real: RealType) -> Encode:
+    """Return how integers and decimals are written as floats: those that are floats."""
+    kind = pa.float32() if real.base == "float4" else pa.float64()
+
+    def exact(value: Decimal) -> float:
+        number = pa.scalar(float(value), pa.float64()).cast(kind).as_py()
+        if not value.is_nan() and number != value:
+            raise ValueError(f"{shown(value)} has more digits than {real.bounded}")
+        return float(number)
+
+    def encode(name: str, values: Array) -> Array:
+        try:
+            if pa.types.is_integer(values.type):
+                return values.cast(kind)
+        except pa.ArrowInvalid:  # large ones, of which some are floats
+            pass
+        return _one_by_one(name, _decimals_of(values), exact, kind)
+
+    return encode
+
+
+def _numeric_in(real: RealType) -> Encode:
+    scale = _scale(real)
+
+    def exact(value: Decimal) -> bytes:
+        exponent = value.as_tuple().exponent
+        if isinstance(exponent, int) and exponent < -scale and value != round(value, scale):
+            raise ValueError(f"{shown(value)} has more than {scale} decimals")
+        return numeric_wire(value)
+
+    def encode(name: str, values: Array) -> Array:
+        if pa.types.is_integer(values.type):
+            values = values.cast(pa.decimal128(19, 0))
+        if not pa.types.is_decimal128(values.type) or not scale >= 0:
+            return _one_by_one(name, _decimals_of(values), exact, pa.large_binary())
+        if values.type.scale <= scale:
+            return values
+        return cast_exactly(name, values, pa.decimal128(_WIDE, scale), f"{{}} has more than {scale} decimals")
+
+    return encode
+
+
+def _float_as_numeric(real: RealType) -> Encode:
+    """Return how floats are written: as the shortest decimal that is read as the same float."""
+    encode_decimals = _numeric_in(real)
+
+    def encode(name: str, values: Array) -> Array:
+        texts = values.cast(pa.large_string())
+        try:
+            exact = texts.cast(pa.decimal128(_WIDE, min(max(_scale(real), 0), 15)))
+        except pa.ArrowInvalid:
+            exact = pa.array([value and repr(value) for value in values.to_pylist()], pa.large_string())
+        return encode_decimals(name, exact)
+
+    return encode
+
+
+def _scale(real: RealType) -> int:
+    return real.digits[1] if real.modifier >= 0 else _MOST_DECIMALS
+
+
+def _time_in(real: RealType) -> Encode:
+    step = 10 ** (6 - real.modifier) if real.modifier >= 0 else 1
+
+    def encode(name: str, values: Array) -> Array:
+        if step > 1:
+            counts = values.cast(pa.int64())
+            finer = pc.not_equal(pc.multiply(pc.divide(counts, step), step), counts)
+            refuse_first(name, values, finer, f"{{}} is finer than {real.bounded}")
+        return values
+
+    return encode
+
+
+def _interval_in(real: RealType) -> Encode | None:
+    if real.modifier >= 0:  # it cuts fields: PostgreSQL casts, and the result is compared
+        return None
+
+    def wire(microseconds: int) -> bytes:
+        days, rest = divmod(microseconds, _DAY)
+        if microseconds < 0 and rest:
+            days, rest = days + 1, rest - _DAY
+        return pack(">qii", rest, days, 0)
+
+    return lambda name, values: _one_by_one(
+        name, values.cast(pa.int64()).to_pylist(), wire, pa.large_binary()
+    )
+
+
+def _jsonb(values: Array) -> Array:
+    version = pa.scalar(b"\x01", pa.large_binary())
+    nothing = pa.scalar(b"", pa.large_binary())
+    return pc.binary_join_element_wise(version, values.cast(pa.large_binary()), nothing)
+
+
+def _text_as_json(real: RealType) -> Encode:
+    """Return how texts of JSON are written; JSONB would keep but the last of two equal keys."""
+    if real.base == "json":
+        return _unchanged(real)
+
+    def encode(name: str, values: Array) -> Array:
+        _one_by_one(name, values.to_pylist(), require_distinct_keys, pa.null())
+        return _jsonb(values)
+
+    return encode
+
+
+def _json_in(real: RealType) -> Encode:
+    return lambda _, values: values if real.base == "json" else _jsonb(values)
+
+
+def _as_json(column_type: Any) -> Callable[[RealType], Encode]:  # noqa: ANN401
+    def of(real: RealType) -> Encode:
+        def encode(name: str, values: Array) -> Array:
+            texts = _one_by_one(name, python_values(column_type, values), json_text, pa.large_string())
+            return texts if real.base == "json" else _jsonb(texts)
+
+        return encode
+
+    return of
+
+
+def _decimals_of(values: Array) -> list[Decimal | None]:
+    return [None if value is None else Decimal(value) for value in values.to_pylist()]
+
+
+def _as_decimals(values: Array) -> Array:
+    if not pa.types.is_large_string(values.type):
+        return values
+    try:
+        found = pa.array(_decimals_of(values))
+        return (
+            found.cast(pa.decimal128(_WIDE, found.type.scale)) if pa.types.is_decimal(found.type) else found
+        )
+    except pa.ArrowException:
+        return values
+
+
+def _one_by_one(name: str, values: Iterable[Any], exact: Callable[[Any], Any], kind: Any) -> Array:  # noqa: ANN401
+    found = []
+    for position, value in enumerate(values):
+        try:
+            found.append(None if value is None else exact(value))
+        except (ValueError, TypeError, OverflowError) as error:
+            raise RefusedValueError(name, position, str(error)) from error
+    return pa.array(found, kind)
+
+
+BY_KINDS: dict[tuple[str, str], Callable[[RealType], Encode | None]] = {
+    ("boolean", "bool"): _unchanged,
+    **{("integer", base): _integer_in for base in _INTEGERS},
+    **{("float", base): _whole_in for base in _INTEGERS},
+    ("integer", "float4"): _as_float,
+    ("integer", "float8"): _as_float,
+    ("integer", "numeric"): _numeric_in,
+    ("float", "float4"): _single,
+    ("float", "float8"): _unchanged,
+    ("float", "numeric"): _float_as_numeric,
+    ("numeric", "float4"): _as_float,
+    ("numeric", "float8"): _as_float,
+    ("numeric", "numeric"): _numeric_in,
+    **{("text", base): text_in for base in ("text", "varchar", "bpchar", "citext")},
+    ("text", "name"): _bytes_in(0, _LONGEST_NAME),
+    ("text", "char"): _bytes_in(1, 1),
+    ("text", "json"): _text_as_json,
+    ("text", "jsonb"): _text_as_json,
+    ("bytes", "bytea"): _unchanged,
+    ("date", "date"): _unchanged,
+    ("date", "timestamp"): lambda _: lambda _, values: values.cast(pa.timestamp("us")),
+    ("time", "time"): _time_in,
+    ("timestamp", "timestamp"): _time_in,
+    ("zoned timestamp", "timestamptz"): _time_in,
+    ("interval", "interval"): _interval_in,
+    ("uuid", "uuid"): _bytes_in(16, 16),
+    ("json", "json"): _json_in,
+    ("json", "jsonb"): _json_in,
+    **{
+        (kind, base): _as_json(column_type)
+        for base in ("json", "jsonb")
+        for kind, column_type in (
+            ("boolean", types.BOOLEAN),
+            ("integer", types.BIGINT),
+            ("float", types.DOUBLE),
+            ("array", ARRAY(types.UNKNOWN)),
+        )
+    },
+}
+"""By the family of the data and the name of the column's type."""

@@ -1,0 +1,65 @@
+"""Frames as what is to be written: in Arrow, each column encoded as the table's own, or staged and cast."""
+
+from collections.abc import Iterator, Mapping
+
+import sqlalchemy as sa
+
+from purchase_pipeline.postgres.errors import RefusedValueError
+from purchase_pipeline.postgres.frames.rows import Batch, DeclaredBatch
+from purchase_pipeline.postgres.schema.real_types import RealType, real_types
+from purchase_pipeline.postgres.schema.types import NamedType
+from purchase_pipeline.postgres.write.coercion import encoded_batches
+from purchase_pipeline.postgres.write.copy import Copied, copy_batches
+from purchase_pipeline.postgres.write.encoding import Encoding, encoding_for
+from purchase_pipeline.postgres.write.incoming import Incoming
+from purchase_pipeline.postgres.write.staged_casts import STAGED, Cast, insert_cast
+
+
+def of_frames(
+    connection: sa.Connection, first: Batch, batches: Iterator[Batch | DeclaredBatch], *, looks: bool
+) -> Incoming:
+    """Return frames as what is to be written; it may look at the first one's values to tell whether they fit."""
+
+    def fits(name: str, real: RealType) -> bool:
+        encoding = encoding_for(first.types[name], real)
+        return encoding is not None and not (looks and _refused(encoding, name, first))
+
+    def put_into(table: sa.Table) -> Copied:
+        real = real_types(connection, table)
+        names = list(first.types)
+        casts = {name: _cast(name, encoding_for(first.types[name], real[name]), real[name]) for name in names}
+        encoded = encoded_batches(first, batches, table, real)
+        if not any(casts.values()):
+            return copy_batches(connection, table, names, encoded)
+        staged = _staging(connection, casts, real)
+        copied = copy_batches(connection, staged, names, encoded)
+        return Copied(insert_cast(connection, table, casts), copied.bytes)
+
+    return Incoming(first.types, fits, put_into, counted=True)
+
+
+def _refused(encoding: Encoding, name: str, first: Batch) -> bool:
+    try:
+        for chunk in first.frame[name].chunks:
+            encoding.encode(name, chunk)
+    except RefusedValueError:
+        return True
+    return False
+
+
+def _cast(name: str, encoding: Encoding | None, real: RealType) -> Cast | None:
+    staged = encoding and encoding.staged
+    return Cast(name, staged, real) if staged else None
+
+
+def _staging(
+    connection: sa.Connection, casts: Mapping[str, Cast | None], real: Mapping[str, RealType]
+) -> sa.Table:
+    """Create a table for rows of which some columns are to be cast: it ends with the transaction."""
+    columns = [
+        sa.Column(name, NamedType(cast.staged.unbounded if cast else real[name].bounded))
+        for name, cast in casts.items()
+    ]
+    table = sa.Table(STAGED, sa.MetaData(), *columns, prefixes=["TEMPORARY"], postgresql_on_commit="DROP")
+    table.create(connection, checkfirst=False)
+    return table

@@ -1,0 +1,138 @@
+"""Columns that PostgreSQL casts: staged as the data has them, and compared with what their cast makes of them."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import psycopg
+import sqlalchemy as sa
+from psycopg import sql
+
+from purchase_pipeline.postgres.errors import SchemaDriftError, UnstorableValueError
+from purchase_pipeline.postgres.schema.real_types import RealType
+from purchase_pipeline.postgres.schema.types import shown
+from purchase_pipeline.postgres.statements import execute
+from purchase_pipeline.postgres.write.staging import insert_query
+
+_TEXTS = {"text", "varchar", "bpchar", "citext", "name"}
+_READ_WHOLE = {
+    *("inet", "cidr", "macaddr", "macaddr8", "uuid", "pg_lsn"),
+    *("xml", "ltree", "lquery", "ltxtquery", "jsonpath"),
+}
+"""Types that keep all that a text says, however it is spelled."""
+_COMPARED_AS_TEXT = {"json", "xml", "point", "polygon", "jsonpath", "box", "path", "lseg", "line", "circle"}
+_FIRST_CHANGED = """
+    SELECT row, value::text, result::text FROM (
+        SELECT row, value, {cast} AS result FROM (
+            SELECT row_number() OVER (ORDER BY ctid) AS row, {column} AS value FROM {staged}
+        ) AS numbered
+        WHERE row > %s AND row <= %s OFFSET 0
+    ) AS casts
+    WHERE {changed} ORDER BY row LIMIT 1
+"""
+_NO_CAST = (psycopg.errors.CannotCoerce, psycopg.errors.UndefinedFunction, psycopg.errors.DatatypeMismatch)
+
+
+STAGED = "cast_rows"
+"""The temporary table that rows are staged in."""
+
+
+class Cast(NamedTuple):
+    """The cast of a staged column: from one type to another."""
+
+    column: str
+    staged: RealType
+    real: RealType
+
+    def of(self, value: str) -> str:
+        """Return the cast of an expression, in SQL."""
+        if self.real.base == "hstore" and self.staged.base == "jsonb":
+            pairs = f"{self.real.unbounded}(array_agg(key), array_agg(value))"
+            return f"(SELECT coalesce({pairs}, '') FROM jsonb_each_text({value}) WHERE {value} IS NOT NULL)"
+        return f"{value}::{self.real.bounded}"
+
+    @property
+    def changed(self) -> sql.Composable:
+        """The condition that the cast changed a value. Where it cannot, it is false, but PostgreSQL has to cast."""
+        if self.real.base == "bpchar" and self.real.modifier >= 0:
+            return sql.SQL("length(value::text) IS DISTINCT FROM {}").format(self.real.modifier - 4)
+        if self.staged.base in _TEXTS and self.real.base in _READ_WHOLE:
+            return sql.SQL("value IS NOT NULL AND result::text IS NULL")
+        if self.staged.base in _TEXTS and self.real.base not in _TEXTS:
+            return sql.SQL("replace(result::text, ' ', '') IS DISTINCT FROM replace(value::text, ' ', '')")
+        if {self.staged.base, self.real.base} & (_TEXTS | _COMPARED_AS_TEXT):
+            return sql.SQL("result::text IS DISTINCT FROM value::text")
+        back = sql.SQL(self.staged.bounded)  # type: ignore[arg-type]
+        return sql.SQL("result::{} IS DISTINCT FROM value").format(back)
+
+
+def insert_cast(connection: sa.Connection, table: sa.Table, columns: Mapping[str, Cast | None]) -> int:
+    """Move staged rows into the table, those columns cast that have a cast, and return how many it took.
+
+    Raises:
+        SchemaDriftError: PostgreSQL has no such cast.
+        UnstorableValueError: a value that cannot be cast, or that its cast changes.
+    """
+    for cast in filter(None, columns.values()):
+        _require_exact(connection, table, cast)
+    values = [
+        sa.column(name) if cast is None else sa.literal_column(cast.of(sql.Identifier(name).as_string()))
+        for name, cast in columns.items()
+    ]
+    return insert_query(connection, table, list(columns), sa.select(*values).select_from(sa.table(STAGED)))
+
+
+def _require_exact(connection: sa.Connection, table: sa.Table, cast: Cast) -> None:
+    rows = int(execute(connection, "SELECT count(*) FROM {staged}", staged=STAGED).scalar_one())
+    try:
+        changed = _first_changed(connection, cast, 0, rows)
+    except sa.exc.DBAPIError as error:
+        if isinstance(error.orig, _NO_CAST):
+            difference = (
+                f"column {cast.column!r} is {cast.real.bounded}, and {cast.staged.bounded} in the data"
+            )
+            raise SchemaDriftError(
+                str(table), [difference], "PostgreSQL has no cast that keeps it."
+            ) from error
+        if not isinstance(error.orig, psycopg.DataError | psycopg.IntegrityError):
+            raise
+        row = _first_refused(connection, cast, rows)
+        words = error.orig.diag.message_primary or str(error.orig)
+        raise UnstorableValueError(str(table), row, cast.column, words) from error
+    if changed is not None:
+        row, value, result = changed
+        raise UnstorableValueError(
+            str(table),
+            row,
+            cast.column,
+            f"{shown(value)} would be stored as {shown(result)}, {cast.real.bounded}",
+        )
+
+
+def _first_changed(
+    connection: sa.Connection, cast: Cast, first: int, last: int
+) -> tuple[int, str, str] | None:
+    with connection.begin_nested():  # so that what cannot be cast leaves the transaction usable
+        found: Any = execute(
+            connection,
+            _FIRST_CHANGED,
+            (first, last),
+            staged=STAGED,
+            column=cast.column,
+            cast=sql.SQL(cast.of("value")),  # type: ignore[arg-type]
+            changed=cast.changed,
+        ).first()
+    return found and tuple(found)
+
+
+def _first_refused(connection: sa.Connection, cast: Cast, rows: int) -> int:
+    """Return the number of the first row that cannot be cast: it is in ever smaller halves."""
+    first, last = 0, rows
+    while last - first > 1:
+        middle = (first + last) // 2
+        try:
+            _first_changed(connection, cast, first, middle)
+        except sa.exc.DBAPIError:
+            last = middle
+        else:
+            first = middle
+    return last
