@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 import pyarrow as pa
@@ -38,31 +38,39 @@ def read_batches(
     columns = {name: one.column_type for name, one in asked.items()}
     rows = query.subquery()
     wanted = sa.select(*(one.expression for one in asked.values())).select_from(rows)
-    return columns, _batches(connection, str(table), with_values(connection, wanted), columns, batch_rows)
+    source = _Source(
+        str(table), _conninfo(connection), settings_of(connection.engine), with_values(connection, wanted)
+    )
+    return columns, _batches(source, columns, batch_rows)
+
+
+class _Source(NamedTuple):
+    """What is read, and where: all that is known before the connection that asks for it is closed."""
+
+    table: str
+    conninfo: str
+    settings: str
+    query: str
 
 
 def _batches(
-    connection: sa.Connection,
-    table: str,
-    statement: str,
-    columns: Mapping[str, ColumnType],
-    batch_rows: int | None,
+    source: _Source, columns: Mapping[str, ColumnType], batch_rows: int | None
 ) -> Iterator[pa.Table]:
-    settings, number = settings_of(connection.engine), 0
+    number = 0
     try:
-        with closing(dbapi.connect(_conninfo(connection))) as own, closing(own.cursor()) as cursor:
-            cursor.execute(settings)
+        with closing(dbapi.connect(source.conninfo)) as own, closing(own.cursor()) as cursor:
+            cursor.execute(source.settings)
             cursor.fetchall()
-            cursor.execute(statement)
+            cursor.execute(source.query)
             for piece in _pieces(cursor.fetch_record_batch(), batch_rows):
-                yield _checked(piece, table, columns, number)
+                yield _checked(piece, source.table, columns, number)
                 number += piece.num_rows
     except AdbcError as error:
         words = str(error)
         if UNREADABLE not in words:
             raise
         raise UnreadableValueError(
-            f"table {table}, {words[words.index('column ') :].splitlines()[0]}"
+            f"table {source.table}, {words[words.index('column ') :].splitlines()[0]}"
         ) from error
 
 

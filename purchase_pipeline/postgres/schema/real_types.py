@@ -42,6 +42,11 @@ class RealType(NamedTuple):
     element: "RealType | None" = None
 
     @property
+    def shown(self) -> str:
+        """The type as errors name it."""
+        return self.bounded.upper() if self.kind == "b" else self.bounded
+
+    @property
     def digits(self) -> tuple[int, int]:
         """A NUMERIC's precision and scale (PostgreSQL, numeric_typmod_scale in numeric.c)."""
         modifier = self.modifier - 4

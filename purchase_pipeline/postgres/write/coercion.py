@@ -30,7 +30,7 @@ def encodings(
     """
     found = {name: encoding_for(kind, real[name]) for name, kind in types.items()}
     differences = [
-        f"column {name!r} is {real[name].bounded}, and {sql(types[name])} in batch {place}"
+        f"column {name!r} is {real[name].shown}, and {sql(types[name])} in batch {place}"
         for name, encoding in found.items()
         if encoding is None
     ]

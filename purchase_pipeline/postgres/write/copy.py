@@ -20,7 +20,7 @@ from purchase_pipeline.postgres.write.stored import require_all
 
 _BLOCK_BYTES = 1 << 15  # of texts, joined at a time, as far as the rows before them tell
 _BLOCK_ROWS = 200
-_NO_ROWS = b"PGCOPY\n\xff\r\n\0" + bytes(8) + b"\xff\xff"  # PostgreSQL's documentation, COPY, "Binary Format"
+_HEADER, _TRAILER = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff"  # PostgreSQL, COPY, "Binary Format"
 _A_ROWS_FAULT = ("22", "23")  # classes of SQLSTATE: a value, or a constraint
 
 
@@ -98,18 +98,17 @@ def _copied(
 def _encode(copy: psycopg.Copy, batches: Iterable[Any]) -> int:
     from pgpq import ArrowToPostgresBinaryEncoder  # noqa: PLC0415  # with pyarrow, which a declared stream does without
 
-    written, trailer = 0, _NO_ROWS
+    written = 0
+    copy.write(_HEADER)
     for batch in batches:
-        encoder = ArrowToPostgresBinaryEncoder(
-            batch.schema
-        )  # a batch may have TEXT where the last had LARGE TEXT
-        header = encoder.write_header()
-        if trailer is _NO_ROWS:
-            copy.write(header)
-        copy.write(encoder.write_batch(batch))
+        encoder = ArrowToPostgresBinaryEncoder(batch.schema)
+        encoder.write_header()
+        encoded = (
+            encoder.write_batch(batch) + encoder.finish()
+        )  # it is the latter that has the rows, and a trailer
+        copy.write(memoryview(encoded)[: -len(_TRAILER)])
         written += batch.num_rows
-        trailer = encoder.finish()
-    copy.write(trailer)
+    copy.write(_TRAILER)
     return written
 
 

@@ -65,7 +65,7 @@ def text_in(real: RealType) -> Encode:
             length = pc.utf8_length(values)
             wrong = pc.not_equal(length, most) if real.base == "bpchar" else pc.greater(length, most)
             reason = f"{{}} does not have {most} characters" if real.base == "bpchar" else "{} is too long"
-            refuse_first(name, values, wrong, f"{reason}, and the column is {real.bounded}")
+            refuse_first(name, values, wrong, f"{reason}, and the column is {real.shown}")
         return values
 
     return encode
@@ -80,7 +80,7 @@ def _bytes_in(least: int, most: int) -> Callable[[RealType], Encode]:
         def encode(name: str, values: Array) -> Array:
             size = pc.binary_length(values)
             wrong = pc.or_(pc.less(size, least), pc.greater(size, most))
-            refuse_first(name, values, wrong, f"{{}} does not fit the column, which is {real.bounded}")
+            refuse_first(name, values, wrong, f"{{}} does not fit the column, which is {real.shown}")
             return values
 
         return encode
@@ -90,12 +90,12 @@ def _bytes_in(least: int, most: int) -> Callable[[RealType], Encode]:
 
 def _integer_in(real: RealType) -> Encode:
     return lambda name, values: cast_exactly(
-        name, values, _INTEGERS[real.base], f"{{}} is beyond {real.bounded}"
+        name, values, _INTEGERS[real.base], f"{{}} is beyond {real.shown}"
     )
 
 
 def _whole_in(real: RealType) -> Encode:
-    reason = f"{{}} is no whole number that fits the column, which is {real.bounded}"
+    reason = f"{{}} is no whole number that fits the column, which is {real.shown}"
     return lambda name, values: cast_exactly(name, values, _INTEGERS[real.base], reason)
 
 
@@ -103,7 +103,7 @@ def _single(real: RealType) -> Encode:
     def encode(name: str, values: Array) -> Array:
         narrow = values.cast(pa.float32())
         same = pc.or_(pc.equal(narrow.cast(pa.float64()), values), pc.is_nan(values))
-        refuse_first(name, values, pc.invert(same), f"{{}} has more digits than {real.bounded}")
+        refuse_first(name, values, pc.invert(same), f"{{}} has more digits than {real.shown}")
         return narrow
 
     return encode
@@ -116,7 +116,7 @@ def _as_float(real: RealType) -> Encode:
     def exact(value: Decimal) -> float:
         number = pa.scalar(float(value), pa.float64()).cast(kind).as_py()
         if not value.is_nan() and number != value:
-            raise ValueError(f"{shown(value)} has more digits than {real.bounded}")
+            raise ValueError(f"{shown(value)} has more digits than {real.shown}")
         return float(number)
 
     def encode(name: str, values: Array) -> Array:
@@ -177,7 +177,7 @@ def _time_in(real: RealType) -> Encode:
         if step > 1:
             counts = values.cast(pa.int64())
             finer = pc.not_equal(pc.multiply(pc.divide(counts, step), step), counts)
-            refuse_first(name, values, finer, f"{{}} is finer than {real.bounded}")
+            refuse_first(name, values, finer, f"{{}} is finer than {real.shown}")
         return values
 
     return encode

@@ -87,9 +87,7 @@ def _require_exact(connection: sa.Connection, table: sa.Table, cast: Cast) -> No
         changed = _first_changed(connection, cast, 0, rows)
     except sa.exc.DBAPIError as error:
         if isinstance(error.orig, _NO_CAST):
-            difference = (
-                f"column {cast.column!r} is {cast.real.bounded}, and {cast.staged.bounded} in the data"
-            )
+            difference = f"column {cast.column!r} is {cast.real.shown}, and {cast.staged.shown} in the data"
             raise SchemaDriftError(
                 str(table), [difference], "PostgreSQL has no cast that keeps it."
             ) from error
@@ -104,7 +102,7 @@ def _require_exact(connection: sa.Connection, table: sa.Table, cast: Cast) -> No
             str(table),
             row,
             cast.column,
-            f"{shown(value)} would be stored as {shown(result)}, {cast.real.bounded}",
+            f"{shown(value)} would be stored as {shown(result)}, the column is {cast.real.shown}",
         )
 
 
