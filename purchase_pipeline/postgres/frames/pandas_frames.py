@@ -2,8 +2,10 @@
 
 import math
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 import pandas as pd
@@ -22,6 +24,9 @@ FRAME_TYPES = (pd.DataFrame,)
 _FINER = "is finer than microseconds, which is what is kept"
 _KEPT = {str, bytes, bool, int}
 _PLAIN = {*_KEPT, float, type(None)}
+_ALIKE = {str, bytes, bool, int, Decimal, date, UUID}
+"""Classes of which Arrow makes what we would, where a column has one of them alone."""
+_MISSING = {type(None), type(pd.NA), type(pd.NaT)}
 _WITH_MISSING = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
 _HAS_DTYPE = {"boolean", "integer", "float", "text", "timestamp", "zoned timestamp", "interval"}
 
@@ -90,11 +95,19 @@ def _column(name: str, series: "pd.Series[Any]") -> tuple[ColumnType, Array]:
 def _objects(name: str, series: "pd.Series[Any]") -> tuple[ColumnType, Array]:
     if series.dtype.kind != "O":
         raise RefusedValueError(name, None, f"PostgreSQL has no type for the dtype {series.dtype}")
-    values = [
+    values = series.tolist()
+    classes = {value.__class__ for value in values} - _MISSING
+    if len(classes) == 1 and classes <= _ALIKE:
+        try:
+            # Of a decimal NaN, pandas' rules would make a missing one.
+            return plain_column(name, pa.array(values, from_pandas=Decimal not in classes))
+        except (pa.ArrowException, UnicodeError, OverflowError):
+            pass  # one by one, which says of which value
+    plain = [
         value if value.__class__ in _KEPT else _plain_cell(name, position, value)
-        for position, value in enumerate(series)
+        for position, value in enumerate(values)
     ]
-    return column_of_values(name, values)
+    return column_of_values(name, plain)
 
 
 def _plain_cell(name: str, position: int, value: Any) -> Any:  # noqa: ANN401
