@@ -19,7 +19,7 @@ BY_SHOP = {"partition_expr": "shop"}
 class Fruit(BaseModel):
     """What a fruit is, whatever a frame of them looks like."""
 
-    id: int = Field(le=1000)
+    id: int = Field(ge=1, le=1000)
     name: str = Field(description="What it is called")
     price: Decimal | None = Field(default=None, max_digits=6, decimal_places=2)
 
