@@ -43,8 +43,9 @@ def columns_from_model(model: type[BaseModel]) -> list[sa.Column[Any]]:
 
     Texts become TEXT whatever their bound: a bound is the contract's to change, not a migration's. Integers become
     INTEGER where the model bounds them to it from below and from above, else BIGINT; decimals NUMERIC with the model's
-    digits; a plain `datetime` TIMESTAMP, `AwareDatetime` TIMESTAMP WITH TIME ZONE; a list of scalars an array; what is nested, JSONB.
-    A field that is not required, or may be None, may be NULL. Its bounds are told in words, in the column's `info`.
+    digits; a plain `datetime` TIMESTAMP, `AwareDatetime` TIMESTAMP WITH TIME ZONE; a list of scalars an array; what
+    is nested, JSONB. A field that is not required, or may be None, may be NULL. Its bounds are told in words, in the
+    column's `info`.
 
     Raises:
         TypeError: a field of a type that has no column type here.
