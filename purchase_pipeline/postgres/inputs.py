@@ -73,11 +73,14 @@ class ReadOptions:
         try:
             yield
         except sa.exc.DBAPIError as error:
-            if self.row_filter is None or not _is_its_fault(error.orig):
+            cause = error.orig
+            if self.row_filter is None or not isinstance(cause, psycopg.Error):
+                raise
+            if (cause.sqlstate or "")[:2] not in _ITS_AUTHORS_FAULT:
                 raise
             raise UnusableMetadataError(
                 f'Metadata "row_filter" is {self.row_filter!r}, and table {table} cannot be read by it: '
-                f'{error.orig.diag.message_primary}. It is a condition in SQL, such as "price > 10".'
+                f'{cause.diag.message_primary}. It is a condition in SQL, such as "price > 10".'
             ) from error
 
     def explained_while(self, batches: Iterable[Item], table: sa.Table) -> Iterator[Item]:
@@ -120,10 +123,6 @@ def _check_columns(columns: object) -> None:
         raise UnusableMetadataError(
             f'Metadata "columns" is {columns!r}, and names {", ".join(map(repr, twice))} more than once.'
         )
-
-
-def _is_its_fault(error: BaseException | None) -> bool:
-    return isinstance(error, psycopg.Error) and (error.sqlstate or "")[:2] in _ITS_AUTHORS_FAULT
 
 
 def _refuse_missing(columns: Iterable[str], table: sa.Table) -> None:
