@@ -164,7 +164,7 @@ def test_a_type_that_holds_the_values_stays_as_it_is(store: Store, column: str) 
 def test_a_change_that_would_lose_something_is_not_made(store: Store, column: str, value: object) -> None:
     make_table(store, f"value {column}")
 
-    result = store.store(pd.DataFrame({"value": [value]}), metadata=EVOLVE)
+    result = store.store(pd.DataFrame({"value": [value]}), metadata={**EVOLVE, "write_mode": "append"})
 
     if column == "DOUBLE PRECISION":  # a decimal that a float is exactly
         assert store.rows() == [(1.0,)]

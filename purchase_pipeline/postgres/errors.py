@@ -5,6 +5,7 @@ PostgresWriteError
  ├─ UnusableMetadataError  asset metadata that says nothing the IO manager understands
  ├─ UnstorableValueError   a value that its column cannot hold as it is
  ├─ RowsNotStoredError     fewer or more rows in the table than were handed over
+ ├─ TableRefusedError      a table, or a change of one, that PostgreSQL refuses
  └─ SchemaDriftError       columns that are not the table's
 """
 
@@ -61,6 +62,22 @@ class RowsNotStoredError(PostgresWriteError):
         )
         self.handed = handed
         self.stored = stored
+
+
+class TableRefusedError(PostgresWriteError):
+    """PostgreSQL refuses a table, or a change of one: a right is missing, something depends on it, it is too large.
+
+    Attributes:
+        column: name of the column; None where the whole table is at fault.
+        sqlstate: PostgreSQL's code.
+    """
+
+    def __init__(self, table: str, column: str | None, reason: str, hint: str, sqlstate: str) -> None:
+        place = f"table {table}" + (f", column {column!r}" if column else "")
+        remedy = f" {hint}." if hint else ""
+        super().__init__(f"{place}: {in_one_line(reason).rstrip('.')}. Nothing was changed.{remedy}")
+        self.column = column
+        self.sqlstate = sqlstate
 
 
 class RefusedValueError(ValueError):

@@ -81,6 +81,10 @@ def _column(name: str, series: "pd.Series[Any]") -> _Column:
         return arrow.column(name, series.array.__arrow_array__())  # type: ignore[no-any-return]
     if dtype.kind in "mM":
         return _times(name, series)
+    if dtype == np.float64 and isinstance(dtype, np.dtype) and not series.count():
+        return types.UNKNOWN_FLOAT, [None] * len(
+            series
+        )  # what pandas makes of nothing, and of what is missing
     column_type = _scalar_type(dtype)
     return _objects(name, series) if column_type is None else (column_type, _without_missing(series))
 
