@@ -19,7 +19,7 @@ BY_SHOP = {"partition_expr": "shop"}
 class Fruit(BaseModel):
     """What a fruit is, whatever a frame of them looks like."""
 
-    id: int = Field(le=1000)
+    id: int = Field(ge=1, le=1000)
     name: str = Field(description="What it is called")
     price: Decimal | None = Field(default=None, max_digits=6, decimal_places=2)
 
@@ -164,7 +164,7 @@ def test_a_type_that_holds_the_values_stays_as_it_is(store: Store, column: str) 
 def test_a_change_that_would_lose_something_is_not_made(store: Store, column: str, value: object) -> None:
     make_table(store, f"value {column}")
 
-    result = store.store(pd.DataFrame({"value": [value]}), metadata=EVOLVE)
+    result = store.store(pd.DataFrame({"value": [value]}), metadata={**EVOLVE, "write_mode": "append"})
 
     if column == "DOUBLE PRECISION":  # a decimal that a float is exactly
         assert store.rows() == [(1.0,)]

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import pytest
-from pydantic import AwareDatetime, BaseModel, Field, PastDate
+from pydantic import AwareDatetime, BaseModel, Field, PastDate, PositiveInt, create_model
 
 from purchase_pipeline.postgres.schema.models import columns_from_model
 from purchase_pipeline.postgres.schema.types import sql
@@ -49,7 +49,7 @@ class Parcel(BaseModel):
     size: Size
     kind: Literal["box", "bag"]
     tags: list[str]
-    doses: list[Annotated[int, Field(le=9)] | None] = []
+    doses: list[Annotated[int, Field(ge=0, le=9)] | None] = []
     address: Address
     route: list[Address]
     extra: dict[str, int]
@@ -95,3 +95,28 @@ def test_a_type_without_a_column_is_refused_by_name(annotation: Any) -> None:  #
 
     with pytest.raises(TypeError, match="Field 'shape': no column type for"):
         columns_from_model(model)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "expected"),
+    [
+        (Annotated[int, Field(le=1000)], "BIGINT"),
+        (Annotated[int, Field(ge=0)], "BIGINT"),
+        (PositiveInt, "BIGINT"),
+        (Annotated[int, Field(ge=-(2**31) - 1, le=0)], "BIGINT"),
+        (Annotated[int, Field(ge=0, le=2**31)], "BIGINT"),
+        (list[Annotated[int, Field(le=9)]], "BIGINT[]"),
+        (Annotated[int, Field(ge=-(2**31), le=2**31 - 1)], "INTEGER"),
+        (Annotated[int, Field(gt=-(2**31) - 1, lt=2**31)], "INTEGER"),
+        (Annotated[int, Field(ge=-9, le=0)], "INTEGER"),
+        (Annotated[int, Field(ge=0, le=2**40), Field(le=9)], "INTEGER"),
+        (Annotated[Decimal, Field(max_digits=5)], "NUMERIC"),
+        (Annotated[Decimal, Field(decimal_places=2)], "NUMERIC"),
+    ],
+)
+def test_a_type_is_as_narrow_as_all_bounds_together_allow(annotation: Any, expected: str) -> None:  # noqa: ANN401
+    model = create_model("Bounded", value=(annotation, ...))
+
+    (column,) = columns_from_model(model)
+
+    assert sql(column.type) == expected

@@ -12,6 +12,8 @@ from purchase_pipeline.postgres.locks import hold_slice
 from purchase_pipeline.postgres.options import WriteOptions
 from purchase_pipeline.postgres.schema.tables import check_names, existing_table
 from purchase_pipeline.postgres.slices.conditions import clear_slice, readable_query
+from purchase_pipeline.postgres.write.first_values import remember_uncleared
+from purchase_pipeline.postgres.write.refusals import explained
 
 
 class PostgresClient(DbClient[sa.Connection]):
@@ -78,7 +80,9 @@ class PostgresClient(DbClient[sa.Connection]):
         if options.write_mode == "replace":
             table = existing_table(connection, table_slice.schema, table_slice.table)
             if table is not None:
-                clear_slice(connection, table, table_slice)
+                remember_uncleared(connection, table)
+                with explained(connection, table):
+                    clear_slice(connection, table, table_slice)
 
     @staticmethod
     def get_select_statement(table_slice: TableSlice) -> str:

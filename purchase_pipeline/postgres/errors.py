@@ -5,6 +5,7 @@ PostgresWriteError
  ├─ UnusableMetadataError  asset metadata that says nothing the IO manager understands
  ├─ UnstorableValueError   a value that its column cannot hold as it is
  ├─ RowsNotStoredError     fewer or more rows in the table than were handed over
+ ├─ TableRefusedError      a table, or a change of one, that PostgreSQL refuses
  └─ SchemaDriftError       columns that are not the table's
 """
 
@@ -67,6 +68,22 @@ class UnreadableValueError(ValueError):
     """A stored value that has no exact form in what it is read as, such as `infinity` as a date."""
 
 
+class TableRefusedError(PostgresWriteError):
+    """PostgreSQL refuses a table, or a change of one: a right is missing, something depends on it, it is too large.
+
+    Attributes:
+        column: name of the column; None where the whole table is at fault.
+        sqlstate: PostgreSQL's code.
+    """
+
+    def __init__(self, table: str, column: str | None, reason: str, hint: str, sqlstate: str) -> None:
+        place = f"table {table}" + (f", column {column!r}" if column else "")
+        remedy = f" {hint}." if hint else ""
+        super().__init__(f"{place}: {in_one_line(reason).rstrip('.')}. Nothing was changed.{remedy}")
+        self.column = column
+        self.sqlstate = sqlstate
+
+
 class RefusedValueError(ValueError):
     """A value of one batch that has no place in a table. The writer, who knows table and row, says it anew.
 
@@ -74,7 +91,7 @@ class RefusedValueError(ValueError):
         position: of the row in its batch, from 0; None where the whole column is at fault.
     """
 
-    def __init__(self, column: str, position: int | None, reason: str) -> None:
+    def __init__(self, column: str | None, position: int | None, reason: str) -> None:
         super().__init__(reason)
         self.column = column
         self.position = position

@@ -14,9 +14,9 @@ from purchase_pipeline.postgres.client import PostgresClient
 from purchase_pipeline.postgres.errors import UnusableMetadataError
 from purchase_pipeline.postgres.frames.libraries import batches_of
 from purchase_pipeline.postgres.frames.rows import Batches, RowStream, Together, closed_in_the_end
+from purchase_pipeline.postgres.inputs import ReadOptions, load_type
 from purchase_pipeline.postgres.options import WriteOptions
 from purchase_pipeline.postgres.schema.tables import check_names, existing_table
-from purchase_pipeline.postgres.slices.conditions import slice_query
 from purchase_pipeline.postgres.slices.notes import note_slices
 from purchase_pipeline.postgres.slices.partitions import Target
 from purchase_pipeline.postgres.write.batches import write_batches
@@ -27,8 +27,9 @@ from purchase_pipeline.postgres.write.report import write_metadata
 class FrameHandler(DbTypeHandler[Any]):
     """Writes and reads all that `WRITTEN` and `READ` name."""
 
-    def __init__(self, client: PostgresClient) -> None:
+    def __init__(self, client: PostgresClient, default_load_type: type | None = None) -> None:
         self._client = client
+        self._default_load_type = default_load_type
 
     @property
     def supported_types(self) -> Sequence[type[object]]:
@@ -96,8 +97,9 @@ class FrameHandler(DbTypeHandler[Any]):
 
         Raises:
             LookupError: there is no such table.
+            UnusableMetadataError: columns that it does not have, or a row filter that PostgreSQL refuses.
         """
-        kind = context.dagster_type.typing_type
+        kind, options = load_type(context, self._default_load_type), ReadOptions.of(context)
         table = existing_table(connection, table_slice.schema, table_slice.table)
         if table is None:
             if context.has_asset_partitions and not context.asset_partition_keys:
@@ -105,7 +107,10 @@ class FrameHandler(DbTypeHandler[Any]):
             raise LookupError(
                 f"There is no table {table_slice.schema}.{table_slice.table}: materialize what writes it first."
             )
-        return _loading().load_query(kind, connection, table, slice_query(connection, table, table_slice))
+        query = options.query(connection, table, table_slice)
+        return _loading().load_query(
+            kind, connection, table, query, lambda frames: options.explained_while(frames, table)
+        )
 
 
 def _write_one(

@@ -9,9 +9,10 @@ from dagster._core.definitions.metadata import RawMetadataValue
 from dagster._core.storage.db_io_manager import DbIOManager, DbTypeHandler, TableSlice
 
 from purchase_pipeline.postgres.client import PostgresClient
-from purchase_pipeline.postgres.frames.libraries import READ, WRITTEN, can_be_read, can_be_written
+from purchase_pipeline.postgres.frames.libraries import WRITTEN, can_be_read, can_be_written
 from purchase_pipeline.postgres.frames.rows import PerPartition, Together, closed_in_the_end
 from purchase_pipeline.postgres.handler import FrameHandler
+from purchase_pipeline.postgres.inputs import ReadOptions, load_type, unreadable
 from purchase_pipeline.postgres.slices.notes import asset_beside, tell_of_committed, tell_of_partition
 from purchase_pipeline.postgres.slices.partitions import Target, dimensions_of, slice_of_partition
 from purchase_pipeline.postgres.write.queries import is_query
@@ -32,7 +33,7 @@ class PostgresDbIOManager(DbIOManager):
         default_load_type: type | None = None,
     ) -> None:
         self._client = client
-        self._frames = FrameHandler(client)
+        self._frames = FrameHandler(client, default_load_type)
         self._added_types = tuple(kind for handler in type_handlers for kind in handler.supported_types)
         super().__init__(
             type_handlers=[*type_handlers, self._frames],  # asked in this order: FrameHandler takes the rest
@@ -59,15 +60,12 @@ class PostgresDbIOManager(DbIOManager):
 
         Raises:
             CheckError: no annotation, or one that nothing can be read as.
+            UnusableMetadataError: `columns`, `row_filter` or `limit` that say nothing that is understood.
         """
-        kind = context.dagster_type.typing_type
-        kind = self._default_load_type if kind is Any else kind
+        kind = load_type(context, self._default_load_type)
         if not (can_be_read(kind) or self._has_handler(kind)):
-            seen = "has no type hint" if kind is None else f"is annotated with {kind}"
-            raise CheckError(
-                f"PostgresIOManager does not have a handler for type '{kind}': input {context.name!r} {seen}. "
-                f"Annotate it with {READ}."
-            )
+            raise unreadable(context, kind)
+        ReadOptions.of(context)  # refused before a connection is opened
         return super().load_input(context)
 
     def _get_table_slice(

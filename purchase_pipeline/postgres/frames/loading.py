@@ -1,6 +1,6 @@
 """What was read in Arrow, as what an input is annotated with."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -13,14 +13,23 @@ from purchase_pipeline.postgres.frames.reading import read_batches
 from purchase_pipeline.postgres.frames.rows import RowStream
 from purchase_pipeline.postgres.schema.types import ColumnType
 
+Watch = Callable[[Iterator[pa.Table]], Iterator[pa.Table]]
 
-def load_query(kind: Any, connection: sa.Connection, table: sa.Table, query: sa.Select[Any]) -> Any:  # noqa: ANN401
-    """Return what a query of a table finds: a frame whole, a stream as it is asked for."""
+
+def load_query(
+    kind: Any,  # noqa: ANN401
+    connection: sa.Connection,
+    table: sa.Table,
+    query: sa.Select[Any],
+    watched: Watch,
+) -> Any:  # noqa: ANN401
+    """Return what a query of a table finds: a frame whole, a stream as it is asked for, with its errors watched."""
     library = library_of(kind)
     if library is None:
-        return _streamed(kind, *read_batches(connection, table, query))
+        columns, frames = read_batches(connection, table, query)
+        return _streamed(kind, columns, watched(frames))
     columns, frames = read_batches(connection, table, query, batch_rows=None)
-    (whole,) = frames
+    (whole,) = watched(frames)
     return library.from_arrow(columns, whole, kind)
 
 

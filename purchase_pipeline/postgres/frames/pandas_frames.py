@@ -17,6 +17,7 @@ from purchase_pipeline.postgres.frames.arrow_frames import typed_column
 from purchase_pipeline.postgres.frames.python_rows import python_values
 from purchase_pipeline.postgres.frames.python_values import column_of_values
 from purchase_pipeline.postgres.frames.rows import Batch
+from purchase_pipeline.postgres.schema import types
 from purchase_pipeline.postgres.schema.types import ColumnType, family, shown
 
 FRAME_TYPES = (pd.DataFrame,)
@@ -60,7 +61,9 @@ def _with_index(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def from_arrow(
-    columns: Mapping[str, ColumnType], frame: pa.Table, frame_type: type = pd.DataFrame
+    columns: Mapping[str, ColumnType],
+    frame: pa.Table,
+    frame_type: type = pd.DataFrame,  # noqa: ARG001  # there is one
 ) -> pd.DataFrame:
     """Return a frame whose dtypes depend on the columns, and for integers and booleans on whether one is missing."""
     series = {place: _series(kind, frame[name]) for place, (name, kind) in enumerate(columns.items())}
@@ -85,6 +88,10 @@ def _column(name: str, series: "pd.Series[Any]") -> tuple[ColumnType, Array]:
         return _objects(name, series)
     if isinstance(dtype, pd.PeriodDtype | pd.IntervalDtype):
         return _objects(name, series.astype(object))
+    if dtype == np.float64 and isinstance(dtype, np.dtype) and not series.count():
+        return types.UNKNOWN_FLOAT, pa.nulls(
+            len(series)
+        )  # what pandas makes of nothing, and of what is missing
     try:
         values = pa.array(series, from_pandas=True)
     except (pa.ArrowException, UnicodeError):

@@ -40,7 +40,9 @@ _CAST: dict[str, tuple[ColumnType, str]] = {
         _WITHOUT_MONTHS,
     ),
 }
-_ONE_DIMENSION = "CASE WHEN array_ndims({0}) > 1 OR array_lower({0}, 1) <> 1 THEN ({1} || {0}::text)::{2} ELSE {0}::{2} END"
+_ONE_DIMENSION = """
+    CASE WHEN array_ndims({0}) > 1 OR array_lower({0}, 1) <> 1 THEN ({1} || {0}::text)::{2} ELSE {0}::{2} END
+"""
 
 
 class Readable(NamedTuple):

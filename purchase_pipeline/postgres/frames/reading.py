@@ -66,9 +66,10 @@ def _batches(
                 yield _checked(piece, source.table, columns, number)
                 number += piece.num_rows
     except AdbcError as error:
-        words = str(error)
+        words = str(error).partition("ERROR:")[2].strip() or str(error)
         if UNREADABLE not in words:
-            raise
+            # Of psycopg's class for that SQLSTATE: who reads need not know what reads.
+            raise _class_of(error)(words) from error
         raise UnreadableValueError(
             f"table {source.table}, {words[words.index('column ') :].splitlines()[0]}"
         ) from error
@@ -113,3 +114,10 @@ def _checked(piece: pa.Table, table: str, columns: Mapping[str, ColumnType], num
         row = None if error.position is None else number + error.position + 1
         raise UnreadableValueError(f"table {table}, row {row}, column {error.column!r}: {error}") from error
     return piece
+
+
+def _class_of(error: AdbcError) -> type[psycopg.Error]:
+    try:
+        return psycopg.errors.lookup(error.sqlstate or "")
+    except KeyError:
+        return psycopg.OperationalError

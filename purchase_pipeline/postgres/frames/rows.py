@@ -140,3 +140,6 @@ class DeclaredBatch:
     types: Mapping[str, ColumnType]
     rows: Iterable[Row]
     declared: Table
+
+
+AnyBatch = Batch | DeclaredBatch

@@ -1,24 +1,24 @@
-"""Schema drift: where the data's columns are not the table's, and how the table may follow."""
+"""Schema drift: where the data's columns are not the table's, and which of it a table may follow."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import sqlalchemy as sa
-from alembic.migration import MigrationContext
-from alembic.operations import Operations
 
 from purchase_pipeline.postgres.errors import SchemaDriftError
-from purchase_pipeline.postgres.schema.tables import concrete, fills_itself, forget_tables
-from purchase_pipeline.postgres.schema.types import ColumnType, sql
+from purchase_pipeline.postgres.schema.compatible import go_together
+from purchase_pipeline.postgres.schema.tables import fills_itself
+from purchase_pipeline.postgres.schema.types import ColumnType, family, sql
+from purchase_pipeline.postgres.schema.untyped import concrete, is_untyped, new_column
 from purchase_pipeline.postgres.schema.widening import widened
 
 DriftPolicy = Literal["freeze", "evolve"]
 
 _Columns = sa.ColumnCollection[str, sa.Column[Any]]
-_NOTHING_CHANGED = "Nothing was changed. Make the data fit, or change the table"
-_FREEZE = f'{_NOTHING_CHANGED}, or let it follow the data with metadata={{"schema_drift": "evolve"}}.'
-_EVOLVE = f"{_NOTHING_CHANGED}: no change that loses nothing would make them fit."
+NOTHING_CHANGED = "Nothing was changed. Make the data fit, or change the table"
+_FREEZE = f'{NOTHING_CHANGED}, or let it follow the data with metadata={{"schema_drift": "evolve"}}.'
+_EVOLVE = f"{NOTHING_CHANGED}: no change that loses nothing would make them fit."
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,13 @@ class Difference:
         text: what differs, in a sentence.
         remedy: the column as it would be without the difference, and without a loss; None: there is no such column.
         tolerable: whether a table that follows its data can let it be.
+        first: whether the column gets its first value, so that the remedy is no change of anything that was settled.
     """
 
     text: str
     remedy: sa.Column[Any] | None = None
     tolerable: bool = False
+    first: bool = False
 
 
 def settle(
@@ -45,23 +47,12 @@ def settle(
         SchemaDriftError: what the policy does not allow, all at once.
     """
     hopeless = [one.text for one in differences if one.remedy is None and not one.tolerable]
-    if policy == "freeze" and differences:
-        remedy = _EVOLVE if hopeless else _FREEZE
-        raise SchemaDriftError(str(table), [difference.text for difference in differences], remedy)
+    frozen = [one.text for one in differences if not one.first]
+    if policy == "freeze" and frozen:
+        raise SchemaDriftError(str(table), frozen, _EVOLVE if hopeless else _FREEZE)
     if hopeless:
         raise SchemaDriftError(str(table), hopeless, _EVOLVE)
     return {one.remedy.name: one.remedy for one in differences if one.remedy is not None}
-
-
-def follow(connection: sa.Connection, table: sa.Table, columns: Mapping[str, sa.Column[Any]]) -> None:
-    """Add the columns that the table lacks, and retype those that it has, inside the connection's transaction."""
-    operations = Operations(MigrationContext.configure(connection))
-    for name, column in columns.items():
-        if name in table.columns:
-            operations.alter_column(table.name, name, type_=column.type, schema=table.schema)
-        else:
-            operations.add_column(table.name, column, schema=table.schema)
-    forget_tables(connection)
 
 
 def differences_between(
@@ -69,22 +60,35 @@ def differences_between(
     fits: Callable[[str], bool],
     table: _Columns,
     declared: _Columns | None,
+    *,
+    emptied: bool = False,
 ) -> Iterator[Difference]:
     """Compare the data with a table as it stands; what is declared wins over what the data look like.
 
-    `fits` tells whether the table's column takes the data as it is: then it needs no wider type.
+    `fits` tells whether the table's column takes the data as it is: then it needs no wider type. `emptied`: the table
+    has no other rows by now, so that no change of a type loses anything.
     """
     for name, column_type in incoming.items():
         if declared is not None and name not in declared:
             yield Difference(f"column {name!r} is in the data, and not declared")
-        elif name not in table:
-            yield _added(declared[name] if declared is not None else sa.Column(name, concrete(column_type)))
+            continue
+        wanted = column_type if declared is None else declared[name].type
+        if name not in table:
+            yield _added(new_column(name, wanted) if declared is None else declared[name], emptied=emptied)
+        elif table[name].computed is not None:
+            yield Difference(f"column {name!r} is in the data, and PostgreSQL computes it: leave it out")
+        elif is_untyped(table[name]):
+            yield from _first_typed(table[name], wanted)
         elif declared is not None:
-            yield from _retyped(table[name], declared[name].type, "declared")
-            if not fits(name):
-                yield _mistyped(declared[name], column_type)
+            yield from _retyped(table[name], wanted, "declared", emptied=emptied)
         elif not fits(name):
-            yield from _retyped(table[name], column_type, "in the data")
+            yield from _retyped(table[name], wanted, "in the data", emptied=emptied)
+        if declared is not None and name in table and not go_together(column_type, wanted):
+            yield _mistyped(declared[name], column_type)
+    yield from _missing(incoming, table, declared)
+
+
+def _missing(incoming: Collection[str], table: _Columns, declared: _Columns | None) -> Iterator[Difference]:
     for name, column in table.items():
         if name not in incoming and not fills_itself(column):
             optional = declared is not None and name in declared and bool(declared[name].nullable)
@@ -95,22 +99,37 @@ def differences_between(
                 )
 
 
-def _added(column: sa.Column[Any]) -> Difference:
+def _added(column: sa.Column[Any], *, emptied: bool) -> Difference:
     # Rows that are there already have no value for it, so it may be NULL whatever is declared.
-    new: sa.Column[Any] = sa.Column(column.name, column.type, comment=column.comment)
+    nullable = bool(column.nullable) or not emptied
+    new: sa.Column[Any] = sa.Column(column.name, column.type, nullable=nullable, comment=column.comment)
     return Difference(
         f"column {column.name!r} ({sql(column.type)}) is in the data, and not in the table", new
     )
 
 
-def _retyped(column: sa.Column[Any], wanted: ColumnType, where: str) -> Iterator[Difference]:
+def _first_typed(column: sa.Column[Any], wanted: ColumnType) -> Iterator[Difference]:
+    if family(wanted) != "unknown":
+        new = new_column(column.name, wanted)
+        if (sql(new.type), new.comment) != (sql(column.type), column.comment):
+            yield Difference(
+                f"column {column.name!r} is {sql(wanted)}, and has had no value", new, first=True
+            )
+
+
+def _retyped(
+    column: sa.Column[Any], wanted: ColumnType, where: str, *, emptied: bool
+) -> Iterator[Difference]:
     if sql(column.type) == sql(wanted):
         return
     wider = widened(column.type, wanted)
     lossless = wider is not None and (where != "declared" or sql(wider) == sql(wanted))
+    new = wider if lossless else concrete(wanted) if emptied else None
     yield Difference(
         f"column {column.name!r} is {sql(column.type)} in the table, and {sql(wanted)} {where}",
-        sa.Column(column.name, wider, nullable=column.nullable) if lossless else None,
+        None
+        if new is None
+        else sa.Column(column.name, new, nullable=column.nullable, comment=column.comment),
     )
 
 

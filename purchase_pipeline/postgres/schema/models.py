@@ -17,7 +17,7 @@ from purchase_pipeline.postgres.schema.constraints import in_words
 from purchase_pipeline.postgres.schema.inference import inferred_type
 from purchase_pipeline.postgres.schema.types import ColumnType
 
-_LARGEST_INTEGER = 2**31 - 1
+_BEYOND_INTEGER = 2**31
 _BY_CLASS: dict[Any, ColumnType] = {
     str: types.TEXT,
     bool: types.BOOLEAN,
@@ -42,9 +42,10 @@ def columns_from_model(model: type[BaseModel]) -> list[sa.Column[Any]]:
     """Return one column a field, in order, with the field's description as its comment.
 
     Texts become TEXT whatever their bound: a bound is the contract's to change, not a migration's. Integers become
-    INTEGER where the model bounds them to it, else BIGINT; decimals NUMERIC with the model's digits; a plain
-    `datetime` TIMESTAMP, `AwareDatetime` TIMESTAMP WITH TIME ZONE; a list of scalars an array; what is nested, JSONB.
-    A field that is not required, or may be None, may be NULL. Its bounds are told in words, in the column's `info`.
+    INTEGER where the model bounds them to it from below and from above, else BIGINT; decimals NUMERIC with the model's
+    digits; a plain `datetime` TIMESTAMP, `AwareDatetime` TIMESTAMP WITH TIME ZONE; a list of scalars an array; what
+    is nested, JSONB. A field that is not required, or may be None, may be NULL. Its bounds are told in words, in the
+    column's `info`.
 
     Raises:
         TypeError: a field of a type that has no column type here.
@@ -88,10 +89,9 @@ def _column_type(annotation: Any, bounds: list[Any]) -> ColumnType | None:  # no
     if origin is Literal:
         return inferred_type(get_args(annotation))
     if annotation is int:
-        bounded = (_bound(bounds, "le") or _LARGEST_INTEGER + 1) <= _LARGEST_INTEGER
-        return sa.Integer() if bounded else types.BIGINT
+        return sa.Integer() if _fits_integer(bounds) else types.BIGINT
     if annotation is Decimal:
-        return sa.Numeric(_bound(bounds, "max_digits"), _bound(bounds, "decimal_places"))
+        return _decimal(bounds)
     return _BY_CLASS.get(origin or annotation) or _of_class(annotation)
 
 
@@ -103,5 +103,20 @@ def _of_class(annotation: object) -> ColumnType | None:
     return types.JSON if issubclass(annotation, BaseModel) else None
 
 
-def _bound(bounds: list[Any], name: str) -> int | None:
-    return next((getattr(item, name) for item in bounds if hasattr(item, name)), None)
+def _fits_integer(bounds: list[Any]) -> bool:
+    """Return whether the bounds, from below and from above, leave nothing that an INTEGER does not hold."""
+    lowest = [*_all(bounds, "ge"), *(bound + 1 for bound in _all(bounds, "gt"))]
+    highest = [*_all(bounds, "le"), *(bound - 1 for bound in _all(bounds, "lt"))]
+    return max(lowest, default=-_BEYOND_INTEGER - 1) >= -_BEYOND_INTEGER and (
+        min(highest, default=_BEYOND_INTEGER) < _BEYOND_INTEGER
+    )
+
+
+def _decimal(bounds: list[Any]) -> ColumnType:
+    """Return NUMERIC with the model's digits; a number of digits alone would mean to PostgreSQL: no decimals."""
+    digits, places = _all(bounds, "max_digits"), _all(bounds, "decimal_places")
+    return sa.Numeric(min(digits) if digits and places else None, min(places, default=None))
+
+
+def _all(bounds: list[Any], name: str) -> list[Any]:
+    return [value for bound in bounds if (value := getattr(bound, name, None)) is not None]

@@ -1,17 +1,25 @@
 """Tables as they stand in the database, and their creation."""
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ENUM
 from sqlalchemy.engine.interfaces import ReflectedColumn
 
 from purchase_pipeline.postgres.errors import UnusableNameError
 from purchase_pipeline.postgres.locks import Lock, hold_until_commit
-from purchase_pipeline.postgres.schema.types import TEXT, ColumnType, family
+from purchase_pipeline.postgres.schema.types import ColumnType, NamedType
+from purchase_pipeline.postgres.schema.untyped import is_open, new_column
 
 _LONGEST_NAME = 63  # bytes: PostgreSQL cuts a longer name without an error, so that two of them may meet
+
+
+_TYPE_NAMES = """
+    SELECT attname, format_type(atttypid, atttypmod) AS type_name FROM pg_attribute
+    WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped
+"""
 
 
 def check_names(names: Iterable[str]) -> None:
@@ -42,11 +50,16 @@ def inspector_of(connection: sa.Connection) -> sa.Inspector:
 def existing_table(connection: sa.Connection, schema: str, name: str) -> sa.Table | None:
     """Return the table as it stands: its columns, what fills them by itself, their comments. None if there is none."""
     try:
-        columns = inspector_of(connection).get_columns(name, schema=schema)
+        with warnings.catch_warnings(
+            action="ignore", category=sa.exc.SAWarning
+        ):  # of types that it does not know
+            columns = inspector_of(connection).get_columns(name, schema=schema)
     except sa.exc.NoSuchTableError:
         return None
     tables: dict[tuple[str, str], sa.Table] = _looked_at(connection)["tables"]
     if (schema, name) not in tables:
+        if any(is_open(column["type"]) for column in columns):
+            columns = _with_named_types(connection, schema, name, columns)
         tables[schema, name] = _table(schema, name, columns)
     return tables[schema, name]
 
@@ -65,6 +78,18 @@ def _looked_at(connection: sa.Connection) -> dict[str, Any]:
     return known
 
 
+def _with_named_types(
+    connection: sa.Connection, schema: str, name: str, columns: Iterable[ReflectedColumn]
+) -> list[ReflectedColumn]:
+    """Give the columns whose type SQLAlchemy does not know, such as a composite one, the type's own name."""
+    table = connection.dialect.identifier_preparer.format_table(sa.table(name, schema=schema))
+    named = {row.attname: row.type_name for row in connection.exec_driver_sql(_TYPE_NAMES, (table,))}
+    return [
+        {**column, "type": NamedType(named[column["name"]])} if is_open(column["type"]) else column
+        for column in columns
+    ]
+
+
 def _table(schema: str, name: str, columns: Iterable[ReflectedColumn]) -> sa.Table:
     return sa.Table(
         name,
@@ -72,7 +97,7 @@ def _table(schema: str, name: str, columns: Iterable[ReflectedColumn]) -> sa.Tab
         *(
             sa.Column(
                 column["name"],
-                column["type"],
+                _that_is_there(column["type"]),
                 *([sa.Identity()] if column.get("identity") else []),
                 *([sa.Computed("")] if column.get("computed") else []),
                 nullable=column["nullable"],
@@ -82,6 +107,14 @@ def _table(schema: str, name: str, columns: Iterable[ReflectedColumn]) -> sa.Tab
             for column in columns
         ),
     )
+
+
+def _that_is_there(column_type: ColumnType) -> ColumnType:
+    """Return the type, and keep SQLAlchemy from creating it once more with a table of its columns."""
+    element = getattr(column_type, "item_type", column_type)
+    if isinstance(element, ENUM):
+        element.create_type = False
+    return column_type
 
 
 def fills_itself(column: sa.Column[object]) -> bool:
@@ -94,18 +127,9 @@ def placed(table: sa.Table, schema: str, name: str) -> sa.Table:
     return table.to_metadata(sa.MetaData(), schema=schema, name=name)
 
 
-def concrete(column_type: ColumnType) -> ColumnType:
-    """Return the type that a new column has: TEXT where no value told another."""
-    if family(column_type) == "array":
-        return ARRAY(concrete(column_type.item_type))  # type: ignore[attr-defined]
-    return TEXT if family(column_type) == "unknown" else column_type
-
-
 def inferred_table(name: str, columns: Mapping[str, ColumnType]) -> sa.Table:
     """Return a declaration that allows NULL everywhere, for what was inferred from values."""
-    return sa.Table(
-        name, sa.MetaData(), *(sa.Column(column, concrete(kind)) for column, kind in columns.items())
-    )
+    return sa.Table(name, sa.MetaData(), *(new_column(column, kind) for column, kind in columns.items()))
 
 
 def with_keys(table: sa.Table, primary_key: Sequence[str], indexed: Sequence[str]) -> sa.Table:

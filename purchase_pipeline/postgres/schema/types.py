@@ -14,6 +14,14 @@ POSTGRESQL: sa.Dialect = PGDialect(paramstyle="named")  # type: ignore[no-untype
 UNKNOWN: ColumnType = NullType()
 """The type of a column without a single value: it fits any other, and becomes TEXT in a new table."""
 
+
+class _UnknownFloat(NullType):
+    """A type that nothing is known of, and that is a float's as long as no value says otherwise."""
+
+
+UNKNOWN_FLOAT: ColumnType = _UnknownFloat()
+"""The type of a float column without a single value, which pandas makes of whatever is missing."""
+
 BOOLEAN: ColumnType = sa.Boolean()
 BIGINT: ColumnType = sa.BigInteger()
 DOUBLE: ColumnType = sa.Double()
@@ -48,15 +56,15 @@ _FAMILIES: tuple[tuple[type, str], ...] = (
 
 
 class NamedType(sa.types.UserDefinedType[Any]):
-    """A type by the name that PostgreSQL has for it."""
+    """A type of PostgreSQL's that is known by its name alone."""
 
     cache_ok = True
 
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def get_col_spec(self) -> str:
-        """Return the name, for DDL."""
+    def get_col_spec(self, **_: object) -> str:
+        """Return the name, as SQL."""
         return self.name
 
 

@@ -12,7 +12,8 @@ from dagster._core.storage.db_io_manager import TableSlice
 
 from purchase_pipeline.postgres.frames.rows import Batch, DeclaredBatch
 from purchase_pipeline.postgres.options import WriteOptions
-from purchase_pipeline.postgres.schema.drift import differences_between, follow, settle
+from purchase_pipeline.postgres.schema.drift import differences_between, settle
+from purchase_pipeline.postgres.schema.following import follow
 from purchase_pipeline.postgres.schema.real_types import real_types
 from purchase_pipeline.postgres.schema.tables import (
     check_names,
@@ -25,8 +26,11 @@ from purchase_pipeline.postgres.schema.tables import (
 from purchase_pipeline.postgres.schema.types import ColumnType
 from purchase_pipeline.postgres.slices.conditions import partition_columns, slice_conditions
 from purchase_pipeline.postgres.write.copy import Copied
+from purchase_pipeline.postgres.write.first_batch import with_first_batch
+from purchase_pipeline.postgres.write.first_values import settled_alone
 from purchase_pipeline.postgres.write.incoming import Incoming, of_declared_rows
-from purchase_pipeline.postgres.write.refusals import placed_refusals
+from purchase_pipeline.postgres.write.placing import placed_refusals
+from purchase_pipeline.postgres.write.refusals import ROWS_OF, explained
 from purchase_pipeline.postgres.write.staging import insert_staged, staging_table, upsert_staged
 from purchase_pipeline.postgres.write.stored import SliceWatch, may_interfere, require_all, rows_with_keys
 
@@ -60,14 +64,15 @@ def write_batches(
 
     Raises:
         SchemaDriftError: columns that are not the table's.
+        TableRefusedError: a table, or a change of it, that PostgreSQL refuses.
         UnstorableValueError: a value that its column cannot hold.
         RowsNotStoredError: a trigger or rule of the table dropped, moved or added rows.
         UnusableNameError: a column's name that PostgreSQL would cut.
     """
     started = time.perf_counter()
-    batches = placed_refusals(batches, f"{table_slice.schema}.{table_slice.table}")
+    batches = placed_refusals(with_first_batch(batches), f"{table_slice.schema}.{table_slice.table}")
     first = next(batches, None)
-    if first is None or not first.types:
+    if first is None:
         table = existing_table(connection, table_slice.schema, table_slice.table)
         return Written(table, options.declared, Copied(0, 0), time.perf_counter() - started, [])
     if isinstance(first, DeclaredBatch):
@@ -90,13 +95,17 @@ def put_in_place(
     """Put the rows into the slice's table, made or changed as the options allow; return it, and what was written.
 
     Raises:
-        SchemaDriftError, UnstorableValueError, RowsNotStoredError, UnusableNameError: as `write_batches` does.
+        SchemaDriftError, TableRefusedError, UnstorableValueError, RowsNotStoredError, UnusableNameError: as
+            `write_batches` does.
     """
     check_names(incoming.types)
     table = existing_table(connection, table_slice.schema, table_slice.table)
     if table is None:
         table = _created(connection, table_slice, incoming.types, options)
-    changes = _changes(connection, table, incoming, options)
+    changes = _changes(connection, table, incoming, table_slice, options)
+    if changes and options.schema_drift == "freeze":  # else this writer has the table alone already
+        table = settled_alone(connection, table, table_slice)
+        changes = _changes(connection, table, incoming, table_slice, options)
     watch = SliceWatch(connection, table, table_slice, keeps=options.write_mode == "append")
     if options.write_mode == "upsert":
         copied = _merged(connection, table, incoming, changes, options.upsert_keys)
@@ -125,7 +134,8 @@ def _created(
         options.upsert_keys,
         partition_columns(table_slice, list(types)),
     )
-    create_if_missing(connection, [table])
+    with explained(connection, table):
+        create_if_missing(connection, [table])
     slice_conditions(
         connection, table, table_slice
     )  # a partition_expr that cannot work is refused from the start
@@ -145,12 +155,21 @@ def _with_head(batch: DeclaredBatch, count: int) -> tuple[DeclaredBatch, list[di
 
 
 def _changes(
-    connection: sa.Connection, table: sa.Table, incoming: Incoming, options: WriteOptions
+    connection: sa.Connection,
+    table: sa.Table,
+    incoming: Incoming,
+    table_slice: TableSlice,
+    options: WriteOptions,
 ) -> dict[str, sa.Column[Any]]:
     declared = options.declared.columns if options.declared is not None else None
+    emptied = options.write_mode == "replace" and not table_slice.partition_dimensions
     real = real_types(connection, table)
     differences = differences_between(
-        incoming.types, lambda name: incoming.fits(name, real[name]), table.columns, declared
+        incoming.types,
+        lambda name: incoming.fits(name, real[name]),
+        table.columns,
+        declared,
+        emptied=emptied,
     )
     return settle(list(differences), table, options.schema_drift)
 
@@ -185,7 +204,9 @@ def _staged(
     A changing table is locked for its readers until the commit: so it changes when all rows are there.
     """
     columns = [changes[name] if name in changes else table.columns[name] for name in incoming.types]
-    staged = staging_table(connection, columns)
+    with explained(connection, table):
+        staged = staging_table(connection, columns)
+        staged.info[ROWS_OF] = table
     copied = incoming.put_into(staged)
     follow(connection, table, changes)
     return staged, copied

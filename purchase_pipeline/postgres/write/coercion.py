@@ -12,6 +12,7 @@ from purchase_pipeline.postgres.frames.rows import Batch, DeclaredBatch
 from purchase_pipeline.postgres.schema.real_types import RealType
 from purchase_pipeline.postgres.schema.types import ColumnType, sql
 from purchase_pipeline.postgres.write.encoding import Encoding, encoding_for
+from purchase_pipeline.postgres.write.exact_arrays import missing
 
 PIECE_ROWS = 50_000  # encoded at a time: some megabytes
 _REMEDY = (
@@ -66,7 +67,7 @@ def _encoded(piece: Any, how: Mapping[str, Encoding], table: str, number: int) -
     try:
         return pa.record_batch(
             {
-                name: how[name].encode(name, values)
+                name: (missing if pa.types.is_null(values.type) else how[name].encode)(name, values)
                 for name, values in zip(piece.schema.names, piece.columns, strict=True)
             }
         )

@@ -16,12 +16,14 @@ from purchase_pipeline.postgres.errors import UnstorableValueError
 from purchase_pipeline.postgres.frames.rows import Row
 from purchase_pipeline.postgres.schema.types import shown
 from purchase_pipeline.postgres.write.copy_text import text_form
+from purchase_pipeline.postgres.write.refusals import refusal
 from purchase_pipeline.postgres.write.stored import require_all
 
 _BLOCK_BYTES = 1 << 15  # of texts, joined at a time, as far as the rows before them tell
 _BLOCK_ROWS = 200
 _HEADER, _TRAILER = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff"  # PostgreSQL, COPY, "Binary Format"
 _A_ROWS_FAULT = ("22", "23")  # classes of SQLSTATE: a value, or a constraint
+_REFUSALS = ("42501", "54000")  # SQLSTATEs: a right that is missing, a row that is too large
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ def copy_rows(
     Raises:
         UnstorableValueError: what psycopg or PostgreSQL says of a value, with its row and column.
         RowsNotStoredError: a trigger kept rows away.
+        TableRefusedError: this role may not write, or a row is larger than a page.
         psycopg.Error: what is no row's fault: a lost connection, a full disk, a deadlock.
     """
     return _copied(connection, table, columns, "", lambda copy: _write(copy, table, columns, iter(rows)))
@@ -88,6 +91,8 @@ def _copied(
             with cursor.copy(statement, writer=writer) as copy:
                 written = write(copy)
         except psycopg.DatabaseError as error:
+            if error.sqlstate in _REFUSALS:
+                raise refusal(connection, table, error) from error
             if (error.sqlstate or "")[:2] not in _A_ROWS_FAULT:
                 raise
             raise _refused(error, table, columns) from error

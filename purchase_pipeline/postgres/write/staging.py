@@ -10,8 +10,14 @@ from sqlalchemy.dialects.postgresql import insert
 from purchase_pipeline.postgres.errors import UnstorableValueError, UnusableMetadataError
 from purchase_pipeline.postgres.schema.types import shown
 from purchase_pipeline.postgres.write.copy import words_of
+from purchase_pipeline.postgres.write.refusals import refusal
 
 _NAME = "staged_rows"
+_REFUSALS = (
+    "42501",
+    "428C9",
+    "54000",
+)  # SQLSTATEs: a right that is missing, a value for a key of PostgreSQL's own, a size
 
 
 def staging_table(connection: sa.Connection, columns: Iterable[sa.Column[Any]]) -> sa.Table:
@@ -99,9 +105,10 @@ def _reflected(table: sa.Table, names: Sequence[str]) -> sa.TableClause:
 def _execute(connection: sa.Connection, statement: sa.Executable, table: sa.Table) -> int:
     try:
         return connection.execute(statement, execution_options={"preserve_rowcount": True}).rowcount
-    except (sa.exc.IntegrityError, sa.exc.DataError) as error:
-        if not isinstance(error.orig, psycopg.Error):
+    except sa.exc.DBAPIError as error:
+        cause = error.orig
+        if isinstance(cause, psycopg.errors.IntegrityError | psycopg.errors.DataError):
+            raise UnstorableValueError(str(table), None, cause.diag.column_name, words_of(cause)) from error
+        if not isinstance(cause, psycopg.Error) or cause.sqlstate not in _REFUSALS:
             raise
-        raise UnstorableValueError(
-            str(table), None, error.orig.diag.column_name, words_of(error.orig)
-        ) from error
+        raise refusal(connection, table, cause) from error

@@ -1,0 +1,63 @@
+"""A table's columns made to follow the data, as far as `drift` allows: added, retyped."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
+
+from purchase_pipeline.postgres.errors import SchemaDriftError
+from purchase_pipeline.postgres.schema.drift import NOTHING_CHANGED
+from purchase_pipeline.postgres.schema.tables import forget_tables
+from purchase_pipeline.postgres.schema.types import ColumnType, family, sql
+from purchase_pipeline.postgres.schema.untyped import holds_values, is_untyped
+from purchase_pipeline.postgres.schema.widening import widened
+from purchase_pipeline.postgres.write.refusals import explained
+
+
+def follow(connection: sa.Connection, table: sa.Table, columns: Mapping[str, sa.Column[Any]]) -> None:
+    """Add the columns that the table lacks, and retype those that it has, inside the connection's transaction.
+
+    Raises:
+        SchemaDriftError: a column that was without a value has some by now.
+        TableRefusedError: PostgreSQL refuses a change.
+    """
+    operations = Operations(MigrationContext.configure(connection))
+    for name, column in columns.items():
+        with explained(connection, table, name):
+            if name in table.columns:
+                _retype(operations, table.columns[name], column)
+            else:
+                operations.add_column(table.name, column, schema=table.schema)
+    forget_tables(connection)
+
+
+def _retype(operations: Operations, old: sa.Column[Any], new: sa.Column[Any]) -> None:
+    """Change a column's type; without a loss, or where there is nothing to lose."""
+    table, connection = old.table, operations.get_bind()
+    if sql(old.type) != sql(new.type):
+        if is_untyped(old):
+            _require_no_values(connection, old, new.type)
+        using = None if widened(old.type, new.type) is not None else _using(connection, old, new.type)
+        operations.alter_column(
+            table.name, old.name, type_=new.type, schema=table.schema, postgresql_using=using
+        )
+    if old.comment != new.comment:
+        operations.alter_column(table.name, old.name, comment=new.comment, schema=table.schema)
+
+
+def _require_no_values(connection: sa.Connection, old: sa.Column[Any], wanted: ColumnType) -> None:
+    if connection.scalar(sa.select(sa.exists().where(holds_values(old, wanted)))):
+        difference = f"column {old.name!r} is {sql(old.type)} in the table, and {sql(wanted)} in the data"
+        raise SchemaDriftError(str(old.table), [difference], f"{NOTHING_CHANGED}.")
+
+
+def _using(connection: sa.Connection, old: sa.Column[Any], wanted: ColumnType) -> str:
+    """Return what PostgreSQL makes a row's new value from, should a row be there: it is kept, or refused."""
+    name = connection.dialect.identifier_preparer.quote(old.name)
+    return (
+        f"to_jsonb({name})"
+        if family(wanted) == "json"
+        else f"{name}::text::{wanted.compile(connection.dialect)}"
+    )

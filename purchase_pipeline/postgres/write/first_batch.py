@@ -1,0 +1,81 @@
+"""The first batch of a stream, which settles the columns: the first that has rows, and what the next tell of its types.
+
+Pages of an API are empty at times, or have not one value in a column. Such a page says nothing of the others.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from itertools import chain, islice
+
+from purchase_pipeline.postgres.errors import RefusedValueError
+from purchase_pipeline.postgres.frames.rows import AnyBatch, Batch, DeclaredBatch
+from purchase_pipeline.postgres.schema.inference import common
+from purchase_pipeline.postgres.schema.types import ColumnType
+from purchase_pipeline.postgres.schema.untyped import is_open
+
+_LOOKED_AHEAD = 8  # batches that are in memory at once, of a stream with a column that stays without a value
+
+_Types = Mapping[str, ColumnType]
+
+
+def with_first_batch(batches: Iterator[AnyBatch]) -> Iterator[AnyBatch]:
+    """Yield the batches that have rows, the first with all that is told of its types; without rows, one of columns.
+
+    Raises:
+        RefusedValueError: a row without columns, or as the batches do.
+    """
+    filled = _with_rows(batches)
+    empty = first = next(filled, None)
+    if first is not None and not _has_rows(first):
+        first = next(filled, None)
+    if empty is None or first is None:
+        if empty is not None:
+            yield empty
+        return
+    if not first.types:
+        raise RefusedValueError(None, 0, "the row has no columns")
+    types, held = _with_types_of(first.types, empty.types), list[AnyBatch]()
+    while any(map(is_open, types.values())) and len(held) < _LOOKED_AHEAD:
+        try:
+            following = next(filled, None)
+        except RefusedValueError as error:  # its row's number is known when its turn comes
+            filled = _refused(error)
+            break
+        if following is None:
+            break
+        held.append(following)
+        types = _with_types_of(types, following.types)
+    yield replace(first, types=types)
+    yield from held
+    yield from filled
+
+
+def _has_rows(batch: AnyBatch) -> bool:
+    return bool(batch.frame.num_rows if isinstance(batch, Batch) else batch.rows)
+
+
+def _with_rows(batches: Iterator[AnyBatch]) -> Iterator[AnyBatch]:
+    """Yield the batches that have rows; before them, one that has columns alone."""
+    begun = False
+    for batch in batches:
+        one = batch
+        if isinstance(batch, DeclaredBatch):
+            rows = iter(batch.rows)
+            head = list(islice(rows, 1))
+            one = replace(batch, rows=chain(head, rows) if head else ())
+        if _has_rows(one) or (one.types and not begun):
+            yield one
+            begun = True
+
+
+def _with_types_of(types: _Types, others: _Types) -> _Types:
+    """Return the types, and where one is open, what the other batch tells of it."""
+    told = {
+        name: common(kind, others[name]) for name, kind in types.items() if is_open(kind) and name in others
+    }
+    return {**types, **{name: kind for name, kind in told.items() if kind is not None}} if told else types
+
+
+def _refused(error: RefusedValueError) -> Iterator[AnyBatch]:
+    raise error
+    yield  # a generator, which raises where it is asked for the batch
