@@ -76,7 +76,8 @@ class ReadOptions:
             cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
             if self.row_filter is None or not isinstance(cause, psycopg.Error):
                 raise
-            if (cause.sqlstate or "")[:2] not in _ITS_AUTHORS_FAULT:
+            state = "22000" if type(cause) is psycopg.DataError else cause.sqlstate or ""
+            if state[:2] not in _ITS_AUTHORS_FAULT:
                 raise
             words = cause.diag.message_primary or str(cause).splitlines()[0]
             raise UnusableMetadataError(

@@ -48,6 +48,8 @@ def batch_of_rows(names: Sequence[str], rows: Sequence[Row]) -> Batch:
     Raises:
         RefusedValueError: a value that no column type holds, alone or with those before it in its column.
     """
+    if rows and not names:
+        raise RefusedValueError(None, 0, "the row has no columns")
     return batch_of(
         (name, *column_of_values(name, values))
         for name, values in zip(names, by_column(rows, len(names)), strict=True)

@@ -65,7 +65,7 @@ def _batches(
             for piece in _pieces(cursor.fetch_record_batch(), batch_rows):
                 yield _checked(piece, source.table, columns, number)
                 number += piece.num_rows
-    except AdbcError as error:
+    except (AdbcError, OSError) as error:  # the latter from Arrow, when it asks for the next batch
         words = str(error).partition("ERROR:")[2].strip() or str(error)
         if UNREADABLE not in words:
             # Of psycopg's class for that SQLSTATE: who reads need not know what reads.
@@ -116,7 +116,9 @@ def _checked(piece: pa.Table, table: str, columns: Mapping[str, ColumnType], num
     return piece
 
 
-def _class_of(error: AdbcError) -> type[psycopg.Error]:
+def _class_of(error: AdbcError | OSError) -> type[psycopg.Error]:
+    if isinstance(error, OSError):  # which has lost the SQLSTATE
+        return psycopg.DataError if "ERROR:" in str(error) else psycopg.OperationalError
     try:
         return psycopg.errors.lookup(error.sqlstate or "")
     except KeyError:

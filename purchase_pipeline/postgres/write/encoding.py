@@ -7,6 +7,7 @@ database, where `write.staged_casts` looks at what came of it.
 
 from typing import Any, NamedTuple
 
+from purchase_pipeline.postgres.frames.arrow import Array
 from purchase_pipeline.postgres.schema.real_types import RealType
 from purchase_pipeline.postgres.schema.types import ColumnType, family
 from purchase_pipeline.postgres.write.exact_arrays import BY_KINDS, Encode, lists_of, missing, text_in
@@ -31,10 +32,7 @@ _STAGED = {
     "uuid": ("uuid", "uuid"),
     "json": ("jsonb", "jsonb"),
 }
-_STAGED_IN_LISTS = {
-    *("bool", "int2", "int4", "int8", "float4", "float8", "numeric"),
-    *("text", "bytea", "date", "time", "timestamp"),
-}
+_STAGED_IN_LISTS = {**_STAGED, "uuid": _STAGED["text"], "zoned timestamp": _STAGED["timestamp"]}
 """Sessions are in UTC, so that an instant's time there is cast to that instant."""
 _CAST = {
     "money": {"integer", "numeric"},
@@ -80,7 +78,8 @@ def _is_plain(real: RealType) -> bool:
 def _direct(incoming: Any, real: RealType) -> Encode | None:  # noqa: ANN401
     kind = family(incoming)
     if kind == "array" and real.element is not None:
-        element = _direct(incoming.item_type, real.element)
+        unknown = family(incoming.item_type) == "unknown"
+        element = _unchanged if unknown else _direct(incoming.item_type, real.element)
         known = real.element.base in _IN_LISTS and real.element.kind == "b"
         return lists_of(element, real.element) if element and known else None
     if kind == "text" and real.kind == "e":
@@ -89,6 +88,10 @@ def _direct(incoming: Any, real: RealType) -> Encode | None:  # noqa: ANN401
         return None
     exact_in = BY_KINDS.get((kind, real.base))
     return exact_in and exact_in(real)
+
+
+def _unchanged(_: str, values: Array) -> Array:
+    return values
 
 
 def _may_be_cast(incoming: Any, real: RealType) -> bool:  # noqa: ANN401

@@ -25,6 +25,19 @@ _WIDE = 38  # digits of 128 bits
 _MOST_DECIMALS = 16_383  # PostgreSQL's documentation, table 8.2
 _LONGEST_NAME = 63  # bytes
 _INTEGERS = {"int2": pa.int16(), "int4": pa.int32(), "int8": pa.int64()}
+_ELEMENTS = {
+    **_INTEGERS,
+    "bool": pa.bool_(),
+    "float4": pa.float32(),
+    "float8": pa.float64(),
+    "numeric": pa.decimal128(_WIDE, 0),
+    "text": pa.large_string(),
+    "bytea": pa.large_binary(),
+    "date": pa.date32(),
+    "time": pa.time64("us"),
+    "timestamp": pa.timestamp("us"),
+}
+"""What lists of nothing are lists of."""
 _DAY = 86_400_000_000  # microseconds
 
 
@@ -38,6 +51,8 @@ def lists_of(element: Encode, real: RealType) -> Encode:
 
     def encode(name: str, lists: Array) -> Array:
         flat, rows = lists.flatten(), pc.list_parent_indices(lists)
+        if pa.types.is_null(flat.type):
+            flat = flat.cast(_ELEMENTS[real.base])
         try:
             flat = element(name, _as_decimals(flat) if real.base == "numeric" else flat)
         except RefusedValueError as error:

@@ -32,8 +32,6 @@ def with_first_batch(batches: Iterator[AnyBatch]) -> Iterator[AnyBatch]:
         if empty is not None:
             yield empty
         return
-    if not first.types:
-        raise RefusedValueError(None, 0, "the row has no columns")
     types, held = _with_types_of(first.types, empty.types), list[AnyBatch]()
     while any(map(is_open, types.values())) and len(held) < _LOOKED_AHEAD:
         try:
