@@ -12,9 +12,11 @@ from dagster._core.storage.db_io_manager import DbTypeHandler, TableSlice
 
 from purchase_pipeline.postgres.client import PostgresClient
 from purchase_pipeline.postgres.errors import UnusableMetadataError
+from purchase_pipeline.postgres.frames.first_batch import first_batch_at_hand
 from purchase_pipeline.postgres.frames.libraries import batches_of, is_reader, library_of
 from purchase_pipeline.postgres.frames.reading import read_slice, stream_slice
 from purchase_pipeline.postgres.frames.rows import Batches, Row, RowStream, Together, closed_in_the_end
+from purchase_pipeline.postgres.op_outputs import require_run
 from purchase_pipeline.postgres.options import WriteOptions
 from purchase_pipeline.postgres.schema.tables import check_names, existing_table
 from purchase_pipeline.postgres.schema.types import ColumnType
@@ -56,7 +58,7 @@ class FrameHandler(DbTypeHandler[Any]):
         connection: sa.Connection,
     ) -> dict[str, RawMetadataValue]:
         """Write the slice, and those beside it; note them, and return what to tell of the slice."""
-        options = self._client.options(context)
+        options = self._client.options(context, target.said)
         if not isinstance(obj, Together):
             return _write_one(context, target, obj, connection, options)
         metadata = _write_one(context, target, obj.value, connection, options)
@@ -86,9 +88,11 @@ class FrameHandler(DbTypeHandler[Any]):
         check_names([table_slice.table])
         if callable(value):
             value = value(connection)
-        self._client.clear(own, table_slice, target.keys, connection)
+        with first_batch_at_hand(value) as ready:
+            self._client.clear(own, table_slice, target.keys, connection)
+            metadata = _write_one(context, target, ready, connection, own)
         return {
-            **_write_one(context, target, value, connection, own),
+            **metadata,
             "Query": self._client.get_select_statement(table_slice),
             "dagster/table_name": self._client.get_table_name(table_slice),
         }
@@ -108,9 +112,28 @@ class FrameHandler(DbTypeHandler[Any]):
                 f"There is no table {table_slice.schema}.{table_slice.table}: materialize what writes it first."
             )
         query = slice_query(connection, table, table_slice)
+        output = None if context.has_asset_key else context.upstream_output
         if library_of(kind) is not None:
-            return _whole(kind, *read_slice(connection, query))
-        return _streamed(kind, *stream_slice(connection, query))
+            columns, rows = read_slice(connection, query)
+            if output is not None:
+                require_run(connection, table_slice, output)
+            return _whole(kind, columns, rows)
+        columns, batches = stream_slice(connection, query)
+        if output is not None:
+            batches = self._of_its_run(batches, table_slice, output)
+        return _streamed(kind, columns, batches)
+
+    def _of_its_run(
+        self, batches: Iterator[Sequence[Row]], table_slice: TableSlice, output: dg.OutputContext
+    ) -> Iterator[Sequence[Row]]:
+        """Look whose rows they are once the first are read: all batches are of one moment, and that is before."""
+        with closed_in_the_end(batches) as own:
+            first = next(own, None)
+            with self._client.reading() as connection:
+                require_run(connection, table_slice, output)
+            if first is not None:
+                yield first
+            yield from own
 
 
 def _write_one(
