@@ -39,12 +39,12 @@ def parsed_url(text: str) -> tuple[sa.URL, dict[str, str]]:
 
 
 def _has_stray_at(text: str) -> bool:
-    """Tell whether an `@` stands where it does not end user and password: what is before it is read in several ways.
+    """Tell whether an `@` may stand elsewhere than at the end of user and password: then part of one looks like a host.
 
-    Such as `ana:a@b/c@host/db`: of password `a` and host `b` for libpq, which would print that host in its error.
+    Such as `ana:a@b@host/db`, or `host:5432/db?password=a@b`.
     """
-    authority, *rest = re.split(r"[/?#]", text.partition("://")[2], maxsplit=1)
-    return authority.count("@") > 1 or "@" in "".join(rest)
+    before, at, after = text.partition("://")[2].partition("@")
+    return bool(at) and ("@" in after or re.search(r"[?&]\w+=", before) is not None)
 
 
 def _read(text: str) -> sa.URL | None:
