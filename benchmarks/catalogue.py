@@ -12,7 +12,6 @@ BENCHMARKS = {
     "growth": "one lot into tables of 0 to 10 million rows",
     "replacements": "the same lot replaced 100 times: dead rows, room, time",
     "frames": "a frame of a million rows into a table and back, beside ADBC and COPY of ready bytes",
-    "partitioning": "a plain table beside HASH, RANGE and LIST of its lots: a lot replaced, read, VACUUM",
     "sales": "marts and report of 50 lots: from nothing, and with one lot more",
     "many_lots": "100 to 100,000 lots: definitions, ticks of the sensors, a look of `up`, pages of Dagster's UI",
     "mock_api": "rows a second that the mock API serves",

@@ -145,7 +145,7 @@ def _make_table(url: str) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("CREATE SCHEMA IF NOT EXISTS measured")
         connection.execute("DROP TABLE IF EXISTS measured.sales")
-        connection.execute(f"CREATE TABLE measured.sales ({_COLUMNS})")  # type: ignore[arg-type]  # of this file
+        connection.execute(f"CREATE TABLE measured.sales ({_COLUMNS})")
         connection.execute("CREATE INDEX ON measured.sales (ticket)")
         connection.execute("CHECKPOINT")
 

@@ -93,7 +93,10 @@ def _is_worth_loading(landed: LandedLote, landing: Landing, rows: int) -> bool:
 def _table(table: sa.Table, freshness_policy: dg.FreshnessPolicy | None = None) -> dg.AssetSpec:
     kinds = {"postgres", "table"}
     spec = catalog.table_spec(table, _DOCUMENTATION, kinds=kinds, freshness_policy=freshness_policy)
-    return spec.merge_attributes(metadata={"partition_expr": "lote", "preview_rows": _PREVIEW_ROWS})
+    metadata = {"partition_expr": "lote", "preview_rows": _PREVIEW_ROWS}
+    if (partitions := current_settings().hash_partitions) is not None:
+        metadata["hash_partitions"] = partitions
+    return spec.merge_attributes(metadata=metadata)
 
 
 @dg.multi_asset(

@@ -2,7 +2,7 @@
 
 import click
 
-from purchase_pipeline.commands import campaigns, machine, quarantine, questions, sales, tables
+from purchase_pipeline.commands import campaigns, machine, quarantine, questions, sales
 from purchase_pipeline.commands.command_line import CommandLine, require_own_code
 
 
@@ -34,7 +34,6 @@ for _command in (
     quarantine.replay,
     sales.report,
     sales.sql,
-    tables.partition,
     machine.db_url,
     machine.down,
     machine.reset,

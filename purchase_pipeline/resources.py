@@ -6,6 +6,7 @@ from pathlib import Path
 
 import dagster as dg
 import httpx
+from pydantic import Field
 
 from purchase_pipeline.api_client import ClientSettingsError, api_client
 from purchase_pipeline.database import own_database_in_use
@@ -67,7 +68,7 @@ class LandingResource(dg.ConfigurableResource[Landing]):
 class LotLedgerResource(dg.ConfigurableResource[LotLedger]):
     """The database, as it speaks of lots."""
 
-    database_url: str
+    database_url: str = Field(repr=False)
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[LotLedger]:  # noqa: ARG002
@@ -79,7 +80,7 @@ class LotLedgerResource(dg.ConfigurableResource[LotLedger]):
 class ReportFileResource(dg.ConfigurableResource[ReportFile]):
     """The file of the sales report, and the database that it tells of."""
 
-    database_url: str
+    database_url: str = Field(repr=False)
     path: str
 
     def create_resource(self, context: dg.InitResourceContext) -> ReportFile:  # noqa: ARG002

@@ -29,7 +29,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 DATABASE_NAME = "etl_fakedata"
 DAGSTER_DATABASE_NAME = "dagster"
 _CAMPAIGN_FILE = "campaign.env"
-_CAMPAIGN_FIELDS = ("lots", "rows", "every", "max_rejected_ratio", "api_url", "landing")
+_CAMPAIGN_FIELDS = ("lots", "rows", "every", "max_rejected_ratio", "hash_partitions", "api_url", "landing")
 
 
 def _default_home() -> Path:
@@ -162,6 +162,9 @@ class Settings(BaseSettings):
     every: float = Field(default=5.0, ge=0.1, le=86_400, description="Seconds between two lots")
     max_rejected_ratio: float = Field(
         default=0.05, gt=0, le=1, description="Share of rejected rows at which a lot fails, whole"
+    )
+    hash_partitions: int | None = Field(
+        default=None, ge=2, le=1024, description="Partitions, by the lot, of tables that do not exist yet"
     )
     home: Annotated[Path, AfterValidator(_require_writable_name)] = Field(
         default_factory=_default_home, description="Folder of all local state"

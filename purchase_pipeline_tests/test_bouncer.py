@@ -106,8 +106,8 @@ def test_writers_of_one_slice_take_turns(managers: list[DirectIOManager], engine
     alone = Lock()
 
     def slowly(writer: int) -> Iterator[Sequence[Row]]:
+        yield sold("shop 0", writer, 25)  # computed before the writer's turn
         assert alone.acquire(blocking=False), "two writers are in the slice"
-        yield sold("shop 0", writer, 25)
         yield sold("shop 0", writer, 25)
         alone.release()
 

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from time import sleep
+from typing import Any
 from uuid import uuid4
 
 import polars as pl
@@ -18,6 +19,7 @@ from purchase_pipeline.database import dagster_storage_url
 from purchase_pipeline.database_watch import DatabaseWatch
 from purchase_pipeline.landing import landing_at
 from purchase_pipeline.lot_ledger import LotLedger
+from purchase_pipeline.postgres import Batches
 from purchase_pipeline.postgres.connections import engine_for, transaction
 from purchase_pipeline.settings import Settings
 from purchase_pipeline.verification import Verifier
@@ -194,7 +196,7 @@ def test_a_roles_small_limits_end_no_transaction(limited: str) -> None:
         )
 
     assert slept
-    assert found == ["15min", "15min", "10min"]
+    assert found == ["0", "0", "10min"]
 
 
 def test_a_roles_defaults_do_not_change_what_a_transaction_is(limited: str) -> None:
@@ -202,28 +204,81 @@ def test_a_roles_defaults_do_not_change_what_a_transaction_is(limited: str) -> N
         assert in_force(connection, "transaction_isolation") == ["read committed"]
 
 
-def test_limits_that_are_long_enough_or_the_urls_own_stay(limited: str, engine: sa.Engine) -> None:
-    role = sa.make_url(limited).username
-    with engine.begin() as connection:
-        connection.execute(sa.text(f"ALTER ROLE {role} SET idle_in_transaction_session_timeout = '20min'"))
+def test_the_urls_own_limit_stays(limited: str) -> None:
     own = sa.make_url(limited).update_query_dict({"options": "-c statement_timeout=7s"})
 
     with engine_for(own.render_as_string(hide_password=False)).connect() as connection:
         found = in_force(connection, "statement_timeout", "idle_in_transaction_session_timeout")
 
-    assert found == ["7s", "20min"]
+    assert found == ["7s", "0"]
 
 
 def test_the_next_transaction_of_a_connection_begins_with_the_roles_limits(limited: str) -> None:
     engine = engine_for(limited, keeps_connection=True)
     for _ in range(2):
         with transaction(engine) as connection:
-            assert in_force(connection, "statement_timeout") == ["15min"]
+            assert in_force(connection, "statement_timeout") == ["0"]
         with engine.connect() as connection:
             driver = connection.connection.driver_connection
             assert isinstance(driver, psycopg.Connection)
             assert driver.execute("SHOW statement_timeout").fetchone() == ("300ms",)
     engine.dispose()
+
+
+def waits(seconds: float) -> Iterator[pl.DataFrame]:
+    """Yield two batches, with a pause in between that is longer than the limits of the role."""
+    yield pl.DataFrame({"n": [1]})
+    sleep(seconds)
+    yield pl.DataFrame({"n": [2]})
+
+
+@pytest.mark.parametrize("of", ["ROLE", "DATABASE"])
+@pytest.mark.parametrize(
+    "write_mode", [{}, {"write_mode": "append"}, {"write_mode": "upsert", "upsert_keys": ["n"]}]
+)
+def test_pauses_between_batches_outlast_the_limits_of_role_and_database(
+    limited: str, engine: sa.Engine, of: str, write_mode: dict[str, Any]
+) -> None:
+    url = sa.make_url(limited)
+    if of == "DATABASE":
+        with engine.begin() as connection:
+            connection.execute(sa.text(f"ALTER ROLE {url.username} RESET ALL"))
+            for limit in ("statement_timeout", "idle_in_transaction_session_timeout"):
+                connection.execute(sa.text(f"ALTER DATABASE {url.database} SET {limit} = '300ms'"))
+    store = Store(limited, engine)
+
+    assert store.store(Batches(waits(1)), write_mode).success
+    assert store.read(Batches[pl.DataFrame], use=slowly) == [1, 2]
+
+
+def slowly(frames: Batches[pl.DataFrame]) -> list[int]:
+    """Take one batch after the other, each for longer than the limits of the role."""
+    found = list[int]()
+    for frame in frames:
+        sleep(0.6)
+        found.extend(frame["n"])
+    return sorted(found)
+
+
+def test_long_limits_of_the_role_end_no_transaction_either(limited: str, engine: sa.Engine) -> None:
+    role = sa.make_url(limited).username
+    with engine.begin() as connection:
+        for limit in ("statement_timeout", "idle_in_transaction_session_timeout"):
+            connection.execute(sa.text(f"ALTER ROLE {role} SET {limit} = '16min'"))
+
+    with engine_for(limited).connect() as connection:
+        assert in_force(connection, "statement_timeout", "idle_in_transaction_session_timeout") == ["0", "0"]
+
+
+def test_a_bound_of_the_whole_transaction_stays_if_it_is_long(limited: str, engine: sa.Engine) -> None:
+    role = sa.make_url(limited).username
+    with engine.begin() as connection:
+        if int(connection.scalar(sa.text("SHOW server_version_num"))) < 170_000:
+            pytest.skip("PostgreSQL 17 is the first that has a transaction_timeout")
+        connection.execute(sa.text(f"ALTER ROLE {role} SET transaction_timeout = '20min'"))
+
+    with engine_for(limited).connect() as connection:
+        assert in_force(connection, "transaction_timeout") == ["20min"]
 
 
 @pytest.mark.parametrize("limit", ["transaction_timeout", "idle_in_transaction_session_timeout"])

@@ -23,6 +23,7 @@ VARIABLES = (
     "PURCHASE_ROWS",
     "PURCHASE_EVERY",
     "PURCHASE_MAX_REJECTED_RATIO",
+    "PURCHASE_HASH_PARTITIONS",
     "PURCHASE_HOME",
     "PURCHASE_LANDING",
     "PURCHASE_ALLOWED_HOSTS",
@@ -57,6 +58,7 @@ def test_without_anything_the_defaults_hold() -> None:
         10_000,
         5.0,
         0.05,
+        None,
         home,
         None,
         (),
@@ -78,6 +80,7 @@ def test_the_environment_goes_before_the_defaults(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("PURCHASE_ROWS", "70")
     monkeypatch.setenv("PURCHASE_EVERY", "0.5")
     monkeypatch.setenv("PURCHASE_MAX_REJECTED_RATIO", "1")
+    monkeypatch.setenv("PURCHASE_HASH_PARTITIONS", "64")
     monkeypatch.setenv("PURCHASE_HOME", str(tmp_path))
     monkeypatch.setenv("PURCHASE_LANDING", "s3://raw/lots")
     monkeypatch.setenv("PURCHASE_ALLOWED_HOSTS", "dagster.example, [fd00::7]:8443")
@@ -96,6 +99,7 @@ def test_the_environment_goes_before_the_defaults(monkeypatch: pytest.MonkeyPatc
         70,
         0.5,
         1.0,
+        64,
         tmp_path,
         "s3://raw/lots",
         ("dagster.example", "[fd00::7]:8443"),
@@ -209,10 +213,12 @@ def test_a_later_command_agrees_with_the_newest_campaign(
     monkeypatch.setenv("PURCHASE_HOME", str(tmp_path / "it's a \\ home"))
     monkeypatch.setenv("PURCHASE_API_URL", "http://api:9000/it's")
     monkeypatch.setenv("PURCHASE_LANDING", "s3://raw/lots")
+    monkeypatch.setenv("PURCHASE_HASH_PARTITIONS", "16")
     campaign = new_settings(lots=3, rows=70, every=0.5)
     campaign.write_campaign()
     monkeypatch.delenv("PURCHASE_API_URL")
     monkeypatch.delenv("PURCHASE_LANDING")
+    monkeypatch.delenv("PURCHASE_HASH_PARTITIONS")
 
     settings = current_settings()
 
@@ -225,6 +231,7 @@ def test_a_later_command_agrees_with_the_newest_campaign(
         70,
         0.5,
         0.05,
+        16,
         tmp_path / "it's a \\ home",
         "s3://raw/lots",
         (),

@@ -1,7 +1,9 @@
 """The database client that Dagster's base drives: a transaction a read or write, and slices cleared in it."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from types import MappingProxyType
+from typing import Any
 
 import dagster as dg
 import sqlalchemy as sa
@@ -9,6 +11,7 @@ from dagster._core.storage.db_io_manager import DbClient, TableSlice
 
 from purchase_pipeline.postgres.connections import transaction
 from purchase_pipeline.postgres.locks import hold_slice
+from purchase_pipeline.postgres.op_outputs import refuse_table_of_asset
 from purchase_pipeline.postgres.options import WriteOptions
 from purchase_pipeline.postgres.schema.tables import check_names, existing_table
 from purchase_pipeline.postgres.slices.conditions import clear_slice, readable_query
@@ -49,13 +52,19 @@ class PostgresClient(DbClient[sa.Connection]):
         ) as connection:
             yield connection
 
-    def options(self, context: dg.OutputContext) -> WriteOptions:
-        """Return how this output is written: what the IO manager says, changed by the asset's metadata.
+    def reading(self) -> AbstractContextManager[sa.Connection]:
+        """Open a transaction that only reads."""
+        return transaction(self._engine)
+
+    def options(
+        self, context: dg.OutputContext, said: Mapping[str, Any] = MappingProxyType({})
+    ) -> WriteOptions:
+        """Return how an output is written: by the IO manager, its definition's metadata, its own, its partition's.
 
         Raises:
             UnusableMetadataError: metadata that say nothing that is understood.
         """
-        return self._options.updated(context.definition_metadata or {})
+        return self._options.updated(context.definition_metadata or {}, {**_metadata_of_run(context), **said})
 
     @staticmethod
     def ensure_schema_exists(
@@ -67,6 +76,8 @@ class PostgresClient(DbClient[sa.Connection]):
         self, context: dg.OutputContext, table_slice: TableSlice, connection: sa.Connection
     ) -> None:
         """Clear the slice, alone among its writers; clear nothing where rows are to be kept."""
+        if not context.has_asset_key:
+            refuse_table_of_asset(connection, table_slice)
         keys = context.asset_partition_keys if context.has_asset_partitions else []
         self.clear(self.options(context), table_slice, keys, connection)
 
@@ -88,3 +99,19 @@ class PostgresClient(DbClient[sa.Connection]):
     def get_select_statement(table_slice: TableSlice) -> str:
         """Return a query that shows the slice, for a person."""
         return readable_query(table_slice)
+
+
+def _metadata_of_run(context: dg.OutputContext) -> dict[str, Any]:
+    """Return what the run says of the output: with it, or as the metadata of its asset."""
+    said = dict(context.output_metadata or {})
+    if not context.has_asset_key:
+        return said
+    said.pop("table", None)  # an asset's table is its key's, so this only describes it
+    keys = context.asset_partition_keys if context.has_asset_partitions else []
+    try:
+        step = context.step_context
+    except dg.DagsterInvariantViolationError:  # a context built by hand, in a test, has none
+        return said
+    for key in (None, *(keys if len(keys) == 1 else ())):
+        said |= step.get_asset_metadata(context.asset_key, key) or {}
+    return said

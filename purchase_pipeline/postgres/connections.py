@@ -9,6 +9,8 @@ import psycopg
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql.base import PGIdentifierPreparer
 
+from purchase_pipeline.postgres.urls import parsed_url
+
 _DEADLINES = {
     "connect_timeout": "10",
     # A server that vanished without a word is noticed within half a minute: by its silence, or by what it leaves
@@ -34,9 +36,14 @@ _SETTINGS = {
     "standard_conforming_strings": "on",  # else a backslash in a quoted text means something
     "quote_all_identifiers": "off",  # SQLAlchemy reads no type whose name is quoted
 }
-# A role may have limits that end a load midway. Here a transaction has at least as long as a run may take.
-_LIMITS = ("statement_timeout", "idle_in_transaction_session_timeout", "transaction_timeout")
-_LEAST_MINUTES = 15
+# A role or database may have limits that end a load midway, or the reading of a stream. Here a transaction takes as
+# long as who hands over the batches, or takes them: a COPY is one statement, and a cursor is idle between two batches.
+# One of 15 minutes or more for the whole transaction is somebody's bound for what hangs: it stays.
+_LIFTED_BELOW = {
+    "statement_timeout": timedelta(days=30),  # none can be longer
+    "idle_in_transaction_session_timeout": timedelta(days=30),
+    "transaction_timeout": timedelta(minutes=15),
+}
 _BACKEND = "purchase_pipeline_backend"  # in a connection's `info`: the server's process of its transaction
 _PREPARED_AFTER = 5  # psycopg's own
 
@@ -62,14 +69,14 @@ def engine_for(database_url: str, *, keeps_connection: bool = False) -> sa.Engin
     values read the same, and a load has the time that it needs, whatever their settings are.
 
     Raises:
-        sqlalchemy.exc.ArgumentError: a text that is no URL.
+        UnusableUrlError: a text that is no URL of PostgreSQL.
     """
-    url = sa.make_url(database_url).set(drivername="postgresql+psycopg")
+    url, secrets = parsed_url(database_url)
     url = url.update_query_dict({key: value for key, value in _DEADLINES.items() if key not in url.query})
     # Nothing is prepared, for a pooler may be between; `transaction` finds out whether there is one. SQLAlchemy's first
     # look at the server is in no transaction, which a role's limits could end.
     # Texts travel as UTF-8 and PostgreSQL converts them to the database's encoding, or says which one it cannot.
-    arguments = {"prepare_threshold": None, "autocommit": True, "client_encoding": "utf8"}
+    arguments = {"prepare_threshold": None, "autocommit": True, "client_encoding": "utf8", **secrets}
     pool: dict[str, Any] = {"poolclass": sa.NullPool}
     if keeps_connection:
         pool = {"pool_size": 1, "max_overflow": -1, "pool_pre_ping": True}
@@ -87,7 +94,7 @@ def _make_transactional(driver: psycopg.Connection, record: object) -> None:  # 
 
 
 def _settle_transactions_of(engine: sa.Engine) -> None:
-    """Begin each transaction of the engine with our settings, and with the role's limits raised to what a load needs.
+    """Begin each transaction of the engine with our settings, and without the role's limits.
 
     Not as options of the connection, which poolers refuse, but for one transaction each. A limit that the URL's own
     options name stays as they say.
@@ -106,23 +113,19 @@ def settings_of(engine: sa.Engine) -> str:
     query = sa.select(
         sa.func.pg_backend_pid(),
         *(sa.func.set_config(*setting, True) for setting in _SETTINGS.items()),  # noqa: FBT003  # for one transaction
-        *(_raised(limit) for limit in _LIMITS if limit not in own),
+        *(_lifted(limit) for limit in _LIFTED_BELOW if limit not in own),
     )
     return str(query.compile(dialect=engine.dialect, compile_kwargs={"literal_binds": True}))
 
 
-def _raised(limit: str) -> sa.ColumnElement[str]:
-    """Return what raises a limit that is set, and too small, until the transaction ends.
+def _lifted(limit: str) -> sa.ColumnElement[str]:
+    """Return what lifts a limit that is too small until the transaction ends, and NULL otherwise.
 
-    An unknown one is left alone: PostgreSQL 16 has no `transaction_timeout`. A timer that runs is ended by no limit,
-    and kept by a new one: so there is none first.
+    An unknown one is left alone: PostgreSQL 16 has no `transaction_timeout`.
     """
     # The limit's own text, such as 500ms, is an interval's.
     found = sa.cast(sa.func.current_setting(limit, True), sa.Interval)  # noqa: FBT003  # NULL where it is unknown
-    unset = sa.func.set_config(limit, "0", True)  # noqa: FBT003
-    least = sa.case((unset.is_not(None), f"{_LEAST_MINUTES}min"))
-    too_small = sa.and_(found > timedelta(0), found < timedelta(minutes=_LEAST_MINUTES))
-    return sa.case((too_small, sa.func.set_config(limit, least, True)))  # noqa: FBT003
+    return sa.case((found < _LIFTED_BELOW[limit], sa.func.set_config(limit, "0", True)))  # noqa: FBT003
 
 
 @contextmanager

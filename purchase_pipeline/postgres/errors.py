@@ -1,11 +1,13 @@
 """What can be wrong with what is written. Each is terminal: the same data would be refused again.
 
 PostgresWriteError
+ ├─ UnusableUrlError       a database URL that cannot be read
  ├─ UnusableNameError      a name that PostgreSQL would cut, or cannot hold
  ├─ UnusableMetadataError  asset metadata that says nothing the IO manager understands
  ├─ UnstorableValueError   a value that its column cannot hold as it is
  ├─ RowsNotStoredError     fewer or more rows in the table than were handed over
  ├─ TableRefusedError      a table, or a change of one, that PostgreSQL refuses
+ ├─ OutputReplacedError    an op's output that another run has replaced before it was read
  └─ SchemaDriftError       columns that are not the table's
 """
 
@@ -23,6 +25,10 @@ class PostgresWriteError(ValueError):
 
 class UnusableNameError(PostgresWriteError):
     """A schema, table or column name that PostgreSQL would cut, or cannot hold."""
+
+
+class UnusableUrlError(PostgresWriteError):
+    """A database URL that cannot be read; none of it is shown."""
 
 
 class UnusableMetadataError(PostgresWriteError):
@@ -82,6 +88,17 @@ class TableRefusedError(PostgresWriteError):
         super().__init__(f"{place}: {in_one_line(reason).rstrip('.')}. Nothing was changed.{remedy}")
         self.column = column
         self.sqlstate = sqlstate
+
+
+class OutputReplacedError(PostgresWriteError):
+    """An op's output that another run has replaced before it was read. Worth another run, alone."""
+
+    def __init__(self, table: str, run_id: str, other_run_id: str | None) -> None:
+        super().__init__(
+            f"table {table} has the output of run {other_run_id}, and no longer that of run {run_id}, which reads it: "
+            "an op's output has one table, whatever the run. Limit the job to one run at a time, make the op a "
+            "partitioned asset, or keep its output by another IO manager, as with dg.Out(io_manager_key=...)."
+        )
 
 
 class RefusedValueError(ValueError):

@@ -1,6 +1,6 @@
 """Between Dagster's base and PostgreSQL: a frame, stream or query into its slice, a slice into a frame or stream."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
 from typing import Any
@@ -12,9 +12,11 @@ from dagster._core.storage.db_io_manager import DbTypeHandler, TableSlice
 
 from purchase_pipeline.postgres.client import PostgresClient
 from purchase_pipeline.postgres.errors import UnusableMetadataError
+from purchase_pipeline.postgres.frames.first_batch import first_batch_at_hand
 from purchase_pipeline.postgres.frames.libraries import batches_of
-from purchase_pipeline.postgres.frames.rows import Batches, RowStream, Together, closed_in_the_end
+from purchase_pipeline.postgres.frames.rows import Batches, Item, RowStream, Together, closed_in_the_end
 from purchase_pipeline.postgres.inputs import ReadOptions, load_type
+from purchase_pipeline.postgres.op_outputs import require_run
 from purchase_pipeline.postgres.options import WriteOptions
 from purchase_pipeline.postgres.schema.tables import check_names, existing_table
 from purchase_pipeline.postgres.slices.notes import note_slices
@@ -55,7 +57,7 @@ class FrameHandler(DbTypeHandler[Any]):
         connection: sa.Connection,
     ) -> dict[str, RawMetadataValue]:
         """Write the slice, and those beside it; note them, and return what to tell of the slice."""
-        options = self._client.options(context)
+        options = self._client.options(context, target.said)
         if not isinstance(obj, Together):
             return _write_one(context, target, obj, connection, options)
         metadata = _write_one(context, target, obj.value, connection, options)
@@ -85,9 +87,11 @@ class FrameHandler(DbTypeHandler[Any]):
         check_names([table_slice.table])
         if callable(value):
             value = value(connection)
-        self._client.clear(own, table_slice, target.keys, connection)
+        with first_batch_at_hand(value) as ready:
+            self._client.clear(own, table_slice, target.keys, connection)
+            metadata = _write_one(context, target, ready, connection, own)
         return {
-            **_write_one(context, target, value, connection, own),
+            **metadata,
             "Query": self._client.get_select_statement(table_slice),
             "dagster/table_name": self._client.get_table_name(table_slice),
         }
@@ -108,9 +112,25 @@ class FrameHandler(DbTypeHandler[Any]):
                 f"There is no table {table_slice.schema}.{table_slice.table}: materialize what writes it first."
             )
         query = options.query(connection, table, table_slice)
-        return _loading().load_query(
-            kind, connection, table, query, lambda frames: options.explained_while(frames, table)
-        )
+        output = None if context.has_asset_key else context.upstream_output
+
+        def watched(frames: Iterator[Item]) -> Iterator[Item]:
+            explained = options.explained_while(frames, table)
+            return explained if output is None else self._of_its_run(explained, table_slice, output)
+
+        return _loading().load_query(kind, connection, table, query, watched)
+
+    def _of_its_run(
+        self, batches: Iterator[Item], table_slice: TableSlice, output: dg.OutputContext
+    ) -> Iterator[Item]:
+        """Look whose rows they are once the first are read: all batches are of one moment, and that is before."""
+        with closed_in_the_end(batches) as own:
+            first = next(own, None)
+            with self._client.reading() as connection:
+                require_run(connection, table_slice, output)
+            if first is not None:
+                yield first
+            yield from own
 
 
 def _write_one(

@@ -23,7 +23,7 @@ class PostgresIOManager(dg.ConfigurableIOManagerFactory[PostgresDbIOManager]):
     `write_mode`, `upsert_keys`, `schema_drift`, `row_model` and `preview_rows`: see `WriteOptions`.
     """
 
-    database_url: str = Field(description="postgresql://user:password@host:port/database")
+    database_url: str = Field(repr=False, description="postgresql://user:password@host:port/database")
     schema_: str | None = Field(
         default=None,
         alias="schema",

@@ -35,11 +35,6 @@ def hold_until_commit(connection: sa.Connection, *locks: Lock) -> None:
     connection.execute(sa.select(*map(_taken, locks)))
 
 
-def hold_while_connected(connection: sa.Connection, lock: Lock) -> None:
-    """Wait for a lock, and hold it past this transaction's end, until the connection is closed."""
-    connection.execute(sa.select(sa.func.pg_advisory_lock(_key(lock))))
-
-
 def _taken(lock: Lock) -> sa.ColumnElement[None]:
     take = sa.func.pg_advisory_xact_lock_shared if lock.shared else sa.func.pg_advisory_xact_lock
     return take(_key(lock))

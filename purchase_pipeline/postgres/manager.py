@@ -1,7 +1,9 @@
 """Dagster's own database IO manager, taught what it may be handed, and to commit partitions one by one."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, cast
+from contextlib import nullcontext
+from types import SimpleNamespace
+from typing import Any, cast, get_args, get_origin
 
 import dagster as dg
 from dagster._check import CheckError
@@ -9,10 +11,12 @@ from dagster._core.definitions.metadata import RawMetadataValue
 from dagster._core.storage.db_io_manager import DbIOManager, DbTypeHandler, TableSlice
 
 from purchase_pipeline.postgres.client import PostgresClient
+from purchase_pipeline.postgres.frames.first_batch import first_batch_at_hand
 from purchase_pipeline.postgres.frames.libraries import WRITTEN, can_be_read, can_be_written
 from purchase_pipeline.postgres.frames.rows import PerPartition, Together, closed_in_the_end
 from purchase_pipeline.postgres.handler import FrameHandler
 from purchase_pipeline.postgres.inputs import ReadOptions, load_type, unreadable
+from purchase_pipeline.postgres.op_outputs import table_of_output
 from purchase_pipeline.postgres.slices.notes import asset_beside, tell_of_committed, tell_of_partition
 from purchase_pipeline.postgres.slices.partitions import Target, dimensions_of, slice_of_partition
 from purchase_pipeline.postgres.write.queries import is_query
@@ -53,7 +57,10 @@ class PostgresDbIOManager(DbIOManager):
         if isinstance(obj, PerPartition):
             self._write_each(context, obj)
         else:
-            super().handle_output(context, obj)
+            self._client.options(context)  # refused before a batch is computed
+            added = self._has_handler(type(obj))
+            with nullcontext(obj) if added else first_batch_at_hand(obj) as ready:
+                super().handle_output(context, ready)
 
     def load_input(self, context: dg.InputContext) -> object:
         """Read an input as what it is annotated with.
@@ -63,6 +70,13 @@ class PostgresDbIOManager(DbIOManager):
             UnusableMetadataError: `columns`, `row_filter` or `limit` that say nothing that is understood.
         """
         kind = load_type(context, self._default_load_type)
+        if (
+            get_origin(kind) is list and not context.has_asset_key
+        ):  # outputs that are collected come one by one
+            (kind,) = get_args(kind)
+            context = cast(
+                "dg.InputContext", _Changed(context, dagster_type=SimpleNamespace(typing_type=kind))
+            )
         if not (can_be_read(kind) or self._has_handler(kind)):
             raise unreadable(context, kind)
         ReadOptions.of(context)  # refused before a connection is opened
@@ -72,6 +86,9 @@ class PostgresDbIOManager(DbIOManager):
         self, context: dg.OutputContext | dg.InputContext, output_context: dg.OutputContext
     ) -> TableSlice:
         """Return the slice; over several dimensions, of all partitions of the run: the base knows but one range."""
+        if not context.has_asset_key:
+            table = table_of_output(output_context, context)
+            return super()._get_table_slice(context, output_context)._replace(table=table)
         definition = context.asset_partitions_def if context.has_asset_partitions else None
         if not isinstance(definition, dg.MultiPartitionsDefinition):
             return super()._get_table_slice(context, output_context)
@@ -79,7 +96,7 @@ class PostgresDbIOManager(DbIOManager):
         dimensions = dimensions_of(
             definition, expressions, [str(key) for key in context.asset_partition_keys]
         )
-        whole_table = cast("dg.OutputContext", _WithoutPartitions(context))
+        whole_table = cast("dg.OutputContext", _Changed(context, has_asset_partitions=False))
         return super()._get_table_slice(whole_table, output_context)._replace(partition_dimensions=dimensions)
 
     def _check_supported_type(self, obj_type: Any) -> None:  # noqa: ANN401
@@ -103,9 +120,13 @@ class PostgresDbIOManager(DbIOManager):
                 ):
                     self._check_supported_type(type(value))
                     part = slice_of_partition(table_slice, context.asset_partitions_def, key)
-                    with self._client.connect(context, part) as connection:
-                        self._client.clear(self._client.options(context), part, [key], connection)
-                        metadata = self._frames.write(context, Target(part, [key], said), value, connection)
+                    options = self._client.options(context, said)
+                    with (
+                        first_batch_at_hand(value) as ready,
+                        self._client.connect(context, part) as connection,
+                    ):
+                        self._client.clear(options, part, [key], connection)
+                        metadata = self._frames.write(context, Target(part, [key], said), ready, connection)
                     done.append((context.asset_key, key, {**metadata, **said}))
                     beside = value.written if isinstance(value, Together) else {}
                     done += [
@@ -126,13 +147,12 @@ class PostgresDbIOManager(DbIOManager):
         )
 
 
-class _WithoutPartitions:
-    """A context, but for its partitions."""
+class _Changed:
+    """A context, but for some attributes."""
 
-    has_asset_partitions = False
-
-    def __init__(self, context: dg.OutputContext | dg.InputContext) -> None:
+    def __init__(self, context: dg.OutputContext | dg.InputContext, **changes: object) -> None:
         self._context = context
+        self.__dict__.update(changes)
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401  # whatever the context has
         return getattr(self._context, name)

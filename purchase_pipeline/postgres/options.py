@@ -1,8 +1,11 @@
-"""What an asset's metadata says of how it is written."""
+"""What metadata says of how an output is written: of its definition, and of the one run."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from importlib import import_module
+from types import MappingProxyType
 from typing import Any, Literal, get_args
 
 import dagster as dg
@@ -15,6 +18,11 @@ from purchase_pipeline.postgres.schema.models import columns_from_model
 
 WriteMode = Literal["replace", "append", "upsert"]
 
+_OPTIONS = ("write_mode", "upsert_keys", "schema_drift", "row_model", "preview_rows", "hash_partitions")
+_OF_DEFINITIONS = ("partition_expr", "schema", "table")
+_ALIKE = 0.85  # of difflib's ratio: one or two letters
+_ROWS, _PARTITIONS = range(sys.maxsize), range(2, 1025)
+
 
 @dataclass(frozen=True)
 class WriteOptions:
@@ -26,6 +34,7 @@ class WriteOptions:
         schema_drift: what happens when the data's columns are not the table's.
         declared: the table as its author declares it, whatever the data look like; None: inferred.
         preview_rows: how many rows the materialization shows.
+        hash_partitions: in how many of PostgreSQL's own partitions a table is created; 0: in none.
     """
 
     write_mode: WriteMode = "replace"
@@ -33,20 +42,28 @@ class WriteOptions:
     schema_drift: DriftPolicy = "freeze"
     declared: sa.Table | None = None
     preview_rows: int = 0
+    hash_partitions: int = 0
 
-    def updated(self, metadata: Mapping[str, Any]) -> "WriteOptions":
-        """Return the options as the asset's metadata change them.
+    def updated(
+        self, definition: Mapping[str, Any], output: Mapping[str, Any] = MappingProxyType({})
+    ) -> "WriteOptions":
+        """Return the options as the metadata of the definition change them, and then those of this one output.
 
         Raises:
-            UnusableMetadataError: a value that is none of those possible, or keys that do not go with the mode.
+            UnusableMetadataError: a name or value that is none of those possible, keys that do not go with the mode, or
+                what an output cannot say, for the inputs that read it go by the definition.
         """
+        metadata = {**_understood(definition), **_said_by_run(_understood(output), definition)}
         changed = replace(
             self,
             write_mode=_one_of(WriteMode, "write_mode", metadata, self.write_mode),
             upsert_keys=_names("upsert_keys", metadata),
             schema_drift=_one_of(DriftPolicy, "schema_drift", metadata, self.schema_drift),
             declared=_declared(metadata.get("row_model")),
-            preview_rows=_count("preview_rows", metadata, self.preview_rows),
+            preview_rows=_number("preview_rows", metadata, self.preview_rows, "rows", _ROWS),
+            hash_partitions=_number(
+                "hash_partitions", metadata, self.hash_partitions, "partitions, 2 to 1,024", _PARTITIONS
+            ),
         )
         if (changed.write_mode == "upsert") != bool(changed.upsert_keys):
             raise UnusableMetadataError(
@@ -54,6 +71,38 @@ class WriteOptions:
                 f"here are {changed.write_mode!r} and {list(changed.upsert_keys)!r}."
             )
         return changed
+
+
+def _understood(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options among metadata, out of Dagster's wrapping; a misspelt one is refused, not passed over."""
+    for name in metadata.keys() - {*_OPTIONS, *_OF_DEFINITIONS}:
+        spelled = name.lower().replace("-", "_").replace(" ", "_")
+        if meant := get_close_matches(spelled, [*_OPTIONS, "partition_expr"], n=1, cutoff=_ALIKE):
+            raise UnusableMetadataError(
+                f'Metadata "{name}" is no option of the IO manager. Write "{meant[0]}", or give it another name.'
+            )
+    return {name: _unwrapped(metadata[name]) for name in (*_OPTIONS, *_OF_DEFINITIONS) if name in metadata}
+
+
+def _unwrapped(value: object) -> object:
+    """Return what `Output` metadata wrap, but for what points to a class."""
+    plain = isinstance(value, dg.MetadataValue) and not isinstance(value, dg.PythonArtifactMetadataValue)
+    return value.value if plain else value  # type: ignore[attr-defined]
+
+
+def _said_by_run(output: Mapping[str, Any], definition: Mapping[str, Any]) -> dict[str, Any]:
+    for name in _OF_DEFINITIONS:
+        # Some attach a table's columns under the name of "schema".
+        said = None if isinstance(output.get(name), dg.TableSchema) else output.get(name)
+        if said not in (None, _unwrapped(definition.get(name))):
+            raise UnusableMetadataError(
+                f'Metadata "{name}" of an output is {said!r}; it can be said in the definition alone, '
+                f"@asset(metadata={{{name!r}: ...}}), for that is where an input that reads the table looks."
+            )
+    options = {name: output[name] for name in _OPTIONS if name in output}
+    if options.get("write_mode", "upsert") != "upsert":
+        options.setdefault("upsert_keys", ())  # those of the definition go with its own mode
+    return options
 
 
 def _one_of(choice: Any, name: str, metadata: Mapping[str, Any], otherwise: Any) -> Any:  # noqa: ANN401
@@ -73,11 +122,11 @@ def _names(name: str, metadata: Mapping[str, Any]) -> Sequence[str]:
     return tuple(names)
 
 
-def _count(name: str, metadata: Mapping[str, Any], otherwise: int) -> int:
+def _number(name: str, metadata: Mapping[str, Any], otherwise: int, kind: str, possible: range) -> int:
     value = metadata.get(name, otherwise)
-    if not isinstance(value, int) or value < 0:
-        raise UnusableMetadataError(f'Metadata "{name}" is {value!r}; it is a number of rows.')
-    return value
+    if isinstance(value, int) and not isinstance(value, bool) and (value in possible or value == otherwise):
+        return value
+    raise UnusableMetadataError(f'Metadata "{name}" is {value!r}; it is a number of {kind}.')
 
 
 def _declared(said: object) -> sa.Table | None:

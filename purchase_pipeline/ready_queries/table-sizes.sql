@@ -1,4 +1,4 @@
--- How much room each table takes, with its indexes and parts, and about how many rows it has.
+-- How much room each table takes, with its indexes and partitions, and about how many rows it has.
 SELECT
     relname AS table,
     sum(n_live_tup)::bigint AS about_rows,

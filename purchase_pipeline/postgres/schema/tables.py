@@ -13,7 +13,7 @@ from purchase_pipeline.postgres.locks import Lock, hold_until_commit
 from purchase_pipeline.postgres.schema.types import ColumnType, NamedType
 from purchase_pipeline.postgres.schema.untyped import is_open, new_column
 
-_LONGEST_NAME = 63  # bytes: PostgreSQL cuts a longer name without an error, so that two of them may meet
+LONGEST_NAME = 63  # bytes: PostgreSQL cuts a longer name without an error, so that two of them may meet
 
 
 _TYPE_NAMES = """
@@ -32,9 +32,9 @@ def check_names(names: Iterable[str]) -> None:
         size = len(name.encode(errors="replace"))
         if not name or "\x00" in name:
             raise UnusableNameError(f"{name!r} cannot name a schema, table or column in PostgreSQL.")
-        if size > _LONGEST_NAME:
+        if size > LONGEST_NAME:
             raise UnusableNameError(
-                f"{name!r} has {size} bytes, and a PostgreSQL name {_LONGEST_NAME} at most: the rest would be cut off."
+                f"{name!r} has {size} bytes, and a PostgreSQL name {LONGEST_NAME} at most: the rest would be cut off."
             )
 
 

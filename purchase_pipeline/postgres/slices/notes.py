@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from dagster._core.definitions.metadata import RawMetadataValue
 from dagster._core.events import DagsterEvent
 
+from purchase_pipeline.postgres.op_outputs import ledger_entry_of
 from purchase_pipeline.postgres.options import WriteOptions
 from purchase_pipeline.postgres.slices.ledger import noted_rows, record_slices
 from purchase_pipeline.postgres.slices.partitions import Target, rows_by_partition
@@ -44,9 +45,9 @@ def note_slices(
 
 
 def _asset(context: dg.OutputContext, target: Target) -> str:
-    """Return the asset's key, its parts joined by slashes."""
+    """Return what the ledger calls the table: the asset's key, its parts joined by slashes, or the op's output."""
     if not context.has_asset_key:
-        return target.table_slice.table
+        return ledger_entry_of(target.table_slice.table)
     return asset_beside(context, target.table_slice.table).to_escaped_user_string()
 
 

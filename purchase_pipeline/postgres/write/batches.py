@@ -14,6 +14,7 @@ from purchase_pipeline.postgres.frames.rows import Batch, DeclaredBatch
 from purchase_pipeline.postgres.options import WriteOptions
 from purchase_pipeline.postgres.schema.drift import differences_between, settle
 from purchase_pipeline.postgres.schema.following import follow
+from purchase_pipeline.postgres.schema.hash_partitions import create_with_hash_partitions, hash_columns
 from purchase_pipeline.postgres.schema.real_types import real_types
 from purchase_pipeline.postgres.schema.tables import (
     check_names,
@@ -135,7 +136,11 @@ def _created(
         partition_columns(table_slice, list(types)),
     )
     with explained(connection, table):
-        create_if_missing(connection, [table])
+        if options.hash_partitions:
+            columns = hash_columns(table, table_slice, options.upsert_keys)
+            create_with_hash_partitions(connection, table, columns, options.hash_partitions)
+        else:
+            create_if_missing(connection, [table])
     slice_conditions(
         connection, table, table_slice
     )  # a partition_expr that cannot work is refused from the start

@@ -11,6 +11,7 @@ from purchase_pipeline.postgres.errors import RefusedValueError, SchemaDriftErro
 from purchase_pipeline.postgres.frames.rows import Batch, DeclaredBatch
 from purchase_pipeline.postgres.schema.real_types import RealType
 from purchase_pipeline.postgres.schema.types import ColumnType, sql
+from purchase_pipeline.postgres.schema.untyped import is_open
 from purchase_pipeline.postgres.write.encoding import Encoding, encoding_for
 from purchase_pipeline.postgres.write.exact_arrays import missing
 
@@ -55,7 +56,8 @@ def encoded_batches(
         if not isinstance(batch, Batch):
             raise SchemaDriftError(str(table), [f"batch {place} is declared, and the first is not"], _REMEDY)
         _require_names(batch, names, str(table), place)
-        found = encodings(batch.types, real, str(table), place)
+        types = {name: first.types[name] if is_open(kind) else kind for name, kind in batch.types.items()}
+        found = encodings(types, real, str(table), place)
         wanted = wanted or found
         _require_same(batch, found, wanted, str(table), place)
         for piece in batch.frame.select(names).to_batches(max_chunksize=PIECE_ROWS):

@@ -1,0 +1,43 @@
+"""The first batch of a stream, asked for before a transaction is opened: while it is computed, nobody waits."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import islice
+from typing import Any
+
+from purchase_pipeline.postgres.frames.libraries import is_reader, library_of
+from purchase_pipeline.postgres.frames.rows import Batches, Item, RowStream, Together, closed_in_the_end
+
+
+@contextmanager
+def first_batch_at_hand(value: Any) -> Iterator[Any]:  # noqa: ANN401
+    """Give the same value, whose first batch is there if it is a stream; close the stream in the end.
+
+    Of a `Together` that is its own value: those of the other tables may depend on it.
+    """
+    if isinstance(value, Together):
+        with first_batch_at_hand(value.value) as own:
+            ready = Together(own, value.beside)
+            yield ready
+        value.written.update(ready.written)
+        return
+    stream = value.batches if isinstance(value, RowStream) else value
+    kind = type(value)
+    if not (isinstance(value, RowStream | Batches | Iterator) or is_reader(kind)) or library_of(kind):
+        yield value
+        return
+    with closed_in_the_end(stream) as batches:
+        resumed = _resumed(list(islice(batches, 1)), batches)
+        if isinstance(value, RowStream):
+            yield replace(value, batches=resumed)
+        elif isinstance(value, Batches):
+            yield kind(resumed)
+        else:
+            yield kind.from_batches(value.schema, resumed) if is_reader(kind) else resumed
+
+
+def _resumed(first: list[Item], rest: Iterator[Item]) -> Iterator[Item]:
+    if first:
+        yield first.pop()  # and keep it no longer than who takes it
+    yield from rest
