@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from dagster._core.storage.db_io_manager import TableSlice
 
+from purchase_pipeline.postgres.errors import UnstorableValueError
 from purchase_pipeline.postgres.frames.rows import Batch, Row
 from purchase_pipeline.postgres.options import WriteOptions
 from purchase_pipeline.postgres.schema.drift import differences_between, follow, settle
@@ -24,8 +25,9 @@ from purchase_pipeline.postgres.schema.types import ColumnType
 from purchase_pipeline.postgres.slices.conditions import partition_columns, slice_conditions
 from purchase_pipeline.postgres.write.coercion import fitted_rows, next_batch
 from purchase_pipeline.postgres.write.copy import Copied, copy_rows
-from purchase_pipeline.postgres.write.staging import insert_staged, staging_table, upsert_staged
-from purchase_pipeline.postgres.write.stored import SliceWatch, may_interfere, require_all, rows_with_keys
+from purchase_pipeline.postgres.write.staging import insert_staged, staging_table
+from purchase_pipeline.postgres.write.stored import SliceWatch, require_all
+from purchase_pipeline.postgres.write.upsert import merge_staged, require_columns
 
 
 @dataclass(frozen=True)
@@ -103,18 +105,19 @@ def put_in_place(
         SchemaDriftError, UnstorableValueError, RowsNotStoredError, UnusableNameError: as `write_batches` does.
     """
     check_names(incoming.types)
+    require_columns(table_slice, incoming.types, options)
     table = existing_table(connection, table_slice.schema, table_slice.table)
     if table is None:
         table = _created(connection, table_slice, incoming.types, options)
     changes = _changes(table, incoming, options)
     watch = SliceWatch(connection, table, table_slice, keeps=options.write_mode == "append")
-    if options.write_mode == "upsert":
-        copied = _merged(connection, table, incoming, changes, options.upsert_keys)
+    if options.merges:
+        copied = _merged(connection, table, incoming, changes, options)
     elif changes or (watch.needed and not incoming.counted):
         copied = _moved(connection, table, incoming, changes)
     else:
         copied = incoming.put_into(table)
-    if options.write_mode != "upsert":
+    if not options.merges:
         watch.require(copied.rows)
     if changes:
         return existing_table(connection, table_slice.schema, table_slice.table), copied
@@ -160,6 +163,7 @@ def _moved(
 ) -> Copied:
     staged, copied = _staged(connection, table, incoming, changes)
     require_all(table, copied.rows, insert_staged(connection, staged, table))
+    staged.drop(connection, checkfirst=False)
     return copied
 
 
@@ -168,24 +172,31 @@ def _merged(
     table: sa.Table,
     incoming: Incoming,
     changes: Mapping[str, sa.Column[Any]],
-    keys: Sequence[str],
+    options: WriteOptions,
 ) -> Copied:
-    staged, copied = _staged(connection, table, incoming, changes)
-    taken = upsert_staged(connection, staged, table, keys)
-    if taken != copied.rows or may_interfere(connection, table):
-        require_all(table, copied.rows, rows_with_keys(connection, staged, table, keys))
-    return copied
+    staged, copied = _staged(connection, table, incoming, changes, nullable=options.upsert_keys)
+    merged = merge_staged(connection, staged, table, options, copied)
+    staged.drop(connection, checkfirst=False)
+    return merged
 
 
 def _staged(
-    connection: sa.Connection, table: sa.Table, incoming: Incoming, changes: Mapping[str, sa.Column[Any]]
+    connection: sa.Connection,
+    table: sa.Table,
+    incoming: Incoming,
+    changes: Mapping[str, sa.Column[Any]],
+    nullable: Sequence[str] = (),
 ) -> tuple[sa.Table, Copied]:
     """Put the rows into a table of their own first, then change the one that they go to.
 
     A changing table is locked for its readers until the commit: so it changes when all rows are there.
     """
     columns = [changes[name] if name in changes else table.columns[name] for name in incoming.types]
-    staged = staging_table(connection, columns)
-    copied = incoming.put_into(staged)
+    staged = staging_table(connection, table, columns, nullable=nullable)
+    try:
+        copied = incoming.put_into(staged)
+    except UnstorableValueError as error:  # of the table that they go to, for all that anybody knows
+        reason = error.reason.replace(f'"{staged.name}"', f'"{table.name}"')
+        raise UnstorableValueError(str(table), error.row, error.column, reason) from error
     follow(connection, table, changes)
     return staged, copied
