@@ -59,11 +59,14 @@ class FrameHandler(DbTypeHandler[Any]):
         options = self._client.options(context)
         if not isinstance(obj, Together):
             return _write_one(context, target, obj, connection, options)
+        _require_beside(obj, options)
         metadata = _write_one(context, target, obj.value, connection, options)
         for name, value in obj.beside.items():
             table_slice = target.table_slice._replace(table=name, columns=None)
+            keys = tuple(obj.upsert_keys.get(name, options.upsert_keys))
+            own = replace(options, declared=None, upsert_keys=keys)
             obj.written[name] = self._write_beside(
-                context, target._replace(table_slice=table_slice), value, connection, options
+                context, target._replace(table_slice=table_slice), value, connection, own
             )
         return metadata
 
@@ -75,20 +78,14 @@ class FrameHandler(DbTypeHandler[Any]):
         connection: sa.Connection,
         options: WriteOptions,
     ) -> dict[str, RawMetadataValue]:
-        """Replace, or append to, the slice of a table beside, and return what to tell of it.
-
-        Raises:
-            UnusableMetadataError: an upsert, whose keys are those of the asset's own table.
-        """
-        if options.write_mode == "upsert":
-            raise UnusableMetadataError('Together goes with "write_mode" replace or append, not with upsert.')
-        table_slice, own = target.table_slice, replace(options, declared=None)
+        """Write the slice of a table beside as the asset's own, and return what to tell of it."""
+        table_slice = target.table_slice
         check_names([table_slice.table])
         if callable(value):
             value = value(connection)
-        self._client.clear(own, table_slice, target.keys, connection)
+        self._client.clear(options, table_slice, target.keys, connection)
         return {
-            **_write_one(context, target, value, connection, own),
+            **_write_one(context, target, value, connection, options),
             "Query": self._client.get_select_statement(table_slice),
             "dagster/table_name": self._client.get_table_name(table_slice),
         }
@@ -111,6 +108,21 @@ class FrameHandler(DbTypeHandler[Any]):
         if library_of(kind) is not None:
             return _whole(kind, *read_slice(connection, query))
         return _streamed(kind, *stream_slice(connection, query))
+
+
+def _require_beside(together: Together, options: WriteOptions) -> None:
+    """Make sure that keys are given for tables that are written by keys.
+
+    Raises:
+        UnusableMetadataError: they are not.
+    """
+    others = [name for name in together.upsert_keys if name not in together.beside]
+    if others or (together.upsert_keys and not options.merges):
+        raise UnusableMetadataError(
+            f"Together has upsert_keys for {list(together.upsert_keys)!r}; its tables beside are "
+            f'{list(together.beside)!r}, and the asset\'s "write_mode" is {options.write_mode!r}: keys go with '
+            '"upsert" or "insert".'
+        )
 
 
 def _write_one(
