@@ -10,7 +10,7 @@ from purchase_pipeline.postgres.schema.types import shown
 _PLACE: sa.ColumnElement[str] = sa.literal_column("ctid")
 
 
-def null_keys(connection: sa.Connection, staged: sa.Table, keys: Sequence[str]) -> dict[str, int]:
+def null_keys(connection: sa.Connection, staged: sa.TableClause, keys: Sequence[str]) -> dict[str, int]:
     """Return in how many rows a key is NULL, for those keys that are so somewhere."""
     counts = [sa.func.count().filter(staged.columns[key].is_(None)) for key in keys]
     found = connection.execute(sa.select(*counts).select_from(staged)).one()
@@ -18,7 +18,11 @@ def null_keys(connection: sa.Connection, staged: sa.Table, keys: Sequence[str]) 
 
 
 def settle_doubles(
-    connection: sa.Connection, staged: sa.Table, table: sa.Table, keys: Sequence[str], newest: str | None
+    connection: sa.Connection,
+    staged: sa.TableClause,
+    table: sa.Table,
+    keys: Sequence[str],
+    newest: str | None,
 ) -> int:
     """Leave one row of each key, and return how many older ones are gone; equal is what the columns' types see so.
 
@@ -39,14 +43,16 @@ def settle_doubles(
 
 
 def _double(
-    connection: sa.Connection, staged: sa.Table, names: Iterable[str]
+    connection: sa.Connection, staged: sa.TableClause, names: Iterable[str]
 ) -> sa.Row[tuple[object, ...]] | None:
     columns = [staged.columns[name] for name in names]
     several = sa.func.count() > 1
     return connection.execute(sa.select(*columns).group_by(*columns).having(several).limit(1)).first()
 
 
-def _drop_superseded(connection: sa.Connection, staged: sa.Table, keys: Sequence[str], newest: str) -> int:
+def _drop_superseded(
+    connection: sa.Connection, staged: sa.TableClause, keys: Sequence[str], newest: str
+) -> int:
     of_key = [staged.columns[key] for key in keys]
     latest_first = staged.columns[newest].desc().nulls_last()
     older = _drop(connection, staged, sa.func.rank().over(partition_by=of_key, order_by=latest_first))
@@ -55,7 +61,7 @@ def _drop_superseded(connection: sa.Connection, staged: sa.Table, keys: Sequence
     return older
 
 
-def _drop(connection: sa.Connection, staged: sa.Table, number: sa.ColumnElement[int]) -> int:
+def _drop(connection: sa.Connection, staged: sa.TableClause, number: sa.ColumnElement[int]) -> int:
     """Delete the rows whose number is not 1."""
     numbered = sa.select(_PLACE.label("place"), number.label("number")).select_from(staged).subquery()
     others = sa.select(numbered.c.place).where(numbered.c.number > 1)

@@ -59,7 +59,7 @@ def insert_query(
     Raises:
         UnstorableValueError: a row that the table's columns or constraints refuse.
     """
-    return write_rows(connection, target_of(table, names).insert().from_select(names, query), table)
+    return write_rows(connection, untyped(table, names).insert().from_select(names, query), table)
 
 
 def insert_staged(connection: sa.Connection, staged: sa.Table, table: sa.Table) -> int:
@@ -93,6 +93,6 @@ def write_rows(connection: sa.Connection, statement: sa.Executable, table: sa.Fr
         raise UnstorableValueError(str(table), None, None, reason) from error
 
 
-def target_of(table: sa.Table, names: Sequence[str]) -> sa.TableClause:
-    """Return a table as statements name it: SQLAlchemy compiles one once for all tables that look the same."""
+def untyped(table: sa.Table, names: Sequence[str]) -> sa.TableClause:
+    """Return a table as statements name it: they are compiled once for all that look the same, and no type objects."""
     return sa.table(table.name, *(sa.column(name) for name in names), schema=table.schema)

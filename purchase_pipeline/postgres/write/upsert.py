@@ -18,7 +18,7 @@ from purchase_pipeline.postgres.errors import (
 from purchase_pipeline.postgres.options import WriteOptions
 from purchase_pipeline.postgres.write.copy import Copied
 from purchase_pipeline.postgres.write.doubles import null_keys, settle_doubles
-from purchase_pipeline.postgres.write.staging import target_of, write_rows
+from purchase_pipeline.postgres.write.staging import untyped, write_rows
 from purchase_pipeline.postgres.write.stored import may_interfere, require_all
 from purchase_pipeline.postgres.write.unique_indexes import UniqueIndexes, unique_indexes
 
@@ -82,15 +82,15 @@ def merge_staged(
         RowsNotStoredError: a row that is not in the table in the end.
         PostgresWriteError: a table that the role may not, or PostgreSQL cannot, merge rows into.
     """
-    keys = options.upsert_keys
+    keys, names = options.upsert_keys, [column.name for column in staged.columns]
+    rows, target = untyped(staged, names), untyped(table, names)
     indexes = unique_indexes(connection, table, keys)
-    nulls = null_keys(connection, staged, keys)
+    nulls = null_keys(connection, rows, keys)
     if nulls and not indexes.nulls_equal:
         raise _null_key(table, nulls)
-    _require_order(connection, staged, table, options.newest)
-    older = settle_doubles(connection, staged, table, keys, options.newest)
-    names = [column.name for column in staged.columns]
-    pair = _Pair(staged, target_of(table, names), keys, nulls, options.newest)
+    _require_order(connection, rows, table, options.newest)
+    older = settle_doubles(connection, rows, table, keys, options.newest)
+    pair = _Pair(rows, target, keys, nulls, options.newest)
     with _in_our_words(table, keys, indexes):
         updated = 0
         if options.write_mode == "upsert" and pair.others:
@@ -99,9 +99,7 @@ def merge_staged(
     there = copied.rows - inserted - updated
     if there or may_interfere(connection, table):
         stored, stale = connection.execute(pair.count()).one()
-        dropped = (
-            copied.rows - connection.execute(sa.select(sa.func.count()).select_from(staged)).scalar_one()
-        )
+        dropped = copied.rows - connection.execute(sa.select(sa.func.count()).select_from(rows)).scalar_one()
         require_all(table, copied.rows, stored + dropped)
         older += stale
     return Merged(copied.rows, copied.bytes, inserted, updated, None if options.newest is None else older)
@@ -116,7 +114,7 @@ class _Pair:
 
     def __init__(
         self,
-        staged: sa.Table,
+        staged: sa.TableClause,
         target: sa.TableClause,
         keys: Sequence[str],
         nulls: Collection[str],
@@ -175,7 +173,9 @@ def _null_key(table: sa.Table, nulls: dict[str, int]) -> UnstorableValueError:
     return UnstorableValueError(str(table), None, key, reason)
 
 
-def _require_order(connection: sa.Connection, staged: sa.Table, table: sa.Table, newest: str | None) -> None:
+def _require_order(
+    connection: sa.Connection, staged: sa.TableClause, table: sa.Table, newest: str | None
+) -> None:
     if newest is None:
         return
     column = staged.columns[newest]
