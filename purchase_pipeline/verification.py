@@ -16,6 +16,12 @@ from purchase_pipeline.tables import COMPRAS_REJEITADAS, TABELA_COMPRAS
 from purchase_pipeline.validation import DamagedLotError, LoteValidation, RejectedRow
 
 _TABLES = (TABELA_COMPRAS, COMPRAS_REJEITADAS)
+_NOTED = (
+    LEDGER.c.asset,
+    LEDGER.c.rows,
+    LEDGER.c.source_rows,
+    LEDGER.c.digest,
+)  # what a ledger of any version has
 _OF_LOTS = LEDGER.c.asset.in_([table.name for table in _TABLES])
 _NUMBERS = [
     (place, TABELA_COMPRAS.columns[name].type.python_type)
@@ -72,7 +78,9 @@ class Verifier:
         with self._engine.connect() as connection:
             entries = {
                 entry.asset: entry
-                for entry in connection.execute(sa.select(LEDGER).where(_OF_LOTS, LEDGER.c.partition == lote))
+                for entry in connection.execute(
+                    sa.select(*_NOTED).where(_OF_LOTS, LEDGER.c.partition == lote)
+                )
             }
             counts = {table.name: _count(connection, table, lote) for table in _TABLES}
             differences = list(_in_the_ledger(entries, counts))

@@ -40,6 +40,7 @@ class Written:
         copied: rows and bytes.
         seconds: from the first batch asked for to the last row stored.
         preview: the first rows, by column.
+        found_empty: the table had no rows but those that were to be replaced.
     """
 
     table: sa.Table | None
@@ -47,6 +48,7 @@ class Written:
     copied: Copied
     seconds: float
     preview: Sequence[Mapping[str, Any]]
+    found_empty: bool = False
 
 
 def write_batches(
