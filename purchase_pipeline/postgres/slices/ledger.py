@@ -15,6 +15,7 @@ from purchase_pipeline.postgres.schema.tables import create_if_missing
 from purchase_pipeline.postgres.statements import Name, execute, quoted
 
 LEDGER_NAME = "slice_ledger"
+_NOT_OURS = "42"  # SQLSTATE's class of columns, indexes and rights that are not there
 
 
 class AccountedRows(NamedTuple):
@@ -151,7 +152,7 @@ def _ours(ledger: sa.Table) -> Iterator[None]:
     try:
         yield
     except sa.exc.ProgrammingError as error:
-        if not isinstance(error.orig, psycopg.errors.SyntaxErrorOrAccessRuleViolation):
+        if not (isinstance(error.orig, psycopg.Error) and (error.orig.sqlstate or "").startswith(_NOT_OURS)):
             raise
         raise PostgresWriteError(
             f"table {ledger} cannot be written as the ledger of what was committed: {error.orig.diag.message_primary}. "
