@@ -1,6 +1,6 @@
 """Holds every lot in the database against the file that it was made from, and against the ledger, row by row."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -16,6 +16,8 @@ from purchase_pipeline.tables import COMPRAS_REJEITADAS, TABELA_COMPRAS
 from purchase_pipeline.validation import DamagedLotError, LoteValidation, RejectedRow
 
 _TABLES = (TABELA_COMPRAS, COMPRAS_REJEITADAS)
+_Entry = sa.Row[*tuple[Any, ...]]
+_NOTED = (LEDGER.c.asset, LEDGER.c.rows, LEDGER.c.source_rows, LEDGER.c.digest)  # of a ledger of any version
 _OF_LOTS = LEDGER.c.asset.in_([table.name for table in _TABLES])
 _NUMBERS = [
     (place, TABELA_COMPRAS.columns[name].type.python_type)
@@ -72,7 +74,9 @@ class Verifier:
         with self._engine.connect() as connection:
             entries = {
                 entry.asset: entry
-                for entry in connection.execute(sa.select(LEDGER).where(_OF_LOTS, LEDGER.c.partition == lote))
+                for entry in connection.execute(
+                    sa.select(*_NOTED).where(_OF_LOTS, LEDGER.c.partition == lote)
+                )
             }
             counts = {table.name: _count(connection, table, lote) for table in _TABLES}
             differences = list(_in_the_ledger(entries, counts))
@@ -91,7 +95,7 @@ class Verifier:
         with self._engine.connect() as connection:
             return not self._in_the_rows(connection, landed)
 
-    def _in_the_file(self, landed: LandedLote, entries: dict[str, sa.Row[Any]]) -> Iterator[str]:
+    def _in_the_file(self, landed: LandedLote, entries: Mapping[str, _Entry]) -> Iterator[str]:
         for asset, entry in entries.items():
             if entry.digest != landed.digest:
                 yield f"{asset} was made from {entry.digest}, and {landed.digest} has landed since"
@@ -142,7 +146,7 @@ def _as_judged(column: sa.Column[Any]) -> sa.ColumnElement[Any]:
     return sa.cast(column, sa.Text) if isinstance(column.type, sa.Date) else column
 
 
-def _in_the_ledger(entries: dict[str, sa.Row[Any]], counts: dict[str, int]) -> Iterator[str]:
+def _in_the_ledger(entries: Mapping[str, _Entry], counts: dict[str, int]) -> Iterator[str]:
     for name, count in counts.items():
         if name not in entries:
             yield f"the ledger has no entry of it for {name}, which has {count} rows"

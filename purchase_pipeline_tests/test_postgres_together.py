@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from purchase_pipeline.postgres import PerPartition, PostgresIOManager, Together
-from purchase_pipeline.postgres.errors import UnusableMetadataError, UnusableNameError
+from purchase_pipeline.postgres.errors import UnusableNameError
 from purchase_pipeline.postgres.slices.ledger import ledger_table
 from purchase_pipeline_tests.direct_io import DirectIOManager, Place
 
@@ -159,12 +159,7 @@ def test_an_asset_with_a_prefix_keeps_both_in_its_schema(io: DirectIOManager, en
     assert assets == ["shop/bad", "shop/good"]
 
 
-def test_an_upsert_is_refused_and_a_name_that_would_be_cut(io: DirectIOManager, engine: sa.Engine) -> None:
-    upsert = Place(["good"], {"write_mode": "upsert", "upsert_keys": ["id"]})
-    together = Together(pd.DataFrame({"id": [1]}), {"bad": pd.DataFrame({"id": [2]})})
-
-    with pytest.raises(UnusableMetadataError, match="Together goes with"):
-        io.write(upsert, together)
+def test_a_name_that_would_be_cut_is_refused(io: DirectIOManager, engine: sa.Engine) -> None:
     with pytest.raises(UnusableNameError, match="64 bytes"):
         io.write(NORTH, Together(frame("north", 1), {"x" * 64: frame("north", 1)}))
 

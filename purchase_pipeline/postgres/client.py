@@ -86,7 +86,7 @@ class PostgresClient(DbClient[sa.Connection]):
         options: WriteOptions, table_slice: TableSlice, keys: Sequence[str], connection: sa.Connection
     ) -> None:
         """Wait for the slice's other writers, then delete its rows if they are to be replaced."""
-        one_partition = len(keys) == 1 and options.write_mode != "upsert" and options.schema_drift == "freeze"
+        one_partition = len(keys) == 1 and not options.merges and options.schema_drift == "freeze"
         hold_slice(connection, table_slice.schema, table_slice.table, str(keys[0]) if one_partition else None)
         if options.write_mode == "replace":
             table = existing_table(connection, table_slice.schema, table_slice.table)

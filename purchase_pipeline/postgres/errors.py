@@ -41,6 +41,7 @@ class UnstorableValueError(PostgresWriteError):
     Attributes:
         row: position in what was written, from 1; None where it is not known.
         column: name of the column; None where the whole row is at fault.
+        reason: why not.
     """
 
     def __init__(self, table: str, row: int | None, column: str | None, reason: str) -> None:
@@ -50,6 +51,7 @@ class UnstorableValueError(PostgresWriteError):
         super().__init__(f"{place}: {in_one_line(reason)}")
         self.row = row
         self.column = column
+        self.reason = reason
 
 
 class RowsNotStoredError(PostgresWriteError):

@@ -19,6 +19,7 @@ from purchase_pipeline.postgres.inputs import ReadOptions, load_type
 from purchase_pipeline.postgres.op_outputs import require_run
 from purchase_pipeline.postgres.options import WriteOptions
 from purchase_pipeline.postgres.schema.tables import check_names, existing_table
+from purchase_pipeline.postgres.slices.counts import starts_empty
 from purchase_pipeline.postgres.slices.notes import note_slices
 from purchase_pipeline.postgres.slices.partitions import Target
 from purchase_pipeline.postgres.write.batches import write_batches
@@ -60,11 +61,14 @@ class FrameHandler(DbTypeHandler[Any]):
         options = self._client.options(context, target.said)
         if not isinstance(obj, Together):
             return _write_one(context, target, obj, connection, options)
+        _require_beside(obj, options)
         metadata = _write_one(context, target, obj.value, connection, options)
         for name, value in obj.beside.items():
             table_slice = target.table_slice._replace(table=name, columns=None)
+            keys = tuple(obj.upsert_keys.get(name, options.upsert_keys))
+            own = replace(options, declared=None, upsert_keys=keys)
             obj.written[name] = self._write_beside(
-                context, target._replace(table_slice=table_slice), value, connection, options
+                context, target._replace(table_slice=table_slice), value, connection, own
             )
         return metadata
 
@@ -76,20 +80,14 @@ class FrameHandler(DbTypeHandler[Any]):
         connection: sa.Connection,
         options: WriteOptions,
     ) -> dict[str, RawMetadataValue]:
-        """Replace, or append to, the slice of a table beside, and return what to tell of it.
-
-        Raises:
-            UnusableMetadataError: an upsert, whose keys are those of the asset's own table.
-        """
-        if options.write_mode == "upsert":
-            raise UnusableMetadataError('Together goes with "write_mode" replace or append, not with upsert.')
-        table_slice, own = target.table_slice, replace(options, declared=None)
+        """Write the slice of a table beside as the asset's own, and return what to tell of it."""
+        table_slice = target.table_slice
         check_names([table_slice.table])
         if callable(value):
             value = value(connection)
         with first_batch_at_hand(value) as ready:
-            self._client.clear(own, table_slice, target.keys, connection)
-            metadata = _write_one(context, target, ready, connection, own)
+            self._client.clear(options, table_slice, target.keys, connection)
+            metadata = _write_one(context, target, ready, connection, options)
         return {
             **metadata,
             "Query": self._client.get_select_statement(table_slice),
@@ -133,6 +131,21 @@ class FrameHandler(DbTypeHandler[Any]):
             yield from own
 
 
+def _require_beside(together: Together, options: WriteOptions) -> None:
+    """Make sure that keys are given for tables that are written by keys.
+
+    Raises:
+        UnusableMetadataError: they are not.
+    """
+    others = [name for name in together.upsert_keys if name not in together.beside]
+    if others or (together.upsert_keys and not options.merges):
+        raise UnusableMetadataError(
+            f"Together has upsert_keys for {list(together.upsert_keys)!r}; its tables beside are "
+            f'{list(together.beside)!r}, and the asset\'s "write_mode" is {options.write_mode!r}: keys go with '
+            '"upsert" or "insert".'
+        )
+
+
 def _write_one(
     context: dg.OutputContext,
     target: Target,
@@ -140,12 +153,16 @@ def _write_one(
     connection: sa.Connection,
     options: WriteOptions,
 ) -> dict[str, RawMetadataValue]:
+    # A table that is replaced whole need not be looked at.
+    found_empty = bool(target.keys or options.write_mode != "replace") and starts_empty(
+        connection, target.table_slice
+    )
     if is_query(type(value)):
         written = write_query(connection, target.table_slice, value, options)
     else:
         with closed_in_the_end(batches_of(value)) as batches:
             written = write_batches(connection, target.table_slice, batches, options)
-    counts = note_slices(connection, context, target, written, options)
+    counts = note_slices(connection, context, target, replace(written, found_empty=found_empty), options)
     return write_metadata(written, preview=options.preview_rows > 0) | counts
 
 

@@ -16,9 +16,17 @@ from purchase_pipeline.postgres.errors import UnusableMetadataError
 from purchase_pipeline.postgres.schema.drift import DriftPolicy
 from purchase_pipeline.postgres.schema.models import columns_from_model
 
-WriteMode = Literal["replace", "append", "upsert"]
+WriteMode = Literal["replace", "append", "upsert", "insert"]
 
-_OPTIONS = ("write_mode", "upsert_keys", "schema_drift", "row_model", "preview_rows", "hash_partitions")
+_OPTIONS = (
+    "write_mode",
+    "upsert_keys",
+    "newest",
+    "schema_drift",
+    "row_model",
+    "preview_rows",
+    "hash_partitions",
+)
 _OF_DEFINITIONS = ("partition_expr", "schema", "table")
 _ALIKE = 0.85  # of difflib's ratio: one or two letters
 _ROWS, _PARTITIONS = range(sys.maxsize), range(2, 1025)
@@ -29,8 +37,10 @@ class WriteOptions:
     """How an asset is written.
 
     Attributes:
-        write_mode: `replace` the slice; `append` to it; or `upsert`: rows of the same keys are updated.
+        write_mode: `replace` the slice; `append` to it; `upsert`: rows of the same keys are updated; or `insert`:
+            rows whose keys are there already are left alone.
         upsert_keys: columns whose values tell one row from another.
+        newest: of an upsert, the column that says which version of a row is newer; None: the one that comes last.
         schema_drift: what happens when the data's columns are not the table's.
         declared: the table as its author declares it, whatever the data look like; None: inferred.
         preview_rows: how many rows the materialization shows.
@@ -39,10 +49,16 @@ class WriteOptions:
 
     write_mode: WriteMode = "replace"
     upsert_keys: Sequence[str] = ()
+    newest: str | None = None
     schema_drift: DriftPolicy = "freeze"
     declared: sa.Table | None = None
     preview_rows: int = 0
     hash_partitions: int = 0
+
+    @property
+    def merges(self) -> bool:
+        """Whether rows are told from one another by their keys."""
+        return self.write_mode in ("upsert", "insert")
 
     def updated(
         self, definition: Mapping[str, Any], output: Mapping[str, Any] = MappingProxyType({})
@@ -58,6 +74,7 @@ class WriteOptions:
             self,
             write_mode=_one_of(WriteMode, "write_mode", metadata, self.write_mode),
             upsert_keys=_names("upsert_keys", metadata),
+            newest=_newest(metadata),
             schema_drift=_one_of(DriftPolicy, "schema_drift", metadata, self.schema_drift),
             declared=_declared(metadata.get("row_model")),
             preview_rows=_number("preview_rows", metadata, self.preview_rows, "rows", _ROWS),
@@ -65,10 +82,17 @@ class WriteOptions:
                 "hash_partitions", metadata, self.hash_partitions, "partitions, 2 to 1,024", _PARTITIONS
             ),
         )
-        if (changed.write_mode == "upsert") != bool(changed.upsert_keys):
+        if changed.merges != bool(changed.upsert_keys):
             raise UnusableMetadataError(
-                'Metadata "write_mode": "upsert" and "upsert_keys": ["column", ...] go together: '
+                'Metadata "write_mode": "upsert" (or "insert") and "upsert_keys": ["column", ...] go together: '
                 f"here are {changed.write_mode!r} and {list(changed.upsert_keys)!r}."
+            )
+        if changed.newest is not None and (
+            changed.write_mode != "upsert" or changed.newest in changed.upsert_keys
+        ):
+            raise UnusableMetadataError(
+                f'Metadata "newest" is {changed.newest!r}: it goes with "write_mode": "upsert", and is none of the '
+                f"upsert_keys. Here are {changed.write_mode!r} and {list(changed.upsert_keys)!r}."
             )
         return changed
 
@@ -119,7 +143,14 @@ def _names(name: str, metadata: Mapping[str, Any]) -> Sequence[str]:
     names = [value] if isinstance(value, str) else value
     if not isinstance(names, Sequence) or not all(isinstance(one, str) for one in names):
         raise UnusableMetadataError(f'Metadata "{name}" is {value!r}; it is a list of column names.')
-    return tuple(names)
+    return tuple(dict.fromkeys(names))
+
+
+def _newest(metadata: Mapping[str, Any]) -> str | None:
+    value = metadata.get("newest")
+    if value is not None and not isinstance(value, str):
+        raise UnusableMetadataError(f'Metadata "newest" is {value!r}; it is a column name.')
+    return value
 
 
 def _number(name: str, metadata: Mapping[str, Any], otherwise: int, kind: str, possible: range) -> int:

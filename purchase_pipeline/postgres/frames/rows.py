@@ -106,11 +106,13 @@ class Together:
         beside: what goes into other tables of its schema, cut by the same `partition_expr`, by the tables' names.
             Written after `value`, in order: a stream may depend on what came before. A function is called with the
             transaction's connection, while the slice's old rows are still there, and returns what goes in.
+        upsert_keys: of an upsert or insert, the keys of tables beside; a table that is not named has the asset's own.
         written: once committed, what there is to tell of each table beside: its materialization's metadata.
     """
 
     value: Any
     beside: Mapping[str, Any]
+    upsert_keys: Mapping[str, Sequence[str]] = field(default_factory=dict)
     written: dict[str, Mapping[str, RawMetadataValue]] = field(default_factory=dict, init=False)
 
 

@@ -1,24 +1,39 @@
 """The ledger: for each slice of each table, what was committed last, written in the slice's own transaction."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from typing import Any, NamedTuple
 
 import psycopg
 import sqlalchemy as sa
+from psycopg import sql
 from sqlalchemy.dialects.postgresql import insert
 
 from purchase_pipeline.postgres.errors import PostgresWriteError
 from purchase_pipeline.postgres.schema.tables import create_if_missing
+from purchase_pipeline.postgres.statements import Name, execute, quoted
 
 LEDGER_NAME = "slice_ledger"
+_NOT_OURS = "42"  # SQLSTATE's class of columns, indexes and rights that are not there
 
 
-class NotedRows(NamedTuple):
-    """How many rows the ledger notes: of one slice, and of all slices of its asset together."""
+class AccountedRows(NamedTuple):
+    """What the ledger notes of an asset's table.
 
-    slice: int
-    partitions: int
+    Attributes:
+        entries: how many there are, of slices of the table, or of nobody knows which.
+        complete: their slices are all the rows of the table, as far as those who wrote them could tell.
+        table: rows of all of them.
+        slices: rows of those asked for.
+        shared: another asset writes the table.
+    """
+
+    entries: int
+    complete: bool
+    table: int
+    slices: int
+    shared: bool = False
 
 
 @cache
@@ -31,7 +46,7 @@ def ledger_table(schema: str | None = None) -> sa.Table:
         sa.Column("partition", sa.Text, primary_key=True, comment="Partition key; '' for a whole table"),
         sa.Column("run_id", sa.Text, nullable=False, comment="Dagster run that wrote the slice"),
         sa.Column(
-            "rows", sa.BigInteger, nullable=False, comment="Rows in the slice; of an upsert, rows merged last"
+            "rows", sa.BigInteger, nullable=False, comment="Rows in the slice; where unknown, written last"
         ),
         sa.Column("source_rows", sa.BigInteger, comment="Rows of the source that the slice was made from"),
         sa.Column("digest", sa.Text, comment="Digest of the source that the slice was made from"),
@@ -42,45 +57,104 @@ def ledger_table(schema: str | None = None) -> sa.Table:
             server_default=sa.func.clock_timestamp(),
             comment="When the slice was written",
         ),
+        sa.Column("rows_inserted", sa.BigInteger, comment="Of an upsert or insert: rows that were not there"),
+        sa.Column("rows_updated", sa.BigInteger, comment="Of an upsert: rows that were there, and different"),
+        sa.Column(
+            "rows_unchanged", sa.BigInteger, comment="Of an upsert or insert: rows that were left alone"
+        ),
+        sa.Column("rows_older", sa.BigInteger, comment="Of an upsert by newest: rows that came too late"),
+        sa.Column("table_oid", sa.BigInteger, comment="PostgreSQL's number of the table"),
+        sa.Column(
+            "cut_by", sa.Text, comment="How the table is cut, if the slices of this cut are all its rows"
+        ),
         comment="One row a slice: what was committed last, in the transaction that committed it",
     )
 
 
-def record_slices(
-    connection: sa.Connection, schema: str, entries: Sequence[Mapping[str, Any]], *, adding: bool = False
-) -> None:
-    """Write or replace the entries of these `(asset, partition)`; when adding, rows are added to those noted before.
+_COLUMNS = (
+    "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped"
+)
+
+
+def prepare_ledger(connection: sa.Connection, schema: str) -> None:
+    """Create the ledger, or add the columns that one of an older version lacks; two writers at once do so once.
 
     Raises:
         PostgresWriteError: the table of that name is not ours.
     """
     ledger = ledger_table(schema)
-    create_if_missing(connection, [ledger])
+    name = quoted(Name(schema, LEDGER_NAME))
+    known = set(connection.exec_driver_sql(_COLUMNS, (name,)).scalars())
+    if not known:
+        create_if_missing(connection, [ledger])
+        return
+    missing = [column for column in ledger.columns if column.name not in known]
+    if missing:
+        added = sql.SQL(", ").join(
+            sql.SQL("ADD COLUMN IF NOT EXISTS {} {}").format(
+                sql.Identifier(column.name), sql.SQL(column.type.compile(connection.dialect))
+            )
+            for column in missing
+        )
+        with _ours(ledger):
+            execute(connection, "ALTER TABLE {ledger} {added}", ledger=Name(schema, LEDGER_NAME), added=added)
+
+
+def record_slices(connection: sa.Connection, schema: str, entries: Sequence[Mapping[str, Any]]) -> None:
+    """Write or replace the entries of these `(asset, partition)`.
+
+    Raises:
+        PostgresWriteError: the table of that name is not ours.
+    """
+    ledger = ledger_table(schema)
     new = insert(ledger)
     # The time, too, is the new row's own: Citus refuses a function that is called here.
-    values: dict[str, sa.ColumnElement[Any]] = {
-        column.name: new.excluded[column.name] for column in ledger.columns if not column.primary_key
-    }
-    if adding:
-        values["rows"] = ledger.c.rows + new.excluded.rows
+    values = {column.name: new.excluded[column.name] for column in ledger.columns if not column.primary_key}
+    keys = [ledger.c.asset, ledger.c.partition]
+    with _ours(ledger):
+        connection.execute(new.on_conflict_do_update(index_elements=keys, set_=values), list(entries))
+
+
+def accounted_rows(
+    connection: sa.Connection, schema: str, asset: str, account: tuple[int, str], keys: Sequence[str]
+) -> AccountedRows:
+    """Return what is noted of an asset's table: no table but the ledger is read for it.
+
+    `account` is the table's number, and how it is cut. An asset that has not written the table yet ends the accounts of
+    others: from now on nobody's entries have all of its rows.
+
+    Raises:
+        PostgresWriteError: the table of that name is not ours.
+    """
+    ledger, (table_oid, cut_by) = ledger_table(schema), account
+    ours = sa.func.coalesce(ledger.c.table_oid, table_oid) == table_oid
+    complete = sa.func.coalesce(
+        sa.and_(ledger.c.table_oid == table_oid, ledger.c.cut_by == cut_by), sa.false()
+    )
+    rows = sa.func.sum(ledger.c.rows)
+    query = sa.select(
+        sa.func.count(),
+        sa.func.coalesce(sa.func.bool_and(complete), sa.false()),
+        sa.func.coalesce(rows, 0),
+        sa.func.coalesce(rows.filter(ledger.c.partition.in_(keys)), 0),
+    ).where(ledger.c.asset == asset, ours)
+    others = (
+        ledger.update().values(cut_by=None).where(ledger.c.table_oid == table_oid, ledger.c.asset != asset)
+    )
+    with _ours(ledger):
+        entries, all_of_it, table, slices = connection.execute(query).one()
+        shared = not entries and connection.execute(others).rowcount > 0
+    return AccountedRows(entries, all_of_it, int(table), int(slices), shared)
+
+
+@contextmanager
+def _ours(ledger: sa.Table) -> Iterator[None]:
     try:
-        connection.execute(
-            new.on_conflict_do_update(index_elements=[ledger.c.asset, ledger.c.partition], set_=values),
-            list(entries),
-        )
+        yield
     except sa.exc.ProgrammingError as error:
-        if not isinstance(error.orig, psycopg.errors.SyntaxErrorOrAccessRuleViolation):
+        if not (isinstance(error.orig, psycopg.Error) and (error.orig.sqlstate or "").startswith(_NOT_OURS)):
             raise
         raise PostgresWriteError(
             f"table {ledger} cannot be written as the ledger of what was committed: {error.orig.diag.message_primary}. "
             "Is it somebody else's? Rename it, or give the assets another schema."
         ) from error
-
-
-def noted_rows(connection: sa.Connection, schema: str, asset: str, partition: str) -> NotedRows:
-    """Return how many rows a slice has, and all partitions of its asset, as noted: no table is read for it."""
-    ledger = ledger_table(schema)
-    total = sa.func.sum(ledger.c.rows)
-    sums = (total.filter(ledger.c.partition == partition), total.filter(ledger.c.partition != ""))
-    query = sa.select(*(sa.func.coalesce(one, 0) for one in sums)).where(ledger.c.asset == asset)
-    return NotedRows(*map(int, connection.execute(query).one()))

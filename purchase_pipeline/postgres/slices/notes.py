@@ -10,12 +10,15 @@ from dagster._core.events import DagsterEvent
 
 from purchase_pipeline.postgres.op_outputs import ledger_entry_of
 from purchase_pipeline.postgres.options import WriteOptions
-from purchase_pipeline.postgres.slices.ledger import noted_rows, record_slices
-from purchase_pipeline.postgres.slices.partitions import Target, rows_by_partition
+from purchase_pipeline.postgres.slices.counts import Counting, Counts
+from purchase_pipeline.postgres.slices.ledger import prepare_ledger, record_slices
+from purchase_pipeline.postgres.slices.partitions import Target
 from purchase_pipeline.postgres.write.batches import Written
+from purchase_pipeline.postgres.write.upsert import Merged
 
 _SOURCE = ("source_rows", "digest")
 """Metadata of an output that go into the ledger: how much, and what, the slice was made from."""
+_MERGED = ("rows_inserted", "rows_updated", "rows_unchanged", "rows_older")
 
 
 def note_slices(
@@ -25,22 +28,22 @@ def note_slices(
     written: Written,
     options: WriteOptions,
 ) -> dict[str, RawMetadataValue]:
-    """Write one ledger entry a partition, and return the row counts: the partition's, and the table's where noted."""
+    """Write one ledger entry a partition, and return the row counts, as far as they are known for certain."""
     schema, keys, asset = target.table_slice.schema, target.keys, _asset(context, target)
-    counts = _counts(connection, context, target, written)
-    adding = options.write_mode == "append" and len(keys) <= 1
-    record_slices(connection, schema, _entries(context, target, asset, counts), adding=adding)
+    prepare_ledger(connection, schema)
+    counts = Counts(dict.fromkeys(keys or [""], 0), exact=True, table=0)
+    if written.table is not None:
+        counting = Counting(connection, context, target, written.table, asset)
+        counts = counting.counts(written.copied, options.write_mode, found_empty=written.found_empty)
+    record_slices(connection, schema, _entries(context, target, asset, counts, written))
     if len(keys) > 1 and target.is_of(context):
-        for key, rows in counts.items():
+        for key, rows in counts.slices.items():
             tell_of_partition(context, context.asset_key, key, {"dagster/partition_row_count": rows})
-    if options.write_mode == "upsert":  # how many of its rows are new, nobody counted
-        return {}
-    noted = noted_rows(connection, schema, asset, keys[0] if len(keys) == 1 else "")
-    if not keys:
-        return {"dagster/row_count": noted.slice}
-    metadata: dict[str, RawMetadataValue] = {"dagster/row_count": noted.partitions}
-    if len(keys) == 1:
-        metadata["dagster/partition_row_count"] = noted.slice
+    metadata: dict[str, RawMetadataValue] = {}
+    if counts.table is not None:
+        metadata["dagster/row_count"] = counts.table
+    if len(keys) == 1 and counts.exact:
+        metadata["dagster/partition_row_count"] = counts.slices[keys[0]]
     return metadata
 
 
@@ -56,25 +59,26 @@ def asset_beside(context: dg.OutputContext, table: str) -> dg.AssetKey:
     return dg.AssetKey([*context.asset_key.path[:-1], table])
 
 
-def _counts(
-    connection: sa.Connection, context: dg.OutputContext, target: Target, written: Written
-) -> Mapping[str, int]:
-    """Return the rows of each partition: those written, or counted where they were several partitions'."""
-    if len(target.keys) <= 1:
-        return {target.keys[0] if target.keys else "": written.copied.rows}
-    if written.table is None:
-        return dict.fromkeys(target.keys, 0)
-    return rows_by_partition(connection, written.table, target, context.asset_partitions_def)
-
-
 def _entries(
-    context: dg.OutputContext, target: Target, asset: str, counts: Mapping[str, int]
+    context: dg.OutputContext, target: Target, asset: str, counts: Counts, written: Written
 ) -> list[dict[str, Any]]:
     said: Mapping[str, Any] = {**(context.output_metadata or {}), **target.said}
     source = {name: getattr(said.get(name), "value", said.get(name)) for name in _SOURCE}
+    merged = dict.fromkeys(_MERGED)
+    if isinstance(written.copied, Merged) and len(counts.slices) == 1:
+        merged = written.copied.counts()
     return [
-        {"asset": asset, "partition": key, "run_id": context.run_id, "rows": rows, **source}
-        for key, rows in counts.items()
+        {
+            "asset": asset,
+            "partition": key,
+            "run_id": context.run_id,
+            "rows": rows,
+            "table_oid": counts.table_oid,
+            "cut_by": counts.cut_by,
+            **source,
+            **merged,
+        }
+        for key, rows in counts.slices.items()
     ]
 
 

@@ -79,7 +79,7 @@ def rows_by_partition(
     """Count the rows of each partition in a slice, in one pass over it."""
     table_slice = target.table_slice
     windows = {key: _windows(definition, key) for key in target.keys}
-    starts = [sorted({_start(window) for window in column}) for column in zip(*windows.values(), strict=True)]
+    starts = [_starts(column) for column in zip(*windows.values(), strict=True)]
     buckets = [
         _bucket(expression_of(table, dimension), dimension.partitions, places)
         for dimension, places in zip(table_slice.partition_dimensions or (), starts, strict=True)
@@ -116,6 +116,14 @@ def _merged(windows: Iterable[_Window]) -> tuple[_Window, int]:
         return TimeWindow(times[0].start, times[-1].end), 0 if gap else len(times)
     keys = list(dict.fromkeys(_start(window) for window in windows))
     return keys, len(keys)
+
+
+def _starts(windows: Iterable[_Window]) -> list[str]:
+    """Return the different starts, in the order of their instants: clocks that go back are in no order of texts."""
+    in_order = sorted(
+        windows, key=lambda window: window[0].timestamp() if isinstance(window, TimeWindow) else 0
+    )
+    return list(dict.fromkeys(map(_start, in_order)))
 
 
 def _start(window: _Window) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from dagster._core.storage.db_io_manager import TableSlice
 
+from purchase_pipeline.postgres.errors import UnstorableValueError
 from purchase_pipeline.postgres.frames.rows import Batch, DeclaredBatch
 from purchase_pipeline.postgres.options import WriteOptions
 from purchase_pipeline.postgres.schema.drift import differences_between, settle
@@ -32,8 +33,9 @@ from purchase_pipeline.postgres.write.first_values import settled_alone
 from purchase_pipeline.postgres.write.incoming import Incoming, of_declared_rows
 from purchase_pipeline.postgres.write.placing import placed_refusals
 from purchase_pipeline.postgres.write.refusals import ROWS_OF, explained
-from purchase_pipeline.postgres.write.staging import insert_staged, staging_table, upsert_staged
-from purchase_pipeline.postgres.write.stored import SliceWatch, may_interfere, require_all, rows_with_keys
+from purchase_pipeline.postgres.write.staging import insert_staged, staging_table
+from purchase_pipeline.postgres.write.stored import SliceWatch, require_all
+from purchase_pipeline.postgres.write.upsert import merge_staged, require_columns
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class Written:
         copied: rows and bytes.
         seconds: from the first batch asked for to the last row stored.
         preview: the first rows, by column.
+        found_empty: the table had no rows but those that were to be replaced.
     """
 
     table: sa.Table | None
@@ -53,6 +56,7 @@ class Written:
     copied: Copied
     seconds: float
     preview: Sequence[Mapping[str, Any]]
+    found_empty: bool = False
 
 
 def write_batches(
@@ -100,6 +104,7 @@ def put_in_place(
             `write_batches` does.
     """
     check_names(incoming.types)
+    require_columns(table_slice, incoming.types, options)
     table = existing_table(connection, table_slice.schema, table_slice.table)
     if table is None:
         table = _created(connection, table_slice, incoming.types, options)
@@ -108,13 +113,13 @@ def put_in_place(
         table = settled_alone(connection, table, table_slice)
         changes = _changes(connection, table, incoming, table_slice, options)
     watch = SliceWatch(connection, table, table_slice, keeps=options.write_mode == "append")
-    if options.write_mode == "upsert":
-        copied = _merged(connection, table, incoming, changes, options.upsert_keys)
+    if options.merges:
+        copied = _merged(connection, table, incoming, changes, options)
     elif changes or (watch.needed and not incoming.counted):
         copied = _moved(connection, table, incoming, changes)
     else:
         copied = incoming.put_into(table)
-    if options.write_mode != "upsert":
+    if not options.merges:
         watch.require(copied.rows)
     if changes:
         return existing_table(connection, table_slice.schema, table_slice.table), copied
@@ -184,6 +189,7 @@ def _moved(
 ) -> Copied:
     staged, copied = _staged(connection, table, incoming, changes)
     require_all(table, copied.rows, insert_staged(connection, staged, table))
+    staged.drop(connection, checkfirst=False)
     return copied
 
 
@@ -192,17 +198,20 @@ def _merged(
     table: sa.Table,
     incoming: Incoming,
     changes: Mapping[str, sa.Column[Any]],
-    keys: Sequence[str],
+    options: WriteOptions,
 ) -> Copied:
-    staged, copied = _staged(connection, table, incoming, changes)
-    taken = upsert_staged(connection, staged, table, keys)
-    if taken != copied.rows or may_interfere(connection, table):
-        require_all(table, copied.rows, rows_with_keys(connection, staged, table, keys))
-    return copied
+    staged, copied = _staged(connection, table, incoming, changes, nullable=options.upsert_keys)
+    merged = merge_staged(connection, staged, table, options, copied)
+    staged.drop(connection, checkfirst=False)
+    return merged
 
 
 def _staged(
-    connection: sa.Connection, table: sa.Table, incoming: Incoming, changes: Mapping[str, sa.Column[Any]]
+    connection: sa.Connection,
+    table: sa.Table,
+    incoming: Incoming,
+    changes: Mapping[str, sa.Column[Any]],
+    nullable: Sequence[str] = (),
 ) -> tuple[sa.Table, Copied]:
     """Put the rows into a table of their own first, then change the one that they go to.
 
@@ -210,8 +219,12 @@ def _staged(
     """
     columns = [changes[name] if name in changes else table.columns[name] for name in incoming.types]
     with explained(connection, table):
-        staged = staging_table(connection, columns)
+        staged = staging_table(connection, table, columns, nullable=nullable)
         staged.info[ROWS_OF] = table
-    copied = incoming.put_into(staged)
+    try:
+        copied = incoming.put_into(staged)
+    except UnstorableValueError as error:  # of the table that they go to, for all that anybody knows
+        reason = error.reason.replace(f'"{staged.name}"', f'"{table.name}"')
+        raise UnstorableValueError(str(table), error.row, error.column, reason) from error
     follow(connection, table, changes)
     return staged, copied

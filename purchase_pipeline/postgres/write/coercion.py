@@ -14,6 +14,7 @@ from purchase_pipeline.postgres.schema.types import ColumnType, sql
 from purchase_pipeline.postgres.schema.untyped import is_open
 from purchase_pipeline.postgres.write.encoding import Encoding, encoding_for
 from purchase_pipeline.postgres.write.exact_arrays import missing
+from purchase_pipeline.postgres.write.refusals import named
 
 PIECE_ROWS = 50_000  # encoded at a time: some megabytes
 _REMEDY = (
@@ -50,18 +51,20 @@ def encoded_batches(
         SchemaDriftError: a batch whose columns are not the first one's.
         UnstorableValueError: a value that its column would change.
     """
-    names, number = list(first.types), 0
+    names, number, name_of_table = list(first.types), 0, str(named(table))
     wanted: Mapping[str, Encoding] = {}
     for place, batch in zip(count(1), chain([first], batches), strict=False):
         if not isinstance(batch, Batch):
-            raise SchemaDriftError(str(table), [f"batch {place} is declared, and the first is not"], _REMEDY)
-        _require_names(batch, names, str(table), place)
+            raise SchemaDriftError(
+                name_of_table, [f"batch {place} is declared, and the first is not"], _REMEDY
+            )
+        _require_names(batch, names, name_of_table, place)
         types = {name: first.types[name] if is_open(kind) else kind for name, kind in batch.types.items()}
-        found = encodings(types, real, str(table), place)
+        found = encodings(types, real, name_of_table, place)
         wanted = wanted or found
-        _require_same(batch, found, wanted, str(table), place)
+        _require_same(batch, found, wanted, name_of_table, place)
         for piece in batch.frame.select(names).to_batches(max_chunksize=PIECE_ROWS):
-            yield _encoded(piece, found, str(table), number)
+            yield _encoded(piece, found, name_of_table, number)
             number += piece.num_rows
 
 

@@ -33,7 +33,9 @@ def of_frames(
             return copy_batches(connection, table, names, encoded)
         staged = _staging(connection, casts, real)
         copied = copy_batches(connection, staged, names, encoded)
-        return Copied(insert_cast(connection, table, casts), copied.bytes)
+        rows = insert_cast(connection, table, casts)
+        staged.drop(connection, checkfirst=False)  # the transaction may need another
+        return Copied(rows, copied.bytes)
 
     return Incoming(first.types, fits, put_into, counted=True)
 

@@ -75,11 +75,14 @@ def write_query(
             name: None if _keeps(one, real[name]) else Cast(name, one, real[name])
             for name, one in found.items()
         }
-        if not any(casts.values()):
-            return Copied(insert_query(connection, table, list(types), query), bytes=0)
-        staged = sa.table(STAGED, *map(sa.column, types))
-        connection.execute(staged.insert().from_select(list(types), query))
-        return Copied(insert_cast(connection, table, casts), bytes=0)
+        staged = sa.Table(STAGED, sa.MetaData(), *map(sa.Column, types))
+        if any(casts.values()):
+            connection.execute(staged.insert().from_select(list(types), query))
+            rows = insert_cast(connection, table, casts)
+        else:
+            rows = insert_query(connection, table, list(types), query)
+        staged.drop(connection, checkfirst=False)  # the transaction may need another
+        return Copied(rows, bytes=0)
 
     incoming = Incoming(types, fits, put_into, counted=False)
     table, written = put_in_place(connection, table_slice, incoming, options)

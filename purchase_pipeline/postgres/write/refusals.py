@@ -56,6 +56,12 @@ def explained(connection: sa.Connection, table: sa.Table, column: str | None = N
         raise refusal(connection, table, error.orig, column) from error
 
 
+def named(table: sa.FromClause) -> sa.Table:
+    """Return the table that errors name: of a staging table the one that its rows go to."""
+    found: sa.Table = getattr(table, "info", {}).get(ROWS_OF, table)
+    return found
+
+
 def is_refusal(error: psycopg.Error) -> bool:
     """Return whether the table, its owner or its layout is what PostgreSQL refuses."""
     state = error.sqlstate or ""
@@ -63,10 +69,10 @@ def is_refusal(error: psycopg.Error) -> bool:
 
 
 def refusal(
-    connection: sa.Connection, table: sa.Table, error: psycopg.Error, column: str | None = None
+    connection: sa.Connection, table: sa.FromClause, error: psycopg.Error, column: str | None = None
 ) -> TableRefusedError:
     """Return the error that says so."""
-    table = table.info.get(ROWS_OF, table)
+    table = named(table)
     words = ". ".join(filter(None, (error.diag.message_primary, error.diag.message_detail)))
     hint = _HINTS.get(error.sqlstate or "", "")
     if error.sqlstate == _RIGHTS:

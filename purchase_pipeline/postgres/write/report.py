@@ -10,6 +10,7 @@ from dagster._core.definitions.metadata import RawMetadataValue
 from purchase_pipeline.postgres.markdown import in_markdown
 from purchase_pipeline.postgres.schema.types import sql
 from purchase_pipeline.postgres.write.batches import Written
+from purchase_pipeline.postgres.write.upsert import Merged
 
 
 def write_metadata(written: Written, *, preview: bool) -> dict[str, RawMetadataValue]:
@@ -21,6 +22,8 @@ def write_metadata(written: Written, *, preview: bool) -> dict[str, RawMetadataV
         "rows_per_second": round(written.copied.rows / seconds),
         "seconds": round(written.seconds, 3),
     }
+    if isinstance(written.copied, Merged):
+        metadata |= {name: rows for name, rows in written.copied.counts().items() if rows is not None}
     if written.table is not None:
         metadata["dagster/column_schema"] = column_schema(written.table, written.declared)
     if preview:

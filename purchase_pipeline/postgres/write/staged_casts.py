@@ -11,6 +11,7 @@ from purchase_pipeline.postgres.errors import SchemaDriftError, UnstorableValueE
 from purchase_pipeline.postgres.schema.real_types import RealType
 from purchase_pipeline.postgres.schema.types import shown
 from purchase_pipeline.postgres.statements import execute
+from purchase_pipeline.postgres.write.refusals import named
 from purchase_pipeline.postgres.write.staging import insert_query
 
 _TEXTS = {"text", "varchar", "bpchar", "citext", "name"}
@@ -47,7 +48,7 @@ class Cast(NamedTuple):
         """Return the cast of an expression, in SQL."""
         if self.real.base == "hstore" and self.staged.base == "jsonb":
             pairs = f"{self.real.unbounded}(array_agg(key), array_agg(value))"
-            return f"(SELECT coalesce({pairs}, '') FROM jsonb_each_text({value}) WHERE {value} IS NOT NULL)"
+            return f"(SELECT coalesce({pairs}, '') FROM jsonb_each_text({value}) WHERE {value} IS NOT NULL)"  # noqa: S608
         return f"{value}::{self.real.bounded}"
 
     @property
@@ -61,7 +62,7 @@ class Cast(NamedTuple):
             return sql.SQL("replace(result::text, ' ', '') IS DISTINCT FROM replace(value::text, ' ', '')")
         if {self.staged.base, self.real.base} & (_TEXTS | _COMPARED_AS_TEXT):
             return sql.SQL("result::text IS DISTINCT FROM value::text")
-        back = sql.SQL(self.staged.bounded)  # type: ignore[arg-type]
+        back = sql.SQL(self.staged.bounded)
         return sql.SQL("result::{} IS DISTINCT FROM value").format(back)
 
 
@@ -74,7 +75,7 @@ def insert_cast(connection: sa.Connection, table: sa.Table, columns: Mapping[str
     """
     for cast in filter(None, columns.values()):
         _require_exact(connection, table, cast)
-    values = [
+    values: list[sa.ColumnElement[Any]] = [
         sa.column(name) if cast is None else sa.literal_column(cast.of(sql.Identifier(name).as_string()))
         for name, cast in columns.items()
     ]
@@ -95,7 +96,7 @@ def _require_exact(connection: sa.Connection, table: sa.Table, cast: Cast) -> No
             raise
         row = _first_refused(connection, cast, rows)
         words = error.orig.diag.message_primary or str(error.orig)
-        raise UnstorableValueError(str(table), row, cast.column, words) from error
+        raise UnstorableValueError(str(named(table)), row, cast.column, words) from error
     if changed is not None:
         row, value, result = changed
         raise UnstorableValueError(
@@ -116,7 +117,7 @@ def _first_changed(
             (first, last),
             staged=STAGED,
             column=cast.column,
-            cast=sql.SQL(cast.of("value")),  # type: ignore[arg-type]
+            cast=sql.SQL(cast.of("value")),
             changed=cast.changed,
         ).first()
     return found and tuple(found)

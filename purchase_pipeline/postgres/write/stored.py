@@ -4,8 +4,6 @@ What PostgreSQL says of COPY and INSERT leaves out the rows that a BEFORE trigge
 rule or a view does with rows shows only in the table: where there is one, and only there, the slice is counted.
 """
 
-from collections.abc import Sequence
-
 import sqlalchemy as sa
 from dagster._core.storage.db_io_manager import TableSlice
 from psycopg import sql
@@ -64,14 +62,3 @@ class SliceWatch:
         conditions = slice_conditions(self._connection, self._table, self._slice)
         query = sa.select(sa.func.count()).select_from(self._table).where(*conditions)
         return self._connection.execute(query).scalar_one()
-
-
-def rows_with_keys(
-    connection: sa.Connection, staged: sa.Table, table: sa.FromClause, keys: Sequence[str]
-) -> int:
-    """Count the staged rows whose keys the table has; a key that is NULL is no row's but its own."""
-    same = sa.and_(*(table.columns[key] == staged.columns[key] for key in keys))
-    there = sa.or_(
-        sa.exists().where(same).correlate(staged), *(staged.columns[key].is_(None) for key in keys)
-    )
-    return connection.execute(sa.select(sa.func.count()).select_from(staged).where(there)).scalar_one()
