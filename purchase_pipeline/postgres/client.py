@@ -8,10 +8,12 @@ import sqlalchemy as sa
 from dagster._core.storage.db_io_manager import DbClient, TableSlice
 
 from purchase_pipeline.postgres.connections import transaction
+from purchase_pipeline.postgres.database_errors import database_errors
 from purchase_pipeline.postgres.locks import hold_slice
 from purchase_pipeline.postgres.options import WriteOptions
 from purchase_pipeline.postgres.schema.tables import check_names, existing_table
-from purchase_pipeline.postgres.slices.conditions import clear_slice, readable_query
+from purchase_pipeline.postgres.slices.clearing import clear_slice
+from purchase_pipeline.postgres.slices.conditions import in_words, readable_query
 
 
 class PostgresClient(DbClient[sa.Connection]):
@@ -40,11 +42,12 @@ class PostgresClient(DbClient[sa.Connection]):
 
         Raises:
             UnusableNameError: a schema, table or column that PostgreSQL could not name so.
+            DatabaseRefusalError: what PostgreSQL does not let the role do, be it at the commit.
         """
         check_names([table_slice.schema, table_slice.table, *(table_slice.columns or ())])
-        with transaction(
-            self._writing if isinstance(context, dg.OutputContext) else self._engine
-        ) as connection:
+        engine = self._writing if isinstance(context, dg.OutputContext) else self._engine
+        table = f"{table_slice.schema}.{table_slice.table}"
+        with database_errors(table, in_words(table_slice)), transaction(engine) as connection:
             yield connection
 
     def options(self, context: dg.OutputContext) -> WriteOptions:

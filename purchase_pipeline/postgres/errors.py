@@ -1,10 +1,13 @@
-"""What can be wrong with what is written. Each is terminal: the same data would be refused again.
+"""What can be wrong with what is written. Each is terminal, save a refusal for a lock: the same data fails again.
 
 PostgresWriteError
  ├─ UnusableNameError      a name that PostgreSQL would cut, or cannot hold
  ├─ UnusableMetadataError  asset metadata that says nothing the IO manager understands
  ├─ UnstorableValueError   a value that its column cannot hold as it is
  ├─ RowsNotStoredError     fewer or more rows in the table than were handed over
+ │   └─ RowsOutsideSliceError  rows that are not of the partition that is written
+ ├─ RowsNotClearedError    old rows of the partition that cannot be deleted, or not be seen
+ ├─ DatabaseRefusalError   what PostgreSQL does not let the role do, or not now
  └─ SchemaDriftError       columns that are not the table's
 """
 
@@ -17,7 +20,26 @@ def in_one_line(text: str) -> str:
 
 
 class PostgresWriteError(ValueError):
-    """Nothing was written, and what was there before is there still."""
+    """Nothing was written, and what was there before is there still.
+
+    Attributes:
+        table: the table, with its schema; None where none is at fault.
+        column: name of the column; None where no single one is at fault.
+        sqlstate: PostgreSQL's code of what it refused; None where it was not asked.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        table: str | None = None,
+        column: str | None = None,
+        sqlstate: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.table = table
+        self.column = column
+        self.sqlstate = sqlstate
 
 
 class UnusableNameError(PostgresWriteError):
@@ -40,9 +62,14 @@ class UnstorableValueError(PostgresWriteError):
         place = (
             f"table {table}" + (f", row {row}" if row else "") + (f", column {column!r}" if column else "")
         )
-        super().__init__(f"{place}: {in_one_line(reason)}")
+        super().__init__(f"{place}: {in_one_line(reason)}", table=table, column=column)
         self.row = row
-        self.column = column
+
+
+_INTERFERENCE = (
+    ", for a trigger or a rule of the table drops, moves or adds rows. Nothing was changed. Remove or change the "
+    "trigger or rule (psql's \\d shows it), or write to another table."
+)
 
 
 class RowsNotStoredError(PostgresWriteError):
@@ -53,14 +80,36 @@ class RowsNotStoredError(PostgresWriteError):
         stored: rows that would have been stored.
     """
 
-    def __init__(self, table: str, handed: int, stored: int) -> None:
+    def __init__(self, table: str, handed: int, stored: int, reason: str = _INTERFERENCE) -> None:
         super().__init__(
-            f"table {table}: {handed} rows were handed over, and {stored} would be stored, for a trigger or a rule of "
-            "the table drops, moves or adds rows. Nothing was changed. Remove or change the trigger or rule (psql's "
-            "\\d shows it), or write to another table."
+            f"table {table}: {handed} rows were handed over, and {stored} would be stored{reason}",
+            table=table,
         )
         self.handed = handed
         self.stored = stored
+
+
+class RowsOutsideSliceError(RowsNotStoredError):
+    """Rows that are not of the partition that is written, and that no later write of it would replace."""
+
+    def __init__(self, table: str, handed: int, outside: int, partition: str, example: str) -> None:
+        rows, lie = ("1 row", "lies") if outside == 1 else (f"{outside} rows", "lie")
+        super().__init__(
+            table,
+            handed,
+            handed - outside,
+            f" in the partition that is written, {in_one_line(partition)}: {rows} {lie} outside of it, such as "
+            f"{in_one_line(example)}. Nothing was changed. Leave them out, or write them with the partition that they "
+            "are of.",
+        )
+
+
+class RowsNotClearedError(PostgresWriteError):
+    """Old rows of the slice that a trigger, a rule or a policy of the table keeps, so that they would be doubled."""
+
+
+class DatabaseRefusalError(PostgresWriteError):
+    """What PostgreSQL does not let the role do, or not now: `sqlstate` tells which."""
 
 
 class RefusedValueError(ValueError):
@@ -85,5 +134,5 @@ class SchemaDriftError(PostgresWriteError):
 
     def __init__(self, table: str, differences: Sequence[str], remedy: str) -> None:
         listed = "\n".join(f"  - {difference}" for difference in differences)
-        super().__init__(f"The data does not fit table {table}:\n{listed}\n{remedy}")
+        super().__init__(f"The data does not fit table {table}:\n{listed}\n{remedy}", table=table)
         self.differences = list(differences)

@@ -25,7 +25,7 @@ from purchase_pipeline.postgres.slices.conditions import partition_columns, slic
 from purchase_pipeline.postgres.write.coercion import fitted_rows, next_batch
 from purchase_pipeline.postgres.write.copy import Copied, copy_rows
 from purchase_pipeline.postgres.write.staging import insert_staged, staging_table, upsert_staged
-from purchase_pipeline.postgres.write.stored import SliceWatch, may_interfere, require_all, rows_with_keys
+from purchase_pipeline.postgres.write.stored import SliceWatch, require_all
 
 
 @dataclass(frozen=True)
@@ -107,11 +107,13 @@ def put_in_place(
     if table is None:
         table = _created(connection, table_slice, incoming.types, options)
     changes = _changes(table, incoming, options)
-    watch = SliceWatch(connection, table, table_slice, keeps=options.write_mode == "append")
+    watch = SliceWatch(connection, table, table_slice, incoming.types, options.write_mode)
     if options.write_mode == "upsert":
-        copied = _merged(connection, table, incoming, changes, options.upsert_keys)
-    elif changes or (watch.needed and not incoming.counted):
-        copied = _moved(connection, table, incoming, changes)
+        staged, copied = _staged(connection, table, incoming, changes, watch)
+        taken = upsert_staged(connection, staged, table, options.upsert_keys)
+        watch.require_merged(staged, options.upsert_keys, handed=copied.rows, taken=taken)
+    elif changes or watch.looks_first or (watch.interferes and not incoming.counted):
+        copied = _moved(connection, table, incoming, changes, watch)
     else:
         copied = incoming.put_into(table)
     if options.write_mode != "upsert":
@@ -156,36 +158,30 @@ def _changes(table: sa.Table, incoming: Incoming, options: WriteOptions) -> dict
 
 
 def _moved(
-    connection: sa.Connection, table: sa.Table, incoming: Incoming, changes: Mapping[str, sa.Column[Any]]
-) -> Copied:
-    staged, copied = _staged(connection, table, incoming, changes)
-    require_all(table, copied.rows, insert_staged(connection, staged, table))
-    return copied
-
-
-def _merged(
     connection: sa.Connection,
     table: sa.Table,
     incoming: Incoming,
     changes: Mapping[str, sa.Column[Any]],
-    keys: Sequence[str],
+    watch: SliceWatch,
 ) -> Copied:
-    staged, copied = _staged(connection, table, incoming, changes)
-    taken = upsert_staged(connection, staged, table, keys)
-    if taken != copied.rows or may_interfere(connection, table):
-        require_all(table, copied.rows, rows_with_keys(connection, staged, table, keys))
+    staged, copied = _staged(connection, table, incoming, changes, watch)
+    require_all(table, copied.rows, insert_staged(connection, staged, table))
     return copied
 
 
 def _staged(
-    connection: sa.Connection, table: sa.Table, incoming: Incoming, changes: Mapping[str, sa.Column[Any]]
+    connection: sa.Connection,
+    table: sa.Table,
+    incoming: Incoming,
+    changes: Mapping[str, sa.Column[Any]],
+    watch: SliceWatch,
 ) -> tuple[sa.Table, Copied]:
     """Put the rows into a table of their own first, then change the one that they go to.
 
     A changing table is locked for its readers until the commit: so it changes when all rows are there.
     """
-    columns = [changes[name] if name in changes else table.columns[name] for name in incoming.types]
-    staged = staging_table(connection, columns)
+    staged = staging_table(connection, table, list(incoming.types), changes)
     copied = incoming.put_into(staged)
+    watch.look(staged, copied.rows)
     follow(connection, table, changes)
     return staged, copied

@@ -1,30 +1,51 @@
 """Rows beside their table: written there first, then moved or merged by PostgreSQL itself."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import psycopg
 import sqlalchemy as sa
+from psycopg import sql
 from sqlalchemy.dialects.postgresql import insert
 
 from purchase_pipeline.postgres.errors import UnstorableValueError, UnusableMetadataError
-from purchase_pipeline.postgres.schema.types import shown
+from purchase_pipeline.postgres.schema.types import POSTGRESQL, shown
+from purchase_pipeline.postgres.statements import execute
 from purchase_pipeline.postgres.write.copy import words_of
 
 _NAME = "staged_rows"
 
 
-def staging_table(connection: sa.Connection, columns: Iterable[sa.Column[Any]]) -> sa.Table:
-    """Create a table that only this transaction sees, and that ends with it."""
-    table = sa.Table(
-        _NAME,
-        sa.MetaData(),
-        *(sa.Column(column.name, column.type, nullable=column.nullable) for column in columns),
-        prefixes=["TEMPORARY"],
-        postgresql_on_commit="DROP",
+def staging_table(
+    connection: sa.Connection, table: sa.Table, names: Sequence[str], changes: Mapping[str, sa.Column[Any]]
+) -> sa.Table:
+    """Create a table of some of another one's columns, as they are or will be, that ends with this transaction.
+
+    PostgreSQL itself says what they are: SQLAlchemy has no words for each type, and none for collations.
+    """
+    columns = [changes[name] if name in changes else table.columns[name] for name in names]
+    listed = [_staged_column(column, changed=column.name in changes) for column in columns]
+    execute(
+        connection,
+        "CREATE TEMPORARY TABLE {staged} ON COMMIT DROP AS SELECT {listed} FROM {table} WITH NO DATA",
+        staged=_NAME,
+        listed=sql.SQL(", ").join(listed),
+        table=sql.Identifier(*filter(None, (table.schema, table.name))),
     )
-    table.create(connection, checkfirst=False)
-    return table
+    for column in columns:
+        if not column.nullable:
+            execute(
+                connection, "ALTER TABLE {staged} ALTER {name} SET NOT NULL", staged=_NAME, name=column.name
+            )
+    return sa.Table(_NAME, sa.MetaData(), *(sa.Column(column.name, column.type) for column in columns))
+
+
+def _staged_column(column: sa.Column[Any], *, changed: bool) -> sql.Composable:
+    name = sql.Identifier(column.name)
+    if not changed:
+        return name
+    kind = column.type.compile(POSTGRESQL)
+    return sql.SQL("CAST(NULL AS {}) AS {}").format(sql.SQL(kind), name)
 
 
 def insert_query(
