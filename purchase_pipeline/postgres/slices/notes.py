@@ -9,6 +9,7 @@ from dagster._core.definitions.metadata import RawMetadataValue
 from dagster._core.events import DagsterEvent
 
 from purchase_pipeline.postgres.options import WriteOptions
+from purchase_pipeline.postgres.slices.keys import refuse_keys_of_one_value
 from purchase_pipeline.postgres.slices.ledger import noted_rows, record_slices
 from purchase_pipeline.postgres.slices.partitions import Target, rows_by_partition
 from purchase_pipeline.postgres.write.batches import Written
@@ -25,6 +26,9 @@ def note_slices(
     options: WriteOptions,
 ) -> dict[str, RawMetadataValue]:
     """Write one ledger entry a partition, and return the row counts: the partition's, and the table's where noted."""
+    if target.keys and written.table is not None:
+        dimensions = target.table_slice.partition_dimensions or ()
+        refuse_keys_of_one_value(connection, written.table, dimensions, context)
     schema, keys, asset = target.table_slice.schema, target.keys, _asset(context, target)
     counts = _counts(connection, context, target, written)
     adding = options.write_mode == "append" and len(keys) <= 1
