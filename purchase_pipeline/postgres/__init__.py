@@ -4,8 +4,11 @@ Knows nothing of purchases.
 """
 
 from purchase_pipeline.postgres.errors import (
+    DatabaseRefusalError,
     PostgresWriteError,
+    RowsNotClearedError,
     RowsNotStoredError,
+    RowsOutsideSliceError,
     SchemaDriftError,
     TableRefusedError,
     UnstorableValueError,
@@ -17,11 +20,14 @@ from purchase_pipeline.postgres.io_manager import PostgresIOManager
 
 __all__ = [
     "Batches",
+    "DatabaseRefusalError",
     "PerPartition",
     "PostgresIOManager",
     "PostgresWriteError",
     "RowStream",
+    "RowsNotClearedError",
     "RowsNotStoredError",
+    "RowsOutsideSliceError",
     "SchemaDriftError",
     "TableRefusedError",
     "Together",

@@ -10,13 +10,14 @@ import sqlalchemy as sa
 from dagster._core.storage.db_io_manager import DbClient, TableSlice
 
 from purchase_pipeline.postgres.connections import transaction
+from purchase_pipeline.postgres.database_errors import database_errors
 from purchase_pipeline.postgres.locks import hold_slice
 from purchase_pipeline.postgres.op_outputs import refuse_table_of_asset
 from purchase_pipeline.postgres.options import WriteOptions
 from purchase_pipeline.postgres.schema.tables import check_names, existing_table
-from purchase_pipeline.postgres.slices.conditions import clear_slice, readable_query
+from purchase_pipeline.postgres.slices.clearing import clear_slice
+from purchase_pipeline.postgres.slices.conditions import in_words, readable_query
 from purchase_pipeline.postgres.write.first_values import remember_uncleared
-from purchase_pipeline.postgres.write.refusals import explained
 
 
 class PostgresClient(DbClient[sa.Connection]):
@@ -45,11 +46,12 @@ class PostgresClient(DbClient[sa.Connection]):
 
         Raises:
             UnusableNameError: a schema, table or column that PostgreSQL could not name so.
+            DatabaseRefusalError: what PostgreSQL does not let the role do, be it at the commit.
         """
         check_names([table_slice.schema, table_slice.table, *(table_slice.columns or ())])
-        with transaction(
-            self._writing if isinstance(context, dg.OutputContext) else self._engine
-        ) as connection:
+        engine = self._writing if isinstance(context, dg.OutputContext) else self._engine
+        table = f"{table_slice.schema}.{table_slice.table}"
+        with database_errors(table, in_words(table_slice)), transaction(engine) as connection:
             yield connection
 
     def reading(self) -> AbstractContextManager[sa.Connection]:
@@ -92,8 +94,7 @@ class PostgresClient(DbClient[sa.Connection]):
             table = existing_table(connection, table_slice.schema, table_slice.table)
             if table is not None:
                 remember_uncleared(connection, table)
-                with explained(connection, table):
-                    clear_slice(connection, table, table_slice)
+                clear_slice(connection, table, table_slice)
 
     @staticmethod
     def get_select_statement(table_slice: TableSlice) -> str:

@@ -1,4 +1,4 @@
-"""What can be wrong with what is written. Each is terminal: the same data would be refused again.
+"""What can be wrong with what is written. Each is terminal, save a refusal for a lock: the same data fails again.
 
 PostgresWriteError
  ├─ UnusableUrlError       a database URL that cannot be read
@@ -8,6 +8,9 @@ PostgresWriteError
  ├─ RowsNotStoredError     fewer or more rows in the table than were handed over
  ├─ TableRefusedError      a table, or a change of one, that PostgreSQL refuses
  ├─ OutputReplacedError    an op's output that another run has replaced before it was read
+ │   └─ RowsOutsideSliceError  rows that are not of the partition that is written
+ ├─ RowsNotClearedError    old rows of the partition that cannot be deleted, or not be seen
+ ├─ DatabaseRefusalError   what PostgreSQL does not let the role do, or not now
  └─ SchemaDriftError       columns that are not the table's
 """
 
@@ -20,7 +23,26 @@ def in_one_line(text: str) -> str:
 
 
 class PostgresWriteError(ValueError):
-    """Nothing was written, and what was there before is there still."""
+    """Nothing was written, and what was there before is there still.
+
+    Attributes:
+        table: the table, with its schema; None where none is at fault.
+        column: name of the column; None where no single one is at fault.
+        sqlstate: PostgreSQL's code of what it refused; None where it was not asked.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        table: str | None = None,
+        column: str | None = None,
+        sqlstate: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.table = table
+        self.column = column
+        self.sqlstate = sqlstate
 
 
 class UnusableNameError(PostgresWriteError):
@@ -48,10 +70,15 @@ class UnstorableValueError(PostgresWriteError):
         place = (
             f"table {table}" + (f", row {row}" if row else "") + (f", column {column!r}" if column else "")
         )
-        super().__init__(f"{place}: {in_one_line(reason)}")
+        super().__init__(f"{place}: {in_one_line(reason)}", table=table, column=column)
         self.row = row
-        self.column = column
         self.reason = reason
+
+
+_INTERFERENCE = (
+    ", for a trigger or a rule of the table drops, moves or adds rows. Nothing was changed. Remove or change the "
+    "trigger or rule (psql's \\d shows it), or write to another table."
+)
 
 
 class RowsNotStoredError(PostgresWriteError):
@@ -62,11 +89,10 @@ class RowsNotStoredError(PostgresWriteError):
         stored: rows that would have been stored.
     """
 
-    def __init__(self, table: str, handed: int, stored: int) -> None:
+    def __init__(self, table: str, handed: int, stored: int, reason: str = _INTERFERENCE) -> None:
         super().__init__(
-            f"table {table}: {handed} rows were handed over, and {stored} would be stored, for a trigger or a rule of "
-            "the table drops, moves or adds rows. Nothing was changed. Remove or change the trigger or rule (psql's "
-            "\\d shows it), or write to another table."
+            f"table {table}: {handed} rows were handed over, and {stored} would be stored{reason}",
+            table=table,
         )
         self.handed = handed
         self.stored = stored
@@ -87,9 +113,12 @@ class TableRefusedError(PostgresWriteError):
     def __init__(self, table: str, column: str | None, reason: str, hint: str, sqlstate: str) -> None:
         place = f"table {table}" + (f", column {column!r}" if column else "")
         remedy = f" {hint}." if hint else ""
-        super().__init__(f"{place}: {in_one_line(reason).rstrip('.')}. Nothing was changed.{remedy}")
-        self.column = column
-        self.sqlstate = sqlstate
+        super().__init__(
+            f"{place}: {in_one_line(reason).rstrip('.')}. Nothing was changed.{remedy}",
+            table=table,
+            column=column,
+            sqlstate=sqlstate,
+        )
 
 
 class OutputReplacedError(PostgresWriteError):
@@ -101,6 +130,29 @@ class OutputReplacedError(PostgresWriteError):
             "an op's output has one table, whatever the run. Limit the job to one run at a time, make the op a "
             "partitioned asset, or keep its output by another IO manager, as with dg.Out(io_manager_key=...)."
         )
+
+
+class RowsOutsideSliceError(RowsNotStoredError):
+    """Rows that are not of the partition that is written, and that no later write of it would replace."""
+
+    def __init__(self, table: str, handed: int, outside: int, partition: str, example: str) -> None:
+        rows, lie = ("1 row", "lies") if outside == 1 else (f"{outside} rows", "lie")
+        super().__init__(
+            table,
+            handed,
+            handed - outside,
+            f" in the partition that is written, {in_one_line(partition)}: {rows} {lie} outside of it, such as "
+            f"{in_one_line(example)}. Nothing was changed. Leave them out, or write them with the partition that they "
+            "are of.",
+        )
+
+
+class RowsNotClearedError(PostgresWriteError):
+    """Old rows of the slice that a trigger, a rule or a policy of the table keeps, so that they would be doubled."""
+
+
+class DatabaseRefusalError(PostgresWriteError):
+    """What PostgreSQL does not let the role do, or not now: `sqlstate` tells which."""
 
 
 class RefusedValueError(ValueError):
@@ -125,5 +177,5 @@ class SchemaDriftError(PostgresWriteError):
 
     def __init__(self, table: str, differences: Sequence[str], remedy: str) -> None:
         listed = "\n".join(f"  - {difference}" for difference in differences)
-        super().__init__(f"The data does not fit table {table}:\n{listed}\n{remedy}")
+        super().__init__(f"The data does not fit table {table}:\n{listed}\n{remedy}", table=table)
         self.differences = list(differences)

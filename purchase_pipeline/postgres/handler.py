@@ -11,6 +11,7 @@ from dagster._core.definitions.metadata import RawMetadataValue
 from dagster._core.storage.db_io_manager import DbTypeHandler, TableSlice
 
 from purchase_pipeline.postgres.client import PostgresClient
+from purchase_pipeline.postgres.database_errors import from_elsewhere
 from purchase_pipeline.postgres.errors import UnusableMetadataError
 from purchase_pipeline.postgres.frames.first_batch import first_batch_at_hand
 from purchase_pipeline.postgres.frames.libraries import batches_of
@@ -161,7 +162,7 @@ def _write_one(
         written = write_query(connection, target.table_slice, value, options)
     else:
         with closed_in_the_end(batches_of(value)) as batches:
-            written = write_batches(connection, target.table_slice, batches, options)
+            written = write_batches(connection, target.table_slice, from_elsewhere(batches), options)
     counts = note_slices(connection, context, target, replace(written, found_empty=found_empty), options)
     return write_metadata(written, preview=options.preview_rows > 0) | counts
 

@@ -1,30 +1,22 @@
-"""Slices: a table's partition as a condition on its rows, the query that reads it, its removal."""
+"""Slices: a table's partition as a condition on its rows, the query that reads it."""
 
-from collections.abc import Callable, Sequence
-from datetime import time
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-import psycopg
 import sqlalchemy as sa
 from dagster import TimeWindow
 from dagster._core.storage.db_io_manager import TablePartitionDimension, TableSlice
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
 from purchase_pipeline.postgres.connections import quote_all_names
-from purchase_pipeline.postgres.errors import PostgresWriteError, UnusableMetadataError
+from purchase_pipeline.postgres.database_errors import is_refusal_of, words_of
+from purchase_pipeline.postgres.errors import UnusableMetadataError
 from purchase_pipeline.postgres.schema.result_types import result_types
-from purchase_pipeline.postgres.schema.types import ColumnType, family, sql
+from purchase_pipeline.postgres.schema.types import ColumnType
+from purchase_pipeline.postgres.slices.windows import check_window, written
 
 _READABLE = quote_all_names(PGDialect(paramstyle="named"))  # type: ignore[no-untyped-call]  # SQLAlchemy left it so
-_NOT_OURS = (
-    psycopg.errors.UndefinedColumn,
-    psycopg.errors.UndefinedFunction,  # no such comparison
-    psycopg.errors.InvalidTextRepresentation,
-    psycopg.errors.InvalidDatetimeFormat,
-    psycopg.errors.ObjectNotInPrerequisiteState,  # a view
-    psycopg.errors.WrongObjectType,
-)
-_TIMES = ("timestamp", "zoned timestamp", "date")
+_KEYS_SHOWN = 3
 
 
 class _Untyped(sa.types.UserDefinedType[str]):
@@ -42,6 +34,12 @@ def untyped(text: str) -> sa.BindParameter[str]:
     return sa.bindparam(None, text, type_=_Untyped())
 
 
+def quoted_list(texts: Sequence[str]) -> str:
+    """Return texts as PostgreSQL writes an array of them."""
+    escaped = (text.replace("\\", "\\\\").replace('"', '\\"') for text in texts)
+    return "{" + ",".join(f'"{text}"' for text in escaped) + "}"
+
+
 def slice_conditions(
     connection: sa.Connection, table: sa.FromClause, table_slice: TableSlice
 ) -> list[sa.ColumnElement[bool]]:
@@ -51,17 +49,30 @@ def slice_conditions(
     a zoned column, and the wall's time in the partitions' zone for any other.
 
     Raises:
-        UnusableMetadataError: time windows over an expression that cannot tell them apart.
+        UnusableMetadataError: a `partition_expr` that the table does not understand, or time windows over one that
+            cannot tell them apart.
     """
-    for dimension in table_slice.partition_dimensions or ():
-        if isinstance(dimension.partitions, TimeWindow):
-            _check_time(
-                dimension.partition_expr, dimension.partitions, _type_of(connection, table, dimension)
-            )
-    return [
-        _condition(expression_of(table, dimension), dimension.partitions)
-        for dimension in table_slice.partition_dimensions or ()
-    ]
+    dimensions = table_slice.partition_dimensions or ()
+    for dimension in dimensions:
+        check_windows(connection, table, dimension, [dimension.partitions])
+    return [_condition(expression_of(table, dimension), dimension.partitions) for dimension in dimensions]
+
+
+def check_windows(
+    connection: sa.Connection,
+    table: sa.FromClause,
+    dimension: TablePartitionDimension,
+    windows: Iterable[TimeWindow | Sequence[str]],
+) -> None:
+    """Make sure that a `partition_expr` is understood, and that it can tell apart those of its windows that are times.
+
+    Raises:
+        UnusableMetadataError: it is not, or cannot.
+    """
+    column_type = _type_of(connection, table, dimension)
+    for window in windows:
+        if isinstance(window, TimeWindow):
+            check_window(dimension.partition_expr, window, column_type)
 
 
 def slice_query(connection: sa.Connection, table: sa.Table, table_slice: TableSlice) -> sa.Select[Any]:
@@ -70,26 +81,6 @@ def slice_query(connection: sa.Connection, table: sa.Table, table_slice: TableSl
         sa.column(name) for name in table_slice.columns or table.columns.keys()
     ]
     return sa.select(*columns).select_from(table).where(*slice_conditions(connection, table, table_slice))
-
-
-def clear_slice(connection: sa.Connection, table: sa.Table, table_slice: TableSlice) -> None:
-    """Delete the slice's rows.
-
-    Raises:
-        PostgresWriteError: they cannot be told apart, or not be deleted: it is a view, or somebody else's table.
-    """
-    # SQLAlchemy compiles a statement once for all tables of this lighter kind that look the same.
-    columns: list[sa.ColumnClause[Any]] = [sa.column(column.name, column.type) for column in table.columns]
-    same = sa.table(table.name, *columns, schema=table.schema)
-    try:
-        connection.execute(sa.delete(same).where(*slice_conditions(connection, same, table_slice)))
-    except sa.exc.DBAPIError as error:
-        if not isinstance(error.orig, _NOT_OURS):
-            raise
-        raise PostgresWriteError(
-            f"table {table} cannot have this slice replaced: {error.orig.diag.message_primary}. Is it somebody else's? "
-            "Rename it, or give the asset another name or schema."
-        ) from error
 
 
 def readable_query(table_slice: TableSlice) -> str:
@@ -119,24 +110,46 @@ def expression_of(table: sa.FromClause, dimension: TablePartitionDimension) -> s
 def _type_of(
     connection: sa.Connection, table: sa.FromClause, dimension: TablePartitionDimension
 ) -> ColumnType:
-    """Ask PostgreSQL for the type of an expression, without reading a row."""
-    if dimension.partition_expr in table.columns:
-        return table.columns[dimension.partition_expr].type
-    result = connection.execute(sa.select(expression_of(table, dimension)).select_from(table).limit(0))
-    return next(iter(result_types(result).values()))
+    """Return the type of a `partition_expr`: of an expression, as PostgreSQL says it without reading a row.
+
+    Raises:
+        UnusableMetadataError: it is no column of the table, or no expression of its rows.
+    """
+    text = dimension.partition_expr
+    if text in table.columns:
+        return table.columns[text].type
+    expression = expression_of(table, dimension)
+    query = sa.select(expression).select_from(table).where(expression.is_not(None)).limit(0)
+    try:
+        return next(iter(result_types(connection.execute(query)).values()))
+    except sa.exc.DBAPIError as error:
+        if not is_refusal_of(error.orig, "22", "42", "0A"):
+            raise
+        names = [column.name for column in table.columns]
+        alike = [name for name in names if name.casefold() == text.casefold()]
+        raise UnusableMetadataError(
+            f"table {table}: partition_expr {text!r} is neither one of its columns nor an SQL expression of them: "
+            f"{words_of(error.orig)}. {'Write it as the table does' if alike else 'The columns are'}: "
+            f"{', '.join(map(repr, alike or names))}.",
+            table=str(table),
+            column=text,
+            sqlstate=error.orig.sqlstate,
+        ) from error
 
 
-def _check_time(expression: str, window: TimeWindow, column_type: ColumnType) -> None:
-    kind = family(column_type)
-    if kind not in _TIMES:
-        raise UnusableMetadataError(
-            f"partition_expr {expression!r} is {sql(column_type)}, and time windows need a DATE or "
-            f"TIMESTAMP: name another column, or cast this one (CAST(... AS TIMESTAMP))."
-        )
-    if kind == "date" and any(bound.time() != time.min for bound in window):
-        raise UnusableMetadataError(
-            f"partition_expr {expression!r} is a DATE, which cannot tell the hours of a day apart."
-        )
+def in_words(table_slice: TableSlice) -> str:
+    """Return what is true of the slice's rows, for a person: `day = 'a'`, `day from ... to ...`."""
+    return " and ".join(map(_dimension_in_words, table_slice.partition_dimensions or ())) or "the whole table"
+
+
+def _dimension_in_words(dimension: TablePartitionDimension) -> str:
+    name, partitions = dimension.partition_expr, dimension.partitions
+    if isinstance(partitions, TimeWindow):
+        return f"{name} from {written(partitions.start)} to {written(partitions.end)}"
+    first = ", ".join(map(repr, sorted(partitions)[:_KEYS_SHOWN]))
+    if len(partitions) == 1:
+        return f"{name} = {first}"
+    return f"{name} in {first}" + (f", ... ({len(partitions)})" if len(partitions) > _KEYS_SHOWN else "")
 
 
 def _condition(
@@ -144,5 +157,5 @@ def _condition(
 ) -> sa.ColumnElement[bool]:
     if not isinstance(partitions, TimeWindow):
         return expression.in_([untyped(key) for key in partitions])
-    start, end = (untyped(moment.isoformat(sep=" ")) for moment in partitions)
+    start, end = (untyped(written(bound)) for bound in partitions)
     return sa.and_(expression >= start, expression < end)

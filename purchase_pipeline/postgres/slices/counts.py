@@ -16,12 +16,12 @@ from dagster._core.storage.db_io_manager import TableSlice
 from psycopg import sql
 
 from purchase_pipeline.postgres.options import WriteMode
+from purchase_pipeline.postgres.schema.interference import may_interfere
 from purchase_pipeline.postgres.schema.tables import existing_table
 from purchase_pipeline.postgres.slices.conditions import slice_conditions
 from purchase_pipeline.postgres.slices.ledger import accounted_rows
 from purchase_pipeline.postgres.slices.partitions import Target, rows_by_partition
 from purchase_pipeline.postgres.write.copy import Copied
-from purchase_pipeline.postgres.write.stored import may_interfere
 from purchase_pipeline.postgres.write.upsert import Merged
 
 _SMALL_BYTES = 4 << 20  # counted within a few milliseconds

@@ -11,6 +11,7 @@ from dagster._core.events import DagsterEvent
 from purchase_pipeline.postgres.op_outputs import ledger_entry_of
 from purchase_pipeline.postgres.options import WriteOptions
 from purchase_pipeline.postgres.slices.counts import Counting, Counts
+from purchase_pipeline.postgres.slices.keys import refuse_keys_of_one_value
 from purchase_pipeline.postgres.slices.ledger import prepare_ledger, record_slices
 from purchase_pipeline.postgres.slices.partitions import Target
 from purchase_pipeline.postgres.write.batches import Written
@@ -29,6 +30,9 @@ def note_slices(
     options: WriteOptions,
 ) -> dict[str, RawMetadataValue]:
     """Write one ledger entry a partition, and return the row counts, as far as they are known for certain."""
+    if target.keys and written.table is not None:
+        dimensions = target.table_slice.partition_dimensions or ()
+        refuse_keys_of_one_value(connection, written.table, dimensions, context)
     schema, keys, asset = target.table_slice.schema, target.keys, _asset(context, target)
     prepare_ledger(connection, schema)
     counts = Counts(dict.fromkeys(keys or [""], 0), exact=True, table=0)

@@ -13,7 +13,14 @@ from dagster._core.definitions.metadata import RawMetadataValue
 from dagster._core.storage.db_io_manager import TablePartitionDimension, TableSlice
 
 from purchase_pipeline.postgres.errors import UnusableMetadataError
-from purchase_pipeline.postgres.slices.conditions import expression_of, slice_conditions, untyped
+from purchase_pipeline.postgres.slices.conditions import (
+    check_windows,
+    expression_of,
+    quoted_list,
+    slice_conditions,
+    untyped,
+)
+from purchase_pipeline.postgres.slices.windows import instant, written
 
 _Window = TimeWindow | Sequence[str]
 
@@ -76,10 +83,17 @@ def slice_of_partition(
 def rows_by_partition(
     connection: sa.Connection, table: sa.Table, target: Target, definition: dg.PartitionsDefinition[str]
 ) -> dict[str, int]:
-    """Count the rows of each partition in a slice, in one pass over it."""
+    """Count the rows of each partition in a slice, in one pass over it.
+
+    Raises:
+        UnusableMetadataError: time windows that the column cannot tell apart, though it can tell the whole slice.
+    """
     table_slice = target.table_slice
     windows = {key: _windows(definition, key) for key in target.keys}
-    starts = [_starts(column) for column in zip(*windows.values(), strict=True)]
+    columns = list(zip(*windows.values(), strict=True))
+    for dimension, column in zip(table_slice.partition_dimensions or (), columns, strict=True):
+        check_windows(connection, table, dimension, column)
+    starts = [_starts(column) for column in columns]
     buckets = [
         _bucket(expression_of(table, dimension), dimension.partitions, places)
         for dimension, places in zip(table_slice.partition_dimensions or (), starts, strict=True)
@@ -110,37 +124,30 @@ def _windows(definition: dg.PartitionsDefinition[str], key: str) -> list[_Window
 
 def _merged(windows: Iterable[_Window]) -> tuple[_Window, int]:
     """Return several windows of one dimension as one, and how many different ones they are; 0 for a gap in time."""
-    times = sorted({window for window in windows if isinstance(window, TimeWindow)})
+    times = {instant(window.start): window for window in windows if isinstance(window, TimeWindow)}
     if times:
-        gap = any(one.end != other.start for one, other in pairwise(times))
-        return TimeWindow(times[0].start, times[-1].end), 0 if gap else len(times)
+        ordered = [times[start] for start in sorted(times)]
+        gap = any(instant(one.end) != instant(other.start) for one, other in pairwise(ordered))
+        return TimeWindow(ordered[0].start, ordered[-1].end), 0 if gap else len(times)
     keys = list(dict.fromkeys(_start(window) for window in windows))
     return keys, len(keys)
 
 
-def _starts(windows: Iterable[_Window]) -> list[str]:
-    """Return the different starts, in the order of their instants: clocks that go back are in no order of texts."""
-    in_order = sorted(
-        windows, key=lambda window: window[0].timestamp() if isinstance(window, TimeWindow) else 0
-    )
-    return list(dict.fromkeys(map(_start, in_order)))
+def _starts(windows: Sequence[_Window]) -> list[str]:
+    """Return where the windows start, each once, in order of time."""
+    times = {instant(window.start): window for window in windows if isinstance(window, TimeWindow)}
+    return [_start(times[start]) for start in sorted(times)] or list(dict.fromkeys(map(_start, windows)))
 
 
 def _start(window: _Window) -> str:
-    return window.start.isoformat(sep=" ") if isinstance(window, TimeWindow) else window[0]
+    return written(window.start) if isinstance(window, TimeWindow) else window[0]
 
 
 def _bucket(
     expression: sa.ColumnElement[Any], partitions: _Window, places: Sequence[str]
 ) -> sa.ColumnElement[int]:
     """Return the number, from 1, of the partition that a row lies in."""
-    listed = untyped("{" + ",".join(map(_quoted, places)) + "}")
+    listed = untyped(quoted_list(places))
     if isinstance(partitions, TimeWindow):
         return sa.func.width_bucket(expression, listed)
     return sa.func.array_position(listed, expression)
-
-
-def _quoted(element: str) -> str:
-    """Quote an element as PostgreSQL's array text does."""
-    escaped = element.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'

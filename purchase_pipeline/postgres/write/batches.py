@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib import import_module
 from itertools import chain, islice
@@ -112,11 +113,11 @@ def put_in_place(
     if changes and options.schema_drift == "freeze":  # else this writer has the table alone already
         table = settled_alone(connection, table, table_slice)
         changes = _changes(connection, table, incoming, table_slice, options)
-    watch = SliceWatch(connection, table, table_slice, keeps=options.write_mode == "append")
+    watch = SliceWatch(connection, table, table_slice, incoming.types, options.write_mode)
     if options.merges:
-        copied = _merged(connection, table, incoming, changes, options)
-    elif changes or (watch.needed and not incoming.counted):
-        copied = _moved(connection, table, incoming, changes)
+        copied = _Staging(connection, table, incoming, changes, watch).merge(options)
+    elif changes or watch.looks_first or (watch.interferes and not incoming.counted):
+        copied = _Staging(connection, table, incoming, changes, watch).move()
     else:
         copied = incoming.put_into(table)
     if not options.merges:
@@ -184,47 +185,44 @@ def _changes(
     return settle(list(differences), table, options.schema_drift)
 
 
-def _moved(
-    connection: sa.Connection, table: sa.Table, incoming: Incoming, changes: Mapping[str, sa.Column[Any]]
-) -> Copied:
-    staged, copied = _staged(connection, table, incoming, changes)
-    require_all(table, copied.rows, insert_staged(connection, staged, table))
-    staged.drop(connection, checkfirst=False)
-    return copied
+@dataclass(frozen=True)
+class _Staging:
+    """Rows that do not go into their table at once: they are staged, looked at, and moved or merged from there."""
 
+    connection: sa.Connection
+    table: sa.Table
+    incoming: Incoming
+    changes: Mapping[str, sa.Column[Any]]
+    watch: SliceWatch
 
-def _merged(
-    connection: sa.Connection,
-    table: sa.Table,
-    incoming: Incoming,
-    changes: Mapping[str, sa.Column[Any]],
-    options: WriteOptions,
-) -> Copied:
-    staged, copied = _staged(connection, table, incoming, changes, nullable=options.upsert_keys)
-    merged = merge_staged(connection, staged, table, options, copied)
-    staged.drop(connection, checkfirst=False)
-    return merged
+    def move(self) -> Copied:
+        """Add the rows to the table."""
+        with self._staged() as (staged, copied):
+            require_all(self.table, copied.rows, insert_staged(self.connection, staged, self.table))
+        return copied
 
+    def merge(self, options: WriteOptions) -> Copied:
+        """Merge the rows into the table by their keys."""
+        with self._staged(options.upsert_keys) as (staged, copied):
+            return merge_staged(self.connection, staged, self.table, options, copied)
 
-def _staged(
-    connection: sa.Connection,
-    table: sa.Table,
-    incoming: Incoming,
-    changes: Mapping[str, sa.Column[Any]],
-    nullable: Sequence[str] = (),
-) -> tuple[sa.Table, Copied]:
-    """Put the rows into a table of their own first, then change the one that they go to.
+    @contextmanager
+    def _staged(self, nullable: Sequence[str] = ()) -> Iterator[tuple[sa.Table, Copied]]:
+        """Put the rows into a table of their own first, then change the one that they go to.
 
-    A changing table is locked for its readers until the commit: so it changes when all rows are there.
-    """
-    columns = [changes[name] if name in changes else table.columns[name] for name in incoming.types]
-    with explained(connection, table):
-        staged = staging_table(connection, table, columns, nullable=nullable)
-        staged.info[ROWS_OF] = table
-    try:
-        copied = incoming.put_into(staged)
-    except UnstorableValueError as error:  # of the table that they go to, for all that anybody knows
-        reason = error.reason.replace(f'"{staged.name}"', f'"{table.name}"')
-        raise UnstorableValueError(str(table), error.row, error.column, reason) from error
-    follow(connection, table, changes)
-    return staged, copied
+        A changing table is locked for its readers until the commit: so it changes when all rows are there.
+        """
+        table, types = self.table, self.incoming.types
+        columns = [self.changes[name] if name in self.changes else table.columns[name] for name in types]
+        with explained(self.connection, table):
+            staged = staging_table(self.connection, table, columns, nullable=nullable)
+            staged.info[ROWS_OF] = table
+        try:
+            copied = self.incoming.put_into(staged)
+        except UnstorableValueError as error:  # of the table that they go to, for all that anybody knows
+            reason = error.reason.replace(f'"{staged.name}"', f'"{table.name}"')
+            raise UnstorableValueError(str(table), error.row, error.column, reason) from error
+        self.watch.look(staged, copied.rows)
+        follow(self.connection, table, self.changes)
+        yield staged, copied
+        staged.drop(self.connection, checkfirst=False)  # the transaction may need another

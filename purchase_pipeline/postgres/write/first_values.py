@@ -11,7 +11,7 @@ from dagster._core.storage.db_io_manager import TableSlice
 from purchase_pipeline.postgres.locks import Lock, hold_until_commit
 from purchase_pipeline.postgres.schema.tables import existing_table, forget_tables
 from purchase_pipeline.postgres.schema.untyped import is_untyped
-from purchase_pipeline.postgres.slices.conditions import clear_slice
+from purchase_pipeline.postgres.slices.clearing import clear_slice
 
 _UNCLEARED = "uncleared"
 

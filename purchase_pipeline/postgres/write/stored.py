@@ -1,29 +1,24 @@
-"""Whether PostgreSQL stored as many rows as it was handed: a trigger or a rule of the table may drop, add or move some.
+"""Whether PostgreSQL stored as many rows as it was handed, and all of them in the slice that is written.
 
-What PostgreSQL says of COPY and INSERT leaves out the rows that a BEFORE trigger kept away. What an AFTER trigger, a
-rule or a view does with rows shows only in the table: where there is one, and only there, the slice is counted.
+The next write of the slice would store a row outside of it again, for it clears the slice alone. What an AFTER trigger,
+a rule or a view does with rows shows only in the table, too. So a slice is counted after it was written: by the index
+on its columns, for a sixth of what COPY takes. Rows that are added to others are staged and looked at on their way: a
+count would cost as much as all that are there.
 """
+
+from collections.abc import Collection
 
 import sqlalchemy as sa
 from dagster._core.storage.db_io_manager import TableSlice
-from psycopg import sql
 
-from purchase_pipeline.postgres.errors import RowsNotStoredError
-from purchase_pipeline.postgres.slices.conditions import slice_conditions
+from purchase_pipeline.postgres.errors import RowsNotStoredError, RowsOutsideSliceError
+from purchase_pipeline.postgres.options import WriteMode
+from purchase_pipeline.postgres.schema.interference import is_table, may_interfere
+from purchase_pipeline.postgres.schema.types import shown
+from purchase_pipeline.postgres.slices.clearing import compared, count_slice
+from purchase_pipeline.postgres.slices.conditions import expression_of, in_words, slice_conditions
 
-_MAY_INTERFERE = """
-    SELECT relhasrules OR EXISTS (
-        SELECT FROM pg_trigger WHERE NOT tgisinternal AND tgenabled <> 'D'
-        AND (tgrelid = pg_class.oid OR tgrelid IN (SELECT relid FROM pg_partition_tree(pg_class.oid)))
-    )
-    FROM pg_class WHERE oid = to_regclass(%s)
-"""
-
-
-def may_interfere(connection: sa.Connection, table: sa.Table) -> bool:
-    """Tell whether the table, or a partition of it, has triggers or rules of its owner's; a view has one always."""
-    name = sql.Identifier(*filter(None, (table.schema, table.name))).as_string()
-    return bool(connection.exec_driver_sql(_MAY_INTERFERE, (name,)).scalar())
+_WRITTEN_HERE = sa.literal_column("xmin = pg_current_xact_id()::xid", sa.Boolean())
 
 
 def require_all(table: sa.FromClause, handed: int, stored: int) -> None:
@@ -37,17 +32,40 @@ def require_all(table: sa.FromClause, handed: int, stored: int) -> None:
 
 
 class SliceWatch:
-    """The slice's rows before and after a write: counted where something may interfere, and only there.
+    """A slice of a table while rows of these columns are written to it.
 
-    `keeps`: the write adds to the rows that are there; else there are none by now.
+    Attributes:
+        interferes: whether triggers, rules or policies of the table may do something else with the rows.
+        looks_first: whether the rows are to be staged and looked at, before they come to those that are there.
+        counts: whether only the table tells where the rows are, once they are there.
     """
 
     def __init__(
-        self, connection: sa.Connection, table: sa.Table, table_slice: TableSlice, *, keeps: bool
+        self,
+        connection: sa.Connection,
+        table: sa.Table,
+        table_slice: TableSlice,
+        names: Collection[str],
+        mode: WriteMode,
     ) -> None:
         self._connection, self._table, self._slice = connection, table, table_slice
-        self.needed = may_interfere(connection, table)
-        self._before = self._count() if self.needed and keeps else 0
+        cut_by = [dimension.partition_expr for dimension in table_slice.partition_dimensions or ()]
+        filled_in = [column.name for column in table.columns if column.name not in names]
+        self.interferes = may_interfere(connection, table)
+        # What the table fills in, the rows do not tell before they are there.
+        self._can_look = bool(cut_by) and not any(name in text for text in cut_by for name in filled_in)
+        self.looks_first = self._can_look and mode != "replace"
+        self.counts = self.interferes or (bool(cut_by) and not self.looks_first)
+        self._before = self._count() if self.counts and mode == "append" else 0
+
+    def look(self, staged: sa.Table, handed: int) -> None:
+        """Make sure that all staged rows are the slice's.
+
+        Raises:
+            RowsOutsideSliceError: they are not.
+        """
+        if self._can_look:
+            self._refuse_if_outside(staged.alias(self._table.name), handed)
 
     def require(self, handed: int) -> None:
         """Make sure that the slice has as many more rows as were handed over.
@@ -55,10 +73,30 @@ class SliceWatch:
         Raises:
             RowsNotStoredError: it has not.
         """
-        if self.needed:
-            require_all(self._table, handed, self._count() - self._before)
+        stored = self._count() - self._before if self.counts else handed
+        if stored != handed and self._slice.partition_dimensions and is_table(self._connection, self._table):
+            self._refuse_if_outside(self._table, handed, _WRITTEN_HERE, missing=handed - stored)
+        require_all(self._table, handed, stored)
 
     def _count(self) -> int:
-        conditions = slice_conditions(self._connection, self._table, self._slice)
-        query = sa.select(sa.func.count()).select_from(self._table).where(*conditions)
-        return self._connection.execute(query).scalar_one()
+        return count_slice(self._connection, self._table, self._slice)
+
+    def _refuse_if_outside(
+        self, rows: sa.FromClause, handed: int, *which: sa.ColumnElement[bool], missing: int | None = None
+    ) -> None:
+        """Refuse rows that lie outside of the slice; where so many are missing, if they are those."""
+        with compared(self._table, self._slice):
+            conditions = slice_conditions(self._connection, rows, self._slice)
+            dimensions = self._slice.partition_dimensions or ()
+            values = [sa.cast(expression_of(rows, dimension), sa.Text) for dimension in dimensions]
+            query = sa.select(sa.func.count().over(), *values).select_from(rows).limit(1)
+            found = self._connection.execute(
+                query.where(sa.and_(*conditions).is_not(sa.true()), *which)
+            ).first()
+        if found is None or missing not in (None, found[0]):
+            return
+        example = ", ".join(
+            f"{dimension.partition_expr} = {'NULL' if value is None else shown(value)}"
+            for dimension, value in zip(dimensions, found[1:], strict=True)
+        )
+        raise RowsOutsideSliceError(str(self._table), handed, found[0], in_words(self._slice), example)

@@ -16,10 +16,11 @@ from purchase_pipeline.postgres.errors import (
     UnusableMetadataError,
 )
 from purchase_pipeline.postgres.options import WriteOptions
+from purchase_pipeline.postgres.schema.interference import may_interfere
 from purchase_pipeline.postgres.write.copy import Copied
 from purchase_pipeline.postgres.write.doubles import null_keys, settle_doubles
 from purchase_pipeline.postgres.write.staging import untyped, write_rows
-from purchase_pipeline.postgres.write.stored import may_interfere, require_all
+from purchase_pipeline.postgres.write.stored import require_all
 from purchase_pipeline.postgres.write.unique_indexes import UniqueIndexes, unique_indexes
 
 _NO_INDEX = (psycopg.errors.InvalidColumnReference, psycopg.errors.ObjectNotInPrerequisiteState)

@@ -1,0 +1,77 @@
+"""A slice's rows deleted and counted: what keeps one from the other is told by name."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import sqlalchemy as sa
+from dagster._core.storage.db_io_manager import TableSlice
+
+from purchase_pipeline.postgres.database_errors import is_refusal_of, words_of
+from purchase_pipeline.postgres.errors import RowsNotClearedError, UnusableMetadataError
+from purchase_pipeline.postgres.schema.interference import hides_rows, may_interfere
+from purchase_pipeline.postgres.slices.conditions import in_words, slice_conditions
+
+_NOT_COMPARABLE = ("22", "42804", "42883")  # SQLSTATEs: a value of no such type, and no such comparison
+
+
+def clear_slice(connection: sa.Connection, table: sa.Table, table_slice: TableSlice) -> None:
+    """Delete the slice's rows, and make sure that they are gone: a trigger or a rule may keep some.
+
+    Raises:
+        UnusableMetadataError: they cannot be told apart.
+        RowsNotClearedError: some are there still, or may be where the role does not see them.
+    """
+    if hides_rows(connection, table):
+        raise RowsNotClearedError(
+            f"table {table}: row security hides rows from this role, so that old rows of a slice could stay, unseen, "
+            "next to the new ones. Nothing was changed. As its owner, give the role a policy FOR ALL USING (true), or "
+            "BYPASSRLS; or write to another table.",
+            table=str(table),
+        )
+    # SQLAlchemy compiles a statement once for all tables of this lighter kind that look the same.
+    columns: list[sa.ColumnClause[Any]] = [sa.column(column.name, column.type) for column in table.columns]
+    same = sa.table(table.name, *columns, schema=table.schema)
+    with compared(table, table_slice):
+        connection.execute(sa.delete(same).where(*slice_conditions(connection, same, table_slice)))
+    left = count_slice(connection, table, table_slice) if may_interfere(connection, table) else 0
+    if left:
+        raise RowsNotClearedError(
+            f"table {table}: {left} rows of {in_words(table_slice)} are there still after they were deleted, for a "
+            "trigger, a rule or a policy of the table keeps them: the new rows would come on top. Nothing was changed. "
+            "Remove or change it (psql's \\d shows it), or write to another table.",
+            table=str(table),
+        )
+
+
+def count_slice(connection: sa.Connection, table: sa.Table, table_slice: TableSlice) -> int:
+    """Count the slice's rows.
+
+    Raises:
+        UnusableMetadataError: they cannot be told apart.
+    """
+    query = sa.select(sa.func.count()).select_from(table)
+    with compared(table, table_slice):
+        conditions = slice_conditions(connection, table, table_slice)
+        return connection.execute(query.where(*conditions)).scalar_one()
+
+
+@contextmanager
+def compared(table: sa.FromClause, table_slice: TableSlice) -> Iterator[None]:
+    """Say by name what cannot be compared with the slice's keys.
+
+    Raises:
+        UnusableMetadataError: a key that is no value of its column's type, a column without equality, ...
+    """
+    try:
+        yield
+    except sa.exc.DBAPIError as error:
+        if not is_refusal_of(error.orig, *_NOT_COMPARABLE):
+            raise
+        raise UnusableMetadataError(
+            f"table {table}: no row can be told to be of the partition {in_words(table_slice)}: "
+            f"{words_of(error.orig)}. Its keys have to be values of the column's type: name another column or "
+            "expression as partition_expr, or change the keys.",
+            table=str(table),
+            sqlstate=error.orig.sqlstate,
+        ) from error
