@@ -93,12 +93,16 @@ def plain_column(name: str, values: Array) -> tuple[ColumnType, Array]:
         return types.NUMERIC, _decimals(values)
     if pa.types.is_temporal(kind):
         refuse_times(name, values)
+    column_type, plain = _plain_type(name, kind)
+    return column_type, cast_exactly(name, values, plain)
+
+
+def _plain_type(name: str, kind: Any) -> tuple[ColumnType, Any]:  # noqa: ANN401
     if pa.types.is_timestamp(kind):
-        column_type = types.NAIVE if kind.tz is None else types.ZONED
-        return column_type, cast_exactly(name, values, pa.timestamp("us", kind.tz and "UTC"))
+        return types.NAIVE if kind.tz is None else types.ZONED, pa.timestamp("us", kind.tz and "UTC")
     for test, column_type, plain in _PLAIN:
         if test(kind):
-            return column_type, cast_exactly(name, values, plain)
+            return column_type, plain
     raise RefusedValueError(name, None, f"PostgreSQL has no type for Arrow's {kind}")
 
 

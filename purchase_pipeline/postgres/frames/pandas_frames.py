@@ -55,7 +55,9 @@ def _with_index(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def from_arrow(
-    columns: Mapping[str, ColumnType], frame: pa.Table, frame_type: type = pd.DataFrame
+    columns: Mapping[str, ColumnType],
+    frame: pa.Table,
+    frame_type: type = pd.DataFrame,  # noqa: ARG001  # as every library's is called
 ) -> pd.DataFrame:
     """Return a frame whose dtypes depend on the columns, and for integers and booleans on whether one is missing."""
     series = {place: _series(kind, frame[name]) for place, (name, kind) in enumerate(columns.items())}

@@ -38,6 +38,8 @@ def python_values(column_type: Any, values: Array) -> Sequence[Any]:  # noqa: AN
         return _lists(column_type.item_type, values)
     if isinstance(values.type, pa.BaseExtensionType):
         values = storage_of(values)
+    if kind == "interval" and pa.types.is_integer(values.type):  # as it is read
+        values = values.cast(pa.duration("us"))
     plain = values.to_pylist()
     if kind == "json":
         return json_values(plain)

@@ -44,7 +44,12 @@ class RealType(NamedTuple):
     @property
     def shown(self) -> str:
         """The type as errors name it."""
-        return self.bounded.upper() if self.kind == "b" else self.bounded
+        return self.bounded if self.kind != "b" or self.of_domains else self.bounded.upper()
+
+    @property
+    def of_domains(self) -> bool:
+        """Whether it is an array of domains, for which PostgreSQL has another number than for one of their base."""
+        return self.element is not None and self.unbounded != f"{self.element.unbounded}[]"
 
     @property
     def digits(self) -> tuple[int, int]:

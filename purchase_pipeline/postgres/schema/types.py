@@ -55,7 +55,7 @@ class NamedType(sa.types.UserDefinedType[Any]):
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def get_col_spec(self) -> str:
+    def get_col_spec(self, **_: object) -> str:
         """Return the name, for DDL."""
         return self.name
 

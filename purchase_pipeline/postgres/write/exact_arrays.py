@@ -16,6 +16,7 @@ from purchase_pipeline.postgres.frames.python_rows import python_values
 from purchase_pipeline.postgres.schema import types
 from purchase_pipeline.postgres.schema.real_types import RealType
 from purchase_pipeline.postgres.schema.types import shown
+from purchase_pipeline.postgres.write.array_wire import ELEMENTS, lists_as_wire
 from purchase_pipeline.postgres.write.numeric_wire import numeric_wire
 
 Encode = Callable[[str, Array], Array]
@@ -26,6 +27,8 @@ _MOST_DECIMALS = 16_383  # PostgreSQL's documentation, table 8.2
 _LONGEST_NAME = 63  # bytes
 _INTEGERS = {"int2": pa.int16(), "int4": pa.int32(), "int8": pa.int64()}
 _DAY = 86_400_000_000  # microseconds
+_IN_LISTS = {"bool", "int2", "int4", "int8", "float4", "float8", "text", "bytea", "date", "time", "timestamp"}
+"""Elements that pgpq writes with PostgreSQL's number for their type: of text it writes TEXT's, whatever it is for."""
 
 
 def missing(_: str, values: Array) -> Array:
@@ -33,22 +36,20 @@ def missing(_: str, values: Array) -> Array:
     return pa.nulls(len(values), pa.large_binary())
 
 
-def lists_of(element: Encode, real: RealType) -> Encode:
-    """Return how lists are written whose elements are written so."""
+def lists_of(element: Encode, real: RealType) -> Encode | None:
+    """Return how lists are written whose elements are written so; None: arrays of that type only PostgreSQL makes."""
+    if real.kind != "b" or real.base not in ELEMENTS:
+        return None
 
     def encode(name: str, lists: Array) -> Array:
         flat, rows = lists.flatten(), pc.list_parent_indices(lists)
         try:
-            flat = element(name, _as_decimals(flat) if real.base == "numeric" else flat)
+            flat = element(name, flat)
         except RefusedValueError as error:
             row = None if error.position is None else rows[error.position].as_py()
             raise RefusedValueError(name, row, str(error)) from error
-        if real.base == "numeric" and not pa.types.is_decimal(flat.type):
-            raise RefusedValueError(
-                name, None, f"a number in a list is not finite, or has more than {_WIDE} digits"
-            )
-        if pa.types.is_timestamp(flat.type):
-            flat = flat.cast(pa.timestamp("us"))  # pgpq writes lists of instants as lists without a zone
+        if flat.null_count == len(flat) or not (real.base in _IN_LISTS or pa.types.is_decimal(flat.type)):
+            return lists_as_wire(lists, flat, real.base)
         offsets = pc.cumulative_sum(pc.fill_null(pc.list_value_length(lists), 0).cast(pa.int64()))
         offsets = pa.concat_arrays([pa.array([0], pa.int64()), offsets])
         return pa.LargeListArray.from_arrays(offsets, flat, mask=lists.is_null())
@@ -113,9 +114,9 @@ def _as_float(real: RealType) -> Encode:
     """Return how integers and decimals are written as floats: those that are floats."""
     kind = pa.float32() if real.base == "float4" else pa.float64()
 
-    def exact(value: Decimal) -> float:
+    def exact(value: Decimal | int) -> float:
         number = pa.scalar(float(value), pa.float64()).cast(kind).as_py()
-        if not value.is_nan() and number != value:
+        if number == number and number != value:  # noqa: PLR0124  # NaN alone is not itself
             raise ValueError(f"{shown(value)} has more digits than {real.shown}")
         return float(number)
 
@@ -124,7 +125,7 @@ def _as_float(real: RealType) -> Encode:
             if pa.types.is_integer(values.type):
                 return values.cast(kind)
         except pa.ArrowInvalid:  # large ones, of which some are floats
-            pass
+            return _one_by_one(name, values.to_pylist(), exact, kind)
         return _one_by_one(name, _decimals_of(values), exact, kind)
 
     return encode
@@ -153,15 +154,17 @@ def _numeric_in(real: RealType) -> Encode:
 
 def _float_as_numeric(real: RealType) -> Encode:
     """Return how floats are written: as the shortest decimal that is read as the same float."""
-    encode_decimals = _numeric_in(real)
+    encode_decimals, scale = _numeric_in(real), _scale(real)
 
     def encode(name: str, values: Array) -> Array:
         texts = values.cast(pa.large_string())
         try:
-            exact = texts.cast(pa.decimal128(_WIDE, min(max(_scale(real), 0), 15)))
-        except pa.ArrowInvalid:
-            exact = pa.array([value and repr(value) for value in values.to_pylist()], pa.large_string())
-        return encode_decimals(name, exact)
+            decimals = (
+                texts if real.modifier < 0 else texts.cast(pa.decimal128(_WIDE, min(max(scale, 0), 15)))
+            )
+        except pa.ArrowInvalid:  # more decimals, or no finite number
+            decimals = texts
+        return encode_decimals(name, decimals)
 
     return encode
 
@@ -233,18 +236,6 @@ def _as_json(column_type: Any) -> Callable[[RealType], Encode]:  # noqa: ANN401
 
 def _decimals_of(values: Array) -> list[Decimal | None]:
     return [None if value is None else Decimal(value) for value in values.to_pylist()]
-
-
-def _as_decimals(values: Array) -> Array:
-    if not pa.types.is_large_string(values.type):
-        return values
-    try:
-        found = pa.array(_decimals_of(values))
-        return (
-            found.cast(pa.decimal128(_WIDE, found.type.scale)) if pa.types.is_decimal(found.type) else found
-        )
-    except pa.ArrowException:
-        return values
 
 
 def _one_by_one(name: str, values: Iterable[Any], exact: Callable[[Any], Any], kind: Any) -> Array:  # noqa: ANN401

@@ -29,6 +29,10 @@ _FIRST_CHANGED = """
     ) AS casts
     WHERE {changed} ORDER BY row LIMIT 1
 """
+_HSTORE = """
+    (SELECT coalesce({hstore}(array_agg(key), array_agg(value)), '') FROM jsonb_each_text({value})
+    WHERE {value} IS NOT NULL)
+"""
 _NO_CAST = (psycopg.errors.CannotCoerce, psycopg.errors.UndefinedFunction, psycopg.errors.DatatypeMismatch)
 
 
@@ -46,22 +50,22 @@ class Cast(NamedTuple):
     def of(self, value: str) -> str:
         """Return the cast of an expression, in SQL."""
         if self.real.base == "hstore" and self.staged.base == "jsonb":
-            pairs = f"{self.real.unbounded}(array_agg(key), array_agg(value))"
-            return f"(SELECT coalesce({pairs}, '') FROM jsonb_each_text({value}) WHERE {value} IS NOT NULL)"
+            return _HSTORE.format(hstore=self.real.unbounded, value=value)
         return f"{value}::{self.real.bounded}"
 
     @property
     def changed(self) -> sql.Composable:
         """The condition that the cast changed a value. Where it cannot, it is false, but PostgreSQL has to cast."""
+        staged, real = self.staged.element or self.staged, self.real.element or self.real
         if self.real.base == "bpchar" and self.real.modifier >= 0:
             return sql.SQL("length(value::text) IS DISTINCT FROM {}").format(self.real.modifier - 4)
-        if self.staged.base in _TEXTS and self.real.base in _READ_WHOLE:
+        if staged.base in _TEXTS and real.base in _READ_WHOLE:
             return sql.SQL("value IS NOT NULL AND result::text IS NULL")
-        if self.staged.base in _TEXTS and self.real.base not in _TEXTS:
+        if staged.base in _TEXTS and real.base not in _TEXTS:
             return sql.SQL("replace(result::text, ' ', '') IS DISTINCT FROM replace(value::text, ' ', '')")
-        if {self.staged.base, self.real.base} & (_TEXTS | _COMPARED_AS_TEXT):
+        if {staged.base, real.base} & (_TEXTS | _COMPARED_AS_TEXT):
             return sql.SQL("result::text IS DISTINCT FROM value::text")
-        back = sql.SQL(self.staged.bounded)  # type: ignore[arg-type]
+        back = sql.SQL(self.staged.bounded)
         return sql.SQL("result::{} IS DISTINCT FROM value").format(back)
 
 
@@ -74,7 +78,7 @@ def insert_cast(connection: sa.Connection, table: sa.Table, columns: Mapping[str
     """
     for cast in filter(None, columns.values()):
         _require_exact(connection, table, cast)
-    values = [
+    values: list[sa.ColumnElement[Any]] = [
         sa.column(name) if cast is None else sa.literal_column(cast.of(sql.Identifier(name).as_string()))
         for name, cast in columns.items()
     ]
@@ -116,7 +120,7 @@ def _first_changed(
             (first, last),
             staged=STAGED,
             column=cast.column,
-            cast=sql.SQL(cast.of("value")),  # type: ignore[arg-type]
+            cast=sql.SQL(cast.of("value")),
             changed=cast.changed,
         ).first()
     return found and tuple(found)
