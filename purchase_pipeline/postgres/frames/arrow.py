@@ -1,7 +1,7 @@
 """Arrow, the one form that all frames take on their way to a table: plain types, each with what it means."""
 
 from collections.abc import Callable, Iterable
-from datetime import date
+from datetime import date, time
 from typing import Any
 
 import pyarrow as pa
@@ -24,6 +24,7 @@ _FIRST_DAY, _LAST_DAY = (date.min - _EPOCH).days, (date.max - _EPOCH).days
 _SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _LONGEST = (2**63 - 1) // 10**6
 _MOST_DIGITS = 38  # of 128 bits
+_EXTENSIONS = {"arrow.uuid": types.IDENTIFIER, "arrow.json": types.JSON}
 _PLAIN: tuple[tuple[Callable[[Any], bool], ColumnType, Any], ...] = (
     (pa.types.is_boolean, types.BOOLEAN, pa.bool_()),
     (pa.types.is_uint64, types.NUMERIC, pa.decimal128(20, 0)),
@@ -91,9 +92,9 @@ def plain_column(name: str, values: Array) -> tuple[ColumnType, Array]:
         return types.JSON, _as_json(name, values)
     if pa.types.is_decimal(kind):
         return types.NUMERIC, _decimals(values)
+    column_type, plain = _plain_type(name, kind)
     if pa.types.is_temporal(kind):
         refuse_times(name, values)
-    column_type, plain = _plain_type(name, kind)
     return column_type, cast_exactly(name, values, plain)
 
 
@@ -143,7 +144,8 @@ def refuse_first(name: str, values: Array, wrong: Array, reason: str) -> None:
 
 def _shown(scalar: Any) -> str:  # noqa: ANN401
     try:
-        return types.shown(scalar.as_py())
+        value = scalar.as_py()
+        return f"{scalar.value} as {scalar.type}" if isinstance(value, time) else types.shown(value)
     except (ValueError, OverflowError):  # Python has no such date or time
         return f"{scalar.value if hasattr(scalar, 'value') else scalar} as {scalar.type}"
 
@@ -171,8 +173,7 @@ def _of_extension(name: str, values: Array) -> tuple[ColumnType, Array]:
     chunks = values.chunks if isinstance(values, pa.ChunkedArray) else [values]
     storage = pa.chunked_array([chunk.storage for chunk in chunks], values.type.storage_type)
     column_type, plain = plain_column(name, storage)
-    named = {"arrow.uuid": types.IDENTIFIER, "arrow.json": types.JSON}
-    return named.get(values.type.extension_name, column_type), plain
+    return _EXTENSIONS.get(values.type.extension_name, column_type), plain
 
 
 def _decimals(values: Array) -> Array:
@@ -186,9 +187,13 @@ def _decimals(values: Array) -> Array:
 
 
 def _of_lists(name: str, values: Array) -> tuple[ColumnType, Array]:
+    element = values.type.value_type
+    if isinstance(element, pa.BaseExtensionType):  # of which Arrow joins no lists
+        column_type, elements = _of_lists(name, values.cast(pa.large_list(element.storage_type)))
+        named = _EXTENSIONS.get(element.extension_name)
+        return ARRAY(named) if named else column_type, elements
     if isinstance(values, pa.ChunkedArray):
         values = values.combine_chunks()
-    element = values.type.value_type
     if _is_list(element) or pa.types.is_struct(element) or pa.types.is_map(element):
         return types.JSON, _as_json(name, values)
     lengths = pc.fill_null(pc.list_value_length(values), 0).cast(pa.int64())
@@ -226,7 +231,7 @@ def refuse_times(name: str, values: Array) -> None:
     if unit == "ns":
         finer = pc.not_equal(pc.subtract(counts, pc.multiply(pc.divide(counts, 1000), 1000)), 0)
         refuse_first(name, values, finer, "{} is finer than microseconds, which is what is kept")
-    if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
+    if pa.types.is_date(kind) or (pa.types.is_timestamp(kind) and unit != "ns"):  # which are of 1677 to 2262
         day = 1 if unit == "day" else 86_400 * _SECOND[unit]
         beyond = pc.or_(pc.less(counts, _FIRST_DAY * day), pc.greater_equal(counts, (_LAST_DAY + 1) * day))
         refuse_first(name, values, beyond, "{} is beyond the years 1 to 9999")
