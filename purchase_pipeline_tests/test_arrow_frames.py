@@ -259,7 +259,7 @@ def test_a_reader_knows_its_types_before_its_rows(
 def test_a_reader_refuses_what_its_types_do_not_hold_by_the_column() -> None:
     found = reader({"value": sa.Numeric(10, 2)}, iter([as_read(sa.Numeric(10, 2), [Decimal("NaN")])]))
 
-    with pytest.raises(UnreadableValueError, match="column 'value' .* 'NaN'"):
+    with pytest.raises(UnreadableValueError, match=r"column 'value' .* 'NaN'"):
         list(found)
 
 

@@ -116,7 +116,9 @@ def test_a_zoned_time_is_handed_on_in_utc(zone: str) -> None:
 def test_a_name_that_is_no_text_is_refused(name: object) -> None:
     frame = pd.DataFrame([[1]], columns=pd.Index([name], dtype="object", tupleize_cols=False))
 
-    with pytest.raises(RefusedValueError, match="column names are texts, and .* rename the column") as caught:
+    with pytest.raises(
+        RefusedValueError, match=r"column names are texts, and .* rename the column"
+    ) as caught:
         to_batch(frame)
 
     assert (caught.value.column, caught.value.position) == (str(name), None)

@@ -135,8 +135,8 @@ def _numeric_in(real: RealType) -> Encode:
     scale = _scale(real)
 
     def exact(value: Decimal) -> bytes:
-        exponent = value.as_tuple().exponent
-        if isinstance(exponent, int) and exponent < -scale and value != round(value, scale):
+        _, digits, exponent = value.as_tuple()
+        if isinstance(exponent, int) and exponent < -scale and any(digits[scale + exponent :]):
             raise ValueError(f"{shown(value)} has more than {scale} decimals")
         return numeric_wire(value)
 
