@@ -28,7 +28,7 @@ NOON = datetime(2024, 1, 31, 12, 0, 0, 1)
         ([b"\0", None], "BYTEA"),
         ([date(1, 1, 1), date(9999, 12, 31)], "DATE"),
         ([time(23, 59, 59, 999_999)], "TIME WITHOUT TIME ZONE"),
-        ([datetime(1, 1, 1), NOON, datetime.max], "TIMESTAMP WITHOUT TIME ZONE"),
+        ([datetime(1, 1, 1), NOON, datetime(9999, 12, 31)], "TIMESTAMP WITHOUT TIME ZONE"),
         ([timedelta(-1), timedelta(microseconds=1)], "INTERVAL"),
         ([UUID(int=1), None], "UUID"),
         ([{"a": [1, None]}, [], None], "JSONB"),
