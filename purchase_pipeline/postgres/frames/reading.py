@@ -12,7 +12,7 @@ from adbc_driver_manager import Error as AdbcError
 from adbc_driver_postgresql import dbapi
 
 from purchase_pipeline.postgres.connections import settings_of
-from purchase_pipeline.postgres.errors import RefusedValueError, UnreadableValueError
+from purchase_pipeline.postgres.errors import RefusedValueError, UnfinishedReadError, UnreadableValueError
 from purchase_pipeline.postgres.frames.arrow import refuse_times
 from purchase_pipeline.postgres.frames.readable import UNREADABLE, readable
 from purchase_pipeline.postgres.schema.real_types import real_types
@@ -20,6 +20,8 @@ from purchase_pipeline.postgres.schema.types import ColumnType, family
 from purchase_pipeline.postgres.statements import with_values
 
 BATCH_ROWS = 20_000
+_FAILURES = (AdbcError, OSError, pa.ArrowException)
+"""What a server's error comes as: ADBC's own before the first rows, pyarrow's from among them."""
 
 
 def read_batches(
@@ -32,6 +34,7 @@ def read_batches(
 
     Raises:
         UnreadableValueError: from the iterator; a value that has no exact form in Arrow, by its column.
+        UnfinishedReadError: from the iterator; the server went away, or refused to go on.
     """
     real = real_types(connection, table)
     asked = {name: readable(name, real[name]) for name in _names(query)}
@@ -65,10 +68,10 @@ def _batches(
             for piece in _pieces(cursor.fetch_record_batch(), batch_rows):
                 yield _checked(piece, source.table, columns, number)
                 number += piece.num_rows
-    except AdbcError as error:
+    except _FAILURES as error:
         words = str(error)
         if UNREADABLE not in words:
-            raise
+            raise UnfinishedReadError(source.table, words) from error
         raise UnreadableValueError(
             f"table {source.table}, {words[words.index('column ') :].splitlines()[0]}"
         ) from error
