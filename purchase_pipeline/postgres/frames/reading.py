@@ -72,9 +72,8 @@ def _batches(
         words = str(error)
         if UNREADABLE not in words:
             raise UnfinishedReadError(source.table, words) from error
-        raise UnreadableValueError(
-            f"table {source.table}, {words[words.index('column ') :].splitlines()[0]}"
-        ) from error
+        seen = words[words.index("column ") :].splitlines()[0].removesuffix('"')
+        raise UnreadableValueError(f"table {source.table}, {seen}") from error
 
 
 def _names(query: sa.Select[Any]) -> list[str]:
@@ -105,14 +104,16 @@ def _pieces(reader: pa.RecordBatchReader, rows: int | None) -> Iterator[pa.Table
 
 
 def _checked(piece: pa.Table, table: str, columns: Mapping[str, ColumnType], number: int) -> pa.Table:
-    try:
-        for name, column_type in columns.items():
-            values = piece[name]
-            if family(column_type) == "array":
-                values = pc.list_flatten(values)
-            if pa.types.is_temporal(values.type) and len(values):
-                refuse_times(name, values)
-    except RefusedValueError as error:
-        row = None if error.position is None else number + error.position + 1
-        raise UnreadableValueError(f"table {table}, row {row}, column {error.column!r}: {error}") from error
+    for name, column_type in columns.items():
+        values, rows = piece[name], None
+        if family(column_type) == "array":
+            values, rows = pc.list_flatten(values), pc.list_parent_indices(values)
+        if not pa.types.is_temporal(values.type) or not len(values):
+            continue
+        try:
+            refuse_times(name, values)
+        except RefusedValueError as error:
+            position = error.position or 0
+            row = number + (position if rows is None else rows[position].as_py()) + 1
+            raise UnreadableValueError(f"table {table}, row {row}, column {name!r}: {error}") from error
     return piece
