@@ -234,10 +234,10 @@ def refuse_times(name: str, values: Array) -> None:
     if pa.types.is_date(kind) or (pa.types.is_timestamp(kind) and unit != "ns"):  # which are of 1677 to 2262
         day = 1 if unit == "day" else 86_400 * _SECOND[unit]
         beyond = pc.or_(pc.less(counts, _FIRST_DAY * day), pc.greater_equal(counts, (_LAST_DAY + 1) * day))
-        refuse_first(name, values, beyond, "{} is beyond the years 1 to 9999")
+        refuse_first(name, values, beyond, "{} is beyond the years 1 to 9999, or infinite")
     if pa.types.is_time(kind):
         refuse_first(
-            name, values, pc.greater_equal(counts, 86_400 * _SECOND[unit]), "{} is no time before midnight"
+            name, values, pc.greater_equal(counts, 86_400 * _SECOND[unit]), "24:00 is no time before midnight"
         )
     if pa.types.is_duration(kind) and unit in ("s", "ms"):
         longest = _LONGEST * _SECOND[unit]

@@ -8,6 +8,7 @@ from typing import Any
 
 from purchase_pipeline.postgres.schema.types import shown
 
+_SURROGATE = re.compile(r"\\u[dD]")
 _TEXT_OR_LARGE_FLOAT = re.compile(r'"(?:[^"\\]|\\.)*"|-?[\d.]+e\+\d+')
 
 
@@ -29,7 +30,7 @@ def json_text(value: object) -> str:
 def json_values(texts: Sequence[str | None]) -> Sequence[Any]:
     """Return texts of JSON as dicts and lists; as they are where one is neither, or would change.
 
-    That is one with a number that is no float, or with an object that has a key twice.
+    That is one with a number that is no float, an object that has a key twice, or half a character.
 
     A scalar alone stays text: written back, it could not be told from a text that is no JSON, nor null from a missing
     value.
@@ -57,7 +58,12 @@ def require_distinct_keys(text: str) -> None:
 
 
 def _loaded(text: str) -> Any:  # noqa: ANN401
-    return json.loads(text, parse_float=_exact_float, object_pairs_hook=_distinct)
+    value = json.loads(text, parse_float=_exact_float, object_pairs_hook=_distinct)
+    if _SURROGATE.search(text):
+        json_text(
+            value
+        ).encode()  # of half a character, which only JSON's own text has a form for, this is an error
+    return value
 
 
 def _distinct(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:

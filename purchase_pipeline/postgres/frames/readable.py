@@ -14,7 +14,7 @@ UNREADABLE = "cannot be read as it is: "
 """What PostgreSQL says, by our asking, of a value that has no exact form here."""
 
 _WITHOUT_MONTHS = """
-    CASE WHEN date_part('year', {0}) = 0 AND date_part('month', {0}) = 0
+    CASE WHEN date_part('year', {0}) = 0 AND date_part('month', {0}) = 0 AND abs(extract(epoch FROM {0})) < 9e12
     THEN (extract(epoch FROM {0}) * 1000000)::bigint ELSE ({1} || {0}::text)::bigint END
 """
 _AS_IT_IS: dict[str, ColumnType] = {
@@ -31,6 +31,7 @@ _AS_IT_IS: dict[str, ColumnType] = {
 }
 _CAST: dict[str, tuple[ColumnType, str]] = {
     "oid": (types.BIGINT, "{}::bigint"),
+    "inet": (types.TEXT, "{} || ''"),  # cast, it would be spelled otherwise
     "money": (sa.Numeric(), "{}::numeric"),
     "json": (types.JSON, "{}::text"),
     "jsonb": (types.JSON, "{}::text"),
@@ -68,7 +69,8 @@ def _array(name: str, element: RealType) -> Readable:
         return Readable(ARRAY(types.DURATION), _expression(name, _ONE_DIMENSION, "bigint[]", _WITHOUT_MONTHS))
     column_type = _numeric(element) if element.base == "numeric" else _AS_IT_IS.get(element.base, types.TEXT)
     known = element.base in _AS_IT_IS and element.base not in ("bpchar", "uuid")
-    kind = f"{element.unbounded if known else 'text'}[]"
+    # By way of the array's own text: cast one by one, CHAR would lose its padding, and an address gain its /32.
+    kind = f"{element.unbounded}[]" if known else "text::text[]"
     return Readable(ARRAY(column_type), _expression(name, _ONE_DIMENSION, kind))
 
 

@@ -104,7 +104,7 @@ def _staged(incoming: Any) -> RealType | None:  # noqa: ANN401
         names = _STAGED.get(family(incoming))
         return names and _scalar(*names)
     base, name = _STAGED.get(family(incoming.item_type), _STAGED["text"])
-    return RealType(f"_{base}", -1, "b", f"{name}[]", f"{name}[]", _scalar(base, name))
+    return RealType(f"_{base}", -1, "b", f"{name}[]", f"{name}[]", element=_scalar(base, name))
 
 
 def _scalar(base: str, name: str) -> RealType:
