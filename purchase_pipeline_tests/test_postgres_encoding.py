@@ -223,6 +223,12 @@ def test_lists_of_instants_of_any_zone_are_the_same_instants(transaction: sa.Con
     assert stored(transaction, "timestamptz[]", lists) == ['{"2024-01-31 12:00:00.000001+00",NULL}']
 
 
+def test_a_decimal_of_thousands_is_written_out(transaction: sa.Connection) -> None:
+    thousands = pa.array([Decimal("12E+3"), None, Decimal(0)], pa.decimal128(5, -3))
+
+    assert stored(transaction, "numeric", thousands) == ["12000", None, "0"]
+
+
 def test_only_the_lists_of_a_slice_are_written(transaction: sa.Connection) -> None:
     lists = pa.array([[1], [2, None], None, [], [3]], pa.list_(pa.decimal128(5, 0))).slice(1, 3)
 

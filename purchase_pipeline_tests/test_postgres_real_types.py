@@ -1,7 +1,5 @@
 """The real type of a column is what its domains are made of, with the bounds that hold."""
 
-from collections.abc import Iterator
-
 import pytest
 import sqlalchemy as sa
 
@@ -25,7 +23,7 @@ _TYPES = """
 
 
 @pytest.fixture
-def connection(transaction: sa.Connection) -> Iterator[sa.Connection]:
+def connection(transaction: sa.Connection) -> sa.Connection:
     """A transaction with types of its own."""
     transaction.exec_driver_sql(_TYPES)
     return transaction

@@ -1,6 +1,6 @@
 """What PostgreSQL casts is compared with what it was: a value that a cast changes is refused by its row."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -23,7 +23,7 @@ _TYPES = """
 
 
 @pytest.fixture
-def connection(transaction: sa.Connection) -> Iterator[sa.Connection]:
+def connection(transaction: sa.Connection) -> sa.Connection:
     """A transaction with types of its own."""
     transaction.exec_driver_sql(_TYPES)
     return transaction
