@@ -100,7 +100,9 @@ def test_a_value_is_read_as_what_it_means(
 ) -> None:
     table = a_column(connection, kind, *texts, None)
 
-    found = [row["value"] for batch in read(connection, table, Batches[list[dict[str, Any]]]) for row in batch]
+    found = [
+        row["value"] for batch in read(connection, table, Batches[list[dict[str, Any]]]) for row in batch
+    ]
 
     assert repr(found) == repr([*expected, None]).replace(
         "datetime.timezone.utc", "zoneinfo.ZoneInfo(key='UTC')"
