@@ -155,6 +155,14 @@ class DatabaseRefusalError(PostgresWriteError):
     """What PostgreSQL does not let the role do, or not now: `sqlstate` tells which."""
 
 
+class UnfinishedReadError(OSError):
+    """A table was not read to its end: the server went away, or refused to go on. Another try may work."""
+
+    def __init__(self, table: str, words: str) -> None:
+        said = in_one_line(" ".join(words.split()))
+        super().__init__(f"table {table} was not read to its end: {said}. Read it again from its beginning.")
+
+
 class RefusedValueError(ValueError):
     """A value of one batch that has no place in a table. The writer, who knows table and row, says it anew.
 

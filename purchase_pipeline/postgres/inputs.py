@@ -13,12 +13,13 @@ import sqlalchemy as sa
 from dagster._check import CheckError
 from dagster._core.storage.db_io_manager import TableSlice
 
-from purchase_pipeline.postgres.errors import UnusableMetadataError
+from purchase_pipeline.postgres.errors import UnfinishedReadError, UnusableMetadataError
 from purchase_pipeline.postgres.frames.libraries import READ
 from purchase_pipeline.postgres.frames.rows import Item
 from purchase_pipeline.postgres.slices.conditions import slice_query
 
 _ITS_AUTHORS_FAULT = ("22", "42")  # classes of SQLSTATE: a value, or what is written
+_NO_FAULT = ("canceling ", "terminating ")
 
 
 @dataclass(frozen=True)
@@ -72,23 +73,30 @@ class ReadOptions:
         """
         try:
             yield
-        except (sa.exc.DBAPIError, psycopg.Error) as error:
-            cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
-            if self.row_filter is None or not isinstance(cause, psycopg.Error):
+        except (sa.exc.DBAPIError, UnfinishedReadError) as error:
+            words = _its_authors_fault(error)
+            if self.row_filter is None or words is None:
                 raise
-            state = "22000" if type(cause) is psycopg.DataError else cause.sqlstate or ""
-            if state[:2] not in _ITS_AUTHORS_FAULT:
-                raise
-            words = cause.diag.message_primary or str(cause).splitlines()[0]
             raise UnusableMetadataError(
-                f'Metadata "row_filter" is {self.row_filter!r}, and table {table} cannot be read by it: '
-                f'{words}. It is a condition in SQL, such as "price > 10".'
+                f'Metadata "row_filter" is {self.row_filter!r}, and table {table} cannot be read by it: {words}. It is '
+                'a condition in SQL, such as "price > 10".'
             ) from error
 
     def explained_while(self, batches: Iterable[Item], table: sa.Table) -> Iterator[Item]:
         """Yield the batches of a stream; the filter may fail on a row of any."""
         with self.explained(table):
             yield from batches
+
+
+def _its_authors_fault(error: sa.exc.DBAPIError | UnfinishedReadError) -> str | None:
+    """Return PostgreSQL's words on a condition that it cannot compute; None for any other error."""
+    if isinstance(error, UnfinishedReadError):  # pyarrow hands on no SQLSTATE
+        words = str(error.__cause__).partition("ERROR:")[2].strip().splitlines()
+        return words[0] if words and not words[0].startswith(_NO_FAULT) else None
+    cause = error.orig
+    if not isinstance(cause, psycopg.Error) or (cause.sqlstate or "")[:2] not in _ITS_AUTHORS_FAULT:
+        return None
+    return cause.diag.message_primary
 
 
 def load_type(context: dg.InputContext, default: type | None) -> Any:  # noqa: ANN401

@@ -6,7 +6,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from purchase_pipeline.postgres.frames.arrow import FRAME_TYPES, Array, to_batch
+from purchase_pipeline.postgres.errors import UnreadableValueError
+from purchase_pipeline.postgres.frames.arrow import FRAME_TYPES, to_batch
+from purchase_pipeline.postgres.frames.exact import Array
 from purchase_pipeline.postgres.frames.json_text import json_values
 from purchase_pipeline.postgres.frames.nested import Shape, shape_of
 from purchase_pipeline.postgres.frames.python_rows import storage_of
@@ -45,10 +47,18 @@ def reader(columns: Mapping[str, ColumnType], frames: Iterator[pa.Table]) -> pa.
     """Return a reader. Its schema must be known before the rows: JSON, and NUMERIC without a scale, are text."""
     schema = pa.schema([(name, _fixed(column_type)) for name, column_type in columns.items()])
 
+    def fixed(frame: pa.Table, name: str) -> Array:
+        try:
+            return _in_type(frame[name], schema.field(name).type)
+        except pa.ArrowInvalid as error:
+            hint = "Read it as pyarrow.Table, where such a column is text."
+            raise UnreadableValueError(
+                f"column {name!r} has a value without a decimal: {error}. {hint}"
+            ) from error
+
     def record_batches() -> Iterator[pa.RecordBatch]:
         for frame in frames:
-            fixed = [_in_type(frame[field.name], field.type) for field in schema]
-            yield from pa.table(fixed, schema=schema).to_batches()
+            yield from pa.table([fixed(frame, name) for name in columns], schema=schema).to_batches()
 
     return pa.RecordBatchReader.from_batches(schema, record_batches())
 
@@ -111,11 +121,12 @@ def _decimals(column_type: Any, texts: Array, most_digits: int) -> Array:  # noq
             0,
         )
         scale = pc.max(fraction).as_py() or 0
+    written = pc.max(pc.count_substring_regex(texts, r"\d")).as_py() or 0  # Arrow's cast of more wraps around
     for digits in (_WIDE, _WIDEST):
         try:
-            if digits <= most_digits and scale <= digits:
+            if max(scale, written) <= digits <= most_digits:
                 return texts.cast(_decimal_type(digits, scale))
-        except pa.ArrowInvalid:  # too many digits, or no finite number
+        except pa.ArrowInvalid:  # too many digits with that scale, or no finite number
             continue
     return texts
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from purchase_pipeline.postgres.schema.types import shown
 
+_SURROGATE = re.compile(r"\\u[dD]")
 _TEXT_OR_LARGE_FLOAT = re.compile(r'"(?:[^"\\]|\\.)*"|-?[\d.]+e\+\d+')
 
 
@@ -27,7 +28,9 @@ def json_text(value: object) -> str:
 
 
 def json_values(texts: Sequence[str | None]) -> Sequence[Any]:
-    """Return texts of JSON as dicts and lists; as they are where one is neither, or has a number that is no float.
+    """Return texts of JSON as dicts and lists; as they are where one is neither, or would change.
+
+    That is one with a number that is no float, an object that has a key twice, or half a character.
 
     A scalar alone stays text: written back, it could not be told from a text that is no JSON, nor null from a missing
     value.
@@ -35,7 +38,7 @@ def json_values(texts: Sequence[str | None]) -> Sequence[Any]:
     if not all(text is None or text[:1] in "{[" for text in texts):
         return texts
     try:
-        return [None if text is None else json.loads(text, parse_float=_exact_float) for text in texts]
+        return [None if text is None else _loaded(text) for text in texts]
     except (ValueError, RecursionError):
         return texts
 
@@ -46,12 +49,28 @@ def require_distinct_keys(text: str) -> None:
     Raises:
         ValueError: it is not.
     """
-    json.loads(text, object_pairs_hook=_distinct)
+    try:
+        json.loads(text, object_pairs_hook=_distinct)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{shown(text)} is no JSON: {error}") from error
+    except RecursionError as error:
+        raise ValueError(f"{shown(text)} is nested too deep") from error
 
 
-def _distinct(pairs: Sequence[tuple[str, object]]) -> None:
-    if len({key for key, _ in pairs}) < len(pairs):
+def _loaded(text: str) -> Any:  # noqa: ANN401
+    value = json.loads(text, parse_float=_exact_float, object_pairs_hook=_distinct)
+    if _SURROGATE.search(text):
+        json_text(
+            value
+        ).encode()  # of half a character, which only JSON's own text has a form for, this is an error
+    return value
+
+
+def _distinct(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
         raise ValueError(f"a JSON object has a key twice, among {shown([key for key, _ in pairs])}")
+    return found
 
 
 def _exact_float(digits: str) -> float:

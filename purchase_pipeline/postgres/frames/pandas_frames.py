@@ -12,8 +12,9 @@ import pandas as pd
 import pyarrow as pa
 
 from purchase_pipeline.postgres.errors import RefusedValueError
-from purchase_pipeline.postgres.frames.arrow import Array, batch_of, plain_column
+from purchase_pipeline.postgres.frames.arrow import batch_of, plain_column
 from purchase_pipeline.postgres.frames.arrow_frames import typed_column
+from purchase_pipeline.postgres.frames.exact import Array
 from purchase_pipeline.postgres.frames.python_rows import python_values
 from purchase_pipeline.postgres.frames.python_values import column_of_values
 from purchase_pipeline.postgres.frames.rows import Batch
@@ -28,7 +29,11 @@ _PLAIN = {*_KEPT, float, type(None)}
 _ALIKE = {str, bytes, bool, int, Decimal, date, UUID}
 """Classes of which Arrow makes what we would, where a column has one of them alone."""
 _MISSING = {type(None), type(pd.NA), type(pd.NaT)}
-_WITH_MISSING = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
+_WITH_MISSING = {
+    pa.int64(): pd.Int64Dtype(),
+    pa.bool_(): pd.BooleanDtype(),
+    pa.string(): pd.StringDtype(na_value=np.nan),  # pandas' own, which it does not see where all are missing
+}
 _HAS_DTYPE = {"boolean", "integer", "float", "text", "timestamp", "zoned timestamp", "interval"}
 
 
@@ -63,7 +68,7 @@ def _with_index(frame: pd.DataFrame) -> pd.DataFrame:
 def from_arrow(
     columns: Mapping[str, ColumnType],
     frame: pa.Table,
-    frame_type: type = pd.DataFrame,  # noqa: ARG001  # there is one
+    frame_type: type = pd.DataFrame,  # noqa: ARG001  # as every library's is called
 ) -> pd.DataFrame:
     """Return a frame whose dtypes depend on the columns, and for integers and booleans on whether one is missing."""
     series = {place: _series(kind, frame[name]) for place, (name, kind) in enumerate(columns.items())}

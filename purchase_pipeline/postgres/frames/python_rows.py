@@ -9,7 +9,7 @@ from uuid import UUID
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from purchase_pipeline.postgres.frames.arrow import Array
+from purchase_pipeline.postgres.frames.exact import Array
 from purchase_pipeline.postgres.frames.json_text import json_values
 from purchase_pipeline.postgres.frames.rows import Row
 from purchase_pipeline.postgres.schema.types import ColumnType, family
@@ -38,6 +38,8 @@ def python_values(column_type: Any, values: Array) -> Sequence[Any]:  # noqa: AN
         return _lists(column_type.item_type, values)
     if isinstance(values.type, pa.BaseExtensionType):
         values = storage_of(values)
+    if kind == "interval" and pa.types.is_integer(values.type):  # as it is read
+        values = values.cast(pa.duration("us"))
     plain = values.to_pylist()
     if kind == "json":
         return json_values(plain)

@@ -8,7 +8,8 @@ from typing import Any
 import pyarrow as pa
 
 from purchase_pipeline.postgres.errors import RefusedValueError
-from purchase_pipeline.postgres.frames.arrow import Array, batch_of, plain_column
+from purchase_pipeline.postgres.frames.arrow import batch_of, plain_column
+from purchase_pipeline.postgres.frames.exact import Array
 from purchase_pipeline.postgres.frames.json_text import json_text
 from purchase_pipeline.postgres.frames.rows import Batch, Row, by_column
 from purchase_pipeline.postgres.schema import types
@@ -88,9 +89,13 @@ def column_of_values(name: str, values: Sequence[Any]) -> tuple[ColumnType, Arra
 
 
 def _decimals(name: str, values: Sequence[Any]) -> Array | None:
-    """Return decimals in 128 bits; None where one of them needs more, or is no finite number."""
+    """Return decimals in 128 bits; None where one needs more, or is no finite number, or has a scale of its own."""
+    found = [None if value is None else Decimal(value) for value in values]
+    exponents = {value.as_tuple().exponent for value in found if value is not None}
+    if len({exponent if isinstance(exponent, str) else min(exponent, 0) for exponent in exponents}) > 1:
+        return None
     try:
-        exact = pa.array([value if value is None else Decimal(value) for value in values])
+        exact = pa.array(found)
     except pa.ArrowException:
         return None
     return plain_column(name, exact)[1] if pa.types.is_decimal(exact.type) else None

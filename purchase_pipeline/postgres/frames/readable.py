@@ -14,7 +14,7 @@ UNREADABLE = "cannot be read as it is: "
 """What PostgreSQL says, by our asking, of a value that has no exact form here."""
 
 _WITHOUT_MONTHS = """
-    CASE WHEN date_part('year', {0}) = 0 AND date_part('month', {0}) = 0
+    CASE WHEN date_part('year', {0}) = 0 AND date_part('month', {0}) = 0 AND abs(extract(epoch FROM {0})) < 9e12
     THEN (extract(epoch FROM {0}) * 1000000)::bigint ELSE ({1} || {0}::text)::bigint END
 """
 _AS_IT_IS: dict[str, ColumnType] = {
@@ -31,18 +31,18 @@ _AS_IT_IS: dict[str, ColumnType] = {
 }
 _CAST: dict[str, tuple[ColumnType, str]] = {
     "oid": (types.BIGINT, "{}::bigint"),
+    "inet": (types.TEXT, "{} || ''"),  # cast, it would be spelled otherwise
     "money": (sa.Numeric(), "{}::numeric"),
     "json": (types.JSON, "{}::text"),
     "jsonb": (types.JSON, "{}::text"),
     "hstore": (types.JSON, "{}::jsonb::text"),
-    "interval": (
-        types.DURATION,
-        _WITHOUT_MONTHS,
-    ),
+    "interval": (types.DURATION, _WITHOUT_MONTHS),
 }
-_ONE_DIMENSION = """
-    CASE WHEN array_ndims({0}) > 1 OR array_lower({0}, 1) <> 1 THEN ({1} || {0}::text)::{2} ELSE {0}::{2} END
-"""
+_ONE_DIMENSION = (
+    "CASE WHEN array_ndims({0}) > 1 OR array_lower({0}, 1) <> 1 "
+    "THEN ({1} || {0}::text)::{2} WHEN {0} IS NOT NULL THEN {3} END"
+)
+_EACH = "ARRAY(SELECT {} FROM unnest({}) WITH ORDINALITY AS each(value, place) ORDER BY place)"
 
 
 class Readable(NamedTuple):
@@ -59,19 +59,19 @@ def readable(name: str, real: RealType) -> Readable:
     if real.base in _AS_IT_IS:
         return Readable(_AS_IT_IS[real.base], sa.column(name))
     if real.base == "numeric":
-        return Readable(_numeric(real), sa.column(name))
+        return Readable(_numeric(real), _expression(name, "{}::text"))
     column_type, template = _CAST.get(real.base, (types.TEXT, "{}::text"))
     return Readable(column_type, _expression(name, template))
 
 
 def _array(name: str, element: RealType) -> Readable:
-    column_type = _AS_IT_IS.get(element.base, types.TEXT)
-    if element.base == "numeric":
-        column_type = _numeric(element)
-    known = element.base in _AS_IT_IS and element.base != "bpchar"
-    return Readable(
-        ARRAY(column_type), _expression(name, _ONE_DIMENSION, f"{element.unbounded if known else 'text'}[]")
-    )
+    if element.base == "interval":
+        return Readable(ARRAY(types.DURATION), _expression(name, _ONE_DIMENSION, "bigint[]", _WITHOUT_MONTHS))
+    column_type = _numeric(element) if element.base == "numeric" else _AS_IT_IS.get(element.base, types.TEXT)
+    known = element.base in _AS_IT_IS and element.base not in ("bpchar", "uuid")
+    # By way of the array's own text: cast one by one, CHAR would lose its padding, and an address gain its /32.
+    kind = f"{element.unbounded}[]" if known else "text::text[]"
+    return Readable(ARRAY(column_type), _expression(name, _ONE_DIMENSION, kind))
 
 
 def _numeric(real: RealType) -> ColumnType:
@@ -81,7 +81,9 @@ def _numeric(real: RealType) -> ColumnType:
     return sa.Numeric(precision, scale) if scale >= 0 else types.NUMERIC
 
 
-def _expression(name: str, template: str, kind: str = "") -> sa.ColumnElement[Any]:
+def _expression(name: str, template: str, kind: str = "", each: str = "") -> sa.ColumnElement[Any]:
+    """Return a column in SQL; `each`, of an array, is what becomes of an element, or all are cast."""
     column = sql.Identifier(name).as_string()
     refusal = sql.Literal(f"column {name!r} {UNREADABLE}").as_string()
-    return sa.literal_column(template.format(column, refusal, kind)).label(name)
+    elements = _EACH.format(each.format("value", refusal), column) if each else f"{column}::{kind}"
+    return sa.literal_column(template.format(column, refusal, kind, elements)).label(name)

@@ -12,14 +12,16 @@ from adbc_driver_manager import Error as AdbcError
 from adbc_driver_postgresql import dbapi
 
 from purchase_pipeline.postgres.connections import settings_of
-from purchase_pipeline.postgres.errors import RefusedValueError, UnreadableValueError
-from purchase_pipeline.postgres.frames.arrow import refuse_times
+from purchase_pipeline.postgres.errors import RefusedValueError, UnfinishedReadError, UnreadableValueError
+from purchase_pipeline.postgres.frames.exact import refuse_times
 from purchase_pipeline.postgres.frames.readable import UNREADABLE, readable
 from purchase_pipeline.postgres.schema.real_types import real_types
 from purchase_pipeline.postgres.schema.types import ColumnType, family
 from purchase_pipeline.postgres.statements import with_values
 
 BATCH_ROWS = 20_000
+_FAILURES = (AdbcError, OSError, pa.ArrowException)
+"""What a server's error comes as: ADBC's own before the first rows, pyarrow's from among them."""
 
 
 def read_batches(
@@ -32,6 +34,7 @@ def read_batches(
 
     Raises:
         UnreadableValueError: from the iterator; a value that has no exact form in Arrow, by its column.
+        UnfinishedReadError: from the iterator; the server went away, or refused to go on.
     """
     real = real_types(connection, table)
     asked = {name: readable(name, real[name]) for name in _names(query)}
@@ -65,14 +68,12 @@ def _batches(
             for piece in _pieces(cursor.fetch_record_batch(), batch_rows):
                 yield _checked(piece, source.table, columns, number)
                 number += piece.num_rows
-    except (AdbcError, OSError) as error:  # the latter from Arrow, when it asks for the next batch
-        words = str(error).partition("ERROR:")[2].strip() or str(error)
-        if UNREADABLE not in words:
-            # Of psycopg's class for that SQLSTATE: who reads need not know what reads.
-            raise _class_of(error)(words) from error
-        raise UnreadableValueError(
-            f"table {source.table}, {words[words.index('column ') :].splitlines()[0]}"
-        ) from error
+    except _FAILURES as error:
+        words = str(error)
+        if UNREADABLE in words:
+            seen = words[words.index("column ") :].splitlines()[0].removesuffix('"')
+            raise UnreadableValueError(f"table {source.table}, {seen}") from error
+        raise UnfinishedReadError(source.table, words) from error
 
 
 def _names(query: sa.Select[Any]) -> list[str]:
@@ -103,23 +104,16 @@ def _pieces(reader: pa.RecordBatchReader, rows: int | None) -> Iterator[pa.Table
 
 
 def _checked(piece: pa.Table, table: str, columns: Mapping[str, ColumnType], number: int) -> pa.Table:
-    try:
-        for name, column_type in columns.items():
-            values = piece[name]
-            if family(column_type) == "array":
-                values = pc.list_flatten(values)
-            if pa.types.is_temporal(values.type) and len(values):
-                refuse_times(name, values)
-    except RefusedValueError as error:
-        row = None if error.position is None else number + error.position + 1
-        raise UnreadableValueError(f"table {table}, row {row}, column {error.column!r}: {error}") from error
+    for name, column_type in columns.items():
+        values, rows = piece[name], None
+        if family(column_type) == "array":
+            values, rows = pc.list_flatten(values), pc.list_parent_indices(values)
+        if not pa.types.is_temporal(values.type) or not len(values):
+            continue
+        try:
+            refuse_times(name, values)
+        except RefusedValueError as error:
+            position = error.position or 0
+            row = number + (position if rows is None else rows[position].as_py()) + 1
+            raise UnreadableValueError(f"table {table}, row {row}, column {name!r}: {error}") from error
     return piece
-
-
-def _class_of(error: AdbcError | OSError) -> type[psycopg.Error]:
-    if isinstance(error, OSError):  # which has lost the SQLSTATE
-        return psycopg.DataError if "ERROR:" in str(error) else psycopg.OperationalError
-    try:
-        return psycopg.errors.lookup(error.sqlstate or "")
-    except KeyError:
-        return psycopg.OperationalError

@@ -7,16 +7,11 @@ database, where `write.staged_casts` looks at what came of it.
 
 from typing import Any, NamedTuple
 
-from purchase_pipeline.postgres.frames.arrow import Array
 from purchase_pipeline.postgres.schema.real_types import RealType
 from purchase_pipeline.postgres.schema.types import ColumnType, family
-from purchase_pipeline.postgres.write.exact_arrays import BY_KINDS, Encode, lists_of, missing, text_in
+from purchase_pipeline.postgres.write.exact_arrays import BY_KINDS, lists_of, missing, text_in
+from purchase_pipeline.postgres.write.exact_numbers import Encode
 
-_IN_LISTS = {
-    *("bool", "int2", "int4", "int8", "float4", "float8", "numeric"),
-    *("text", "bytea", "date", "time", "timestamp"),
-}
-"""Elements that pgpq writes with PostgreSQL's number for their type: of text it writes TEXT's, whatever it is for."""
 _STAGED = {
     "boolean": ("bool", "boolean"),
     "integer": ("int8", "bigint"),
@@ -32,8 +27,6 @@ _STAGED = {
     "uuid": ("uuid", "uuid"),
     "json": ("jsonb", "jsonb"),
 }
-_STAGED_IN_LISTS = {**_STAGED, "uuid": _STAGED["text"], "zoned timestamp": _STAGED["timestamp"]}
-"""Sessions are in UTC, so that an instant's time there is cast to that instant."""
 _CAST = {
     "money": {"integer", "numeric"},
     "oid": {"integer"},
@@ -79,19 +72,14 @@ def _direct(incoming: Any, real: RealType) -> Encode | None:  # noqa: ANN401
     kind = family(incoming)
     if kind == "array" and real.element is not None:
         unknown = family(incoming.item_type) == "unknown"
-        element = _unchanged if unknown else _direct(incoming.item_type, real.element)
-        known = real.element.base in _IN_LISTS and real.element.kind == "b"
-        return lists_of(element, real.element) if element and known else None
+        element = missing if unknown else _direct(incoming.item_type, real.element)
+        return lists_of(element, real.element) if element and not real.of_domains else None
     if kind == "text" and real.kind == "e":
         return text_in(real)
     if kind == "array" and family(incoming.item_type) not in _IN_JSON:
         return None
     exact_in = BY_KINDS.get((kind, real.base))
     return exact_in and exact_in(real)
-
-
-def _unchanged(_: str, values: Array) -> Array:
-    return values
 
 
 def _may_be_cast(incoming: Any, real: RealType) -> bool:  # noqa: ANN401
@@ -116,8 +104,8 @@ def _staged(incoming: Any) -> RealType | None:  # noqa: ANN401
     if family(incoming) != "array":
         names = _STAGED.get(family(incoming))
         return names and _scalar(*names)
-    base, name = _STAGED_IN_LISTS.get(family(incoming.item_type), _STAGED["text"])
-    return RealType(f"_{base}", -1, "b", f"{name}[]", f"{name}[]", _scalar(base, name))
+    base, name = _STAGED.get(family(incoming.item_type), _STAGED["text"])
+    return RealType(f"_{base}", -1, "b", f"{name}[]", f"{name}[]", element=_scalar(base, name))
 
 
 def _scalar(base: str, name: str) -> RealType:

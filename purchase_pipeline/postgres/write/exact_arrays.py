@@ -1,7 +1,6 @@
 """Arrays made to fit a column's type: as binary COPY takes them, unchanged, or refused by the first that is not."""
 
-from collections.abc import Callable, Iterable
-from decimal import Decimal
+from collections.abc import Callable
 from struct import pack
 from typing import Any
 
@@ -10,35 +9,28 @@ import pyarrow.compute as pc
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from purchase_pipeline.postgres.errors import RefusedValueError
-from purchase_pipeline.postgres.frames.arrow import Array, cast_exactly, refuse_first
+from purchase_pipeline.postgres.frames.exact import Array, refuse_first
 from purchase_pipeline.postgres.frames.json_text import json_text, require_distinct_keys
 from purchase_pipeline.postgres.frames.python_rows import python_values
 from purchase_pipeline.postgres.schema import types
 from purchase_pipeline.postgres.schema.real_types import RealType
-from purchase_pipeline.postgres.schema.types import shown
-from purchase_pipeline.postgres.write.numeric_wire import numeric_wire
+from purchase_pipeline.postgres.write.array_wire import ELEMENTS, lists_as_wire
+from purchase_pipeline.postgres.write.exact_numbers import (
+    INTEGERS,
+    Encode,
+    float_as_numeric,
+    integer_in,
+    number_as_float,
+    numeric_in,
+    one_by_one,
+    single_in,
+    whole_in,
+)
 
-Encode = Callable[[str, Array], Array]
-"""Takes a column's name and its values; raises RefusedValueError for the first that would change."""
-
-_WIDE = 38  # digits of 128 bits
-_MOST_DECIMALS = 16_383  # PostgreSQL's documentation, table 8.2
 _LONGEST_NAME = 63  # bytes
-_INTEGERS = {"int2": pa.int16(), "int4": pa.int32(), "int8": pa.int64()}
-_ELEMENTS = {
-    **_INTEGERS,
-    "bool": pa.bool_(),
-    "float4": pa.float32(),
-    "float8": pa.float64(),
-    "numeric": pa.decimal128(_WIDE, 0),
-    "text": pa.large_string(),
-    "bytea": pa.large_binary(),
-    "date": pa.date32(),
-    "time": pa.time64("us"),
-    "timestamp": pa.timestamp("us"),
-}
-"""What lists of nothing are lists of."""
 _DAY = 86_400_000_000  # microseconds
+_IN_LISTS = {"bool", "int2", "int4", "int8", "float4", "float8", "text", "bytea", "date", "time", "timestamp"}
+"""Elements that pgpq writes with PostgreSQL's number for their type: of text it writes TEXT's, whatever it is for."""
 
 
 def missing(_: str, values: Array) -> Array:
@@ -46,24 +38,20 @@ def missing(_: str, values: Array) -> Array:
     return pa.nulls(len(values), pa.large_binary())
 
 
-def lists_of(element: Encode, real: RealType) -> Encode:
-    """Return how lists are written whose elements are written so."""
+def lists_of(element: Encode, real: RealType) -> Encode | None:
+    """Return how lists are written whose elements are written so; None: arrays of that type only PostgreSQL makes."""
+    if real.kind != "b" or real.base not in ELEMENTS:
+        return None
 
     def encode(name: str, lists: Array) -> Array:
         flat, rows = lists.flatten(), pc.list_parent_indices(lists)
-        if pa.types.is_null(flat.type):
-            flat = flat.cast(_ELEMENTS[real.base])
         try:
-            flat = element(name, _as_decimals(flat) if real.base == "numeric" else flat)
+            flat = missing(name, flat) if pa.types.is_null(flat.type) else element(name, flat)
         except RefusedValueError as error:
             row = None if error.position is None else rows[error.position].as_py()
             raise RefusedValueError(name, row, str(error)) from error
-        if real.base == "numeric" and not pa.types.is_decimal(flat.type):
-            raise RefusedValueError(
-                name, None, f"a number in a list is not finite, or has more than {_WIDE} digits"
-            )
-        if pa.types.is_timestamp(flat.type):
-            flat = flat.cast(pa.timestamp("us"))  # pgpq writes lists of instants as lists without a zone
+        if flat.null_count == len(flat) or not (real.base in _IN_LISTS or pa.types.is_decimal(flat.type)):
+            return lists_as_wire(lists, flat, real.base)
         offsets = pc.cumulative_sum(pc.fill_null(pc.list_value_length(lists), 0).cast(pa.int64()))
         offsets = pa.concat_arrays([pa.array([0], pa.int64()), offsets])
         return pa.LargeListArray.from_arrays(offsets, flat, mask=lists.is_null())
@@ -103,88 +91,6 @@ def _bytes_in(least: int, most: int) -> Callable[[RealType], Encode]:
     return of
 
 
-def _integer_in(real: RealType) -> Encode:
-    return lambda name, values: cast_exactly(
-        name, values, _INTEGERS[real.base], f"{{}} is beyond {real.shown}"
-    )
-
-
-def _whole_in(real: RealType) -> Encode:
-    reason = f"{{}} is no whole number that fits the column, which is {real.shown}"
-    return lambda name, values: cast_exactly(name, values, _INTEGERS[real.base], reason)
-
-
-def _single(real: RealType) -> Encode:
-    def encode(name: str, values: Array) -> Array:
-        narrow = values.cast(pa.float32())
-        same = pc.or_(pc.equal(narrow.cast(pa.float64()), values), pc.is_nan(values))
-        refuse_first(name, values, pc.invert(same), f"{{}} has more digits than {real.shown}")
-        return narrow
-
-    return encode
-
-
-def _as_float(real: RealType) -> Encode:
-    """Return how integers and decimals are written as floats: those that are floats."""
-    kind = pa.float32() if real.base == "float4" else pa.float64()
-
-    def exact(value: Decimal) -> float:
-        number = pa.scalar(float(value), pa.float64()).cast(kind).as_py()
-        if not value.is_nan() and number != value:
-            raise ValueError(f"{shown(value)} has more digits than {real.shown}")
-        return float(number)
-
-    def encode(name: str, values: Array) -> Array:
-        try:
-            if pa.types.is_integer(values.type):
-                return values.cast(kind)
-        except pa.ArrowInvalid:  # large ones, of which some are floats
-            pass
-        return _one_by_one(name, _decimals_of(values), exact, kind)
-
-    return encode
-
-
-def _numeric_in(real: RealType) -> Encode:
-    scale = _scale(real)
-
-    def exact(value: Decimal) -> bytes:
-        exponent = value.as_tuple().exponent
-        if isinstance(exponent, int) and exponent < -scale and value != round(value, scale):
-            raise ValueError(f"{shown(value)} has more than {scale} decimals")
-        return numeric_wire(value)
-
-    def encode(name: str, values: Array) -> Array:
-        if pa.types.is_integer(values.type):
-            values = values.cast(pa.decimal128(19, 0))
-        if not pa.types.is_decimal128(values.type) or not scale >= 0:
-            return _one_by_one(name, _decimals_of(values), exact, pa.large_binary())
-        if values.type.scale <= scale:
-            return values
-        return cast_exactly(name, values, pa.decimal128(_WIDE, scale), f"{{}} has more than {scale} decimals")
-
-    return encode
-
-
-def _float_as_numeric(real: RealType) -> Encode:
-    """Return how floats are written: as the shortest decimal that is read as the same float."""
-    encode_decimals = _numeric_in(real)
-
-    def encode(name: str, values: Array) -> Array:
-        texts = values.cast(pa.large_string())
-        try:
-            exact = texts.cast(pa.decimal128(_WIDE, min(max(_scale(real), 0), 15)))
-        except pa.ArrowInvalid:
-            exact = pa.array([value and repr(value) for value in values.to_pylist()], pa.large_string())
-        return encode_decimals(name, exact)
-
-    return encode
-
-
-def _scale(real: RealType) -> int:
-    return real.digits[1] if real.modifier >= 0 else _MOST_DECIMALS
-
-
 def _time_in(real: RealType) -> Encode:
     step = 10 ** (6 - real.modifier) if real.modifier >= 0 else 1
 
@@ -208,9 +114,7 @@ def _interval_in(real: RealType) -> Encode | None:
             days, rest = days + 1, rest - _DAY
         return pack(">qii", rest, days, 0)
 
-    return lambda name, values: _one_by_one(
-        name, values.cast(pa.int64()).to_pylist(), wire, pa.large_binary()
-    )
+    return lambda name, values: one_by_one(name, values.cast(pa.int64()).to_pylist(), wire, pa.large_binary())
 
 
 def _jsonb(values: Array) -> Array:
@@ -225,7 +129,7 @@ def _text_as_json(real: RealType) -> Encode:
         return _unchanged(real)
 
     def encode(name: str, values: Array) -> Array:
-        _one_by_one(name, values.to_pylist(), require_distinct_keys, pa.null())
+        one_by_one(name, values.to_pylist(), require_distinct_keys, pa.null())
         return _jsonb(values)
 
     return encode
@@ -238,7 +142,7 @@ def _json_in(real: RealType) -> Encode:
 def _as_json(column_type: Any) -> Callable[[RealType], Encode]:  # noqa: ANN401
     def of(real: RealType) -> Encode:
         def encode(name: str, values: Array) -> Array:
-            texts = _one_by_one(name, python_values(column_type, values), json_text, pa.large_string())
+            texts = one_by_one(name, python_values(column_type, values), json_text, pa.large_string())
             return texts if real.base == "json" else _jsonb(texts)
 
         return encode
@@ -246,45 +150,19 @@ def _as_json(column_type: Any) -> Callable[[RealType], Encode]:  # noqa: ANN401
     return of
 
 
-def _decimals_of(values: Array) -> list[Decimal | None]:
-    return [None if value is None else Decimal(value) for value in values.to_pylist()]
-
-
-def _as_decimals(values: Array) -> Array:
-    if not pa.types.is_large_string(values.type):
-        return values
-    try:
-        found = pa.array(_decimals_of(values))
-        return (
-            found.cast(pa.decimal128(_WIDE, found.type.scale)) if pa.types.is_decimal(found.type) else found
-        )
-    except pa.ArrowException:
-        return values
-
-
-def _one_by_one(name: str, values: Iterable[Any], exact: Callable[[Any], Any], kind: Any) -> Array:  # noqa: ANN401
-    found = []
-    for position, value in enumerate(values):
-        try:
-            found.append(None if value is None else exact(value))
-        except (ValueError, TypeError, OverflowError) as error:
-            raise RefusedValueError(name, position, str(error)) from error
-    return pa.array(found, kind)
-
-
 BY_KINDS: dict[tuple[str, str], Callable[[RealType], Encode | None]] = {
     ("boolean", "bool"): _unchanged,
-    **{("integer", base): _integer_in for base in _INTEGERS},
-    **{("float", base): _whole_in for base in _INTEGERS},
-    ("integer", "float4"): _as_float,
-    ("integer", "float8"): _as_float,
-    ("integer", "numeric"): _numeric_in,
-    ("float", "float4"): _single,
+    **{("integer", base): integer_in for base in INTEGERS},
+    **{("float", base): whole_in for base in INTEGERS},
+    ("integer", "float4"): number_as_float,
+    ("integer", "float8"): number_as_float,
+    ("integer", "numeric"): numeric_in,
+    ("float", "float4"): single_in,
     ("float", "float8"): _unchanged,
-    ("float", "numeric"): _float_as_numeric,
-    ("numeric", "float4"): _as_float,
-    ("numeric", "float8"): _as_float,
-    ("numeric", "numeric"): _numeric_in,
+    ("float", "numeric"): float_as_numeric,
+    ("numeric", "float4"): number_as_float,
+    ("numeric", "float8"): number_as_float,
+    ("numeric", "numeric"): numeric_in,
     **{("text", base): text_in for base in ("text", "varchar", "bpchar", "citext")},
     ("text", "name"): _bytes_in(0, _LONGEST_NAME),
     ("text", "char"): _bytes_in(1, 1),

@@ -59,7 +59,7 @@ def _staging(
 ) -> sa.Table:
     """Create a table for rows of which some columns are to be cast: it ends with the transaction."""
     columns = [
-        sa.Column(name, NamedType(cast.staged.unbounded if cast else real[name].bounded))
+        sa.Column(name, NamedType(cast.staged.unbounded if cast else real[name].declared))
         for name, cast in casts.items()
     ]
     table = sa.Table(STAGED, sa.MetaData(), *columns, prefixes=["TEMPORARY"], postgresql_on_commit="DROP")

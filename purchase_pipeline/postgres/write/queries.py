@@ -102,6 +102,8 @@ def _staged(connection: sa.Connection, query: sa.SelectBase) -> dict[str, RealTy
 
 def _keeps(found: RealType, real: RealType) -> bool:
     """Tell whether an assignment from one type to the other can change nothing."""
+    if real.domain not in (None, found.domain):
+        return False
     if real.modifier not in (-1, found.modifier) or (real.modifier != -1 and real.base != found.base):
         return False
     return real.base == found.base or real.base in _WIDER.get(found.base, ())

@@ -30,6 +30,21 @@ _FIRST_CHANGED = """
     ) AS casts
     WHERE {changed} ORDER BY row LIMIT 1
 """
+_HSTORE = """
+    CASE WHEN {value} IS NOT NULL THEN
+        (SELECT coalesce({hstore}(array_agg(key), array_agg(value)), '') FROM jsonb_each_text({value}))
+    END
+"""
+_NO_FLOAT = """
+    CASE WHEN value IN ('NaN', 'Infinity', '-Infinity') THEN false
+    WHEN abs({whole}) < 9e18 THEN ({whole})::float8::bigint <> {whole} OR result::float8 <> value::float8
+    ELSE true END
+"""
+"""Of a decimal: times 2 for each of its places, it is whole where it is a float. A float as NUMERIC is rounded."""
+_A_VALUES_FAULT = (
+    *(psycopg.DataError, psycopg.IntegrityError, psycopg.NotSupportedError),
+    *(psycopg.errors.SyntaxError, psycopg.errors.ProgramLimitExceeded),  # as LTREE and TSQUERY have it
+)
 _NO_CAST = (psycopg.errors.CannotCoerce, psycopg.errors.UndefinedFunction, psycopg.errors.DatatypeMismatch)
 
 
@@ -47,20 +62,24 @@ class Cast(NamedTuple):
     def of(self, value: str) -> str:
         """Return the cast of an expression, in SQL."""
         if self.real.base == "hstore" and self.staged.base == "jsonb":
-            pairs = f"{self.real.unbounded}(array_agg(key), array_agg(value))"
-            return f"(SELECT coalesce({pairs}, '') FROM jsonb_each_text({value}) WHERE {value} IS NOT NULL)"  # noqa: S608
-        return f"{value}::{self.real.bounded}"
+            return f"{_HSTORE.format(hstore=self.real.unbounded, value=value)}::{self.real.declared}"
+        return f"{value}::{self.real.declared}"
 
     @property
     def changed(self) -> sql.Composable:
         """The condition that the cast changed a value. Where it cannot, it is false, but PostgreSQL has to cast."""
+        staged, real = self.staged.element or self.staged, self.real.element or self.real
         if self.real.base == "bpchar" and self.real.modifier >= 0:
-            return sql.SQL("length(value::text) IS DISTINCT FROM {}").format(self.real.modifier - 4)
-        if self.staged.base in _TEXTS and self.real.base in _READ_WHOLE:
+            return sql.SQL("length(value::text) <> {}").format(self.real.modifier - 4)
+        if self.staged.base == "numeric" and self.real.base in ("float4", "float8"):
+            return sql.SQL(_NO_FLOAT).format(
+                whole=sql.SQL("value * power(2::numeric, scale(trim_scale(value)))")
+            )
+        if staged.base in _TEXTS and real.base in _READ_WHOLE:
             return sql.SQL("value IS NOT NULL AND result::text IS NULL")
-        if self.staged.base in _TEXTS and self.real.base not in _TEXTS:
+        if staged.base in _TEXTS and real.base not in _TEXTS:
             return sql.SQL("replace(result::text, ' ', '') IS DISTINCT FROM replace(value::text, ' ', '')")
-        if {self.staged.base, self.real.base} & (_TEXTS | _COMPARED_AS_TEXT):
+        if {staged.base, real.base} & (_TEXTS | _COMPARED_AS_TEXT):
             return sql.SQL("result::text IS DISTINCT FROM value::text")
         back = sql.SQL(self.staged.bounded)
         return sql.SQL("result::{} IS DISTINCT FROM value").format(back)
@@ -92,7 +111,7 @@ def _require_exact(connection: sa.Connection, table: sa.Table, cast: Cast) -> No
             raise SchemaDriftError(
                 str(table), [difference], "PostgreSQL has no cast that keeps it."
             ) from error
-        if not isinstance(error.orig, psycopg.DataError | psycopg.IntegrityError):
+        if not isinstance(error.orig, _A_VALUES_FAULT):
             raise
         row = _first_refused(connection, cast, rows)
         words = error.orig.diag.message_primary or str(error.orig)
