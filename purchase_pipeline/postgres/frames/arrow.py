@@ -226,7 +226,9 @@ def refuse_times(name: str, values: Array) -> None:
     if unit == "ns":
         finer = pc.not_equal(pc.subtract(counts, pc.multiply(pc.divide(counts, 1000), 1000)), 0)
         refuse_first(name, values, finer, "{} is finer than microseconds, which is what is kept")
-    if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
+    if pa.types.is_date(kind) or (
+        pa.types.is_timestamp(kind) and unit != "ns"
+    ):  # of which 64 bits are 584 years
         day = 1 if unit == "day" else 86_400 * _SECOND[unit]
         beyond = pc.or_(pc.less(counts, _FIRST_DAY * day), pc.greater_equal(counts, (_LAST_DAY + 1) * day))
         refuse_first(name, values, beyond, "{} is beyond the years 1 to 9999, or infinite")

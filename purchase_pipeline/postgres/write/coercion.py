@@ -10,8 +10,9 @@ import sqlalchemy as sa
 from purchase_pipeline.postgres.errors import RefusedValueError, SchemaDriftError, UnstorableValueError
 from purchase_pipeline.postgres.frames.rows import Batch, DeclaredBatch
 from purchase_pipeline.postgres.schema.real_types import RealType
-from purchase_pipeline.postgres.schema.types import ColumnType, sql
+from purchase_pipeline.postgres.schema.types import ColumnType, family, sql
 from purchase_pipeline.postgres.write.encoding import Encoding, encoding_for
+from purchase_pipeline.postgres.write.exact_arrays import missing
 
 PIECE_ROWS = 50_000  # encoded at a time: some megabytes
 _REMEDY = (
@@ -56,10 +57,15 @@ def encoded_batches(
         _require_names(batch, names, str(table), place)
         found = encodings(batch.types, real, str(table), place)
         wanted = wanted or found
+        found |= {name: wanted[name]._replace(encode=missing) for name in names if _is_missing(batch, name)}
         _require_same(batch, found, wanted, str(table), place)
         for piece in batch.frame.select(names).to_batches(max_chunksize=PIECE_ROWS):
             yield _encoded(piece, found, str(table), number)
             number += piece.num_rows
+
+
+def _is_missing(batch: Batch, name: str) -> bool:
+    return family(batch.types[name]) == "unknown"
 
 
 def _encoded(piece: Any, how: Mapping[str, Encoding], table: str, number: int) -> Any:  # noqa: ANN401
