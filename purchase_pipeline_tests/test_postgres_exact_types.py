@@ -147,7 +147,7 @@ def test_a_query_may_change_no_more_than_a_frame_does(
     connection.execute("INSERT INTO things VALUES (NULL)")
     connection.execute(f"CREATE TABLE source (value {source})")
     connection.execute(f"INSERT INTO source VALUES (NULL), (%s::text::{source})", [value])  # noqa: S608  # the test's own SQL
-    query = sa.select(sa.column("value")).select_from(sa.table("source"))
+    query: sa.Select[Any] = sa.select(sa.column("value")).select_from(sa.table("source"))
 
     with pytest.raises(UnstorableValueError) as caught:
         DirectIOManager(database_url).write(THINGS, query)
@@ -175,7 +175,7 @@ def test_a_query_whose_values_stay_as_they_are_is_stored_missing_values_too(
     connection.execute(f"CREATE TABLE things (value {column})")
     connection.execute(f"CREATE TABLE source (value {source})")
     connection.execute(f"INSERT INTO source VALUES (NULL), (%s::text::{source})", [value])  # noqa: S608  # the test's own SQL
-    query = sa.select(sa.column("value")).select_from(sa.table("source"))
+    query: sa.Select[Any] = sa.select(sa.column("value")).select_from(sa.table("source"))
 
     DirectIOManager(database_url).write(THINGS, query)
 
