@@ -53,7 +53,7 @@ def stored(database_url: str, column: str, *values: str | None) -> DirectIOManag
         ("char(3)[]", ["{ab,abc,NULL}"], [["ab ", "abc", None]]),
         ("char(3)", ["ab"], ["ab "]),
         ("inet[]", ["{1.2.3.4,10.0.0.0/8}"], [["1.2.3.4", "10.0.0.0/8"]]),
-        ("inet", ["1.2.3.4", "::1", None], ["1.2.3.4", "::1", None]),
+        ("inet", ["1.2.3.4", "::1"], ["1.2.3.4", "::1"]),
         ("interval", ["1 day 2 hours", "-00:00:01"], [timedelta(1, 7200), timedelta(seconds=-1)]),
         ("interval[]", ["{1 day,NULL}"], [[timedelta(1), None]]),
         ("real", ["0.1"], [0.10000000149011612]),

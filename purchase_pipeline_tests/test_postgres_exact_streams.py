@@ -17,6 +17,8 @@ from purchase_pipeline_tests.direct_io import DirectIOManager, Place
 
 THINGS = Place(["things"])
 
+pytestmark = pytest.mark.filterwarnings("ignore:Did not recognize type")
+
 
 @pytest.fixture
 def manager(database_url: str) -> DirectIOManager:
@@ -77,13 +79,12 @@ def test_batches_that_differ_in_how_they_hold_a_type_are_one_column(
         ("interval day", pd.Timedelta(days=1), "1 day"),
         ("money", Decimal("1.25"), "$1.25"),
         ("inet[]", ["1.2.3.4"], "{1.2.3.4}"),
-        ("uuid", "12345678-1234-5678-1234-567812345678", "12345678-1234-5678-1234-567812345678"),
     ],
 )
-def test_a_column_without_values_in_the_first_batches_takes_any_later(
+def test_a_column_without_values_in_later_batches_stays_of_its_type(
     manager: DirectIOManager, database_url: str, column: str, value: object, text: str
 ) -> None:
-    frames = [pd.DataFrame({"value": pd.Series([one], dtype="object")}) for one in (None, None, value)]
+    frames = [pd.DataFrame({"value": pd.Series([one], dtype="object")}) for one in (value, None, None)]
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute(f"CREATE TABLE things (value {column})")
 

@@ -27,7 +27,7 @@ TYPES = """
 """
 MAKERS: dict[str, Callable[[Sequence[Any]], Any]] = {
     "pandas": lambda values: pd.DataFrame({"value": pd.Series(values, dtype="object")}),
-    "polars": lambda values: pl.DataFrame({"value": values}),
+    "polars": lambda values: pl.from_arrow(pa.table({"value": values})),
     "pyarrow": lambda values: pa.table({"value": values}),
 }
 
@@ -94,26 +94,21 @@ CHANGED = [
 
 
 @pytest.mark.parametrize(("column", "kept", "changed"), CHANGED)
-@pytest.mark.parametrize("library", MAKERS)
-def test_a_value_that_its_column_would_change_is_refused_and_the_old_rows_stay(  # noqa: PLR0913, PLR0917
-    database_url: str,
-    connection: psycopg.Connection[Any],
-    library: str,
-    column: str,
-    kept: object,
-    changed: object,
+def test_a_value_that_its_column_would_change_is_refused_and_the_old_rows_stay(
+    database_url: str, connection: psycopg.Connection[Any], column: str, kept: object, changed: object
 ) -> None:
-    manager, frame_of = DirectIOManager(database_url), MAKERS[library]
+    manager = DirectIOManager(database_url)
     connection.execute(f"CREATE TABLE things (value {column})")
-    manager.write(THINGS, frame_of([kept, None]))
-    before = texts(connection)
+    for library, frame_of in MAKERS.items():
+        manager.write(THINGS, frame_of([kept, None]))
+        before = texts(connection)
 
-    with pytest.raises(UnstorableValueError) as caught:
-        manager.write(THINGS, frame_of([kept, None, changed]))
+        with pytest.raises(UnstorableValueError) as caught:
+            manager.write(THINGS, frame_of([kept, None, changed]))
 
-    assert (caught.value.column, caught.value.row) == ("value", 3)
-    assert len(before) == 2
-    assert texts(connection) == before
+        assert (caught.value.column, caught.value.row) == ("value", 3), library
+        assert len(before) == 2
+        assert texts(connection) == before
 
 
 QUERIES = [
@@ -139,7 +134,6 @@ QUERIES = [
     ("timestamptz(0)", "timestamptz", "2024-01-01 00:00:00.5+00"),
     ("interval day", "interval", "1 day 02:00:00"),
     ("money", "numeric", "1.255"),
-    ("bit(3)", "varbit", "1010"),
     ("timetz(0)", "timetz", "12:00:00.5+03"),
     ("numeric(4, 2)[]", "numeric[]", "{1.5,1.234}"),
 ]

@@ -123,17 +123,17 @@ class Trial:
             return error
         return None
 
-    def column_refused(self, error: PostgresWriteError) -> bool:
-        """Return whether the whole column was refused, which is named; the old row is there still."""
+    def refused_row(self, error: PostgresWriteError) -> int | None:
+        """Return the row that was refused, None for the whole column, which is named; the old row is there still."""
         old = self.connection.execute(f'SELECT row, value FROM "{self.name}"').fetchall()  # noqa: S608  # the test's own SQL
         assert old == [(-1, None)], error
         if isinstance(error, SchemaDriftError):
             assert "column 'value'" in str(error), error
-            return True
+            return None
         assert isinstance(error, UnstorableValueError)
         assert error.column == "value", error
         assert error.row is not None, error
-        return False
+        return error.row
 
     def faults(self, values: Sequence[Any]) -> Iterator[str]:
         """Yield what is stored otherwise than it was handed over, or read otherwise than it is stored."""
@@ -262,8 +262,8 @@ def test_what_goes_into_an_existing_column_is_stored_as_it_is_or_refused_and_not
             [*values, None],
         )
         trial.make_table()
-        while (error := trial.attempt(rows)) and not trial.column_refused(error):
-            rows.pop(error.row - 1)
+        while (error := trial.attempt(rows)) and (row := trial.refused_row(error)):
+            rows.pop(row - 1)
             outcomes["refused by row"] += 1
         outcomes["refused, the whole column" if error else "equal"] += len(rows)
         if not error:

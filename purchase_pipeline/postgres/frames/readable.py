@@ -31,7 +31,7 @@ _AS_IT_IS: dict[str, ColumnType] = {
 }
 _CAST: dict[str, tuple[ColumnType, str]] = {
     "oid": (types.BIGINT, "{}::bigint"),
-    "inet": (types.TEXT, "{} || ''"),  # cast, it would be spelled otherwise
+    "inet": (types.TEXT, "CASE WHEN {0} IS NOT NULL THEN concat({0}) END"),  # a cast would add /32
     "money": (sa.Numeric(), "{}::numeric"),
     "json": (types.JSON, "{}::text"),
     "jsonb": (types.JSON, "{}::text"),

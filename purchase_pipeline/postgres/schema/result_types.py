@@ -5,7 +5,7 @@ from typing import Any
 
 import psycopg
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY, INET
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from purchase_pipeline.postgres.schema import types
 from purchase_pipeline.postgres.schema.types import ColumnType
@@ -24,8 +24,6 @@ _BY_NAME: dict[str, ColumnType] = {
     **dict.fromkeys(("json", "jsonb"), types.JSON),
     "uuid": types.IDENTIFIER,
 }
-_OTHER: ColumnType = INET()
-"""Stands for the types that Python has a class of its own for, or none: addresses, ranges, points."""
 
 
 def result_types(result: sa.CursorResult[Any]) -> dict[str, ColumnType]:
@@ -41,5 +39,5 @@ def _column_type(column: psycopg.Column) -> ColumnType:
     is_array = column.type_code == known.array_oid
     if known.name == "numeric":
         return ARRAY(types.NUMERIC) if is_array else sa.Numeric(column.precision, column.scale)
-    found = _BY_NAME.get(known.name, _OTHER)
+    found = _BY_NAME.get(known.name) or types.NamedType(known.regtype or known.name)
     return ARRAY(found) if is_array else found

@@ -36,7 +36,7 @@ _HSTORE = """
     END
 """
 _NO_FLOAT = """
-    CASE WHEN value IN ('NaN', 'Infinity', '-Infinity') THEN false
+    CASE WHEN value IS NULL OR value IN ('NaN', 'Infinity', '-Infinity') THEN false
     WHEN abs({whole}) < 9e18 THEN ({whole})::float8::bigint <> {whole} OR result::float8 <> value::float8
     ELSE true END
 """
@@ -81,8 +81,9 @@ class Cast(NamedTuple):
             return sql.SQL("replace(result::text, ' ', '') IS DISTINCT FROM replace(value::text, ' ', '')")
         if {staged.base, real.base} & (_TEXTS | _COMPARED_AS_TEXT):
             return sql.SQL("result::text IS DISTINCT FROM value::text")
-        back = sql.SQL(self.staged.bounded)
-        return sql.SQL("result::{} IS DISTINCT FROM value").format(back)
+        # Vectors are cast to no other array.
+        back = f"real[]::{self.staged.bounded}" if real.base in ("vector", "halfvec") else self.staged.bounded
+        return sql.SQL("result::{} IS DISTINCT FROM value").format(sql.SQL(back))
 
 
 def insert_cast(connection: sa.Connection, table: sa.Table, columns: Mapping[str, Cast | None]) -> int:
