@@ -65,6 +65,13 @@ def engine(database_url: str) -> sa.Engine:
 
 
 @pytest.fixture
+def transaction(server_url: str) -> Iterator[sa.Connection]:
+    """A transaction that is rolled back after the test: what it makes, nobody else sees."""
+    with engine_for(server_url).connect() as connection:
+        yield connection
+
+
+@pytest.fixture
 def person(tmp_path: Path) -> Iterator[Person]:
     """A newcomer; what they leave is removed."""
     person = Person(tmp_path / "home")

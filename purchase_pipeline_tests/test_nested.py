@@ -1,15 +1,8 @@
-"""The shape of JSON and the scale of NUMERIC are those of the values, where they agree."""
-
-import math
-from decimal import Decimal
-from uuid import UUID
+"""The shape of JSON is that of the values, where they agree."""
 
 import pytest
-import sqlalchemy as sa
 
-from purchase_pipeline.postgres.frames.nested import MIXED, as_json, as_text, digits_of, scale_of, shape_of
-from purchase_pipeline.postgres.schema import types
-from purchase_pipeline.postgres.schema.types import ColumnType
+from purchase_pipeline.postgres.frames.nested import MIXED, shape_of
 
 
 @pytest.mark.parametrize(
@@ -54,46 +47,3 @@ def test_values_alike_have_one_shape(values: list[object], expected: object) -> 
 )
 def test_values_that_differ_have_none(values: list[object]) -> None:
     assert shape_of(values) is MIXED
-
-
-def test_json_is_the_text_that_it_was() -> None:
-    assert as_json([{"maçã": 1}, None, [], "a", 1]) == ['{"maçã": 1}', None, "[]", '"a"', "1"]
-
-
-def test_texts_are_made_of_values_in_lists_too() -> None:
-    values = [UUID(int=1), None, [Decimal("0.10"), None], "a"]
-
-    assert as_text(values) == ["00000000-0000-0000-0000-000000000001", None, ["0.10", None], "a"]
-
-
-@pytest.mark.parametrize(
-    ("column_type", "values", "expected"),
-    [
-        (types.NUMERIC, [], 0),
-        (types.NUMERIC, [None, Decimal("1.5"), Decimal("0.125")], 3),
-        (types.NUMERIC, [Decimal("1E+5")], 0),
-        (types.NUMERIC, [Decimal("NaN"), Decimal("Infinity"), Decimal("0.5")], 1),
-        (sa.Numeric(10, 2), [Decimal("1.5")], 2),
-    ],
-)
-def test_a_scale_is_declared_or_the_most_that_a_value_has(
-    column_type: ColumnType, values: list[Decimal | None], expected: int
-) -> None:
-    assert scale_of(column_type, values) == expected
-
-
-@pytest.mark.parametrize(
-    ("values", "scale", "expected"),
-    [
-        ([], 2, 0),
-        ([None, Decimal("12.5"), Decimal("1.25")], 2, 4),
-        ([Decimal("0.01")], 2, 1),
-        ([Decimal("1E+5")], 0, 6),
-        ([Decimal(1), Decimal("NaN")], 0, math.inf),
-        ([Decimal("-Infinity")], 0, math.inf),
-    ],
-)
-def test_digits_are_those_that_hold_every_value(
-    values: list[Decimal | None], scale: int, expected: float
-) -> None:
-    assert digits_of(values, scale) == expected

@@ -1,4 +1,4 @@
-"""COPY: rows of texts are joined, others are adapted value by value, and nobody can tell which from the table."""
+"""COPY: rows of texts are joined, others are adapted value by value, batches are binary: the table is the same."""
 
 import tracemalloc
 from collections.abc import Iterator, Sequence
@@ -7,13 +7,14 @@ from decimal import Decimal
 from itertools import product
 from typing import Any
 
+import pyarrow as pa
 import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from purchase_pipeline.postgres import UnstorableValueError
-from purchase_pipeline.postgres.write.copy import copy_rows
+from purchase_pipeline.postgres.write.copy import copy_batches, copy_rows
 from purchase_pipeline.postgres.write.copy_text import text_form
 from purchase_pipeline_tests.hostile import ACCEPTED
 
@@ -153,3 +154,51 @@ def test_long_texts_are_not_gathered(connection: sa.Connection) -> None:
 def test_only_rows_of_so_many_texts_are_joined(row: Sequence[Any]) -> None:
     assert text_form([("a", "b"), ("c", "d")], 2, "utf-8") == b"a\tb\nc\td\n"
     assert text_form([("a", "b"), row, ("c", "d")], 2, "utf-8") is None
+
+
+def test_batches_are_written_in_binary_in_their_order(connection: sa.Connection) -> None:
+    batches = [
+        pa.record_batch({"two": pa.array(["b", None, ""]), "one": pa.array(["\\N", "é\t", "\0x"[1:]])}),
+        pa.record_batch({"two": pa.array([], pa.string()), "one": pa.array([], pa.string())}),
+        pa.record_batch({"two": pa.array(["d"]), "one": pa.array(["c"])}),
+    ]
+
+    written = copy_batches(connection, PURCHASES, ["two", "one"], iter(batches))
+
+    there = [tuple(row) for row in connection.execute(sa.select(PURCHASES))]
+    assert there == [("\\N", "b"), ("é\t", None), ("x", ""), ("c", "d")]
+    assert written.rows == 4
+    fields = sum(len(text.encode()) for row in there for text in row if text is not None)
+    assert written.bytes == 19 + 4 * (2 + 2 * 4) + fields + 2
+
+
+def test_no_batch_is_no_row(connection: sa.Connection) -> None:
+    written = copy_batches(connection, PURCHASES, ["one", "two"], iter([]))
+
+    assert (written.rows, written.bytes) == (0, 21)
+
+
+@pytest.mark.parametrize("place", [0, 1, 4_999, 9_999])
+def test_a_value_of_a_batch_that_postgresql_refuses_is_named(connection: sa.Connection, place: int) -> None:
+    texts = ["a"] * 10_000
+    texts[place] = "a\0b"
+    whole = pa.table({"one": texts, "two": texts})
+
+    with pytest.raises(UnstorableValueError, match="invalid byte sequence") as caught:
+        copy_batches(connection, PURCHASES, ["one", "two"], whole.to_batches(max_chunksize=3_000))
+
+    assert (caught.value.row, caught.value.column) == (place + 1, "one")
+
+
+@pytest.mark.parametrize("place", [1, 2])
+def test_a_row_that_a_constraint_refuses_is_named(connection: sa.Connection, place: int) -> None:
+    connection.execute(sa.text("ALTER TABLE purchases ALTER COLUMN two SET NOT NULL"))
+    twos: list[str | None] = ["a", "b", "c"]
+    twos[place] = None
+
+    with pytest.raises(UnstorableValueError, match="violates not-null constraint") as caught:
+        copy_batches(
+            connection, PURCHASES, ["one", "two"], [pa.record_batch({"one": ["a"] * 3, "two": twos})]
+        )
+
+    assert (caught.value.row, caught.value.column) == (place + 1, "two")

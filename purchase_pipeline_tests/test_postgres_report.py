@@ -29,7 +29,9 @@ def test_rows_bytes_speed_columns_and_place_are_told(store: Store) -> None:
     told = metadata_of(store.store(FRUITS))
 
     assert told["dagster/row_count"] == told["rows_written"] == 2
-    assert told["bytes_copied"] == 21 + sum(2 + 3 * 4 + size for size in (8 + 5 + 4, 8))  # binary: a header, lengths
+    assert told["bytes_copied"] == 21 + sum(
+        2 + 3 * 4 + size for size in (8 + 5 + 4, 8)
+    )  # binary: a header, lengths
     assert told["rows_per_second"] > 0
     assert told["seconds"] > 0
     assert told["dagster/table_name"].endswith(".public.things")

@@ -1,7 +1,6 @@
 """Arrow, the one form that all frames take on their way to a table: plain types, each with what it means."""
 
 from collections.abc import Callable, Iterable
-from datetime import date
 from typing import Any
 
 import pyarrow as pa
@@ -9,6 +8,7 @@ import pyarrow.compute as pc
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from purchase_pipeline.postgres.errors import RefusedValueError
+from purchase_pipeline.postgres.frames.exact import Array, cast_exactly, refuse_times
 from purchase_pipeline.postgres.frames.json_text import json_text
 from purchase_pipeline.postgres.frames.rows import Batch
 from purchase_pipeline.postgres.schema import types
@@ -16,14 +16,8 @@ from purchase_pipeline.postgres.schema.types import ColumnType
 
 FRAME_TYPES = (pa.Table, pa.RecordBatch)
 
-Array = Any
-"""A `pyarrow.Array` or `pyarrow.ChunkedArray`: pyarrow has no types that mypy knows."""
-
-_EPOCH = date(1970, 1, 1)
-_FIRST_DAY, _LAST_DAY = (date.min - _EPOCH).days, (date.max - _EPOCH).days
-_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
-_LONGEST = (2**63 - 1) // 10**6
 _MOST_DIGITS = 38  # of 128 bits
+_EXTENSIONS = {"arrow.uuid": types.IDENTIFIER, "arrow.json": types.JSON}
 _PLAIN: tuple[tuple[Callable[[Any], bool], ColumnType, Any], ...] = (
     (pa.types.is_boolean, types.BOOLEAN, pa.bool_()),
     (pa.types.is_uint64, types.NUMERIC, pa.decimal128(20, 0)),
@@ -91,9 +85,9 @@ def plain_column(name: str, values: Array) -> tuple[ColumnType, Array]:
         return types.JSON, _as_json(name, values)
     if pa.types.is_decimal(kind):
         return types.NUMERIC, _decimals(values)
+    column_type, plain = _plain_type(name, kind)
     if pa.types.is_temporal(kind):
         refuse_times(name, values)
-    column_type, plain = _plain_type(name, kind)
     return column_type, cast_exactly(name, values, plain)
 
 
@@ -104,56 +98,6 @@ def _plain_type(name: str, kind: Any) -> tuple[ColumnType, Any]:  # noqa: ANN401
         if test(kind):
             return column_type, plain
     raise RefusedValueError(name, None, f"PostgreSQL has no type for Arrow's {kind}")
-
-
-def cast_exactly(name: str, values: Array, kind: Any, reason: str | None = None) -> Array:  # noqa: ANN401
-    """Cast an array without a loss.
-
-    Raises:
-        RefusedValueError: the first value that Arrow would change, with Arrow's words or a reason, which may have the
-            value in it as `{}`.
-    """
-    if values.type == kind:
-        return values
-    try:
-        return values.cast(kind)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        first, beyond = 0, len(values)
-        while beyond - first > 1:  # the first that fails is in between
-            middle = (first + beyond) // 2
-            first, beyond = (middle, beyond) if _casts(values[first:middle], kind) else (first, middle)
-        if not len(values) or _casts(values[first:beyond], kind):
-            raise RefusedValueError(name, None, str(error)) from error
-        value = types.shown(values[first].as_py())
-        raise RefusedValueError(
-            name, first, str(error) if reason is None else reason.format(value)
-        ) from error
-
-
-def refuse_first(name: str, values: Array, wrong: Array, reason: str) -> None:
-    """Refuse the first value that a mask is true of; `{}` in the reason is the value.
-
-    Raises:
-        RefusedValueError: there is one.
-    """
-    position = pc.index(wrong, True).as_py()
-    if position >= 0:
-        raise RefusedValueError(name, position, reason.format(_shown(values[position])))
-
-
-def _shown(scalar: Any) -> str:  # noqa: ANN401
-    try:
-        return types.shown(scalar.as_py())
-    except (ValueError, OverflowError):  # Python has no such date or time
-        return f"{scalar.value if hasattr(scalar, 'value') else scalar} as {scalar.type}"
-
-
-def _casts(values: Array, kind: Any) -> bool:  # noqa: ANN401
-    try:
-        values.cast(kind)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        return False
-    return True
 
 
 def _is_list(kind: Any) -> bool:  # noqa: ANN401
@@ -171,8 +115,7 @@ def _of_extension(name: str, values: Array) -> tuple[ColumnType, Array]:
     chunks = values.chunks if isinstance(values, pa.ChunkedArray) else [values]
     storage = pa.chunked_array([chunk.storage for chunk in chunks], values.type.storage_type)
     column_type, plain = plain_column(name, storage)
-    named = {"arrow.uuid": types.IDENTIFIER, "arrow.json": types.JSON}
-    return named.get(values.type.extension_name, column_type), plain
+    return _EXTENSIONS.get(values.type.extension_name, column_type), plain
 
 
 def _decimals(values: Array) -> Array:
@@ -186,9 +129,13 @@ def _decimals(values: Array) -> Array:
 
 
 def _of_lists(name: str, values: Array) -> tuple[ColumnType, Array]:
+    element = values.type.value_type
+    if isinstance(element, pa.BaseExtensionType):  # of which Arrow joins no lists
+        column_type, elements = _of_lists(name, values.cast(pa.large_list(element.storage_type)))
+        named = _EXTENSIONS.get(element.extension_name)
+        return ARRAY(named) if named else column_type, elements
     if isinstance(values, pa.ChunkedArray):
         values = values.combine_chunks()
-    element = values.type.value_type
     if _is_list(element) or pa.types.is_struct(element) or pa.types.is_map(element):
         return types.JSON, _as_json(name, values)
     lengths = pc.fill_null(pc.list_value_length(values), 0).cast(pa.int64())
@@ -214,29 +161,3 @@ def _as_json(name: str, values: Array) -> Array:
         except (ValueError, TypeError, OverflowError, KeyError) as error:
             raise RefusedValueError(name, position, str(error)) from error
     return pa.array(texts, pa.large_string())
-
-
-def refuse_times(name: str, values: Array) -> None:
-    """Refuse dates, times and durations that Python, or a microsecond, cannot hold."""
-    kind = values.type
-    unit = getattr(kind, "unit", None)
-    if unit is None:
-        unit = "ms" if pa.types.is_date64(kind) else "day"
-    counts = values.cast(pa.int32() if kind.bit_width == 32 else pa.int64()).cast(pa.int64())  # noqa: PLR2004
-    if unit == "ns":
-        finer = pc.not_equal(pc.subtract(counts, pc.multiply(pc.divide(counts, 1000), 1000)), 0)
-        refuse_first(name, values, finer, "{} is finer than microseconds, which is what is kept")
-    if pa.types.is_date(kind) or (
-        pa.types.is_timestamp(kind) and unit != "ns"
-    ):  # of which 64 bits are 584 years
-        day = 1 if unit == "day" else 86_400 * _SECOND[unit]
-        beyond = pc.or_(pc.less(counts, _FIRST_DAY * day), pc.greater_equal(counts, (_LAST_DAY + 1) * day))
-        refuse_first(name, values, beyond, "{} is beyond the years 1 to 9999, or infinite")
-    if pa.types.is_time(kind):
-        refuse_first(
-            name, values, pc.greater_equal(counts, 86_400 * _SECOND[unit]), "24:00 is no time before midnight"
-        )
-    if pa.types.is_duration(kind) and unit in ("s", "ms"):
-        longest = _LONGEST * _SECOND[unit]
-        beyond = pc.or_(pc.less(counts, -longest), pc.greater(counts, longest))
-        refuse_first(name, values, beyond, "{} is beyond 64 bits of microseconds")

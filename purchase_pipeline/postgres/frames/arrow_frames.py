@@ -7,7 +7,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from purchase_pipeline.postgres.errors import UnreadableValueError
-from purchase_pipeline.postgres.frames.arrow import FRAME_TYPES, Array, to_batch
+from purchase_pipeline.postgres.frames.arrow import FRAME_TYPES, to_batch
+from purchase_pipeline.postgres.frames.exact import Array
 from purchase_pipeline.postgres.frames.json_text import json_values
 from purchase_pipeline.postgres.frames.nested import Shape, shape_of
 from purchase_pipeline.postgres.frames.python_rows import storage_of

@@ -10,8 +10,9 @@ import pandas as pd
 import pyarrow as pa
 
 from purchase_pipeline.postgres.errors import RefusedValueError
-from purchase_pipeline.postgres.frames.arrow import Array, batch_of, plain_column
+from purchase_pipeline.postgres.frames.arrow import batch_of, plain_column
 from purchase_pipeline.postgres.frames.arrow_frames import typed_column
+from purchase_pipeline.postgres.frames.exact import Array
 from purchase_pipeline.postgres.frames.python_rows import python_values
 from purchase_pipeline.postgres.frames.python_values import column_of_values
 from purchase_pipeline.postgres.frames.rows import Batch
@@ -22,7 +23,11 @@ FRAME_TYPES = (pd.DataFrame,)
 _FINER = "is finer than microseconds, which is what is kept"
 _KEPT = {str, bytes, bool, int}
 _PLAIN = {*_KEPT, float, type(None)}
-_WITH_MISSING = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
+_WITH_MISSING = {
+    pa.int64(): pd.Int64Dtype(),
+    pa.bool_(): pd.BooleanDtype(),
+    pa.string(): pd.StringDtype(na_value=np.nan),  # pandas' own, which it does not see where all are missing
+}
 _HAS_DTYPE = {"boolean", "integer", "float", "text", "timestamp", "zoned timestamp", "interval"}
 
 
@@ -90,8 +95,6 @@ def _column(name: str, series: "pd.Series[Any]") -> tuple[ColumnType, Array]:
 
 
 def _objects(name: str, series: "pd.Series[Any]") -> tuple[ColumnType, Array]:
-    if series.dtype.kind != "O":
-        raise RefusedValueError(name, None, f"PostgreSQL has no type for the dtype {series.dtype}")
     values = [
         value if value.__class__ in _KEPT else _plain_cell(name, position, value)
         for position, value in enumerate(series)

@@ -9,7 +9,7 @@ from uuid import UUID
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from purchase_pipeline.postgres.frames.arrow import Array
+from purchase_pipeline.postgres.frames.exact import Array
 from purchase_pipeline.postgres.frames.json_text import json_values
 from purchase_pipeline.postgres.frames.rows import Row
 from purchase_pipeline.postgres.schema.types import ColumnType, family

@@ -8,7 +8,8 @@ from typing import Any
 import pyarrow as pa
 
 from purchase_pipeline.postgres.errors import RefusedValueError
-from purchase_pipeline.postgres.frames.arrow import Array, batch_of, plain_column
+from purchase_pipeline.postgres.frames.arrow import batch_of, plain_column
+from purchase_pipeline.postgres.frames.exact import Array
 from purchase_pipeline.postgres.frames.json_text import json_text
 from purchase_pipeline.postgres.frames.rows import Batch, Row, by_column
 from purchase_pipeline.postgres.schema import types

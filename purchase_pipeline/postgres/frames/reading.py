@@ -13,7 +13,7 @@ from adbc_driver_postgresql import dbapi
 
 from purchase_pipeline.postgres.connections import settings_of
 from purchase_pipeline.postgres.errors import RefusedValueError, UnfinishedReadError, UnreadableValueError
-from purchase_pipeline.postgres.frames.arrow import refuse_times
+from purchase_pipeline.postgres.frames.exact import refuse_times
 from purchase_pipeline.postgres.frames.readable import UNREADABLE, readable
 from purchase_pipeline.postgres.schema.real_types import real_types
 from purchase_pipeline.postgres.schema.types import ColumnType, family

@@ -47,7 +47,8 @@ class RealType(NamedTuple):
     @property
     def shown(self) -> str:
         """The type as errors name it."""
-        return self.bounded if self.kind != "b" or self.of_domains else self.bounded.upper()
+        own = (self.element or self).kind != "b" or self.of_domains
+        return self.bounded if own else self.bounded.upper()
 
     @property
     def of_domains(self) -> bool:

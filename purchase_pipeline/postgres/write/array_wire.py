@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from purchase_pipeline.postgres.frames.arrow import Array
+from purchase_pipeline.postgres.frames.exact import Array
 
 ELEMENTS = {
     "bool": 16,

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 from purchase_pipeline.postgres.schema.real_types import RealType
 from purchase_pipeline.postgres.schema.types import ColumnType, family
-from purchase_pipeline.postgres.write.exact_arrays import BY_KINDS, Encode, lists_of, missing, text_in
+from purchase_pipeline.postgres.write.exact_arrays import BY_KINDS, lists_of, missing, text_in
+from purchase_pipeline.postgres.write.exact_numbers import Encode
 
 _STAGED = {
     "boolean": ("bool", "boolean"),

@@ -1,7 +1,6 @@
 """Arrays made to fit a column's type: as binary COPY takes them, unchanged, or refused by the first that is not."""
 
-from collections.abc import Callable, Iterable
-from decimal import Decimal
+from collections.abc import Callable
 from struct import pack
 from typing import Any
 
@@ -10,22 +9,25 @@ import pyarrow.compute as pc
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from purchase_pipeline.postgres.errors import RefusedValueError
-from purchase_pipeline.postgres.frames.arrow import Array, cast_exactly, refuse_first
+from purchase_pipeline.postgres.frames.exact import Array, refuse_first
 from purchase_pipeline.postgres.frames.json_text import json_text, require_distinct_keys
 from purchase_pipeline.postgres.frames.python_rows import python_values
 from purchase_pipeline.postgres.schema import types
 from purchase_pipeline.postgres.schema.real_types import RealType
-from purchase_pipeline.postgres.schema.types import shown
 from purchase_pipeline.postgres.write.array_wire import ELEMENTS, lists_as_wire
-from purchase_pipeline.postgres.write.numeric_wire import numeric_wire
+from purchase_pipeline.postgres.write.exact_numbers import (
+    INTEGERS,
+    Encode,
+    float_as_numeric,
+    integer_in,
+    number_as_float,
+    numeric_in,
+    one_by_one,
+    single_in,
+    whole_in,
+)
 
-Encode = Callable[[str, Array], Array]
-"""Takes a column's name and its values; raises RefusedValueError for the first that would change."""
-
-_WIDE = 38  # digits of 128 bits
-_MOST_DECIMALS = 16_383  # PostgreSQL's documentation, table 8.2
 _LONGEST_NAME = 63  # bytes
-_INTEGERS = {"int2": pa.int16(), "int4": pa.int32(), "int8": pa.int64()}
 _DAY = 86_400_000_000  # microseconds
 _IN_LISTS = {"bool", "int2", "int4", "int8", "float4", "float8", "text", "bytea", "date", "time", "timestamp"}
 """Elements that pgpq writes with PostgreSQL's number for their type: of text it writes TEXT's, whatever it is for."""
@@ -89,90 +91,6 @@ def _bytes_in(least: int, most: int) -> Callable[[RealType], Encode]:
     return of
 
 
-def _integer_in(real: RealType) -> Encode:
-    return lambda name, values: cast_exactly(
-        name, values, _INTEGERS[real.base], f"{{}} is beyond {real.shown}"
-    )
-
-
-def _whole_in(real: RealType) -> Encode:
-    reason = f"{{}} is no whole number that fits the column, which is {real.shown}"
-    return lambda name, values: cast_exactly(name, values, _INTEGERS[real.base], reason)
-
-
-def _single(real: RealType) -> Encode:
-    def encode(name: str, values: Array) -> Array:
-        narrow = values.cast(pa.float32())
-        same = pc.or_(pc.equal(narrow.cast(pa.float64()), values), pc.is_nan(values))
-        refuse_first(name, values, pc.invert(same), f"{{}} has more digits than {real.shown}")
-        return narrow
-
-    return encode
-
-
-def _as_float(real: RealType) -> Encode:
-    """Return how integers and decimals are written as floats: those that are floats."""
-    kind = pa.float32() if real.base == "float4" else pa.float64()
-
-    def exact(value: Decimal | int) -> float:
-        number = pa.scalar(float(value), pa.float64()).cast(kind).as_py()
-        if number == number and number != value:  # noqa: PLR0124  # NaN alone is not itself
-            raise ValueError(f"{shown(value)} has more digits than {real.shown}")
-        return float(number)
-
-    def encode(name: str, values: Array) -> Array:
-        try:
-            if pa.types.is_integer(values.type):
-                return values.cast(kind)
-        except pa.ArrowInvalid:  # large ones, of which some are floats
-            return _one_by_one(name, values.to_pylist(), exact, kind)
-        return _one_by_one(name, _decimals_of(values), exact, kind)
-
-    return encode
-
-
-def _numeric_in(real: RealType) -> Encode:
-    scale = _scale(real)
-
-    def exact(value: Decimal) -> bytes:
-        exponent = value.as_tuple().exponent
-        if isinstance(exponent, int) and exponent < -scale and value != round(value, scale):
-            raise ValueError(f"{shown(value)} has more than {scale} decimals")
-        return numeric_wire(value)
-
-    def encode(name: str, values: Array) -> Array:
-        if pa.types.is_integer(values.type):
-            values = values.cast(pa.decimal128(19, 0))
-        if not pa.types.is_decimal128(values.type) or not scale >= 0:
-            return _one_by_one(name, _decimals_of(values), exact, pa.large_binary())
-        if values.type.scale <= scale:
-            return values
-        return cast_exactly(name, values, pa.decimal128(_WIDE, scale), f"{{}} has more than {scale} decimals")
-
-    return encode
-
-
-def _float_as_numeric(real: RealType) -> Encode:
-    """Return how floats are written: as the shortest decimal that is read as the same float."""
-    encode_decimals, scale = _numeric_in(real), _scale(real)
-
-    def encode(name: str, values: Array) -> Array:
-        texts = values.cast(pa.large_string())
-        try:
-            decimals = (
-                texts if real.modifier < 0 else texts.cast(pa.decimal128(_WIDE, min(max(scale, 0), 15)))
-            )
-        except pa.ArrowInvalid:  # more decimals, or no finite number
-            decimals = texts
-        return encode_decimals(name, decimals)
-
-    return encode
-
-
-def _scale(real: RealType) -> int:
-    return real.digits[1] if real.modifier >= 0 else _MOST_DECIMALS
-
-
 def _time_in(real: RealType) -> Encode:
     step = 10 ** (6 - real.modifier) if real.modifier >= 0 else 1
 
@@ -196,9 +114,7 @@ def _interval_in(real: RealType) -> Encode | None:
             days, rest = days + 1, rest - _DAY
         return pack(">qii", rest, days, 0)
 
-    return lambda name, values: _one_by_one(
-        name, values.cast(pa.int64()).to_pylist(), wire, pa.large_binary()
-    )
+    return lambda name, values: one_by_one(name, values.cast(pa.int64()).to_pylist(), wire, pa.large_binary())
 
 
 def _jsonb(values: Array) -> Array:
@@ -213,7 +129,7 @@ def _text_as_json(real: RealType) -> Encode:
         return _unchanged(real)
 
     def encode(name: str, values: Array) -> Array:
-        _one_by_one(name, values.to_pylist(), require_distinct_keys, pa.null())
+        one_by_one(name, values.to_pylist(), require_distinct_keys, pa.null())
         return _jsonb(values)
 
     return encode
@@ -226,7 +142,7 @@ def _json_in(real: RealType) -> Encode:
 def _as_json(column_type: Any) -> Callable[[RealType], Encode]:  # noqa: ANN401
     def of(real: RealType) -> Encode:
         def encode(name: str, values: Array) -> Array:
-            texts = _one_by_one(name, python_values(column_type, values), json_text, pa.large_string())
+            texts = one_by_one(name, python_values(column_type, values), json_text, pa.large_string())
             return texts if real.base == "json" else _jsonb(texts)
 
         return encode
@@ -234,33 +150,19 @@ def _as_json(column_type: Any) -> Callable[[RealType], Encode]:  # noqa: ANN401
     return of
 
 
-def _decimals_of(values: Array) -> list[Decimal | None]:
-    return [None if value is None else Decimal(value) for value in values.to_pylist()]
-
-
-def _one_by_one(name: str, values: Iterable[Any], exact: Callable[[Any], Any], kind: Any) -> Array:  # noqa: ANN401
-    found = []
-    for position, value in enumerate(values):
-        try:
-            found.append(None if value is None else exact(value))
-        except (ValueError, TypeError, OverflowError) as error:
-            raise RefusedValueError(name, position, str(error)) from error
-    return pa.array(found, kind)
-
-
 BY_KINDS: dict[tuple[str, str], Callable[[RealType], Encode | None]] = {
     ("boolean", "bool"): _unchanged,
-    **{("integer", base): _integer_in for base in _INTEGERS},
-    **{("float", base): _whole_in for base in _INTEGERS},
-    ("integer", "float4"): _as_float,
-    ("integer", "float8"): _as_float,
-    ("integer", "numeric"): _numeric_in,
-    ("float", "float4"): _single,
+    **{("integer", base): integer_in for base in INTEGERS},
+    **{("float", base): whole_in for base in INTEGERS},
+    ("integer", "float4"): number_as_float,
+    ("integer", "float8"): number_as_float,
+    ("integer", "numeric"): numeric_in,
+    ("float", "float4"): single_in,
     ("float", "float8"): _unchanged,
-    ("float", "numeric"): _float_as_numeric,
-    ("numeric", "float4"): _as_float,
-    ("numeric", "float8"): _as_float,
-    ("numeric", "numeric"): _numeric_in,
+    ("float", "numeric"): float_as_numeric,
+    ("numeric", "float4"): number_as_float,
+    ("numeric", "float8"): number_as_float,
+    ("numeric", "numeric"): numeric_in,
     **{("text", base): text_in for base in ("text", "varchar", "bpchar", "citext")},
     ("text", "name"): _bytes_in(0, _LONGEST_NAME),
     ("text", "char"): _bytes_in(1, 1),

@@ -30,5 +30,5 @@ def numeric_wire(value: Decimal) -> bytes:
         rest, group = divmod(rest, _GROUP)
         groups.append(group)
     weight = len(groups) - 1 - groups_after
-    head = pack(">hhHH", len(groups), weight if groups else 0, _NEGATIVE if sign else 0, scale)
+    head = pack(">HhHH", len(groups), weight if groups else 0, _NEGATIVE if sign else 0, scale)
     return head + pack(f">{len(groups)}H", *reversed(groups))
