@@ -225,7 +225,7 @@ COLUMNS = [
     ),
     *(Column(f"bit({n})", "varbit", (BIT_TEXTS,), _as_text) for n in (1, 3)),
     *(Column(f"{name}", "varbit", (BIT_TEXTS,), _as_text) for name in ("varbit", "varbit(4)")),
-    Column("inet", "inet", (INET_TEXTS,), "{} || ''"),
+    Column("inet", "inet", (INET_TEXTS,), "CASE WHEN {0} IS NOT NULL THEN concat({0}) END"),
     Column("cidr", "cidr", (INET_TEXTS,), _as_text),
     *(Column(name, name, (MAC_TEXTS,), _as_text) for name in ("macaddr", "macaddr8")),
     *(Column(name, "jsonb", (DOCUMENTS, JSON_TEXTS), _as_text) for name in ("json", "jsonb", "document")),

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 import sqlalchemy as sa
 
-from purchase_pipeline.postgres import UnstorableValueError
+from purchase_pipeline.postgres import SchemaDriftError, UnstorableValueError
 from purchase_pipeline_tests.direct_io import DirectIOManager, Place
 
 THINGS = Place(["things"])
@@ -249,3 +249,30 @@ def test_a_text_that_a_type_reads_by_a_grammar_of_its_own_is_refused_by_row(
 
     with pytest.raises(UnstorableValueError, match="row 2, column 'value': "):
         DirectIOManager(database_url).write(THINGS, pd.DataFrame({"value": ["'a' & 'b'", text]}))
+
+
+@pytest.mark.parametrize(
+    "expression",
+    ["'(1,2)'::point", "'[1,5)'::int4range", "B'101'::varbit", "'1.2.3.4'::inet", "'{1.2.3.4}'::inet[]"],
+)
+def test_a_query_makes_a_column_of_the_type_that_it_has(
+    database_url: str, connection: psycopg.Connection[Any], expression: str
+) -> None:
+    query: sa.Select[Any] = sa.select(sa.literal_column(expression).label("value"))
+
+    DirectIOManager(database_url).write(THINGS, query)
+
+    same = f"SELECT pg_typeof(value) = pg_typeof({expression}) FROM things"  # noqa: S608  # the test's own SQL
+    assert connection.execute(same).fetchone() == (True,)
+
+
+def test_a_query_of_another_type_is_refused_by_the_name_of_its_type(
+    database_url: str, connection: psycopg.Connection[Any]
+) -> None:
+    connection.execute("CREATE TABLE things (value bigint)")
+    query: sa.Select[Any] = sa.select(sa.literal_column("'(1,2)'::point").label("value"))
+
+    with pytest.raises(
+        SchemaDriftError, match="column 'value' is BIGINT in the table, and point in the data"
+    ):
+        DirectIOManager(database_url).write(THINGS, query)

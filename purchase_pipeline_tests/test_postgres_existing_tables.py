@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
-from itertools import count
+from itertools import accumulate, count
 from typing import Any
 
 import pandas as pd
@@ -187,11 +187,20 @@ class Trial:
 
 
 def arrow_array(data: Data, values: Sequence[Any]) -> Any:  # noqa: ANN401
+    """Return values in Arrow, whose own types for UUIDs and JSON are made of others."""
     if data is IDENTIFIERS:
         return pa.array([value and value.bytes for value in values], pa.binary(16)).cast(pa.uuid())
     if data is DOCUMENTS:
         texts = [value if value is None else json.dumps(value) for value in values]
         return pa.ExtensionArray.from_storage(pa.json_(), pa.array(texts, pa.string()))
+    if data.sql == "uuid[]":
+        lengths = [len(value or ()) for value in values]
+        offsets = [
+            None if value is None else end
+            for value, end in zip(values, [0, *accumulate(lengths)], strict=False)
+        ]
+        flat = arrow_array(IDENTIFIERS, [one for value in values for one in value or ()])
+        return pa.ListArray.from_arrays(pa.array([*offsets, sum(lengths)], pa.int32()), flat)
     return pa.array(values, data.arrow)
 
 
