@@ -34,6 +34,7 @@ class UnstorableValueError(PostgresWriteError):
     Attributes:
         row: position in what was written, from 1; None where it is not known.
         column: name of the column; None where the whole row is at fault.
+        reason: what is wrong with it.
     """
 
     def __init__(self, table: str, row: int | None, column: str | None, reason: str) -> None:
@@ -43,6 +44,11 @@ class UnstorableValueError(PostgresWriteError):
         super().__init__(f"{place}: {in_one_line(reason)}")
         self.row = row
         self.column = column
+        self.reason = reason
+
+    def of(self, table: str) -> "UnstorableValueError":
+        """Return the same of the table that the rows were on their way to."""
+        return UnstorableValueError(table, self.row, self.column, self.reason)
 
 
 class RowsNotStoredError(PostgresWriteError):

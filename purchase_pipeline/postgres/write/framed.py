@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 import sqlalchemy as sa
 
-from purchase_pipeline.postgres.errors import RefusedValueError
+from purchase_pipeline.postgres.errors import RefusedValueError, UnstorableValueError
 from purchase_pipeline.postgres.frames.rows import Batch, DeclaredBatch
 from purchase_pipeline.postgres.schema.real_types import RealType, real_types
 from purchase_pipeline.postgres.schema.types import NamedType
@@ -32,7 +32,10 @@ def of_frames(
         if not any(casts.values()):
             return copy_batches(connection, table, names, encoded)
         staged = _staging(connection, casts, real)
-        copied = copy_batches(connection, staged, names, encoded)
+        try:
+            copied = copy_batches(connection, staged, names, encoded)
+        except UnstorableValueError as error:
+            raise error.of(str(table)) from error
         return Copied(insert_cast(connection, table, casts), copied.bytes)
 
     return Incoming(first.types, fits, put_into, counted=True)
