@@ -276,3 +276,15 @@ def test_a_query_of_another_type_is_refused_by_the_name_of_its_type(
         SchemaDriftError, match="column 'value' is BIGINT in the table, and point in the data"
     ):
         DirectIOManager(database_url).write(THINGS, query)
+
+
+@pytest.mark.parametrize(
+    ("column", "values"), [("point", ["(1,2)", "\0"]), ("inet[]", [["1.2.3.4"], ["\0"]])]
+)
+def test_a_value_that_cannot_even_be_staged_is_refused_by_its_own_table(
+    database_url: str, connection: psycopg.Connection[Any], column: str, values: list[Any]
+) -> None:
+    connection.execute(f"CREATE TABLE things (value {column})")
+
+    with pytest.raises(UnstorableValueError, match=r"^table public\.things, row 2, column 'value': "):
+        DirectIOManager(database_url).write(THINGS, pl.DataFrame({"value": values}))

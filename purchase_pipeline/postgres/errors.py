@@ -74,6 +74,10 @@ class UnstorableValueError(PostgresWriteError):
         self.row = row
         self.reason = reason
 
+    def of(self, table: str) -> "UnstorableValueError":
+        """Return the same of the table that the rows were on their way to."""
+        return UnstorableValueError(table, self.row, self.column, self.reason)
+
 
 _INTERFERENCE = (
     ", for a trigger or a rule of the table drops, moves or adds rows. Nothing was changed. Remove or change the "

@@ -43,7 +43,7 @@ def inspector_of(connection: sa.Connection) -> sa.Inspector:
 
     Nobody else changes a table that this transaction has deleted from, or holds the lock of.
     """
-    inspector: sa.Inspector = _looked_at(connection)["inspector"]
+    inspector: sa.Inspector = looked_at(connection)["inspector"]
     return inspector
 
 
@@ -56,7 +56,7 @@ def existing_table(connection: sa.Connection, schema: str, name: str) -> sa.Tabl
             columns = inspector_of(connection).get_columns(name, schema=schema)
     except sa.exc.NoSuchTableError:
         return None
-    tables: dict[tuple[str, str], sa.Table] = _looked_at(connection)["tables"]
+    tables: dict[tuple[str, str], sa.Table] = looked_at(connection)["tables"]
     if (schema, name) not in tables:
         if any(is_open(column["type"]) for column in columns):
             columns = _with_named_types(connection, schema, name, columns)
@@ -69,11 +69,12 @@ def forget_tables(connection: sa.Connection) -> None:
     connection.info.pop("looked_at", None)
 
 
-def _looked_at(connection: sa.Connection) -> dict[str, Any]:
+def looked_at(connection: sa.Connection) -> dict[str, Any]:
+    """Return what is known of the tables that this transaction has looked at."""
     transaction, info = connection.get_transaction(), connection.info
     known: dict[str, Any] | None = info.get("looked_at")
     if known is None or transaction is None or known["in"] is not transaction:
-        known = {"in": transaction, "inspector": sa.inspect(connection), "tables": {}}
+        known = {"in": transaction, "inspector": sa.inspect(connection), "tables": {}, "between": {}}
         info["looked_at"] = known
     return known
 

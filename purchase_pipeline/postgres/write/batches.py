@@ -17,7 +17,7 @@ from purchase_pipeline.postgres.options import WriteOptions
 from purchase_pipeline.postgres.schema.drift import differences_between, settle
 from purchase_pipeline.postgres.schema.following import follow
 from purchase_pipeline.postgres.schema.hash_partitions import create_with_hash_partitions, hash_columns
-from purchase_pipeline.postgres.schema.real_types import real_types
+from purchase_pipeline.postgres.schema.real_types import RealType, real_types
 from purchase_pipeline.postgres.schema.tables import (
     check_names,
     create_if_missing,
@@ -174,10 +174,10 @@ def _changes(
 ) -> dict[str, sa.Column[Any]]:
     declared = options.declared.columns if options.declared is not None else None
     emptied = options.write_mode == "replace" and not table_slice.partition_dimensions
-    real = real_types(connection, table)
+    real: Mapping[str, RealType] = {} if incoming.declared else real_types(connection, table)
     differences = differences_between(
         incoming.types,
-        lambda name: incoming.fits(name, real[name]),
+        lambda name: incoming.declared or incoming.fits(name, real[name]),
         table.columns,
         declared,
         emptied=emptied,

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 import sqlalchemy as sa
 
-from purchase_pipeline.postgres.errors import RefusedValueError
+from purchase_pipeline.postgres.errors import RefusedValueError, UnstorableValueError
 from purchase_pipeline.postgres.frames.rows import Batch, DeclaredBatch
 from purchase_pipeline.postgres.schema.real_types import RealType, real_types
 from purchase_pipeline.postgres.schema.types import NamedType
@@ -12,6 +12,7 @@ from purchase_pipeline.postgres.write.coercion import encoded_batches
 from purchase_pipeline.postgres.write.copy import Copied, copy_batches
 from purchase_pipeline.postgres.write.encoding import Encoding, encoding_for
 from purchase_pipeline.postgres.write.incoming import Incoming
+from purchase_pipeline.postgres.write.refusals import named
 from purchase_pipeline.postgres.write.staged_casts import STAGED, Cast, insert_cast
 
 
@@ -32,7 +33,10 @@ def of_frames(
         if not any(casts.values()):
             return copy_batches(connection, table, names, encoded)
         staged = _staging(connection, casts, real)
-        copied = copy_batches(connection, staged, names, encoded)
+        try:
+            copied = copy_batches(connection, staged, names, encoded)
+        except UnstorableValueError as error:
+            raise error.of(str(named(table))) from error
         rows = insert_cast(connection, table, casts)
         staged.drop(connection, checkfirst=False)  # the transaction may need another
         return Copied(rows, copied.bytes)

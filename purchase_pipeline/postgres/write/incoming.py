@@ -24,12 +24,14 @@ class Incoming:
         fits: tells of a column, and of the type of the table's, whether it goes in unchanged as far as is known.
         put_into: writes them all into a table that has the columns.
         counted: whether it fails where the table takes fewer than there are; else it cannot know.
+        declared: whether they are taken at their word.
     """
 
     types: Mapping[str, ColumnType]
     fits: Fits
     put_into: Callable[[sa.Table], Copied]
     counted: bool
+    declared: bool = False
 
 
 def of_declared_rows(
@@ -47,4 +49,4 @@ def of_declared_rows(
     def put_into(table: sa.Table) -> Copied:
         return copy_rows(connection, table, list(first.types), rows(table))
 
-    return Incoming(first.types, lambda _name, _real: True, put_into, counted=True)
+    return Incoming(first.types, lambda _name, _real: True, put_into, counted=True, declared=True)

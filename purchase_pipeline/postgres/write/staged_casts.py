@@ -43,7 +43,8 @@ _NO_FLOAT = """
 """Of a decimal: times 2 for each of its places, it is whole where it is a float. A float as NUMERIC is rounded."""
 _A_VALUES_FAULT = (
     *(psycopg.DataError, psycopg.IntegrityError, psycopg.NotSupportedError),
-    *(psycopg.errors.SyntaxError, psycopg.errors.ProgramLimitExceeded),  # as LTREE and TSQUERY have it
+    # What extensions say of a text that they cannot read: LTREE, VECTOR, HSTORE before PostgreSQL 16.
+    *(psycopg.errors.SyntaxError, psycopg.errors.ProgramLimitExceeded, psycopg.errors.InternalError_),
 )
 _NO_CAST = (psycopg.errors.CannotCoerce, psycopg.errors.UndefinedFunction, psycopg.errors.DatatypeMismatch)
 
