@@ -168,9 +168,6 @@ def test_a_partition_of_a_table_is_not_changed_alone(
     [
         ("ALL", APPEND, "column 'x': must be owner of table things"),
         ("ALL", EVOLVE, "column 'x': must be owner of table things"),
-        ("SELECT, DELETE", {}, "permission denied for table things"),
-        ("SELECT, INSERT", {}, "permission denied for table things"),
-        ("SELECT", {**UPSERT, "upsert_keys": ["x"]}, "permission denied for table things"),
     ],
 )
 def test_a_right_that_is_missing_is_told_with_the_owner(

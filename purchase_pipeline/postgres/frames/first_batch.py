@@ -18,7 +18,7 @@ def first_batch_at_hand(value: Any) -> Iterator[Any]:  # noqa: ANN401
     """
     if isinstance(value, Together):
         with first_batch_at_hand(value.value) as own:
-            ready = Together(own, value.beside)
+            ready = Together(own, value.beside, value.upsert_keys)
             yield ready
         value.written.update(ready.written)
         return

@@ -204,7 +204,9 @@ class _Staging:
     def merge(self, options: WriteOptions) -> Copied:
         """Merge the rows into the table by their keys."""
         with self._staged(options.upsert_keys) as (staged, copied):
-            return merge_staged(self.connection, staged, self.table, options, copied)
+            merged = merge_staged(self.connection, staged, self.table, options, copied)
+            self.watch.require_merged(staged, options.upsert_keys)
+        return merged
 
     @contextmanager
     def _staged(self, nullable: Sequence[str] = ()) -> Iterator[tuple[sa.Table, Copied]]:

@@ -23,7 +23,7 @@ _BLOCK_BYTES = 1 << 15  # of texts, joined at a time, as far as the rows before 
 _BLOCK_ROWS = 200
 _HEADER, _TRAILER = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff"  # PostgreSQL, COPY, "Binary Format"
 _A_ROWS_FAULT = ("22", "23")  # classes of SQLSTATE: a value, or a constraint
-_REFUSALS = ("42501", "54000")  # SQLSTATEs: a right that is missing, a row that is too large
+_TOO_LARGE = "54000"  # SQLSTATE of a row that no page holds
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def _copied(
             with cursor.copy(statement, writer=writer) as copy:
                 written = write(copy)
         except psycopg.DatabaseError as error:
-            if error.sqlstate in _REFUSALS:
+            if error.sqlstate == _TOO_LARGE:
                 raise refusal(connection, table, error) from error
             if (error.sqlstate or "")[:2] not in _A_ROWS_FAULT:
                 raise

@@ -13,11 +13,7 @@ from purchase_pipeline.postgres.write.copy import words_of
 from purchase_pipeline.postgres.write.refusals import refusal
 
 _NAME = "staged rows"  # which no query means to read: a temporary table hides others of its name
-_REFUSALS = (
-    "42501",
-    "428C9",
-    "54000",
-)  # SQLSTATEs: a right that is missing, a value for a key of PostgreSQL's own, a size
+_REFUSALS = ("428C9", "54000")  # SQLSTATEs: a value for a key of PostgreSQL's own, a size
 
 
 def staging_table(

@@ -6,7 +6,7 @@ on its columns, for a sixth of what COPY takes. Rows that are added to others ar
 count would cost as much as all that are there.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import sqlalchemy as sa
 from dagster._core.storage.db_io_manager import TableSlice
@@ -77,6 +77,23 @@ class SliceWatch:
         if stored != handed and self._slice.partition_dimensions and is_table(self._connection, self._table):
             self._refuse_if_outside(self._table, handed, _WRITTEN_HERE, missing=handed - stored)
         require_all(self._table, handed, stored)
+
+    def require_merged(self, staged: sa.Table, keys: Sequence[str]) -> None:
+        """Make sure that the slice has a row of each staged row's keys, where the staged rows did not tell.
+
+        A key that is NULL is no row's but its own.
+
+        Raises:
+            RowsNotStoredError: it has not.
+        """
+        if not (self.counts and self._slice.partition_dimensions):
+            return
+        conditions = slice_conditions(self._connection, self._table, self._slice)
+        same = sa.and_(*(self._table.columns[key] == staged.columns[key] for key in keys), *conditions)
+        no_key = [staged.columns[key].is_(None) for key in keys]
+        there = sa.or_(sa.exists().where(same).correlate(staged), *no_key)
+        query = sa.select(sa.func.count(), sa.func.count().filter(there)).select_from(staged)
+        require_all(self._table, *self._connection.execute(query).one())
 
     def _count(self) -> int:
         return count_slice(self._connection, self._table, self._slice)
