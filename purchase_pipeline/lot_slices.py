@@ -55,10 +55,11 @@ class LotSlices:
         )
 
     def _accepted(self) -> Iterator[Sequence[Row]]:
-        self._landing.require_newest(self.landed)  # read under the lock of the lot's slice: see there
         with self._landing.open_rows(self.landed) as raw_rows:
             try:
                 yield from self.validation.accepted(raw_rows)
+                # The first rows are read before the slice is locked, and the last ones never: see there.
+                self._landing.require_newest(self.landed)
             except TooManyRejectsError:
                 deque(raw_rows, maxlen=0)  # to its end, where a file that was changed is found out
                 self._landing.refuse(self.landed)

@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from purchase_pipeline.postgres.slices.ledger import record_slices
+from purchase_pipeline.postgres.slices.ledger import prepare_ledger, record_slices
 from purchase_pipeline.sales import tables as marts
 from purchase_pipeline.sales.report.brazil import TILES
 from purchase_pipeline.tables import COMPRAS_REJEITADAS, TABELA_COMPRAS
@@ -65,6 +65,7 @@ def _fill_lot(connection: sa.Connection, lote: str, rows: Sequence[Sale], reject
         "digest": f"digest of {lote}",
     }
     counts = ((TABELA_COMPRAS.name, len(rows)), (COMPRAS_REJEITADAS.name, rejected))
+    prepare_ledger(connection, "public")
     record_slices(connection, "public", [entry | {"asset": asset, "rows": count} for asset, count in counts])
 
 

@@ -251,23 +251,6 @@ def test_hours_around_a_change_of_clocks_are_counted_in_a_range_as_they_are(
     assert [noted[key] for key in keys] == list(range(1, len(keys) + 1))
 
 
-def test_an_hour_that_clocks_show_twice_is_in_no_sum_where_a_column_cannot_tell_which(things: Things) -> None:
-    hours = dg.HourlyPartitionsDefinition("2026-11-01-00:00", timezone="America/New_York")
-    metadata, (first, again, *_) = (
-        {"partition_expr": "at"},
-        hours.get_partition_keys(datetime(2026, 11, 2, tzinfo=UTC))[1:],
-    )
-
-    def hour(rows: int) -> pd.DataFrame:
-        return wide("", rows).assign(at=datetime(2026, 11, 1, 1, 5))
-
-    things.write(hour(LARGE), at=Place(["things"], metadata, hours, first))
-    table, _ = things.write(hour(LARGE), at=Place(["things"], metadata, hours, again))
-
-    (rows,) = things.select("SELECT count(*) FROM things")[0]
-    assert table in (None, rows)
-
-
 def test_tables_of_one_transaction_are_counted_each(things: Things) -> None:
     for name, rows in (("north", LARGE), ("south", 2)):
         together = Together(wide(name, rows), {"others": wide(name, rows + 1)})

@@ -24,9 +24,9 @@ from purchase_pipeline.postgres.schema.types import ColumnType, family, shown
 FRAME_TYPES = (pd.DataFrame,)
 
 _FINER = "is finer than microseconds, which is what is kept"
-_KEPT = {str, bytes, bool, int}
+_KEPT = {str, bytes, bool, int, Decimal}
 _PLAIN = {*_KEPT, float, type(None)}
-_ALIKE = {str, bytes, bool, int, Decimal, date, UUID}
+_ALIKE = {str, bytes, bool, int, date, UUID}
 """Classes of which Arrow makes what we would, where a column has one of them alone."""
 _MISSING = {type(None), type(pd.NA), type(pd.NaT)}
 _WITH_MISSING = {
@@ -111,8 +111,7 @@ def _objects(name: str, series: "pd.Series[Any]") -> tuple[ColumnType, Array]:
     classes = {value.__class__ for value in values} - _MISSING
     if len(classes) == 1 and classes <= _ALIKE:
         try:
-            # Of a decimal NaN, pandas' rules would make a missing one.
-            return plain_column(name, pa.array(values, from_pandas=Decimal not in classes))
+            return plain_column(name, pa.array(values, from_pandas=True))
         except (pa.ArrowException, UnicodeError, OverflowError):
             pass  # one by one, which says of which value
     plain = [

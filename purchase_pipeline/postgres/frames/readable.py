@@ -14,7 +14,8 @@ UNREADABLE = "cannot be read as it is: "
 """What PostgreSQL says, by our asking, of a value that has no exact form here."""
 
 _WITHOUT_MONTHS = """
-    CASE WHEN date_part('year', {0}) = 0 AND date_part('month', {0}) = 0 AND abs(extract(epoch FROM {0})) < 9e12
+    CASE WHEN date_part('year', {0}) = 0 AND date_part('month', {0}) = 0
+        AND abs(extract(epoch FROM {0})) <= 9223372036854.775807
     THEN (extract(epoch FROM {0}) * 1000000)::bigint ELSE ({1} || {0}::text)::bigint END
 """
 _AS_IT_IS: dict[str, ColumnType] = {

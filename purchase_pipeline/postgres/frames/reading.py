@@ -20,6 +20,10 @@ from purchase_pipeline.postgres.schema.types import ColumnType, family
 from purchase_pipeline.postgres.statements import with_values
 
 BATCH_ROWS = 20_000
+_HINT, _BATCH_BYTES = (
+    "adbc.postgresql.batch_size_hint_bytes",
+    4 << 20,
+)  # without it 16 MiB, of which several are held
 _FAILURES = (AdbcError, OSError, pa.ArrowException)
 """What a server's error comes as: ADBC's own before the first rows, pyarrow's from among them."""
 
@@ -64,6 +68,7 @@ def _batches(
         with closing(dbapi.connect(source.conninfo)) as own, closing(own.cursor()) as cursor:
             cursor.execute(source.settings)
             cursor.fetchall()
+            cursor.adbc_statement.set_options(**{_HINT: str(_BATCH_BYTES)})
             cursor.execute(source.query)
             for piece in _pieces(cursor.fetch_record_batch(), batch_rows):
                 yield _checked(piece, source.table, columns, number)

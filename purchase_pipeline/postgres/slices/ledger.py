@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import psycopg
 import sqlalchemy as sa
 from psycopg import sql
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from purchase_pipeline.postgres.errors import PostgresWriteError
 from purchase_pipeline.postgres.schema.tables import create_if_missing
@@ -136,7 +136,9 @@ def accounted_rows(
         sa.func.count(),
         sa.func.coalesce(sa.func.bool_and(complete), sa.false()),
         sa.func.coalesce(rows, 0),
-        sa.func.coalesce(rows.filter(ledger.c.partition.in_(keys)), 0),
+        sa.func.coalesce(
+            rows.filter(ledger.c.partition == sa.any_(sa.literal(list(keys), ARRAY(sa.Text)))), 0
+        ),
     ).where(ledger.c.asset == asset, ours)
     others = (
         ledger.update().values(cut_by=None).where(ledger.c.table_oid == table_oid, ledger.c.asset != asset)
