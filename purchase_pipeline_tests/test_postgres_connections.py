@@ -129,7 +129,7 @@ def test_a_database_of_another_encoding_holds_what_it_can_and_names_the_row_of_w
             assert store.rows() == no_place
         else:
             assert (
-                'things, row 2: character with byte sequence 0xf0 0x9f 0x98 0x80 in encoding "UTF8" has no equi'
+                "things, row 2, column 'n': character with byte sequence 0xf0 0x9f 0x98 0x80 in encoding \"UTF8\""
                 in (error_of(other))
             )
             assert store.rows() == fits
