@@ -167,7 +167,10 @@ def test_an_ops_output_takes_them_too(store: Store) -> None:
 
 
 REFUSED = [
-    ({"write_mode": "appendd"}, "Metadata \"write_mode\" is 'appendd'; it can be replace, append, upsert."),
+    (
+        {"write_mode": "appendd"},
+        "Metadata \"write_mode\" is 'appendd'; it can be replace, append, upsert, insert.",
+    ),
     ({"write_mode": 3}, 'Metadata "write_mode" is 3; it can be'),
     ({"write_mode": "upsert"}, "go together"),
     ({"upsert_keys": ["number"]}, "go together"),

@@ -2,7 +2,8 @@
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -64,7 +65,8 @@ def write_query(
     """
     started = time.perf_counter()
     types = _types_of(connection, query, f"{table_slice.schema}.{table_slice.table}")
-    found = _staged(connection, query)
+    with _staged(connection, query, "WITH NO DATA"):
+        found = real_types(connection, sa.table(STAGED))
 
     def fits(name: str, real: RealType) -> bool:
         return real.base == found[name].base or real.base in _GOES_INTO.get(family(types[name]), ())
@@ -75,14 +77,10 @@ def write_query(
             name: None if _keeps(one, real[name]) else Cast(name, one, real[name])
             for name, one in found.items()
         }
-        staged = sa.Table(STAGED, sa.MetaData(), *map(sa.Column, types))
-        if any(casts.values()):
-            connection.execute(staged.insert().from_select(list(types), query))
-            rows = insert_cast(connection, table, casts)
-        else:
-            rows = insert_query(connection, table, list(types), query)
-        staged.drop(connection, checkfirst=False)  # the transaction may need another
-        return Copied(rows, bytes=0)
+        if not any(casts.values()):
+            return Copied(insert_query(connection, table, list(types), query), bytes=0)
+        with _staged(connection, query, "WITH DATA"):
+            return Copied(insert_cast(connection, table, casts), bytes=0)
 
     incoming = Incoming(types, fits, put_into, counted=False)
     table, written = put_in_place(connection, table_slice, incoming, options)
@@ -91,13 +89,13 @@ def write_query(
     return Written(table, options.declared, written, seconds, preview)
 
 
-def _staged(connection: sa.Connection, query: sa.SelectBase) -> dict[str, RealType]:
-    """Return the types of a query's columns, by an empty table that PostgreSQL makes for it."""
-    execute_text(
-        connection,
-        f"CREATE TEMPORARY TABLE {STAGED} ON COMMIT DROP AS {with_values(connection, query)} WITH NO DATA",
-    )
-    return real_types(connection, sa.table(STAGED))
+@contextmanager
+def _staged(connection: sa.Connection, query: sa.SelectBase, which: str) -> Iterator[None]:
+    """Have a table of the query's columns, types and, `WITH DATA`, rows: PostgreSQL makes it."""
+    text = f"CREATE TEMPORARY TABLE {STAGED} ON COMMIT DROP AS {with_values(connection, query)} {which}"
+    execute_text(connection, text)
+    yield
+    execute_text(connection, f"DROP TABLE {STAGED}")
 
 
 def _keeps(found: RealType, real: RealType) -> bool:
