@@ -94,7 +94,6 @@ def _measured(costs: dict[str, list[_Cost]]) -> Measured:
             "read, client CPU: pandas / ADBC, then pandas",
             cpu["read: pandas"],
             cpu["read: ADBC, then pandas"],
-            at_most=1.5,
         ),
     ]
     return Measured("frames", [*cpu.values(), *seconds.values()], ratios, _NOTES)
