@@ -292,7 +292,11 @@ def test_a_ledger_of_an_older_version_gets_the_new_columns_and_keeps_its_entries
 def test_entries_of_an_older_version_are_not_added_up_for_a_large_table(things: Things) -> None:
     things.run(_OLD_LEDGER)
 
-    assert things.write(wide("north", LARGE), at=shop("north")) == (None, LARGE)
+    assert things.write(wide("north", LARGE), at=shop("north")) == (
+        LARGE,
+        LARGE,
+    )  # new, so that it was counted
+    assert things.write(wide("south", 1), at=shop("south")) == (None, 1)
 
 
 def test_a_write_that_fails_leaves_the_old_ledger_as_it_was(things: Things) -> None:

@@ -20,7 +20,6 @@ from purchase_pipeline.postgres.inputs import ReadOptions, load_type
 from purchase_pipeline.postgres.op_outputs import require_run
 from purchase_pipeline.postgres.options import WriteOptions
 from purchase_pipeline.postgres.schema.tables import check_names, existing_table
-from purchase_pipeline.postgres.slices.counts import starts_empty
 from purchase_pipeline.postgres.slices.notes import note_slices
 from purchase_pipeline.postgres.slices.partitions import Target
 from purchase_pipeline.postgres.write.batches import write_batches
@@ -154,16 +153,12 @@ def _write_one(
     connection: sa.Connection,
     options: WriteOptions,
 ) -> dict[str, RawMetadataValue]:
-    # A table that is replaced whole need not be looked at.
-    found_empty = bool(target.keys or options.write_mode != "replace") and starts_empty(
-        connection, target.table_slice
-    )
     if is_query(type(value)):
         written = write_query(connection, target.table_slice, value, options)
     else:
         with closed_in_the_end(batches_of(value)) as batches:
             written = write_batches(connection, target.table_slice, from_elsewhere(batches), options)
-    counts = note_slices(connection, context, target, replace(written, found_empty=found_empty), options)
+    counts = note_slices(connection, context, target, written, options)
     return write_metadata(written, preview=options.preview_rows > 0) | counts
 
 

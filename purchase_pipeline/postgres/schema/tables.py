@@ -64,6 +64,12 @@ def existing_table(connection: sa.Connection, schema: str, name: str) -> sa.Tabl
     return tables[schema, name]
 
 
+def named_alike(table: sa.Table) -> sa.TableClause:
+    """Return the table as statements that only name it have it: they are compiled once for all that look the same."""
+    columns: list[sa.ColumnClause[Any]] = [sa.column(column.name, column.type) for column in table.columns]
+    return sa.table(table.name, *columns, schema=table.schema)
+
+
 def forget_tables(connection: sa.Connection) -> None:
     """Forget the tables that this transaction has looked at: it has changed one."""
     connection.info.pop("looked_at", None)
@@ -74,7 +80,7 @@ def looked_at(connection: sa.Connection) -> dict[str, Any]:
     transaction, info = connection.get_transaction(), connection.info
     known: dict[str, Any] | None = info.get("looked_at")
     if known is None or transaction is None or known["in"] is not transaction:
-        known = {"in": transaction, "inspector": sa.inspect(connection), "tables": {}, "between": {}}
+        known = {"in": transaction, "inspector": sa.inspect(connection), "tables": {}, "facts": {}}
         info["looked_at"] = known
     return known
 

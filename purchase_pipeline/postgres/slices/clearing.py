@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import sqlalchemy as sa
 from dagster._core.storage.db_io_manager import TableSlice
 
 from purchase_pipeline.postgres.database_errors import is_refusal_of, words_of
 from purchase_pipeline.postgres.errors import RowsNotClearedError, UnusableMetadataError
-from purchase_pipeline.postgres.schema.interference import hides_rows, may_interfere
+from purchase_pipeline.postgres.schema.table_facts import table_facts
+from purchase_pipeline.postgres.schema.tables import named_alike
 from purchase_pipeline.postgres.slices.conditions import in_words, slice_conditions
 
 _NOT_COMPARABLE = ("22", "42804", "42883")  # SQLSTATEs: a value of no such type, and no such comparison
@@ -22,19 +22,18 @@ def clear_slice(connection: sa.Connection, table: sa.Table, table_slice: TableSl
         UnusableMetadataError: they cannot be told apart.
         RowsNotClearedError: some are there still, or may be where the role does not see them.
     """
-    if hides_rows(connection, table):
+    facts = table_facts(connection, table)
+    if facts.hides_rows:
         raise RowsNotClearedError(
             f"table {table}: row security hides rows from this role, so that old rows of a slice could stay, unseen, "
             "next to the new ones. Nothing was changed. As its owner, give the role a policy FOR ALL USING (true), or "
             "BYPASSRLS; or write to another table.",
             table=str(table),
         )
-    # SQLAlchemy compiles a statement once for all tables of this lighter kind that look the same.
-    columns: list[sa.ColumnClause[Any]] = [sa.column(column.name, column.type) for column in table.columns]
-    same = sa.table(table.name, *columns, schema=table.schema)
+    same = named_alike(table)
     with compared(table, table_slice):
         connection.execute(sa.delete(same).where(*slice_conditions(connection, same, table_slice)))
-    left = count_slice(connection, table, table_slice) if may_interfere(connection, table) else 0
+    left = count_slice(connection, table, table_slice) if facts.interferes else 0
     if left:
         raise RowsNotClearedError(
             f"table {table}: {left} rows of {in_words(table_slice)} are there still after they were deleted, for a "
@@ -50,10 +49,12 @@ def count_slice(connection: sa.Connection, table: sa.Table, table_slice: TableSl
     Raises:
         UnusableMetadataError: they cannot be told apart.
     """
-    query = sa.select(sa.func.count()).select_from(table)
+    same = named_alike(table)
     with compared(table, table_slice):
-        conditions = slice_conditions(connection, table, table_slice)
-        return connection.execute(query.where(*conditions)).scalar_one()
+        conditions = slice_conditions(connection, same, table_slice)
+        return connection.execute(
+            sa.select(sa.func.count()).select_from(same).where(*conditions)
+        ).scalar_one()
 
 
 @contextmanager

@@ -38,7 +38,7 @@ def note_slices(
     counts = Counts(dict.fromkeys(keys or [""], 0), exact=True, table=0)
     if written.table is not None:
         counting = Counting(connection, context, target, written.table, asset)
-        counts = counting.counts(written.copied, options.write_mode, found_empty=written.found_empty)
+        counts = counting.counts(written.copied, options.write_mode)
     record_slices(connection, schema, _entries(context, target, asset, counts, written))
     if len(keys) > 1 and target.is_of(context):
         for key, rows in counts.slices.items():

@@ -49,7 +49,6 @@ class Written:
         copied: rows and bytes.
         seconds: from the first batch asked for to the last row stored.
         preview: the first rows, by column.
-        found_empty: the table had no rows but those that were to be replaced.
     """
 
     table: sa.Table | None
@@ -57,7 +56,6 @@ class Written:
     copied: Copied
     seconds: float
     preview: Sequence[Mapping[str, Any]]
-    found_empty: bool = False
 
 
 def write_batches(
@@ -225,6 +223,7 @@ class _Staging:
             reason = error.reason.replace(f'"{staged.name}"', f'"{table.name}"')
             raise UnstorableValueError(str(table), error.row, error.column, reason) from error
         self.watch.look(staged, copied.rows)
-        follow(self.connection, table, self.changes)
+        if self.changes:
+            follow(self.connection, table, self.changes)
         yield staged, copied
         staged.drop(self.connection, checkfirst=False)  # the transaction may need another

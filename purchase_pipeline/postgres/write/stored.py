@@ -13,7 +13,7 @@ from dagster._core.storage.db_io_manager import TableSlice
 
 from purchase_pipeline.postgres.errors import RowsNotStoredError, RowsOutsideSliceError
 from purchase_pipeline.postgres.options import WriteMode
-from purchase_pipeline.postgres.schema.interference import is_table, may_interfere
+from purchase_pipeline.postgres.schema.table_facts import table_facts
 from purchase_pipeline.postgres.schema.types import shown
 from purchase_pipeline.postgres.slices.clearing import compared, count_slice
 from purchase_pipeline.postgres.slices.conditions import expression_of, in_words, slice_conditions
@@ -51,7 +51,8 @@ class SliceWatch:
         self._connection, self._table, self._slice = connection, table, table_slice
         cut_by = [dimension.partition_expr for dimension in table_slice.partition_dimensions or ()]
         filled_in = [column.name for column in table.columns if column.name not in names]
-        self.interferes = may_interfere(connection, table)
+        self._facts = table_facts(connection, table)
+        self.interferes = self._facts.interferes
         # What the table fills in, the rows do not tell before they are there.
         self._can_look = bool(cut_by) and not any(name in text for text in cut_by for name in filled_in)
         self.looks_first = self._can_look and mode != "replace"
@@ -74,7 +75,7 @@ class SliceWatch:
             RowsNotStoredError: it has not.
         """
         stored = self._count() - self._before if self.counts else handed
-        if stored != handed and self._slice.partition_dimensions and is_table(self._connection, self._table):
+        if stored != handed and self._slice.partition_dimensions and self._facts.is_table:
             self._refuse_if_outside(self._table, handed, _WRITTEN_HERE, missing=handed - stored)
         require_all(self._table, handed, stored)
 

@@ -16,7 +16,7 @@ from purchase_pipeline.postgres.errors import (
     UnusableMetadataError,
 )
 from purchase_pipeline.postgres.options import WriteOptions
-from purchase_pipeline.postgres.schema.interference import may_interfere
+from purchase_pipeline.postgres.schema.table_facts import table_facts
 from purchase_pipeline.postgres.write.copy import Copied
 from purchase_pipeline.postgres.write.doubles import null_keys, settle_doubles
 from purchase_pipeline.postgres.write.staging import untyped, write_rows
@@ -98,7 +98,7 @@ def merge_staged(
             updated = write_rows(connection, pair.update(), table)
         inserted = write_rows(connection, pair.insert(options.write_mode), table)
     there = copied.rows - inserted - updated
-    if there or may_interfere(connection, table):
+    if there or table_facts(connection, table).interferes:
         stored, stale = connection.execute(pair.count()).one()
         dropped = copied.rows - connection.execute(sa.select(sa.func.count()).select_from(rows)).scalar_one()
         require_all(table, copied.rows, stored + dropped)
