@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 from pydantic import BaseModel
 
-from purchase_pipeline.postgres import RowsNotClearedError, SchemaDriftError, TableRefusedError
+from purchase_pipeline.postgres import DatabaseRefusalError, RowsNotClearedError, SchemaDriftError
 from purchase_pipeline_tests.direct_io import DirectIOManager, Place
 
 EVOLVE = {"schema_drift": "evolve"}
@@ -197,7 +197,7 @@ def test_what_depends_on_a_column_is_named_and_nothing_is_lost(
     execute(engine, "CREATE TABLE things (x BIGINT)", "INSERT INTO things VALUES (5)", *statements)
     before = rows(engine)
 
-    with pytest.raises(TableRefusedError) as caught:
+    with pytest.raises(DatabaseRefusalError) as caught:
         io.write(THINGS, pd.DataFrame({"x": ["one"]}))
 
     assert str(caught.value).startswith("table public.things, column 'x': ")
@@ -210,7 +210,7 @@ def test_what_depends_on_a_column_is_named_and_nothing_is_lost(
 def test_a_default_that_cannot_follow_is_named(io: DirectIOManager, engine: sa.Engine) -> None:
     execute(engine, "CREATE TABLE things (x TEXT DEFAULT 'none')", "INSERT INTO things VALUES ('one')")
 
-    with pytest.raises(TableRefusedError, match='default for column "x" cannot be cast'):
+    with pytest.raises(DatabaseRefusalError, match='default for column "x" cannot be cast'):
         io.write(THINGS, pd.DataFrame({"x": [1]}))
 
     assert rows(engine) == [("one",)]

@@ -65,13 +65,20 @@ def database_errors(table: str, partition: str) -> Iterator[None]:
         cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
         if hasattr(error, _ELSEWHERE) or not is_refusal_of(cause, *_WHAT_TO_DO):
             raise
-        raise DatabaseRefusalError(
-            f"table {table}, {in_one_line(partition)}: {words_of(cause)} (SQLSTATE {cause.sqlstate}). Nothing was "
-            f"changed. {_hint(cause)}.",
-            table=table,
-            column=cause.diag.column_name,
-            sqlstate=cause.sqlstate,
-        ) from error
+        raise refused(cause, table, f", {in_one_line(partition)}", _hint(cause)) from error
+
+
+def refused(
+    error: psycopg.Error, table: str, place: str, hint: str, column: str | None = None
+) -> DatabaseRefusalError:
+    """Return the error that tells what PostgreSQL refuses, where in the table, and what to do."""
+    remedy = f" {hint}." if hint else ""
+    return DatabaseRefusalError(
+        f"table {table}{place}: {words_of(error)} (SQLSTATE {error.sqlstate}). Nothing was changed.{remedy}",
+        table=table,
+        column=column or error.diag.column_name,
+        sqlstate=error.sqlstate,
+    )
 
 
 def from_elsewhere(items: Iterator[Item]) -> Iterator[Item]:

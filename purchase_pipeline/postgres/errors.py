@@ -6,11 +6,10 @@ PostgresWriteError
  ├─ UnusableMetadataError  asset metadata that says nothing the IO manager understands
  ├─ UnstorableValueError   a value that its column cannot hold as it is
  ├─ RowsNotStoredError     fewer or more rows in the table than were handed over
- ├─ TableRefusedError      a table, or a change of one, that PostgreSQL refuses
- ├─ OutputReplacedError    an op's output that another run has replaced before it was read
  │   └─ RowsOutsideSliceError  rows that are not of the partition that is written
+ ├─ OutputReplacedError    an op's output that another run has replaced before it was read
  ├─ RowsNotClearedError    old rows of the partition that cannot be deleted, or not be seen
- ├─ DatabaseRefusalError   what PostgreSQL does not let the role do, or not now
+ ├─ DatabaseRefusalError   what PostgreSQL refuses: a right is missing, something depends on it, it is too large, ...
  └─ SchemaDriftError       columns that are not the table's
 """
 
@@ -106,25 +105,6 @@ class UnreadableValueError(ValueError):
     """A stored value that has no exact form in what it is read as, such as `infinity` as a date."""
 
 
-class TableRefusedError(PostgresWriteError):
-    """PostgreSQL refuses a table, or a change of one: a right is missing, something depends on it, it is too large.
-
-    Attributes:
-        column: name of the column; None where the whole table is at fault.
-        sqlstate: PostgreSQL's code.
-    """
-
-    def __init__(self, table: str, column: str | None, reason: str, hint: str, sqlstate: str) -> None:
-        place = f"table {table}" + (f", column {column!r}" if column else "")
-        remedy = f" {hint}." if hint else ""
-        super().__init__(
-            f"{place}: {in_one_line(reason).rstrip('.')}. Nothing was changed.{remedy}",
-            table=table,
-            column=column,
-            sqlstate=sqlstate,
-        )
-
-
 class OutputReplacedError(PostgresWriteError):
     """An op's output that another run has replaced before it was read. Worth another run, alone."""
 
@@ -156,7 +136,7 @@ class RowsNotClearedError(PostgresWriteError):
 
 
 class DatabaseRefusalError(PostgresWriteError):
-    """What PostgreSQL does not let the role do, or not now: `sqlstate` tells which."""
+    """What PostgreSQL refuses of a table, or of a change of one, or not now: `sqlstate` tells which."""
 
 
 class UnfinishedReadError(OSError):

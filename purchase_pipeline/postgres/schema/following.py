@@ -21,7 +21,7 @@ def follow(connection: sa.Connection, table: sa.Table, columns: Mapping[str, sa.
 
     Raises:
         SchemaDriftError: a column that was without a value has some by now.
-        TableRefusedError: PostgreSQL refuses a change.
+        DatabaseRefusalError: PostgreSQL refuses a change.
     """
     operations = Operations(MigrationContext.configure(connection))
     for name, column in columns.items():

@@ -68,7 +68,7 @@ def write_batches(
 
     Raises:
         SchemaDriftError: columns that are not the table's.
-        TableRefusedError: a table, or a change of it, that PostgreSQL refuses.
+        DatabaseRefusalError: a table, or a change of it, that PostgreSQL refuses.
         UnstorableValueError: a value that its column cannot hold.
         RowsNotStoredError: a trigger or rule of the table dropped, moved or added rows.
         UnusableNameError: a column's name that PostgreSQL would cut.
@@ -99,7 +99,7 @@ def put_in_place(
     """Put the rows into the slice's table, made or changed as the options allow; return it, and what was written.
 
     Raises:
-        SchemaDriftError, TableRefusedError, UnstorableValueError, RowsNotStoredError, UnusableNameError: as
+        SchemaDriftError, DatabaseRefusalError, UnstorableValueError, RowsNotStoredError, UnusableNameError: as
             `write_batches` does.
     """
     check_names(incoming.types)

@@ -12,6 +12,7 @@ from psycopg import sql
 from psycopg.adapt import PyFormat, Transformer
 from psycopg.copy import LibpqWriter
 
+from purchase_pipeline.postgres.database_errors import words_of
 from purchase_pipeline.postgres.errors import UnstorableValueError
 from purchase_pipeline.postgres.frames.rows import Row
 from purchase_pipeline.postgres.schema.types import shown
@@ -52,7 +53,7 @@ def copy_rows(
     Raises:
         UnstorableValueError: what psycopg or PostgreSQL says of a value, with its row and column.
         RowsNotStoredError: a trigger kept rows away.
-        TableRefusedError: this role may not write, or a row is larger than a page.
+        DatabaseRefusalError: this role may not write, or a row is larger than a page.
         psycopg.Error: what is no row's fault: a lost connection, a full disk, a deadlock.
     """
     return _copied(connection, table, columns, "", lambda copy: _write(copy, table, columns, iter(rows)))
@@ -158,8 +159,3 @@ def _refused(error: psycopg.DatabaseError, table: sa.Table, columns: Sequence[st
         (name for name in sorted(columns, key=len, reverse=True) if place.endswith(f" {name}")), None
     )
     return UnstorableValueError(str(table), number and int(number.group()), column, words_of(error))
-
-
-def words_of(error: psycopg.Error) -> str:
-    """Return what PostgreSQL says of a row that it refuses."""
-    return " ".join(filter(None, (error.diag.message_primary, error.diag.message_detail)))

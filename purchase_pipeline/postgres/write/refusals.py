@@ -1,4 +1,4 @@
-"""What PostgreSQL refuses a write for: said as our error, with its own words and what to do."""
+"""What PostgreSQL refuses of a table that is made, changed or filled: its column or its owner, and what to do."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,7 +7,8 @@ import psycopg
 import sqlalchemy as sa
 
 from purchase_pipeline.postgres.connections import transaction
-from purchase_pipeline.postgres.errors import TableRefusedError
+from purchase_pipeline.postgres.database_errors import refused, words_of
+from purchase_pipeline.postgres.errors import DatabaseRefusalError
 
 ROWS_OF = "rows_of"
 """In the `info` of a staging table: the table that its rows go to, which is the one that an error names."""
@@ -46,7 +47,7 @@ def explained(connection: sa.Connection, table: sa.Table, column: str | None = N
     """Turn what PostgreSQL refuses of a table, or of a change of it, into an error that says what to do.
 
     Raises:
-        TableRefusedError: with the table, the column where it is one's, and PostgreSQL's words.
+        DatabaseRefusalError: with the table, the column where it is one's, and PostgreSQL's words.
     """
     try:
         yield
@@ -70,14 +71,16 @@ def is_refusal(error: psycopg.Error) -> bool:
 
 def refusal(
     connection: sa.Connection, table: sa.FromClause, error: psycopg.Error, column: str | None = None
-) -> TableRefusedError:
+) -> DatabaseRefusalError:
     """Return the error that says so."""
-    table = named(table)
-    words = ". ".join(filter(None, (error.diag.message_primary, error.diag.message_detail)))
-    hint = _HINTS.get(error.sqlstate or "", "")
-    if error.sqlstate == _RIGHTS:
-        hint = _whose(connection, table, words)
-    return TableRefusedError(str(table), column or error.diag.column_name, words, hint, error.sqlstate or "")
+    table, words = named(table), words_of(error)
+    hint = (
+        _whose(connection, table, words)
+        if error.sqlstate == _RIGHTS
+        else _HINTS.get(error.sqlstate or "", "")
+    )
+    column = column or error.diag.column_name
+    return refused(error, str(table), f", column {column!r}" if column else "", hint, column)
 
 
 def _whose(connection: sa.Connection, table: sa.Table, words: str) -> str:

@@ -7,9 +7,9 @@ import psycopg
 import sqlalchemy as sa
 from psycopg import sql
 
+from purchase_pipeline.postgres.database_errors import words_of
 from purchase_pipeline.postgres.errors import UnstorableValueError
 from purchase_pipeline.postgres.statements import Name, execute
-from purchase_pipeline.postgres.write.copy import words_of
 from purchase_pipeline.postgres.write.refusals import refusal
 
 _NAME = "staged rows"  # which no query means to read: a temporary table hides others of its name
