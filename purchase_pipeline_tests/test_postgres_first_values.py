@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 from pydantic import BaseModel
 
-from purchase_pipeline.postgres import RowStream
+from purchase_pipeline.postgres import RowsOutsideSliceError, RowStream
 from purchase_pipeline_tests.direct_io import DirectIOManager, Place
 from purchase_pipeline_tests.storing import Store, error_of, metadata_of
 
@@ -296,3 +296,14 @@ def test_writers_of_several_partitions_settle_a_type_one_after_the_other(
             list(pool.map(write, keys))
 
         assert store.rows(name) == [(shop, 5) for shop in sorted(keys)]
+
+
+@pytest.mark.parametrize("value", [None, 5])
+def test_a_row_outside_of_its_partition_is_told_while_a_type_is_open(
+    io: DirectIOManager, value: int | None
+) -> None:
+    place = Place(["things"], BY_SHOP, SHOPS, "north")
+    io.write(place, pd.DataFrame({"shop": ["north"], "x": [None]}))
+
+    with pytest.raises(RowsOutsideSliceError, match="such as shop = 'south'"):
+        io.write(place, pd.DataFrame({"shop": ["north", "south"], "x": [value, value]}))

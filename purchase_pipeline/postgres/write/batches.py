@@ -30,7 +30,7 @@ from purchase_pipeline.postgres.schema.types import ColumnType
 from purchase_pipeline.postgres.slices.conditions import partition_columns, slice_conditions
 from purchase_pipeline.postgres.write.copy import Copied
 from purchase_pipeline.postgres.write.first_batch import with_first_batch
-from purchase_pipeline.postgres.write.first_values import settled_alone
+from purchase_pipeline.postgres.write.first_values import keep_cleared, settled_alone
 from purchase_pipeline.postgres.write.incoming import Incoming, of_declared_rows
 from purchase_pipeline.postgres.write.placing import placed_refusals
 from purchase_pipeline.postgres.write.refusals import ROWS_OF, explained
@@ -111,6 +111,8 @@ def put_in_place(
     if changes and options.schema_drift == "freeze":  # else this writer has the table alone already
         table = settled_alone(connection, table, table_slice)
         changes = _changes(connection, table, incoming, table_slice, options)
+    else:
+        keep_cleared(table)
     watch = SliceWatch(connection, table, table_slice, incoming.types, options.write_mode)
     if options.merges:
         copied = _Staging(connection, table, incoming, changes, watch).merge(options)

@@ -22,6 +22,13 @@ def remember_uncleared(connection: sa.Connection, table: sa.Table) -> None:
         table.info[_UNCLEARED] = connection.begin_nested()
 
 
+def keep_cleared(table: sa.Table) -> None:
+    """Let go of the savepoint: no type is to be settled, and the rows are to be this transaction's own."""
+    uncleared: sa.NestedTransaction | None = table.info.pop(_UNCLEARED, None)
+    if uncleared is not None:
+        uncleared.commit()
+
+
 def settled_alone(connection: sa.Connection, table: sa.Table, table_slice: TableSlice) -> sa.Table:
     """Wait until no other writer settles a type of the table; return it as it is by then, with the slice cleared."""
     uncleared: sa.NestedTransaction | None = table.info.get(_UNCLEARED)
