@@ -105,10 +105,14 @@ LIMITS = [
     Case("few open files, and no more", "ulimit -n 12; $pp db-url", FAILS),
     Case("umask 777", "umask 777; $pp down", WORKS, IDLE),
 ]
+FULL = "Error: No space left on device."
 STREAMS = [
-    Case("help to a full disk", "$pp --help >/dev/full", FAILS, "Error: No space left on device."),
-    Case("output to a full disk", "$pp sql >/dev/full", FAILS, "Error: No space left on device."),
+    Case("help to a full disk", "$pp --help >/dev/full", FAILS, FULL),
+    Case("output to a full disk", "$pp sql >/dev/full", FAILS, FULL),
     Case("an error to a full disk", "$pp db-url --nothing 2>/dev/full", FAILS),
+    Case("help to a full disk, unbuffered", "PYTHONUNBUFFERED=1 $pp --help >/dev/full", FAILS, FULL),
+    Case("output to a full disk, unbuffered", "PYTHONUNBUFFERED=1 $pp sql >/dev/full", FAILS, FULL),
+    Case("an error to a full disk, unbuffered", "PYTHONUNBUFFERED=1 $pp db-url --nothing 2>/dev/full", FAILS),
     Case("output closed", "$pp down >&-", WORKS),
     Case("output closed, for SQL", "$pp sql --show revenue-by-month >&-", WORKS),
     Case("errors closed", "$pp ingest --lots 0 2>&-", MISUSED),
@@ -131,6 +135,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 def typed(line: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     variables = {**os.environ, "PURCHASE_HOME": str(folder / "home"), "COLUMNS": "200", "pp": str(COMMAND)}
     del variables["PURCHASE_LOTS"]
+    variables.pop("PYTHONUNBUFFERED", None)
     return subprocess.run(
         ["/bin/bash", "-c", line],
         cwd=folder,

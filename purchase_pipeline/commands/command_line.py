@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 import click
 
@@ -29,16 +29,18 @@ class CommandLine(click.Group):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="backslashreplace")
         try:
-            try:
-                super().main(*args, **extra)
-            finally:
-                sys.stdout.flush()  # now: at the interpreter's end it is too late to say so
+            super().main(*args, **extra)
+            status: object = 0
+        except SystemExit as end:
+            status = end.code
         except expected() as error:
-            _drop_unwritten()
-            if not isinstance(error, BrokenPipeError):  # whoever read has enough
-                click.echo(f"Error: {in_words(error)}", err=True)
-            sys.exit(1)
-        sys.exit(0)
+            status = _tell(error)
+        # Now: at the interpreter's end it is too late to say so.
+        fault = _write_what_is_left(sys.stdout, 1)
+        if fault is not None and not status:
+            status = _tell(fault)
+        _write_what_is_left(sys.stderr, 2)
+        sys.exit(status)  # type: ignore[arg-type]  # as click gave it
 
 
 def _open_what_is_closed() -> None:
@@ -62,11 +64,24 @@ def _allow_open_files() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (min(_OPEN_FILES, most), most))
 
 
-def _drop_unwritten() -> None:
-    """Let what standard output could not take go nowhere, rather than fail again at the interpreter's end."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    os.close(nowhere)
+def _tell(error: Exception) -> int:
+    """Say what is in the way, if anybody reads, and return the exit code."""
+    if not isinstance(error, BrokenPipeError):  # whoever read has enough
+        with suppress(OSError):
+            click.echo(f"Error: {in_words(error)}", err=True)
+    return 1
+
+
+def _write_what_is_left(stream: TextIO, number: int) -> OSError | None:
+    """Write it; let what cannot be written go nowhere, rather than fail again at the interpreter's end."""
+    try:
+        stream.flush()
+    except OSError as error:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, number)
+        os.close(nowhere)
+        return error
+    return None
 
 
 def require_own_code() -> None:
