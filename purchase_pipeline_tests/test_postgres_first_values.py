@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from threading import Barrier
 from typing import Any
+from uuid import UUID
 
 import dagster as dg
 import pandas as pd
@@ -234,6 +235,14 @@ def test_a_first_value_that_cannot_be_stored_changes_nothing(store: Store) -> No
         ),
         pytest.param(lambda: RowStream(["id"], [[], [], [(1,)]]), [(1,)], id="RowStream"),
         pytest.param(lambda: pages([{"id": None}], [{"id": 5}]), [(5,), (None,)], id="None first"),
+        pytest.param(lambda: pages([{"id": None}], [{"id": ["a"]}]), [(["a"],), (None,)], id="None before a list"),
+        pytest.param(
+            lambda: pages([{"id": None}], [{"id": [UUID(int=1)]}]), [([UUID(int=1)],), (None,)], id="None before UUIDs"
+        ),
+        pytest.param(
+            lambda: iter([pa.table({"id": pa.nulls(1)}), pa.table({"id": [[1]]})]), [([1],), (None,)],
+            id="Arrow null before a list",
+        ),
         pytest.param(lambda: pages([{"id": []}], [{"id": ["a"]}]), [([],), (["a"],)], id="lists of nothing first"),
         pytest.param(
             lambda: pages(*[[{"id": None}]] * 7, [{"id": 5}]), [(5,), *[(None,)] * 7], id="None for long"

@@ -34,7 +34,7 @@ def python_dicts(columns: Mapping[str, ColumnType], frame: Any) -> list[dict[str
 def python_values(column_type: Any, values: Array) -> Sequence[Any]:  # noqa: ANN401
     """Return a column's values: decimals, UUIDs, dicts and lists where it holds such, None for a missing one."""
     kind = family(column_type)
-    if kind == "array":
+    if kind == "array" and not pa.types.is_null(values.type):
         return _lists(column_type.item_type, values)
     if isinstance(values.type, pa.BaseExtensionType):
         values = storage_of(values)
