@@ -31,6 +31,8 @@ ZONED_NOON = NOON.replace(tzinfo=UTC)
         ([2**32 - 1], pl.UInt32, "BIGINT"),
         ([2**64 - 1, None], pl.UInt64, "NUMERIC"),
         ([-(2**127)], pl.Int128, "NUMERIC"),
+        ([2**128 - 1], pl.UInt128, "NUMERIC"),
+        ([[2**70, None]], pl.List(pl.Int128), "NUMERIC[]"),
         ([0.5, math.nan, None, -math.inf], pl.Float64, "DOUBLE PRECISION"),
         ([0.5], pl.Float32, "DOUBLE PRECISION"),
         ([0.5, None], pl.Float16, "DOUBLE PRECISION"),

@@ -38,10 +38,11 @@ def from_arrow(columns: Mapping[str, ColumnType], frame: pa.Table, frame_type: t
 def _column(series: pl.Series) -> tuple[ColumnType, Array]:
     if series.dtype == pl.Object:
         return column_of_values(series.name, series.to_list())
-    if series.dtype == pl.Int128:
-        return column_of_values(series.name, series.to_list())
     try:
-        return plain_column(series.name, series.to_arrow())
+        values = series.to_arrow()
+    except pa.ArrowInvalid:  # integers of 128 bits, in lists and structs too
+        return column_of_values(series.name, series.to_list())
     except pl.exceptions.PolarsError as error:
         reason = f"PostgreSQL has no type for the dtype {series.dtype}"
         raise RefusedValueError(series.name, None, reason) from error
+    return plain_column(series.name, values)
