@@ -1,15 +1,15 @@
 """Slices on their way out of a table, in Arrow, as they are asked for: ADBC reads them on a connection of its own."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import closing
 from typing import Any, NamedTuple
 
+import adbc_driver_postgresql
 import psycopg
 import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
+from adbc_driver_manager import AdbcConnection, AdbcStatement
 from adbc_driver_manager import Error as AdbcError
-from adbc_driver_postgresql import dbapi
 
 from purchase_pipeline.postgres.connections import settings_of
 from purchase_pipeline.postgres.errors import RefusedValueError, UnfinishedReadError, UnreadableValueError
@@ -20,10 +20,8 @@ from purchase_pipeline.postgres.schema.types import ColumnType, family
 from purchase_pipeline.postgres.statements import with_values
 
 BATCH_ROWS = 20_000
-_HINT, _BATCH_BYTES = (
-    "adbc.postgresql.batch_size_hint_bytes",
-    4 << 20,
-)  # without it 16 MiB, of which several are held
+_STATEMENT_OPTIONS = {"adbc.postgresql.batch_size_hint_bytes": str(4 << 20)}
+"""Batches of 4 MiB: of ADBC's own 16 MiB several are held at once."""
 _FAILURES = (AdbcError, OSError, pa.ArrowException)
 """What a server's error comes as: ADBC's own before the first rows, pyarrow's from among them."""
 
@@ -65,12 +63,16 @@ def _batches(
 ) -> Iterator[pa.Table]:
     number = 0
     try:
-        with closing(dbapi.connect(source.conninfo)) as own, closing(own.cursor()) as cursor:
-            cursor.execute(source.settings)
-            cursor.fetchall()
-            cursor.adbc_statement.set_options(**{_HINT: str(_BATCH_BYTES)})
-            cursor.execute(source.query)
-            for piece in _pieces(cursor.fetch_record_batch(), batch_rows):
+        # Not by its `dbapi`, whose import is that of pandas and of polars: 66 MiB, whoever reads what.
+        with (
+            adbc_driver_postgresql.connect(source.conninfo) as database,
+            AdbcConnection(database) as own,
+            AdbcStatement(own) as statement,
+        ):
+            own.set_autocommit(False)  # the settings are the transaction's
+            statement.set_options(**_STATEMENT_OPTIONS)
+            _rows_of(statement, source.settings).read_all()
+            for piece in _pieces(_rows_of(statement, source.query), batch_rows):
                 yield _checked(piece, source.table, columns, number)
                 number += piece.num_rows
     except _FAILURES as error:
@@ -79,6 +81,12 @@ def _batches(
             seen = words[words.index("column ") :].splitlines()[0].removesuffix('"')
             raise UnreadableValueError(f"table {source.table}, {seen}") from error
         raise UnfinishedReadError(source.table, words) from error
+
+
+def _rows_of(statement: AdbcStatement, query: str) -> pa.RecordBatchReader:
+    statement.set_sql_query(query)
+    stream, _ = statement.execute_query()
+    return pa.RecordBatchReader.from_stream(stream)
 
 
 def _names(query: sa.Select[Any]) -> list[str]:
