@@ -45,7 +45,7 @@ COPY --from=dependencies /opt/venv /opt/venv
 # where the lock does not hold what the project asks for.
 RUN --mount=type=bind,from=project,source=/dist,target=/dist \
     pip --python /opt/venv install --no-cache-dir --no-index --no-deps /dist/*.whl && pip --python /opt/venv check
-COPY purchase_pipeline/dagster.yaml deploy/workspace.yaml /opt/dagster/
+COPY purchase_pipeline/stack/dagster.yaml deploy/workspace.yaml /opt/dagster/
 COPY deploy/entrypoint.sh /usr/local/bin/
 
 ENV DAGSTER_HOME=/opt/dagster \

@@ -11,12 +11,12 @@ import dagster as dg
 import psycopg
 from psycopg import sql
 
-from purchase_pipeline.dagster_home import dagster_environment, open_instance
-from purchase_pipeline.database import database_in_use
-from purchase_pipeline.embedded_postgres import EmbeddedPostgres
-from purchase_pipeline.local_stack import StackOptions, mock_api, wait_for_mock_api
-from purchase_pipeline.processes import Processes
 from purchase_pipeline.settings import Settings
+from purchase_pipeline.stack.dagster_instance import dagster_environment, open_instance
+from purchase_pipeline.stack.database import database_in_use
+from purchase_pipeline.stack.embedded_postgres.server import EmbeddedPostgres
+from purchase_pipeline.stack.processes import Processes
+from purchase_pipeline.stack.services import StackOptions, mock_api, wait_for_mock_api
 from purchase_pipeline_tests.serving import free_port
 
 

@@ -7,9 +7,9 @@ from time import perf_counter
 
 from benchmarks.command import Ran
 from benchmarks.timeline import Mark, marks_of, read_events, seconds_by_phase
-from purchase_pipeline.landing import Landing, landing_at
+from purchase_pipeline.ingest.landing.store import Landing, landing_at
+from purchase_pipeline.ingest.validation import LoteValidation
 from purchase_pipeline.settings import DAGSTER_DATABASE_NAME
-from purchase_pipeline.validation import LoteValidation
 from purchase_pipeline_tests.drills.live_stack import LiveStack
 
 _LOADING = "judging, COPY, commit"

@@ -15,9 +15,9 @@ from dagster._core.storage.event_log.schema import (
 )
 from dagster._core.storage.runs.schema import RunsTable, RunTagsTable
 
+from purchase_pipeline.ingest.tables import COMPRAS_REJEITADAS, TABELA_COMPRAS
 from purchase_pipeline.postgres.connections import engine_for
 from purchase_pipeline.postgres.slices.ledger import ledger_table
-from purchase_pipeline.tables import COMPRAS_REJEITADAS, TABELA_COMPRAS
 
 FIRST = "lote-0001"
 _SECONDS_A_LOT = 5

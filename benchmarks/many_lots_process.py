@@ -17,17 +17,18 @@ from rich.console import Console
 from benchmarks.bench import a_dagster
 from benchmarks.lot_copies import FIRST, LotCopies
 from benchmarks.ui_pages import Shown, a_webserver, contents, shown_pages
-from purchase_pipeline.campaign import Campaign
-from purchase_pipeline.campaign_watch import CampaignWatch
-from purchase_pipeline.database import dagster_storage_url, database_url
-from purchase_pipeline.lot_ledger import LotLedger
-from purchase_pipeline.lot_runs import lot_runs
+from purchase_pipeline.feeds.backlog import Backlog
+from purchase_pipeline.ingest.ledger import LotLedger
+from purchase_pipeline.ops.campaign_watch import CampaignWatch
+from purchase_pipeline.ops.console import LiveProgress
+from purchase_pipeline.ops.pipeline import Pipeline
+from purchase_pipeline.ops.runs import lot_runs
 from purchase_pipeline.postgres.connections import engine_for
-from purchase_pipeline.progress import LiveProgress
 from purchase_pipeline.settings import current_settings
+from purchase_pipeline.stack.database import dagster_storage_url, database_url
 
 _MISSING, _ROWS, _DEFECTS = 10, 50, 0.02
-_IMPORT = "from purchase_pipeline.definitions import defs; defs.get_repository_def()"
+_IMPORT = "from purchase_pipeline.definitions import defs; defs().get_repository_def()"
 _Values = dict[str, tuple[str, Sequence[float]]]
 """What was measured: its unit, and a value a round."""
 
@@ -36,11 +37,11 @@ def main() -> None:
     """Load the first lot, make the others, and print the values of each thing measured as JSON."""
     folder, lots, rounds = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     with a_dagster(folder, lots, _ROWS, _DEFECTS) as instance:
+        settings = current_settings()
         for job in ("ingest_lote", "sum_lots"):
-            with lot_runs(instance, job_name=job) as start_run:
+            with lot_runs(Pipeline(settings, instance), job_name=job) as start_run:
                 if not start_run([FIRST]).result():
                     raise RuntimeError(f"{job} failed")
-        settings = current_settings()
         LotCopies(lots - _MISSING).make(database_url(settings), dagster_storage_url(settings))
         steps = _steps(instance, LotLedger(engine_for(database_url(settings))))
         values: _Values = {what: ("s", _seconds(step, rounds)) for what, step in steps.items()}
@@ -64,18 +65,18 @@ def _of_pages(shown: Mapping[str, Sequence[Shown]]) -> _Values:
 def _steps(instance: dg.DagsterInstance, ledger: LotLedger) -> dict[str, Callable[[], object]]:
     # Imported now: the definitions read the environment, which the stack has set.
     from purchase_pipeline.definitions import defs  # noqa: PLC0415
-    from purchase_pipeline.lots import lotes  # noqa: PLC0415
+    from purchase_pipeline.feeds.sensors import missing_lots  # noqa: PLC0415
     from purchase_pipeline.sales.automation import GROUP  # noqa: PLC0415
-    from purchase_pipeline.sensors import missing_lots  # noqa: PLC0415
 
-    campaign = Campaign(list(lotes.get_partition_keys()), ledger, instance)
+    definitions, sensor = defs(), missing_lots(current_settings())
+    campaign = Backlog(current_settings().lote_names, ledger, instance)
     silent = LiveProgress(Console(file=StringIO()), len(campaign.lots))
     watch = CampaignWatch(campaign, silent, campaign.loaded())
     cursor: dg.AssetDaemonCursor | None = None
 
     def tick() -> None:
         with dg.build_sensor_context(instance, resources={"lot_ledger": ledger}) as context:
-            missing_lots(context)
+            sensor(context)
 
     def look() -> None:
         watch.look()
@@ -84,7 +85,7 @@ def _steps(instance: dg.DagsterInstance, ledger: LotLedger) -> dict[str, Callabl
     def automation() -> None:
         nonlocal cursor
         cursor = dg.evaluate_automation_conditions(
-            defs, instance, asset_selection=dg.AssetSelection.groups(GROUP), cursor=cursor
+            definitions, instance, asset_selection=dg.AssetSelection.groups(GROUP), cursor=cursor
         ).cursor
 
     return {

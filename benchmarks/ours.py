@@ -9,12 +9,12 @@ import dagster as dg
 from dagster._core.definitions.scoped_resources_builder import Resources
 
 from benchmarks.same_table import IntoSameTable
-from purchase_pipeline.landing import Landing, landing_at
-from purchase_pipeline.lot_slices import LotSlices
+from purchase_pipeline.feeds.resources import PurchaseApiResource
+from purchase_pipeline.ingest.landing.store import Landing, landing_at
+from purchase_pipeline.ingest.load import LotSlices
+from purchase_pipeline.ingest.purchase_api import PurchaseApi
+from purchase_pipeline.ingest.tables import TABELA_COMPRAS
 from purchase_pipeline.postgres import PostgresIOManager
-from purchase_pipeline.purchase_api import PurchaseApi
-from purchase_pipeline.resources import PurchaseApiResource
-from purchase_pipeline.tables import TABELA_COMPRAS
 
 
 class OurPath:

@@ -16,8 +16,8 @@ from dagster._grpc.client import DagsterGrpcClient
 
 from benchmarks.bench import a_dagster
 from benchmarks.figures import Figure, Measured, Ratio
-from purchase_pipeline.local_stack import pings
-from purchase_pipeline.processes import end
+from purchase_pipeline.stack.processes import end
+from purchase_pipeline.stack.services import pings
 from purchase_pipeline_tests.drills.waiting import wait_for
 
 _WAIT_SECONDS = 120.0
@@ -37,7 +37,7 @@ def run(rounds: int) -> Measured:
             _workers(
                 "purchase_pipeline.definitions",
                 Path(folder, "lots.sock"),
-                defs.resolve_job_def("ingest_lote"),
+                defs().resolve_job_def("ingest_lote"),
             ) as lots,
         ):
             empty.cpu_seconds(instance)  # the first of each compiles what it imports

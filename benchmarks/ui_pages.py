@@ -11,8 +11,8 @@ from typing import NamedTuple
 import httpx
 from playwright.sync_api import Browser, Page, Request
 
-from purchase_pipeline.ports import LOOPBACK, http_url
-from purchase_pipeline.processes import Processes, Service
+from purchase_pipeline.stack.ports import LOOPBACK, http_url
+from purchase_pipeline.stack.processes import Processes, Service
 from purchase_pipeline_tests.browsers import browser, watched_page
 from purchase_pipeline_tests.serving import free_port
 
@@ -58,7 +58,7 @@ def contents(lots: int, newest: str) -> dict[str, Content]:
 def a_webserver(home: Path) -> Iterator[str]:
     """Serve the UI of the definitions that the environment names, without a daemon; yield its address."""
     processes, port = Processes(home), free_port()
-    program = [sys.executable, "-m", "purchase_pipeline.webserver"]
+    program = [sys.executable, "-m", "purchase_pipeline.stack.webserver"]
     address = http_url(LOOPBACK, port)
     try:
         processes.start(

@@ -11,9 +11,9 @@ def _():
     import pandas as pd
     import sqlalchemy as sa
 
-    from purchase_pipeline.database import database_url, reader_url, start_database
     from purchase_pipeline.postgres.connections import engine_for
     from purchase_pipeline.settings import current_settings
+    from purchase_pipeline.stack.database import database_url, reader_url, start_database
 
     settings = current_settings()
     start_database(settings)

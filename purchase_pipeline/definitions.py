@@ -1,25 +1,66 @@
-"""What Dagster loads: the table of contents of the pipeline."""
+"""What Dagster loads: the table of contents of the pipeline.
+
+Nothing is read, opened or connected when this module is imported.
+"""
 
 from typing import Any
 
 import dagster as dg
 
-from purchase_pipeline import assets, checks
-from purchase_pipeline.database import database_url
-from purchase_pipeline.jobs import ingest_lote, refresh_sales, sum_lots
-from purchase_pipeline.resources import (
+from purchase_pipeline.feeds.assets import raw_purchases, validated_purchases
+from purchase_pipeline.feeds.checks import loaded_lots
+from purchase_pipeline.feeds.jobs import ingest_lote
+from purchase_pipeline.feeds.resources import (
     LandingResource,
     LotLedgerResource,
     PurchaseApiResource,
     PurchasesIOManager,
-    ReportFileResource,
 )
-from purchase_pipeline.sales import assets as sales_assets
+from purchase_pipeline.feeds.sensors import missing_lots
+from purchase_pipeline.sales.assets import sales_marts, sales_report, sums
 from purchase_pipeline.sales.automation import stale_sales
-from purchase_pipeline.sensors import missing_lots
-from purchase_pipeline.settings import current_settings, is_environment_variable
+from purchase_pipeline.sales.jobs import refresh_sales, sum_lots
+from purchase_pipeline.sales.resources import ReportFileResource
+from purchase_pipeline.settings import Settings, current_settings, is_environment_variable
+from purchase_pipeline.stack.database import database_url
 
-_settings = current_settings()
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """Build the definitions from the environment's settings."""
+    return build_definitions(current_settings())
+
+
+def build_definitions(settings: Settings) -> dg.Definitions:
+    """Return the purchases feed and the sales that are computed from it."""
+    lotes = dg.StaticPartitionsDefinition(settings.lote_names)
+    url = _by_name("DATABASE_URL", database_url(settings))
+    return dg.Definitions(
+        assets=[
+            raw_purchases(settings, lotes),
+            validated_purchases(settings, lotes),
+            sums(lotes),
+            sales_marts,
+            sales_report,
+        ],
+        asset_checks=[loaded_lots(settings, lotes)],
+        jobs=[ingest_lote, sum_lots, refresh_sales],
+        sensors=[missing_lots(settings), stale_sales],
+        resources={
+            "purchase_api": _fixed(
+                PurchaseApiResource(
+                    base_url=_by_name("PURCHASE_API_URL", settings.api_url),
+                    rate=settings.api_rate,
+                    redis_url=_by_name("PURCHASE_REDIS_URL", "") or None,
+                )
+            ),
+            "landing": _fixed(LandingResource(place=settings.landing_place)),
+            "lot_ledger": _fixed(LotLedgerResource(database_url=url)),
+            "report_file": _fixed(ReportFileResource(database_url=url, path=str(settings.report_file))),
+            "io_manager": _fixed(PurchasesIOManager(database_url=url)),
+        },
+        executor=dg.in_process_executor,
+    )
 
 
 def _by_name(variable: str, value: str) -> str:
@@ -38,29 +79,3 @@ def _fixed(
     schema = definition.config_schema
     shown = f"{definition.description}\n\nSet by the deployment: `{schema.default_value_as_json_str}`"
     return definition.configured(schema.default_value, config_schema={}, description=shown)
-
-
-_database_url = _by_name("DATABASE_URL", database_url(_settings))
-
-defs = dg.Definitions(
-    assets=dg.load_assets_from_modules([assets, sales_assets]),
-    asset_checks=dg.load_asset_checks_from_modules([checks]),
-    jobs=[ingest_lote, sum_lots, refresh_sales],
-    sensors=[missing_lots, stale_sales],
-    resources={
-        "purchase_api": _fixed(
-            PurchaseApiResource(
-                base_url=_by_name("PURCHASE_API_URL", _settings.api_url),
-                rate=_settings.api_rate,
-                redis_url=_by_name("PURCHASE_REDIS_URL", "") or None,
-            )
-        ),
-        "landing": _fixed(LandingResource(place=_settings.landing_place)),
-        "lot_ledger": _fixed(LotLedgerResource(database_url=_database_url)),
-        "report_file": _fixed(
-            ReportFileResource(database_url=_database_url, path=str(_settings.report_file))
-        ),
-        "io_manager": _fixed(PurchasesIOManager(database_url=_database_url)),
-    },
-    executor=dg.in_process_executor,
-)

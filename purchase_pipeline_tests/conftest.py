@@ -10,8 +10,8 @@ from uuid import uuid4
 import pytest
 import sqlalchemy as sa
 
-from purchase_pipeline.embedded_postgres import EmbeddedPostgres
 from purchase_pipeline.postgres.connections import engine_for
+from purchase_pipeline.stack.embedded_postgres.server import EmbeddedPostgres
 from purchase_pipeline_tests.person import Person
 
 # Definitions read the environment when a test module imports them, before any fixture: so it is cleared here.

@@ -8,8 +8,8 @@ from threading import Thread
 
 import httpx
 
-from purchase_pipeline.purchase_api import PurchaseApi
-from purchase_pipeline.raw_rows import RawFormat, split_rows
+from purchase_pipeline.ingest.purchase_api import PurchaseApi
+from purchase_pipeline.ingest.row_splitter import RawFormat, split_rows
 
 
 @contextmanager

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import zstandard
 
-from purchase_pipeline.landing import Landing
-from purchase_pipeline.landing_manifest import LandedLote
-from purchase_pipeline.raw_rows import RawFormat
+from purchase_pipeline.ingest.landing.manifest import LandedLote
+from purchase_pipeline.ingest.landing.store import Landing
+from purchase_pipeline.ingest.row_splitter import RawFormat
 
 
 def land_lines(landing: Landing, lote: str, *rows: bytes) -> LandedLote:

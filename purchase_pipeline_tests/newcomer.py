@@ -33,7 +33,7 @@ _CONSOLE_SCRIPT = """\
 #!{python}
 import sys
 
-from purchase_pipeline.cli import main
+from purchase_pipeline.cli.main import main
 
 main(prog_name="purchase-pipeline", default_map={ports!r})
 """

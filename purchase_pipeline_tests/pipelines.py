@@ -1,37 +1,30 @@
-"""The pipeline's own assets, put together for a test: a real API, a landing folder, a database."""
+"""The production wiring, with other settings: a real API, a landing folder, a database."""
 
 from pathlib import Path
 
 import dagster as dg
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
+from pydantic import SecretStr
 
-from purchase_pipeline import assets, checks
-from purchase_pipeline.jobs import ingest_lote, refresh_sales, sum_lots
-from purchase_pipeline.resources import (
-    LandingResource,
-    LotLedgerResource,
-    PurchaseApiResource,
-    PurchasesIOManager,
-    ReportFileResource,
-)
-from purchase_pipeline.sales import assets as sales_assets
+from purchase_pipeline.definitions import build_definitions
+from purchase_pipeline.settings import Settings
 
 
-def a_pipeline(api_url: str, landing: Path, database_url: str, /, **resources: object) -> dg.Definitions:
-    """Return the pipeline against these three; a resource that is given takes the usual one's place."""
+def a_pipeline(api_url: str, landing: Path | str, database_url: str) -> dg.Definitions:
+    """Return the pipeline of three batches, with all of its own definitions."""
+    return build_definitions(
+        Settings(lots=3, api_url=api_url, landing=str(landing), database_url=SecretStr(database_url))
+    )
+
+
+def with_api(pipeline: dg.Definitions, api: dg.ResourceDefinition) -> dg.Definitions:
+    """Return the pipeline with another way to its API: a shorter deadline, fewer attempts."""
     return dg.Definitions(
-        assets=dg.load_assets_from_modules([assets, sales_assets]),
-        asset_checks=dg.load_asset_checks_from_modules([checks]),
-        jobs=[ingest_lote, sum_lots, refresh_sales],
-        resources={
-            "purchase_api": PurchaseApiResource(base_url=api_url),
-            "landing": LandingResource(place=str(landing)),
-            "lot_ledger": LotLedgerResource(database_url=database_url),
-            "report_file": ReportFileResource(database_url=database_url, path=str(landing / "report.html")),
-            "io_manager": PurchasesIOManager(database_url=database_url),
-            **resources,
-        },
-        executor=dg.in_process_executor,
+        assets=pipeline.assets,
+        asset_checks=pipeline.asset_checks,
+        jobs=pipeline.jobs,
+        resources={**(pipeline.resources or {}), "purchase_api": api},
+        executor=pipeline.executor,
     )
 
 

@@ -8,9 +8,9 @@ import dagster as dg
 import httpx
 import pytest
 
-from purchase_pipeline.api_client import ClientSettingsError, api_client
-from purchase_pipeline.purchase_api import ApiUnavailableError, PurchaseApi
-from purchase_pipeline.resources import PurchaseApiResource
+from purchase_pipeline.feeds.resources import PurchaseApiResource
+from purchase_pipeline.ingest.api_client import ClientSettingsError, api_client
+from purchase_pipeline.ingest.purchase_api import ApiUnavailableError, PurchaseApi
 from purchase_pipeline_tests.fetching import listening, raw_answer, received, sent_raw
 
 ANSWER = raw_answer(b"1\n2\n")

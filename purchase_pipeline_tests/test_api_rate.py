@@ -8,8 +8,8 @@ from time import monotonic
 
 import pytest
 
-from purchase_pipeline.api_rate import SharedRate
-from purchase_pipeline.purchase_api import ApiUnavailableError
+from purchase_pipeline.ingest.purchase_api import ApiUnavailableError
+from purchase_pipeline.ingest.rate_limit import SharedRate
 from purchase_pipeline_tests.redis_server import RedisServer
 
 API = "http://api:8000"
@@ -17,7 +17,7 @@ API = "http://api:8000"
 WORKER = """
 import sys
 from time import time
-from purchase_pipeline.api_rate import SharedRate
+from purchase_pipeline.ingest.rate_limit import SharedRate
 rate = SharedRate("5/2second", sys.argv[1], "http://api:8000")
 for _ in range(5):
     rate.wait_for_turn(60)

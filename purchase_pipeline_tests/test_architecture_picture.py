@@ -39,7 +39,7 @@ def assets_after(box: str, arrows: dict[str, set[str]], assets: set[str]) -> set
 
 @pytest.mark.parametrize("readme", READMES, ids=name_of)
 def test_the_picture_is_the_asset_graph(readme: Path) -> None:
-    specs = defs.resolve_all_asset_specs()
+    specs = defs().resolve_all_asset_specs()
     assets = {_MARTS.get(name := spec.key.to_user_string(), name) for spec in specs}
     graph = {
         (_MARTS.get(before := dep.asset_key.to_user_string(), before), _MARTS.get(after, after))

@@ -10,10 +10,10 @@ from fastapi import FastAPI
 from psutil import Process
 
 from mock_api.app import create_app
-from purchase_pipeline.landing import landing_at
-from purchase_pipeline.tables import TABELA_COMPRAS
-from purchase_pipeline.validation import commonest_reasons
-from purchase_pipeline.verification import Verifier
+from purchase_pipeline.ingest.landing.store import landing_at
+from purchase_pipeline.ingest.reconciliation import Verifier
+from purchase_pipeline.ingest.tables import TABELA_COMPRAS
+from purchase_pipeline.ingest.validation import commonest_reasons
 from purchase_pipeline_tests.builders import a_compra
 from purchase_pipeline_tests.landed import rewrite
 from purchase_pipeline_tests.pipelines import a_pipeline, ingest

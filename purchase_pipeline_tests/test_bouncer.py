@@ -16,14 +16,14 @@ import sqlalchemy as sa
 from pydantic import SecretStr
 
 from mock_api.app import create_app
-from purchase_pipeline.database import dagster_storage_url
-from purchase_pipeline.landing import landing_at
+from purchase_pipeline.ingest.landing.store import landing_at
+from purchase_pipeline.ingest.reconciliation import VerifiedLot, Verifier
 from purchase_pipeline.postgres import RowStream
 from purchase_pipeline.postgres.connections import engine_for, transaction
 from purchase_pipeline.postgres.errors import UnstorableValueError
 from purchase_pipeline.postgres.locks import hold_slice
 from purchase_pipeline.settings import Settings
-from purchase_pipeline.verification import VerifiedLot, Verifier
+from purchase_pipeline.stack.database import dagster_storage_url
 from purchase_pipeline_tests.bouncer import Bouncer, a_bouncer
 from purchase_pipeline_tests.direct_io import DirectIOManager, Place
 from purchase_pipeline_tests.person import Person

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from purchase_pipeline.campaign_lock import CampaignRunningError, campaign_process, only_campaign
+from purchase_pipeline.stack.lock import CampaignRunningError, campaign_process, only_campaign
 
 HOLDS_UNTIL_KILLED = """
 import sys
 import time
 from pathlib import Path
 
-from purchase_pipeline.campaign_lock import only_campaign
+from purchase_pipeline.stack.lock import only_campaign
 
 with only_campaign(Path(sys.argv[1])):
     print("held", flush=True)

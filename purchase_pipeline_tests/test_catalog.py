@@ -12,7 +12,7 @@ from purchase_pipeline_tests.pipelines import a_pipeline, ingest
 from purchase_pipeline_tests.serving import served
 
 PROJECT = Path(__file__).parent.parent
-SPECS = {spec.key.to_user_string(): spec for spec in defs.resolve_all_asset_specs()}
+SPECS = {spec.key.to_user_string(): spec for spec in defs().resolve_all_asset_specs()}
 
 
 @pytest.mark.parametrize("name", sorted(SPECS))

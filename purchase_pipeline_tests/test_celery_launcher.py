@@ -19,9 +19,9 @@ from dagster._core.launcher import WorkerStatus
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster_celery.tags import DAGSTER_CELERY_TASK_ID_TAG
 
-from purchase_pipeline import celery_launcher
-from purchase_pipeline.celery_launcher import WatchfulCeleryRunLauncher
-from purchase_pipeline.run_ownership import LAUNCHED_BY_TAG
+from purchase_pipeline.launchers import celery
+from purchase_pipeline.launchers.celery import WatchfulCeleryRunLauncher
+from purchase_pipeline.stack.run_ownership import LAUNCHED_BY_TAG
 from purchase_pipeline_tests.celery_worker import worker_command
 from purchase_pipeline_tests.redis_server import RedisServer
 from purchase_pipeline_tests.waiting_job import waiting
@@ -127,8 +127,8 @@ def poll_until_begun_again(context: WorkspaceProcessContext, run_id: str) -> Non
 def test_a_run_outlives_its_broker_and_is_resumed_by_another_worker_when_its_own_is_killed(
     context: WorkspaceProcessContext, started: ExitStack, broker: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(celery_launcher, "_GONE_SECONDS", 3.0)
-    monkeypatch.setattr(celery_launcher, "_RECONNECT_SECONDS", 10.0)
+    monkeypatch.setattr(celery, "_GONE_SECONDS", 3.0)
+    monkeypatch.setattr(celery, "_RECONNECT_SECONDS", 10.0)
     worker = a_worker(started, "first@here")
     run_id = launched(context)
     a_worker(started, "second@here")
@@ -150,7 +150,7 @@ def test_a_run_outlives_its_broker_and_is_resumed_by_another_worker_when_its_own
 def test_a_run_whose_process_alone_was_killed_is_resumed_by_the_same_worker(
     context: WorkspaceProcessContext, started: ExitStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(celery_launcher, "_GONE_SECONDS", 3.0)
+    monkeypatch.setattr(celery, "_GONE_SECONDS", 3.0)
     worker = a_worker(started, "only@here")
     run_id = launched(context)
 
@@ -164,7 +164,7 @@ def test_a_run_whose_process_alone_was_killed_is_resumed_by_the_same_worker(
 def test_a_run_of_which_no_worker_knows_is_borne_for_seconds(
     instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, state: str
 ) -> None:
-    monkeypatch.setattr(celery_launcher, "_GONE_SECONDS", 0.5)
+    monkeypatch.setattr(celery, "_GONE_SECONDS", 0.5)
     run_id = a_run_of_a_task(instance, "some-task")
     assert isinstance(instance.run_launcher, WatchfulCeleryRunLauncher)
     instance.run_launcher.celery.backend.store_result("some-task", 0, state)
@@ -178,7 +178,7 @@ def test_a_run_of_which_no_worker_knows_is_borne_for_seconds(
 def test_a_run_that_waits_for_a_worker_is_borne_for_longer(
     instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(celery_launcher, "_GONE_SECONDS", 0.0)
+    monkeypatch.setattr(celery, "_GONE_SECONDS", 0.0)
 
     assert health_of(instance, a_run_of_a_task(instance, "nobody-began-it")) is WorkerStatus.RUNNING
 
@@ -187,7 +187,7 @@ def test_a_run_that_waits_for_a_worker_is_borne_for_longer(
 def test_a_task_that_somebody_else_handed_over_is_left_alone(
     instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, launched_by: dict[str, str]
 ) -> None:
-    monkeypatch.setattr(celery_launcher, "_QUEUED_SECONDS", 0.0)
+    monkeypatch.setattr(celery, "_QUEUED_SECONDS", 0.0)
     tags = {DAGSTER_CELERY_TASK_ID_TAG: "theirs", **launched_by}
     run = instance.create_run_for_job(waiting, status=dg.DagsterRunStatus.STARTED, tags=tags)
 
@@ -206,7 +206,7 @@ def test_a_worker_without_the_launcher_says_so(tmp_path: Path) -> None:
     (tmp_path / "dagster.yaml").write_text("telemetry: {enabled: false}")
 
     done = subprocess.run(
-        [sys.executable, "-c", "import purchase_pipeline.celery_app"],
+        [sys.executable, "-c", "import purchase_pipeline.launchers.celery_app"],
         env={**os.environ, "DAGSTER_HOME": str(tmp_path)},
         capture_output=True,
         text=True,

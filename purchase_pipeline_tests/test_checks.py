@@ -7,8 +7,9 @@ import pytest
 import sqlalchemy as sa
 
 from mock_api.app import create_app
-from purchase_pipeline.checks import loaded_lots
-from purchase_pipeline.lot_ledger import LotLedger
+from purchase_pipeline.feeds.checks import loaded_lots
+from purchase_pipeline.ingest.ledger import LotLedger
+from purchase_pipeline.settings import current_settings
 from purchase_pipeline_tests.pipelines import a_pipeline, ingest
 from purchase_pipeline_tests.serving import served
 
@@ -30,9 +31,11 @@ def harm(engine: sa.Engine, statement: str) -> None:
 
 def judged(check: str, ledger: LotLedger) -> dg.AssetCheckEvaluation:
     """Run a check by itself, as the UI's Execute button does."""
-    (key,) = [key for key in loaded_lots.check_keys if key.name == check]
+    settings = current_settings()
+    checks = loaded_lots(settings, dg.StaticPartitionsDefinition(settings.lote_names))
+    (key,) = [key for key in checks.check_keys if key.name == check]
     result = dg.materialize(
-        [loaded_lots], selection=dg.AssetSelection.checks(key), resources={"lot_ledger": ledger}
+        [checks], selection=dg.AssetSelection.checks(key), resources={"lot_ledger": ledger}
     )
     (evaluation,) = result.get_asset_check_evaluations()
     return evaluation

@@ -19,8 +19,8 @@ from dagster._core.scheduler.instigation import (
 )
 from rich.console import Console
 
-from purchase_pipeline.clock_watch import ClockWatch, forget_future_ticks, seconds_ahead
-from purchase_pipeline.status import Status, print_status
+from purchase_pipeline.ops.status import Status, print_status
+from purchase_pipeline.stack.clock import ClockWatch, forget_future_ticks, seconds_ahead
 
 A_DAY = 86_400.0
 

@@ -15,11 +15,11 @@ import sqlalchemy as sa
 import yaml
 from packaging.version import Version
 
-from purchase_pipeline.database import dagster_storage_url
-from purchase_pipeline.database_roles import DAGSTER, LOADER, READER, ROLES_FILE
-from purchase_pipeline.embedded_postgres import TUNING
 from purchase_pipeline.settings import DAGSTER_DATABASE_NAME, DATABASE_NAME, Settings
-from purchase_pipeline.storage_claim import CODE_LOCATION
+from purchase_pipeline.stack.database import dagster_storage_url
+from purchase_pipeline.stack.embedded_postgres.server import TUNING
+from purchase_pipeline.stack.roles import DAGSTER, LOADER, READER, ROLES_FILE
+from purchase_pipeline.stack.storage_claim import CODE_LOCATION
 
 PROJECT = Path(__file__).parent.parent
 COMPOSE_TEXT = (PROJECT / "docker-compose.yml").read_text()
@@ -344,5 +344,5 @@ def test_the_build_is_given_all_that_it_copies() -> None:
 
     assert "*" in lines
     bound = set(re.findall(r"--mount=type=bind,source=([^,]+)", DOCKERFILE))
-    assert {source for source in copied | bound if source != "purchase_pipeline/dagster.yaml"} == let_in
+    assert {source for source in copied | bound if source != "purchase_pipeline/stack/dagster.yaml"} == let_in
     assert all((PROJECT / source).exists() for source in copied | bound)

@@ -9,7 +9,7 @@ from itertools import islice
 import pytest
 import zstandard
 
-from purchase_pipeline.content_coding import DamagedContentError, decoded, in_pieces
+from purchase_pipeline.ingest.content_coding import DamagedContentError, decoded, in_pieces
 from purchase_pipeline_tests.codings import CODINGS, SKIPPABLE_FRAME
 
 CONTENT = b'{"a": 1, "b": "x"}\n{"a": 2, "b": "yz"}\n{"a": 3, "b": "w"}\n'

@@ -5,7 +5,7 @@ import hashlib
 
 import pytest
 
-from purchase_pipeline.content_digest import ContentDigest
+from purchase_pipeline.ingest.content_digest import ContentDigest
 
 BODY = b"1\n2\n"
 

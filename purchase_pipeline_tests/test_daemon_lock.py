@@ -13,17 +13,17 @@ import pytest
 import sqlalchemy as sa
 from dagster._daemon.types import DaemonHeartbeat
 
-from purchase_pipeline import daemon_lock
-from purchase_pipeline.campaign_lock import DaemonRunningError
-from purchase_pipeline.daemon_lock import DaemonLock, only_daemon
 from purchase_pipeline.postgres.connections import engine_for
+from purchase_pipeline.stack import daemon_lock
+from purchase_pipeline.stack.daemon_lock import DaemonLock, only_daemon
+from purchase_pipeline.stack.lock import DaemonRunningError
 from purchase_pipeline_tests.bouncer import a_bouncer
 
 HOLDS_UNTIL_KILLED = """
 import sys
 import time
 
-from purchase_pipeline.daemon_lock import only_daemon
+from purchase_pipeline.stack.daemon_lock import only_daemon
 
 with only_daemon(sys.argv[1]):
     print("held", flush=True)

@@ -7,11 +7,11 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from purchase_pipeline.database import DatabaseUnavailableError, start_database
-from purchase_pipeline.database_faults import KEY_COLUMNS, faults_of
+from purchase_pipeline.ingest.tables import COMPRAS_REJEITADAS, TABELA_COMPRAS
 from purchase_pipeline.postgres.slices.ledger import ledger_table
 from purchase_pipeline.settings import Settings
-from purchase_pipeline.tables import COMPRAS_REJEITADAS, TABELA_COMPRAS
+from purchase_pipeline.stack.database import DatabaseUnavailableError, start_database
+from purchase_pipeline.stack.database_requirements import KEY_COLUMNS, faults_of
 
 TABLES = (
     "CREATE TABLE tabela_compras (lote text, linha int); CREATE TABLE compras_rejeitadas (lote text, linha int);"

@@ -9,17 +9,17 @@ from typing import NamedTuple
 import psycopg
 import pytest
 
-from purchase_pipeline.database import (
+from purchase_pipeline.settings import DAGSTER_DATABASE_NAME, DATABASE_NAME, Settings
+from purchase_pipeline.stack.database import (
     dagster_storage_url,
     database_url,
     reader_url,
     scratch_url,
     start_database,
 )
-from purchase_pipeline.database_roles import DAGSTER, LOADER, READER, ROLES_FILE, SCRATCH, reader_statements
-from purchase_pipeline.embedded_postgres import EmbeddedPostgres
-from purchase_pipeline.embedded_postgres_place import ServerPlace
-from purchase_pipeline.settings import DAGSTER_DATABASE_NAME, DATABASE_NAME, Settings
+from purchase_pipeline.stack.embedded_postgres.files import ServerPlace
+from purchase_pipeline.stack.embedded_postgres.server import EmbeddedPostgres
+from purchase_pipeline.stack.roles import DAGSTER, LOADER, READER, ROLES_FILE, SCRATCH, reader_statements
 
 Rows = list[tuple[object, ...]]
 OWNERS = """

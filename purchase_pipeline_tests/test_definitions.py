@@ -7,7 +7,8 @@ import pytest
 
 from purchase_pipeline.definitions import defs
 
-JOBS = [job.name for job in defs.get_repository_def().get_all_jobs()]
+REPOSITORY = defs().get_repository_def()
+JOBS = [job.name for job in REPOSITORY.get_all_jobs()]
 CHOICES = {
     "purchase_api": {"base_url": "http://evil.example", "redis_url": "redis://evil.example"},
     "landing": {"place": "/tmp/elsewhere"},  # noqa: S108  (nothing is written)
@@ -18,7 +19,7 @@ CHOICES = {
 
 
 def job_of(name: str) -> dg.JobDefinition:
-    return defs.get_repository_def().get_job(name)
+    return REPOSITORY.get_job(name)
 
 
 def resource_config(resource: str, config: dict[str, Any]) -> dict[str, Any]:
@@ -26,7 +27,7 @@ def resource_config(resource: str, config: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_every_resource_of_every_job_is_listed_above() -> None:
-    assert set(defs.get_repository_def().get_top_level_resources()) == CHOICES.keys()
+    assert set(REPOSITORY.get_top_level_resources()) == CHOICES.keys()
     assert set(JOBS) == {"__ASSET_JOB", "ingest_lote", "sum_lots", "refresh_sales"}
 
 
@@ -53,7 +54,7 @@ def test_a_run_may_still_choose_how_its_batch_is_loaded() -> None:
 
 
 def test_the_page_of_a_resource_shows_what_it_is_set_to() -> None:
-    landing = defs.get_repository_def().get_top_level_resources()["landing"]
+    landing = REPOSITORY.get_top_level_resources()["landing"]
 
     assert landing.description is not None
     assert '`{"place": "' in landing.description

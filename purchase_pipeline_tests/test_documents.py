@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import pytest
 
-from purchase_pipeline.cli import main
+from purchase_pipeline.cli.main import main
 from purchase_pipeline.settings import Settings
 from purchase_pipeline_tests.documents import (
     PAGES,

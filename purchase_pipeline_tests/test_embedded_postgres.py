@@ -16,21 +16,21 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from purchase_pipeline.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
+from purchase_pipeline.stack.embedded_postgres.server import EmbeddedPostgres, EmbeddedPostgresError
 
 IS_ROOT = os.geteuid() == 0
 PROJECT = Path(__file__).parent.parent
 START = """
 import sys
 from pathlib import Path
-from purchase_pipeline.embedded_postgres import EmbeddedPostgres
+from purchase_pipeline.stack.embedded_postgres.server import EmbeddedPostgres
 server = EmbeddedPostgres(Path(sys.argv[1]))
 print(server.start(), server.url("postgres"))
 """
 USE = """
 import sys
 from pathlib import Path
-from purchase_pipeline.embedded_postgres import EmbeddedPostgres
+from purchase_pipeline.stack.embedded_postgres.server import EmbeddedPostgres
 with EmbeddedPostgres(Path(sys.argv[1])).in_use() as started:
     print(started, flush=True)
     sys.stdin.read()
@@ -39,7 +39,7 @@ with EmbeddedPostgres(Path(sys.argv[1])).in_use() as started:
 BECOME_NOBODY = """
 import os
 import psutil, psycopg
-import purchase_pipeline.embedded_postgres
+import purchase_pipeline.stack.embedded_postgres.server
 os.setgroups([]), os.setgid(65534), os.setuid(65534)
 """
 
@@ -552,8 +552,8 @@ def test_a_plain_user_has_all_of_it_in_a_private_home(depth: int) -> None:
 
 IS_COPIED_OR_MOVED = """
 import shutil
-from purchase_pipeline.embedded_postgres import EmbeddedPostgresError
-from purchase_pipeline.embedded_postgres_place import ServerPlace
+from purchase_pipeline.stack.embedded_postgres.server import EmbeddedPostgresError
+from purchase_pipeline.stack.embedded_postgres.files import ServerPlace
 
 def verdict(home):
     try:

@@ -190,9 +190,9 @@ def test_a_campaign_runs_in_this_environment(
 def copied_checkout(folder: Path) -> Path:
     """A checkout as `cp -R` leaves it: its programs name the Python of the original."""
     copy = folder / "copy"
-    (copy / "purchase_pipeline").mkdir(parents=True)
+    (copy / "purchase_pipeline" / "cli").mkdir(parents=True)
     (copy / "pyproject.toml").touch()
-    (copy / "purchase_pipeline" / "cli.py").touch()
+    (copy / "purchase_pipeline" / "cli" / "main.py").touch()
     (copy / ".venv" / "bin").mkdir(parents=True)
     shutil.copy(COMMAND, copy / ".venv" / "bin")
     return copy

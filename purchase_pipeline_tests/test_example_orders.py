@@ -21,11 +21,11 @@ from examples.orders.envelope import members
 from examples.orders.fake_api import create_app
 from examples.orders.pipeline import OrdersApiResource, defs, judged_orders, raw_orders
 from examples.orders.source import OrdersApi
+from purchase_pipeline.feeds.resources import LandingResource, PurchasesIOManager
+from purchase_pipeline.ingest.purchase_api import ApiRefusedError, ApiUnavailableError, IncompleteLotError
+from purchase_pipeline.ingest.row_splitter import UnreadableLotError
+from purchase_pipeline.ingest.validation import LoteValidation
 from purchase_pipeline.postgres.slices.ledger import ledger_table
-from purchase_pipeline.purchase_api import ApiRefusedError, ApiUnavailableError, IncompleteLotError
-from purchase_pipeline.raw_rows import UnreadableLotError
-from purchase_pipeline.resources import LandingResource, PurchasesIOManager
-from purchase_pipeline.validation import LoteValidation
 from purchase_pipeline_tests.serving import served
 
 pytestmark = [pytest.mark.proof, pytest.mark.compatibility]

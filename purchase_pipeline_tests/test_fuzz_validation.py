@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from purchase_pipeline.contracts import CompraSchema
-from purchase_pipeline.raw_rows import RawFormat, UnreadableLotError, split_rows
-from purchase_pipeline.validation import LoteValidation, RejectedRow, storable_text
+from purchase_pipeline.ingest.row_splitter import RawFormat, UnreadableLotError, split_rows
+from purchase_pipeline.ingest.validation import LoteValidation, RejectedRow, storable_text
 from purchase_pipeline_tests.builders import FIELDS, a_raw_compra
 from purchase_pipeline_tests.mutations import TOKENS, mutated
 from purchase_pipeline_tests.pipelines import a_pipeline, ingest

@@ -13,9 +13,9 @@ from time import monotonic, sleep
 import httpx
 import pytest
 
-from purchase_pipeline.landing import landing_at
-from purchase_pipeline.purchase_api import ApiRefusedError, ApiUnavailableError, PurchaseApi
-from purchase_pipeline.raw_rows import RawFormat
+from purchase_pipeline.ingest.landing.store import landing_at
+from purchase_pipeline.ingest.purchase_api import ApiRefusedError, ApiUnavailableError, PurchaseApi
+from purchase_pipeline.ingest.row_splitter import RawFormat
 from purchase_pipeline_tests.fetching import listening
 
 DEADLINE_SECONDS = 1.0

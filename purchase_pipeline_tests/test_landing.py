@@ -12,17 +12,17 @@ from time import time
 
 import pytest
 
-from purchase_pipeline.landing import DamagedFileError, LandedAgainError, Landing, landing_at
-from purchase_pipeline.landing_manifest import LandedLote
-from purchase_pipeline.raw_rows import RawFormat, UnreadableLotError
+from purchase_pipeline.ingest.landing.manifest import LandedLote
+from purchase_pipeline.ingest.landing.store import DamagedFileError, LandedAgainError, Landing, landing_at
+from purchase_pipeline.ingest.row_splitter import RawFormat, UnreadableLotError
 from purchase_pipeline_tests.landed import land_lines, rewrite, rows_of
 
 LANDS_UNTIL_KILLED = """
 import sys
 import time
 
-from purchase_pipeline.landing import landing_at
-from purchase_pipeline.raw_rows import RawFormat
+from purchase_pipeline.ingest.landing.store import landing_at
+from purchase_pipeline.ingest.row_splitter import RawFormat
 
 
 def chunks():

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from pathlib import Path
 from time import sleep
 
 import boto3
@@ -14,14 +13,13 @@ import pytest
 import sqlalchemy as sa
 
 from mock_api.app import create_app
-from purchase_pipeline import landing_bucket
-from purchase_pipeline.landing import DamagedFileError, Landing, landing_at
-from purchase_pipeline.landing_place import LandingUnavailableError
+from purchase_pipeline.ingest.landing import s3
+from purchase_pipeline.ingest.landing.backend import LandingUnavailableError
+from purchase_pipeline.ingest.landing.store import DamagedFileError, Landing, landing_at
+from purchase_pipeline.ingest.reconciliation import Verifier
+from purchase_pipeline.ingest.row_splitter import RawFormat
 from purchase_pipeline.postgres.connections import engine_for
 from purchase_pipeline.postgres.locks import hold_slice
-from purchase_pipeline.raw_rows import RawFormat
-from purchase_pipeline.resources import LandingResource
-from purchase_pipeline.verification import Verifier
 from purchase_pipeline_tests.builders import a_raw_compra
 from purchase_pipeline_tests.drills.tcp_faults import at_byte, slow
 from purchase_pipeline_tests.drills.tcp_link import Link, Way, let_pass
@@ -37,8 +35,8 @@ LANDS = """
 import os
 import sys
 
-from purchase_pipeline.landing import landing_at
-from purchase_pipeline.raw_rows import RawFormat
+from purchase_pipeline.ingest.landing.store import landing_at
+from purchase_pipeline.ingest.row_splitter import RawFormat
 
 landing_at(sys.argv[1]).land("lote-0001", RawFormat.NDJSON, [os.urandom(4_000_000)], rows=1)
 """
@@ -130,7 +128,7 @@ def test_what_a_lot_replaced_stays_for_an_hour(
     assert landing.find("a") == new
     assert rows_of(landing, old) == [b"old"]
 
-    monkeypatch.setattr(landing_bucket, "_STALE", timedelta(seconds=1))
+    monkeypatch.setattr(s3, "_STALE", timedelta(seconds=1))
     sleep(2.1)  # a store tells seconds
     newest = land_lines(landing, "a", b"newest")
 
@@ -227,15 +225,15 @@ def test_a_bucket_that_is_not_there_is_named() -> None:
 
 def test_without_s3fs_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "s3fs", None)
-    monkeypatch.delitem(sys.modules, "purchase_pipeline.landing_bucket")
+    monkeypatch.delitem(sys.modules, "purchase_pipeline.ingest.landing.s3")
 
     with pytest.raises(LandingUnavailableError, match=r"s3://raw/lots needs s3fs.*pip install 's3fs>=2026"):
         landing_at("s3://raw/lots")
 
 
-def test_the_job_loads_out_of_a_bucket(address: str, database_url: str, tmp_path: Path) -> None:
+def test_the_job_loads_out_of_a_bucket(address: str, database_url: str) -> None:
     with served(create_app(defects=0.01)) as api_url:
-        pipeline = a_pipeline(api_url, tmp_path, database_url, landing=LandingResource(place=address))
+        pipeline = a_pipeline(api_url, address, database_url)
         assert ingest(pipeline, rows=1000).success
         assert ingest(pipeline, rows=1000, refetch=True).success
 
@@ -244,11 +242,11 @@ def test_the_job_loads_out_of_a_bucket(address: str, database_url: str, tmp_path
 
 
 def test_an_older_answer_is_not_loaded_over_a_newer_one_that_landed_while_it_waited(
-    address: str, database_url: str, tmp_path: Path
+    address: str, database_url: str
 ) -> None:
     engine, landing = engine_for(database_url), landing_at(address)
     with served(create_app()) as api_url, ThreadPoolExecutor() as pool, engine.connect() as writer:
-        pipeline = a_pipeline(api_url, tmp_path, database_url, landing=LandingResource(place=address))
+        pipeline = a_pipeline(api_url, address, database_url)
         hold_slice(writer, "public", "tabela_compras", "lote-0001")
         slow = pool.submit(ingest, pipeline, rows=300)
         wait_for(lambda: waiting_for_a_slice(engine))

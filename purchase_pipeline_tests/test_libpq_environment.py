@@ -15,17 +15,17 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from purchase_pipeline.database import (
+from purchase_pipeline.settings import Settings
+from purchase_pipeline.stack.database import (
     dagster_storage_url,
     database_in_use,
     database_url,
     is_embedded,
     start_database,
 )
-from purchase_pipeline.embedded_postgres import EmbeddedPostgres
-from purchase_pipeline.embedded_postgres_place import ServerPlace
-from purchase_pipeline.libpq_environment import clear_libpq_environment
-from purchase_pipeline.settings import Settings
+from purchase_pipeline.stack.embedded_postgres.files import ServerPlace
+from purchase_pipeline.stack.embedded_postgres.server import EmbeddedPostgres
+from purchase_pipeline.stack.libpq_environment import clear_libpq_environment
 from purchase_pipeline_tests.serving import free_port
 
 ELSEWHERE = "127.0.0.77"  # loopback on Linux

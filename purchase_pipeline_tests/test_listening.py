@@ -8,7 +8,7 @@ import psutil
 import pytest
 from click.testing import CliRunner
 
-from purchase_pipeline.commands.campaigns import up
+from purchase_pipeline.cli.load import up
 from purchase_pipeline_tests.person import Person
 
 

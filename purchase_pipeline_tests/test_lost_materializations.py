@@ -9,8 +9,9 @@ import pytest
 import sqlalchemy as sa
 
 from mock_api.app import create_app
-from purchase_pipeline.lot_ledger import LotLedger
-from purchase_pipeline.sensors import missing_lots
+from purchase_pipeline.feeds.sensors import missing_lots
+from purchase_pipeline.ingest.ledger import LotLedger
+from purchase_pipeline.settings import current_settings
 from purchase_pipeline_tests.pipelines import a_pipeline, ingest
 from purchase_pipeline_tests.serving import served
 
@@ -39,7 +40,7 @@ def tick(instance: dg.DagsterInstance, engine: sa.Engine, cursor: str | None = N
     """Evaluate the sensor, and report what it returns, as the daemon does."""
     resources = {"lot_ledger": LotLedger(engine)}
     with dg.build_sensor_context(instance, cursor, resources=resources) as context:
-        result = missing_lots(context)
+        result = missing_lots(current_settings())(context)
     assert isinstance(result, dg.SensorResult)
     for event in result.asset_events:
         instance.report_runless_asset_event(event)

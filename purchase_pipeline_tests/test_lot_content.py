@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from purchase_pipeline.purchase_api import IncompleteLotError
+from purchase_pipeline.ingest.purchase_api import IncompleteLotError
 from purchase_pipeline_tests.codings import CODINGS
 from purchase_pipeline_tests.fetching import an_api, received, sent_raw
 

@@ -8,10 +8,9 @@ import pytest
 import sqlalchemy as sa
 
 from mock_api.app import create_app
-from purchase_pipeline.arrivals import Arrivals
-from purchase_pipeline.campaign import Campaign
-from purchase_pipeline.lot_ledger import LEDGER, LotLedger
-from purchase_pipeline.tables import COMPRAS_REJEITADAS, TABELA_COMPRAS
+from purchase_pipeline.feeds.backlog import Backlog, NewCommits
+from purchase_pipeline.ingest.ledger import LEDGER, LotLedger
+from purchase_pipeline.ingest.tables import COMPRAS_REJEITADAS, TABELA_COMPRAS
 from purchase_pipeline_tests.pipelines import a_pipeline, ingest
 from purchase_pipeline_tests.serving import served
 
@@ -40,7 +39,7 @@ def committed_earlier(lote: str, earlier: timedelta) -> sa.Update:
 def arriving(ledger: LotLedger, known: str) -> list[str]:
     """Return the lots that arrive, in their order, for whoever knows of one."""
     with dg.DagsterInstance.ephemeral() as instance:
-        arrivals = Arrivals(Campaign(LOTS, ledger, instance), {known: ledger.loaded_lots()[known]})
+        arrivals = NewCommits(Backlog(LOTS, ledger, instance), {known: ledger.loaded_lots()[known]})
         arrived = [lot.lote for lot in arrivals.look()]
         assert list(arrivals.look()) == []
     assert [*arrivals.missing] == [lote for lote in LOTS if lote not in {known, *arrived}]
@@ -60,8 +59,8 @@ def test_a_lot_that_is_wiped_from_either_table_is_not_loaded(
 def test_loaded_and_counted_are_the_same_lots(ledger: LotLedger, engine: sa.Engine) -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         both, second = (
-            Campaign(LOTS, ledger, instance),
-            Campaign(["lote-0002", "lote-0003"], ledger, instance),
+            Backlog(LOTS, ledger, instance),
+            Backlog(["lote-0002", "lote-0003"], ledger, instance),
         )
         assert both.loaded().keys() == both.counted().keys() == set(LOTS)
         assert second.loaded().keys() == second.counted().keys() == {"lote-0002"}
@@ -101,7 +100,7 @@ def test_lots_arrive_in_the_order_of_their_commits(ledger: LotLedger, engine: sa
     change(engine, committed_earlier("lote-0002", timedelta(days=1)))
 
     with dg.DagsterInstance.ephemeral() as instance:
-        arrivals = Arrivals(Campaign(LOTS, ledger, instance), known={})
+        arrivals = NewCommits(Backlog(LOTS, ledger, instance), known={})
         seen = [(lot.lote, arrivals.arrived, [*arrivals.missing]) for lot in arrivals.look()]
 
     assert seen == [("lote-0002", 1, ["lote-0001"]), ("lote-0001", 2, [])]

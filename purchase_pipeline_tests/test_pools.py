@@ -9,8 +9,8 @@ import pytest
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import QueuedRunCoordinatorDaemon
 
-from purchase_pipeline import pools
 from purchase_pipeline.definitions import defs
+from purchase_pipeline.feeds import pools
 from purchase_pipeline_tests.documents import PROJECT
 from purchase_pipeline_tests.redis_server import RedisServer
 from purchase_pipeline_tests.watched_runs import a_server, at_socket, workspace_of
@@ -19,7 +19,7 @@ LOTS = ["lote-0001", "lote-0002", "lote-0003"]
 
 
 def pools_of(job_name: str) -> dict[str, str | None]:
-    return {node.name: node.definition.pool for node in defs.resolve_job_def(job_name).nodes}  # type: ignore[attr-defined]
+    return {node.name: node.definition.pool for node in defs().resolve_job_def(job_name).nodes}  # type: ignore[attr-defined]
 
 
 def test_every_run_says_what_it_needs() -> None:
@@ -39,7 +39,7 @@ def queue(context: WorkspaceProcessContext) -> None:
     job = repository.get_full_job("ingest_lote")
     for lote in LOTS:
         run = context.instance.create_run_for_job(
-            defs.resolve_job_def("ingest_lote"),
+            defs().resolve_job_def("ingest_lote"),
             status=dg.DagsterRunStatus.NOT_STARTED,
             tags={"dagster/partition": lote},
             remote_job_origin=job.get_remote_origin(),

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from purchase_pipeline.ports import (
+from purchase_pipeline.stack.ports import (
     LOOPBACK,
     PortTakenError,
     http_url,

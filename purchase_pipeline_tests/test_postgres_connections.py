@@ -15,14 +15,14 @@ import sqlalchemy as sa
 from pydantic import SecretStr
 
 from mock_api.app import create_app
-from purchase_pipeline.database import dagster_storage_url
-from purchase_pipeline.database_watch import DatabaseWatch
-from purchase_pipeline.landing import landing_at
-from purchase_pipeline.lot_ledger import LotLedger
+from purchase_pipeline.ingest.landing.store import landing_at
+from purchase_pipeline.ingest.ledger import LotLedger
+from purchase_pipeline.ingest.reconciliation import Verifier
 from purchase_pipeline.postgres import Batches
 from purchase_pipeline.postgres.connections import engine_for, transaction
 from purchase_pipeline.settings import Settings
-from purchase_pipeline.verification import Verifier
+from purchase_pipeline.stack.database import dagster_storage_url
+from purchase_pipeline.stack.failover import DatabaseWatch
 from purchase_pipeline_tests.pipelines import a_pipeline, ingest
 from purchase_pipeline_tests.serving import served
 from purchase_pipeline_tests.storing import Store, error_of

@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from purchase_pipeline.postgres import PostgresIOManager
-from purchase_pipeline.postgres.options import WriteOptions
+from purchase_pipeline.postgres.write_options import WriteOptions
 from purchase_pipeline_tests.conformance.report import markdown
 from purchase_pipeline_tests.documents import blocks_of
 from purchase_pipeline_tests.person import Person

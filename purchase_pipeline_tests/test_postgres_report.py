@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from markdown_it import MarkdownIt
 
 from purchase_pipeline.postgres.markdown import in_markdown
-from purchase_pipeline.postgres.write.report import markdown_table
+from purchase_pipeline.postgres.materialization import markdown_table
 from purchase_pipeline_tests.hostile import HOSTILE
 from purchase_pipeline_tests.storing import Store, metadata_of
 

@@ -10,10 +10,11 @@ import polars as pl
 import pytest
 import sqlalchemy as sa
 
+from purchase_pipeline.feeds.resources import LotLedgerResource
 from purchase_pipeline.postgres import PostgresIOManager
 from purchase_pipeline.postgres.connections import engine_for
 from purchase_pipeline.postgres.errors import UnusableUrlError
-from purchase_pipeline.resources import LotLedgerResource, ReportFileResource
+from purchase_pipeline.sales.resources import ReportFileResource
 
 SECRET = "hunter2"  # noqa: S105
 UNREADABLE = {

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from purchase_pipeline.printable import in_brief, printable, printable_json, sheet_cell
+from purchase_pipeline.ingest.printable import in_brief, printable, printable_json, sheet_cell
 from purchase_pipeline_tests.hostile import HOSTILE
 
 _JOINERS = "\u200c\u200d"

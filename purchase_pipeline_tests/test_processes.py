@@ -11,7 +11,7 @@ from time import monotonic, sleep
 import psutil
 import pytest
 
-from purchase_pipeline.processes import Processes, Service, ServiceFailedError, stop_leftovers
+from purchase_pipeline.stack.processes import Processes, Service, ServiceFailedError, stop_leftovers
 
 WITH_A_FAMILY = """
 (sleep 300 & echo orphan $!)
@@ -29,7 +29,7 @@ import sys
 import time
 from pathlib import Path
 
-from purchase_pipeline.processes import Processes, Service
+from purchase_pipeline.stack.processes import Processes, Service
 
 home = Path(sys.argv[1])
 processes = Processes(home)

@@ -25,15 +25,15 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from mock_api.app import create_app
-from purchase_pipeline.landing import landing_at
-from purchase_pipeline.printable import printable
-from purchase_pipeline.purchase_api import (
+from purchase_pipeline.ingest.landing.store import landing_at
+from purchase_pipeline.ingest.printable import printable
+from purchase_pipeline.ingest.purchase_api import (
     ApiRefusedError,
     ApiUnavailableError,
     IncompleteLotError,
     PurchaseApi,
 )
-from purchase_pipeline.raw_rows import RawFormat, split_rows
+from purchase_pipeline.ingest.row_splitter import RawFormat, split_rows
 from purchase_pipeline_tests.builders import a_compra
 from purchase_pipeline_tests.fetching import an_api, fetched, listening, raw_answer, received, sent_raw
 from purchase_pipeline_tests.hostile import ACCEPTED
@@ -202,7 +202,9 @@ def test_the_last_failure_is_raised_after_the_last_try(caplog: pytest.LogCapture
 
     assert str(failed.value) == "lote-0001: /gerar_compra/2 answered 503 Service Unavailable."
     assert len(app.asked) == 3
-    tries = [record.message for record in caplog.records if record.name == "purchase_pipeline.purchase_api"]
+    tries = [
+        record.message for record in caplog.records if record.name == "purchase_pipeline.ingest.purchase_api"
+    ]
     assert [text for text, status in zip(tries, (500, 502), strict=True) if str(status) in text] == tries
 
 

@@ -6,7 +6,7 @@ from time import monotonic
 
 import pytest
 
-from purchase_pipeline.raw_rows import (
+from purchase_pipeline.ingest.row_splitter import (
     RawFormat,
     UnreadableLotError,
     is_whole_json,

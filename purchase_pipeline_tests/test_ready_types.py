@@ -9,9 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from examples.orders.contract import Amount, Moment
 from purchase_pipeline.contracts import BigInteger, Integer, Money, Number, PurchaseDate, Text
+from purchase_pipeline.ingest.validation import LoteValidation
 from purchase_pipeline.postgres import RowStream
 from purchase_pipeline.postgres.schema.models import columns_from_model
-from purchase_pipeline.validation import LoteValidation
 from purchase_pipeline_tests.storing import Store, error_of
 
 

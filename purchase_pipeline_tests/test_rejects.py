@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import pytest
 import sqlalchemy as sa
 
-from purchase_pipeline.rejects import Grouping, RejectGroup, Rejects
-from purchase_pipeline.tables import COMPRAS_REJEITADAS
+from purchase_pipeline.ingest.quarantine import Grouping, RejectGroup, Rejects
+from purchase_pipeline.ingest.tables import COMPRAS_REJEITADAS
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 

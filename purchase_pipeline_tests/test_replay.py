@@ -11,7 +11,7 @@ import pytest
 import purchase_pipeline
 from purchase_pipeline_tests.person import Person
 
-RUN = "from purchase_pipeline.cli import main; main()"
+RUN = "from purchase_pipeline.cli.main import main; main()"
 
 
 class AnotherContract:

@@ -8,7 +8,7 @@ import pytest
 from dagster._core.events import EngineEventData
 from dagster._utils.error import serializable_error_info_from_exc_info
 
-from purchase_pipeline.run_errors import reason_of
+from purchase_pipeline.feeds.run_errors import reason_of
 
 MISSING = "ModuleNotFoundError: No module named 'socksio'"
 KILLED = "the run ended without a word; its worker process may have been killed"

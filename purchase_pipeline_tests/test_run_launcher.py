@@ -12,9 +12,9 @@ from dagster._core.launcher import WorkerStatus
 from dagster._core.storage.tags import GRPC_INFO_TAG
 from dagster._grpc.client import DagsterGrpcClient
 
-from purchase_pipeline import run_launcher
-from purchase_pipeline.local_stack import pings
-from purchase_pipeline.run_ownership import LAUNCHED_BY_TAG, this_launcher
+from purchase_pipeline.launchers import local
+from purchase_pipeline.stack.run_ownership import LAUNCHED_BY_TAG, this_launcher
+from purchase_pipeline.stack.services import pings
 from purchase_pipeline_tests.serving import free_port
 from purchase_pipeline_tests.waiting_job import waiting
 from purchase_pipeline_tests.watched_runs import (
@@ -30,7 +30,7 @@ from purchase_pipeline_tests.watched_runs import (
 )
 
 CONFIGURATION = """
-run_launcher: {module: purchase_pipeline.run_launcher, class: WatchfulRunLauncher}
+run_launcher: {module: purchase_pipeline.launchers.local, class: WatchfulRunLauncher}
 run_monitoring: {enabled: true}
 telemetry: {enabled: false}
 """
@@ -136,8 +136,8 @@ def test_a_run_that_somebody_else_launched_is_left_alone(
     server: dict[str, object],
     launched_by: dict[str, str],
 ) -> None:
-    monkeypatch.setattr(run_launcher, "_GONE_SECONDS", 0.0)
-    monkeypatch.setattr(run_launcher, "_SILENT_SECONDS", 0.0)
+    monkeypatch.setattr(local, "_GONE_SECONDS", 0.0)
+    monkeypatch.setattr(local, "_SILENT_SECONDS", 0.0)
     tags = {GRPC_INFO_TAG: json.dumps(server), **launched_by}
     run = instance.create_run_for_job(waiting, status=dg.DagsterRunStatus.STARTED, tags=tags)
 
@@ -149,7 +149,7 @@ def test_a_run_that_somebody_else_launched_is_left_alone(
 def test_a_run_of_ours_without_a_process_is_gone(
     instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_launcher, "_GONE_SECONDS", 0.0)
+    monkeypatch.setattr(local, "_GONE_SECONDS", 0.0)
     tags = {GRPC_INFO_TAG: json.dumps({"socket": "ours.sock"}), LAUNCHED_BY_TAG: this_launcher()}
     run = instance.create_run_for_job(waiting, status=dg.DagsterRunStatus.STARTED, tags=tags)
 

@@ -13,9 +13,9 @@ import pytest
 from dagster._core.events import EngineEventData
 from pydantic import SecretStr
 
-from purchase_pipeline.local_stack import end_orphaned_runs
-from purchase_pipeline.run_ownership import LAUNCHED_BY_TAG, this_launcher
 from purchase_pipeline.settings import Settings
+from purchase_pipeline.stack.run_ownership import LAUNCHED_BY_TAG, this_launcher
+from purchase_pipeline.stack.services import end_orphaned_runs
 from purchase_pipeline_tests.waiting_job import waiting
 
 GIVEN = Settings(database_url=SecretStr("postgresql://bia@db/shop"))

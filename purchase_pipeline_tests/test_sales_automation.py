@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from dagster._core.definitions.asset_daemon_cursor import AssetDaemonCursor
 
 from mock_api.app import create_app
-from purchase_pipeline.campaign import Campaign
-from purchase_pipeline.lot_ledger import LotLedger
+from purchase_pipeline.feeds.backlog import Backlog
+from purchase_pipeline.ingest.ledger import LotLedger
 from purchase_pipeline.sales.automation import GROUP
 from purchase_pipeline.sales.marts import MARTS
 from purchase_pipeline_tests.pipelines import a_pipeline, ingest
@@ -138,7 +138,7 @@ def test_a_run_that_sums_up_a_lot_does_not_load_it(automation: Automation, engin
             asset_selection=frozenset({dg.AssetKey("sales_by_lot")}),
         )
 
-    campaign = Campaign(["lote-0001", "lote-0002"], LotLedger(engine), automation.instance)
+    campaign = Backlog(["lote-0001", "lote-0002"], LotLedger(engine), automation.instance)
 
     assert campaign.in_flight() == set()
     (lot,) = campaign.loaded().values()

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from purchase_pipeline.ops.queries import ask, ready_queries
 from purchase_pipeline.postgres.connections import engine_for
-from purchase_pipeline.ready_answers import ask, ready_queries
 from purchase_pipeline_tests.person import Person
 
 pytestmark = pytest.mark.proof

@@ -13,9 +13,9 @@ import pytest
 import sqlalchemy as sa
 from faker.providers.address.pt_BR import Provider as AddressProvider
 
-from purchase_pipeline.lot_ledger import LotCount
-from purchase_pipeline.printable import printable
-from purchase_pipeline.rejects import RejectGroup
+from purchase_pipeline.ingest.ledger import LotCount
+from purchase_pipeline.ingest.printable import printable
+from purchase_pipeline.ingest.quarantine import RejectGroup
 from purchase_pipeline.sales import tables
 from purchase_pipeline.sales.report import palette
 from purchase_pipeline.sales.report.brazil import TILES

@@ -15,7 +15,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Origin
 
-from purchase_pipeline.same_origin import SameOriginMiddleware
+from purchase_pipeline.stack.same_origin import SameOriginMiddleware
 from purchase_pipeline_tests.serving import served
 
 PROXY = ["dagster.example", "dagster.example:8443"]

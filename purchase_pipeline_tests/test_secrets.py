@@ -23,10 +23,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from purchase_pipeline.database import start_database
-from purchase_pipeline.database_roles import DAGSTER, LOADER
-from purchase_pipeline.embedded_postgres import EmbeddedPostgres
 from purchase_pipeline.settings import DAGSTER_DATABASE_NAME, DATABASE_NAME, Settings
+from purchase_pipeline.stack.database import start_database
+from purchase_pipeline.stack.embedded_postgres.server import EmbeddedPostgres
+from purchase_pipeline.stack.roles import DAGSTER, LOADER
 from purchase_pipeline_tests.builders import a_compra
 from purchase_pipeline_tests.person import COMMAND
 from purchase_pipeline_tests.serving import free_port, served

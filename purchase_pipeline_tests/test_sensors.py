@@ -9,10 +9,10 @@ import pytest
 import sqlalchemy as sa
 
 from mock_api.app import create_app
-from purchase_pipeline.campaign import Campaign
-from purchase_pipeline.lot_ledger import LotLedger
-from purchase_pipeline.lots import lotes
-from purchase_pipeline.sensors import delay_after, missing_lots, ticks
+from purchase_pipeline.feeds.backlog import Backlog
+from purchase_pipeline.feeds.sensors import delay_after, missing_lots, ticks
+from purchase_pipeline.ingest.ledger import LotLedger
+from purchase_pipeline.settings import current_settings
 from purchase_pipeline_tests.pipelines import a_pipeline, ingest
 from purchase_pipeline_tests.serving import served
 
@@ -35,7 +35,7 @@ def pipeline(database_url: str, tmp_path: Path) -> Iterator[dg.Definitions]:
 
 def tick(instance: dg.DagsterInstance, engine: sa.Engine) -> dg.SensorResult:
     with dg.build_sensor_context(instance, resources={"lot_ledger": LotLedger(engine)}) as context:
-        result = missing_lots(context)
+        result = missing_lots(current_settings())(context)
     assert isinstance(result, dg.SensorResult)
     return result
 
@@ -135,7 +135,7 @@ def test_a_lot_whose_run_was_deleted_has_no_seconds_of_another_run(
     instance: dg.DagsterInstance, engine: sa.Engine, pipeline: dg.Definitions
 ) -> None:
     first, second = (ingest(pipeline, "lote-0001", instance=instance) for _ in range(2))
-    campaign = Campaign(["lote-0001"], LotLedger(engine), instance)
+    campaign = Backlog(["lote-0001"], LotLedger(engine), instance)
     lot = campaign.loaded()["lote-0001"]
     known = campaign.seconds_taken(lot)
 
@@ -203,7 +203,7 @@ def test_a_run_that_dagster_is_about_to_retry_is_left_to_dagster(
     result = tick(instance, engine)
 
     assert [request.partition_key for request in result.run_requests or []] == ["lote-0002"]
-    assert Campaign(["lote-0001"], LotLedger(engine), instance).in_flight() == {"lote-0001"}
+    assert Backlog(["lote-0001"], LotLedger(engine), instance).in_flight() == {"lote-0001"}
 
 
 def test_all_lots_of_a_run_over_a_range_are_in_flight(
@@ -215,7 +215,7 @@ def test_all_lots_of_a_run_over_a_range_are_in_flight(
         tags={f"dagster/asset_partition_range_{end}": lote for end, lote in ends.items()},
     )
 
-    campaign = Campaign(["lote-0001", "lote-0002", "lote-0003"], LotLedger(engine), instance)
+    campaign = Backlog(["lote-0001", "lote-0002", "lote-0003"], LotLedger(engine), instance)
 
     assert campaign.in_flight() == {"lote-0001", "lote-0002"}
 
@@ -237,7 +237,7 @@ def test_a_failure_that_dagster_retried_does_not_count(
 def test_when_all_is_loaded_the_tick_is_skipped_and_says_so(
     instance: dg.DagsterInstance, engine: sa.Engine, pipeline: dg.Definitions
 ) -> None:
-    for lote in lotes.get_partition_keys():
+    for lote in current_settings().lote_names:
         ingest(pipeline, lote, rows=1, instance=instance)
 
     result = tick(instance, engine)

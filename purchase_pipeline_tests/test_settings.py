@@ -10,8 +10,8 @@ import pytest
 from pydantic import ValidationError
 
 import purchase_pipeline
-from purchase_pipeline.database import shown_database_url
 from purchase_pipeline.settings import Settings, current_settings, is_environment_variable, new_settings
+from purchase_pipeline.stack.database import shown_database_url
 
 VARIABLES = (
     "DATABASE_URL",

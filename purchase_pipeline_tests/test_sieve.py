@@ -9,7 +9,7 @@ import pytest
 from pydantic import ConfigDict, Field, model_validator
 
 from purchase_pipeline.contracts import CompraSchema
-from purchase_pipeline.sieve import Sieve
+from purchase_pipeline.ingest.fast_path import Sieve
 from purchase_pipeline_tests.builders import FIELDS, OwnRuleOfAField, a_raw_compra, judged_values
 
 TODAY = date(2026, 11, 24)
@@ -75,7 +75,7 @@ def test_a_value_that_was_refused_once_is_refused_again() -> None:
 
 
 def test_more_values_than_are_remembered_are_judged_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("purchase_pipeline.sieve._MOST_BYTES", 1_000)
+    monkeypatch.setattr("purchase_pipeline.ingest.fast_path._MOST_BYTES", 1_000)
     sieve = Sieve(CompraSchema, TODAY)
 
     for number in range(1, 30, 3):

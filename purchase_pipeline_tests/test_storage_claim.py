@@ -11,10 +11,16 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from purchase_pipeline.database import start_database
 from purchase_pipeline.definitions import defs
 from purchase_pipeline.settings import new_settings
-from purchase_pipeline.storage_claim import CODE_LOCATION, JOBS, MARK, ForeignStorageError, claim_storage
+from purchase_pipeline.stack.database import start_database
+from purchase_pipeline.stack.storage_claim import (
+    CODE_LOCATION,
+    JOBS,
+    MARK,
+    ForeignStorageError,
+    claim_storage,
+)
 from purchase_pipeline_tests.person import Person
 
 REPOSITORY = ".dagster/repository"
@@ -140,7 +146,7 @@ def test_somebody_elses_is_taken_once_it_is_claimed_knowingly(database_url: str,
 
 
 def test_the_jobs_that_are_recognized_are_the_pipelines() -> None:
-    assert {job.name for job in defs.jobs or ()} == set(JOBS)
+    assert {job.name for job in defs().jobs or ()} == set(JOBS)
 
 
 def test_no_command_takes_somebody_elses_storage(

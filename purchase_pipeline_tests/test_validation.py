@@ -11,8 +11,8 @@ from pydantic import AfterValidator, field_validator
 from mock_api.faults import LINE_DEFECTS
 from mock_api.purchases import PurchaseSource, quarter_of
 from purchase_pipeline.contracts import CompraSchema
-from purchase_pipeline.printable import printable
-from purchase_pipeline.validation import (
+from purchase_pipeline.ingest.printable import printable
+from purchase_pipeline.ingest.validation import (
     BATCH_ROWS,
     DamagedLotError,
     LoteValidation,

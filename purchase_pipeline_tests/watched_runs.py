@@ -16,7 +16,7 @@ from dagster._core.workspace.load_target import GrpcServerTarget
 from dagster._daemon.monitoring.run_monitoring import execute_run_monitoring_iteration
 from dagster._grpc.client import DagsterGrpcClient
 
-from purchase_pipeline.local_stack import pings
+from purchase_pipeline.stack.services import pings
 from purchase_pipeline_tests.waiting_job import waiting
 
 _JOB = "purchase_pipeline_tests.waiting_job"

@@ -9,8 +9,8 @@ from pydantic import AliasPath, AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic_core import core_schema
 
 from purchase_pipeline.contracts import Explained, ReceivedAs, Text
+from purchase_pipeline.ingest.tables import rejection_columns
 from purchase_pipeline.postgres.schema.models import columns_from_model
-from purchase_pipeline.tables import rejection_columns
 
 # Sent as a text, "129.90", as APIs do that do not trust JSON's numbers with money.
 Amount = Annotated[

@@ -3,7 +3,7 @@
 import json
 import re
 
-from purchase_pipeline.raw_rows import UnreadableLotError
+from purchase_pipeline.ingest.row_splitter import UnreadableLotError
 
 _NAME = re.compile(r'\s*[{,]\s*("(?:[^"\\]|\\.)*")\s*:\s*')
 # Judging numbers and control characters is the contract's work, row by row: here all of them pass.

@@ -11,15 +11,15 @@ import sqlalchemy as sa
 
 from examples.orders.contract import ORDERS, ORDERS_REJECTED, Order
 from examples.orders.source import OrdersApi
-from purchase_pipeline.database import database_url
-from purchase_pipeline.landing import Landing
-from purchase_pipeline.landing_manifest import LandedLote
+from purchase_pipeline.feeds.resources import LandingResource, PurchasesIOManager
+from purchase_pipeline.ingest.landing.manifest import LandedLote
+from purchase_pipeline.ingest.landing.store import Landing
+from purchase_pipeline.ingest.row_splitter import RawFormat
+from purchase_pipeline.ingest.validation import LoteValidation
 from purchase_pipeline.postgres import RowStream, Together
 from purchase_pipeline.postgres.frames.rows import Row
-from purchase_pipeline.raw_rows import RawFormat
-from purchase_pipeline.resources import LandingResource, PurchasesIOManager
 from purchase_pipeline.settings import current_settings, is_environment_variable
-from purchase_pipeline.validation import LoteValidation
+from purchase_pipeline.stack.database import database_url
 
 GROUP = "orders"
 

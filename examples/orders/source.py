@@ -6,14 +6,14 @@ from typing import NamedTuple
 import httpx
 
 from examples.orders.envelope import members
-from purchase_pipeline.purchase_api import (
+from purchase_pipeline.ingest.purchase_api import (
     ApiRefusedError,
     ApiUnavailableError,
     IncompleteLotError,
     raise_for_status,
     retrying_api,
 )
-from purchase_pipeline.raw_rows import RawFormat, UnreadableLotError, split_rows
+from purchase_pipeline.ingest.row_splitter import RawFormat, UnreadableLotError, split_rows
 
 
 class _Page(NamedTuple):

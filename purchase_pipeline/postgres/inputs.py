@@ -10,9 +10,8 @@ from typing import Any
 import dagster as dg
 import psycopg
 import sqlalchemy as sa
-from dagster._check import CheckError
-from dagster._core.storage.db_io_manager import TableSlice
 
+from purchase_pipeline.postgres.dagster_internals import CheckError, TableSlice
 from purchase_pipeline.postgres.errors import UnfinishedReadError, UnusableMetadataError
 from purchase_pipeline.postgres.frames.libraries import READ
 from purchase_pipeline.postgres.frames.rows import Item

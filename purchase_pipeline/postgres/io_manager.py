@@ -5,14 +5,14 @@ from contextlib import contextmanager
 from typing import Any
 
 import dagster as dg
-from dagster._core.storage.db_io_manager import DbTypeHandler
 from pydantic import Field
 
-from purchase_pipeline.postgres.client import PostgresClient
 from purchase_pipeline.postgres.connections import engine_for
+from purchase_pipeline.postgres.dagster_internals import DbTypeHandler
+from purchase_pipeline.postgres.db_client import PostgresClient
 from purchase_pipeline.postgres.manager import PostgresDbIOManager
-from purchase_pipeline.postgres.options import WriteOptions
 from purchase_pipeline.postgres.schema.drift import DriftPolicy
+from purchase_pipeline.postgres.write_options import WriteOptions
 
 
 class PostgresIOManager(dg.ConfigurableIOManagerFactory[PostgresDbIOManager]):

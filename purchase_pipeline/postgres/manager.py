@@ -6,19 +6,24 @@ from types import SimpleNamespace
 from typing import Any, cast, get_args, get_origin
 
 import dagster as dg
-from dagster._check import CheckError
-from dagster._core.definitions.metadata import RawMetadataValue
-from dagster._core.storage.db_io_manager import DbIOManager, DbTypeHandler, TableSlice
 
-from purchase_pipeline.postgres.client import PostgresClient
+from purchase_pipeline.postgres.dagster_internals import (
+    CheckError,
+    DbIOManager,
+    DbTypeHandler,
+    RawMetadataValue,
+    TableSlice,
+)
+from purchase_pipeline.postgres.db_client import PostgresClient
 from purchase_pipeline.postgres.frames.first_batch import first_batch_at_hand
 from purchase_pipeline.postgres.frames.libraries import WRITTEN, can_be_read, can_be_written
 from purchase_pipeline.postgres.frames.rows import PerPartition, Together, closed_in_the_end
-from purchase_pipeline.postgres.handler import FrameHandler
 from purchase_pipeline.postgres.inputs import ReadOptions, load_type, unreadable
+from purchase_pipeline.postgres.materialization import tell_of_committed, tell_of_partition
 from purchase_pipeline.postgres.op_outputs import table_of_output
-from purchase_pipeline.postgres.slices.notes import asset_beside, tell_of_committed, tell_of_partition
+from purchase_pipeline.postgres.slice_records import asset_beside
 from purchase_pipeline.postgres.slices.partitions import Target, dimensions_of, slice_of_partition
+from purchase_pipeline.postgres.type_handler import FrameHandler
 from purchase_pipeline.postgres.write.queries import is_query
 
 Metadata = dict[str, RawMetadataValue]

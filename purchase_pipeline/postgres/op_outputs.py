@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import dagster as dg
 import sqlalchemy as sa
-from dagster._core.storage.db_io_manager import TableSlice
 
+from purchase_pipeline.postgres.dagster_internals import TableSlice
 from purchase_pipeline.postgres.errors import OutputReplacedError, PostgresWriteError, UnusableMetadataError
 from purchase_pipeline.postgres.schema.tables import LONGEST_NAME, inspector_of
 from purchase_pipeline.postgres.slices.ledger import LEDGER_NAME, ledger_table

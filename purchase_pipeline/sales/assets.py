@@ -7,15 +7,14 @@ import dagster as dg
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
-from purchase_pipeline import catalog, pools
-from purchase_pipeline.lots import lotes
+from purchase_pipeline.feeds import pools, specs
+from purchase_pipeline.ingest.tables import TABELA_COMPRAS
 from purchase_pipeline.sales import tables
 from purchase_pipeline.sales.automation import GROUP, when_a_lot_was_loaded, when_updated
 from purchase_pipeline.sales.lineage import column_lineage
 from purchase_pipeline.sales.marts import MARTS, Mart
 from purchase_pipeline.sales.queries import sums_of_lots
 from purchase_pipeline.sales.report.file import ReportFile
-from purchase_pipeline.tables import TABELA_COMPRAS
 
 _POSTGRES = PGDialect()  # type: ignore[no-untyped-call]  # SQLAlchemy's own
 _DOCUMENTATION = "docs/sales.md"
@@ -37,7 +36,7 @@ def _told_of(query: sa.SelectBase) -> dict[str, Any]:
 
 def _spec(table: sa.Table, **more: Any) -> dg.AssetSpec:  # noqa: ANN401  (as AssetSpec)
     kinds = {"postgres", "sql"}
-    spec = catalog.table_spec(table, _DOCUMENTATION, group_name=GROUP, kinds=kinds, **more)
+    spec = specs.table_spec(table, _DOCUMENTATION, group_name=GROUP, kinds=kinds, **more)
     return spec.merge_attributes(
         metadata={
             "row_model": f"{tables.__name__}:{table.name.upper()}",
@@ -47,21 +46,27 @@ def _spec(table: sa.Table, **more: Any) -> dg.AssetSpec:  # noqa: ANN401  (as As
     ).with_io_manager_key("io_manager")
 
 
-@dg.multi_asset(
-    specs=[
-        _spec(
-            tables.SALES_BY_LOT, deps=[_PURCHASES], automation_condition=when_a_lot_was_loaded()
-        ).merge_attributes(metadata={"partition_expr": "lote"})
-    ],
-    partitions_def=lotes,
-    pool=pools.DATABASE,
-    backfill_policy=dg.BackfillPolicy.single_run(),
-    retry_policy=_RETRIES,
-)
-def sums(context: dg.AssetExecutionContext) -> dg.MaterializeResult[sa.SelectBase]:
-    """Sum up the run's lots, all in one statement."""
-    query = sums_of_lots(context.partition_keys)
-    return dg.MaterializeResult(value=query, metadata=_told_of(query))
+def sums(lotes: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
+    """Return the asset of the sums, which has the lots as its partitions."""
+
+    @dg.multi_asset(
+        name="sums",
+        specs=[
+            _spec(
+                tables.SALES_BY_LOT, deps=[_PURCHASES], automation_condition=when_a_lot_was_loaded()
+            ).merge_attributes(metadata={"partition_expr": "lote"})
+        ],
+        partitions_def=lotes,
+        pool=pools.DATABASE,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        retry_policy=_RETRIES,
+    )
+    def asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult[sa.SelectBase]:
+        """Sum up the run's lots, all in one statement."""
+        query = sums_of_lots(context.partition_keys)
+        return dg.MaterializeResult(value=query, metadata=_told_of(query))
+
+    return asset
 
 
 def _mart_spec(mart: Mart) -> dg.AssetSpec:
@@ -88,8 +93,8 @@ def sales_marts(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeRes
     pool=pools.DATABASE,
     retry_policy=_RETRIES,
     group_name=GROUP,
-    owners=catalog.OWNERS,
-    tags=catalog.TAGS,
+    owners=specs.OWNERS,
+    tags=specs.TAGS,
     kinds={"html", "file"},
     metadata={"documentation": dg.MetadataValue.path(_DOCUMENTATION)},
 )

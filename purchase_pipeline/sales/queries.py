@@ -11,8 +11,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from purchase_pipeline.ingest.tables import TABELA_COMPRAS
 from purchase_pipeline.sales.tables import SALES_BY_LOT
-from purchase_pipeline.tables import TABELA_COMPRAS
 
 MOST_RANKED = 100
 _AGES = (0, 18, 25, 35, 45, 55, 65)

@@ -7,8 +7,8 @@ import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from purchase_pipeline.database_roles import LOADER, READER
 from purchase_pipeline.settings import DATABASE_NAME
+from purchase_pipeline.stack.roles import LOADER, READER
 from purchase_pipeline_tests.drills.waiting import NotInTimeError, wait_for
 from purchase_pipeline_tests.serving import free_port
 

@@ -5,8 +5,8 @@ import json
 import httpx
 import pytest
 
-from purchase_pipeline.database_roles import LOADER, READER
 from purchase_pipeline.settings import DAGSTER_DATABASE_NAME, DATABASE_NAME
+from purchase_pipeline.stack.roles import LOADER, READER
 from purchase_pipeline_tests.browsers import browser
 from purchase_pipeline_tests.compose.conftest import SETTINGS
 from purchase_pipeline_tests.compose.pgadmin import logged_in

@@ -12,7 +12,7 @@ from pathlib import Path
 import dagster as dg
 import httpx
 
-from purchase_pipeline.purchase_api import PurchaseApi
+from purchase_pipeline.ingest.purchase_api import PurchaseApi
 from purchase_pipeline_tests.drills import api_faults as faults
 from purchase_pipeline_tests.drills.content import Wanted
 from purchase_pipeline_tests.drills.faulty_api import FaultyApi, Spoiler
@@ -23,7 +23,7 @@ from purchase_pipeline_tests.drills.tcp_link import Link, Policy, Way, let_pass
 from purchase_pipeline_tests.drills.tcp_proxy import TcpProxy, proxied
 from purchase_pipeline_tests.drills.trials import Fault, HasStruck, Trial, outcome_of, try_once
 from purchase_pipeline_tests.drills.wire_drills import on_the_wire
-from purchase_pipeline_tests.pipelines import a_pipeline
+from purchase_pipeline_tests.pipelines import a_pipeline, with_api
 
 _ROWS = 200
 _LANES = 3
@@ -94,11 +94,9 @@ def _a_lane(lote: str, folder: Path, database: Database, api: FaultyApi, api_url
             )
         )
         pipelines = [
-            a_pipeline(
-                api_url,
-                folder / lote,
-                database.url,
-                purchase_api=dg.ResourceDefinition.hardcoded_resource(
+            with_api(
+                a_pipeline(api_url, folder / lote, database.url),
+                dg.ResourceDefinition.hardcoded_resource(
                     PurchaseApi(client, attempts=attempts, lote_timeout_seconds=_LOTE_SECONDS)
                 ),
             )

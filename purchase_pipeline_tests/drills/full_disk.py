@@ -9,7 +9,7 @@ from random import Random
 
 from psycopg import sql
 
-from purchase_pipeline.embedded_postgres_place import ServerPlace
+from purchase_pipeline.stack.embedded_postgres.files import ServerPlace
 from purchase_pipeline_tests.drills.lot_bench import ROLE, LotBench
 from purchase_pipeline_tests.drills.outcome import Outcome
 from purchase_pipeline_tests.drills.trials import Fault, HasStruck, outcome_of, try_once

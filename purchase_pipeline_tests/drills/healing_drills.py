@@ -11,8 +11,8 @@ from time import monotonic
 
 from psycopg import sql
 
-from purchase_pipeline.database_roles import DAGSTER, LOADER
 from purchase_pipeline.settings import DAGSTER_DATABASE_NAME
+from purchase_pipeline.stack.roles import DAGSTER, LOADER
 from purchase_pipeline_tests.drills.bench_of_lots import counted, is_idle, is_whole, wipe
 from purchase_pipeline_tests.drills.content import LOT_ENTRIES
 from purchase_pipeline_tests.drills.live_stack import LiveStack, live_stack

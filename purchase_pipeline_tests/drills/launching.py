@@ -13,7 +13,7 @@ from dagster._core.workspace.load_target import WorkspaceFileTarget
 from dagster_graphql.cli import execute_query
 from dagster_graphql.client.query import LAUNCH_PIPELINE_EXECUTION_MUTATION
 
-from purchase_pipeline.storage_claim import CODE_LOCATION
+from purchase_pipeline.stack.storage_claim import CODE_LOCATION
 from purchase_pipeline_tests.drills.live_stack import LiveStack
 
 

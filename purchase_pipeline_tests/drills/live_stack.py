@@ -15,8 +15,8 @@ from typing import Any
 import psutil
 import psycopg
 
-from purchase_pipeline.embedded_postgres import EmbeddedPostgres
 from purchase_pipeline.settings import DATABASE_NAME
+from purchase_pipeline.stack.embedded_postgres.server import EmbeddedPostgres
 from purchase_pipeline_tests.drills.waiting import NotInTimeError, kill
 from purchase_pipeline_tests.serving import free_port
 from purchase_pipeline_tests.terminal import Terminal

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from psycopg import sql
 
 from mock_api.app import create_app
-from purchase_pipeline.embedded_postgres import EmbeddedPostgres
+from purchase_pipeline.stack.embedded_postgres.server import EmbeddedPostgres
 from purchase_pipeline_tests.drills.content import Wanted, ask_for
 from purchase_pipeline_tests.drills.faulty_api import FaultyApi
 from purchase_pipeline_tests.pipelines import ingest

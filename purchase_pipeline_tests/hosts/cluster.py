@@ -14,11 +14,11 @@ import psycopg
 from celery import Celery
 from pydantic import SecretStr
 
-from purchase_pipeline.database import dagster_storage_url, start_database
-from purchase_pipeline.database_roles import DAGSTER, LOADER
-from purchase_pipeline.embedded_postgres import TUNING, EmbeddedPostgres
-from purchase_pipeline.embedded_postgres_place import ServerPlace
 from purchase_pipeline.settings import DAGSTER_DATABASE_NAME, DATABASE_NAME, Settings
+from purchase_pipeline.stack.database import dagster_storage_url, start_database
+from purchase_pipeline.stack.embedded_postgres.files import ServerPlace
+from purchase_pipeline.stack.embedded_postgres.server import TUNING, EmbeddedPostgres
+from purchase_pipeline.stack.roles import DAGSTER, LOADER
 from purchase_pipeline_tests.celery_worker import worker_command
 from purchase_pipeline_tests.drills.waiting import wait_for
 from purchase_pipeline_tests.hosts.network import Host, Network, network

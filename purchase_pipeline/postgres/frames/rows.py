@@ -4,12 +4,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, Generic, TypeVar, get_origin
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_origin
 
-from dagster._core.definitions.metadata import RawMetadataValue
 from sqlalchemy import Table
 
 from purchase_pipeline.postgres.schema.types import ColumnType
+
+if TYPE_CHECKING:
+    from purchase_pipeline.postgres.dagster_internals import RawMetadataValue
 
 Row = Sequence[Any]
 Frame = TypeVar("Frame")
@@ -88,7 +90,7 @@ class PerPartition:
     """
 
     def __init__(
-        self, partitions: Iterable[tuple[str, Any] | tuple[str, Any, Mapping[str, RawMetadataValue]]]
+        self, partitions: Iterable[tuple[str, Any] | tuple[str, Any, Mapping[str, "RawMetadataValue"]]]
     ) -> None:
         self.partitions = iter(partitions)
 
@@ -113,7 +115,7 @@ class Together:
     value: Any
     beside: Mapping[str, Any]
     upsert_keys: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    written: dict[str, Mapping[str, RawMetadataValue]] = field(default_factory=dict, init=False)
+    written: dict[str, Mapping[str, "RawMetadataValue"]] = field(default_factory=dict, init=False)
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ from alembic.operations import Operations
 
 from purchase_pipeline.postgres.errors import SchemaDriftError
 from purchase_pipeline.postgres.schema.drift import NOTHING_CHANGED
+from purchase_pipeline.postgres.schema.refusals import explained
 from purchase_pipeline.postgres.schema.tables import forget_tables
 from purchase_pipeline.postgres.schema.types import ColumnType, family, sql
 from purchase_pipeline.postgres.schema.untyped import holds_values, is_untyped
 from purchase_pipeline.postgres.schema.widening import widened
-from purchase_pipeline.postgres.write.refusals import explained
 
 
 def follow(connection: sa.Connection, table: sa.Table, columns: Mapping[str, sa.Column[Any]]) -> None:

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 import psycopg
 import sqlalchemy as sa
 from dagster import TimeWindow
-from dagster._core.storage.db_io_manager import TableSlice
 from psycopg import sql
 
+from purchase_pipeline.postgres.dagster_internals import TableSlice
 from purchase_pipeline.postgres.errors import UnusableMetadataError
 from purchase_pipeline.postgres.schema.tables import check_names, create_if_missing
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import sqlalchemy as sa
-from dagster._core.storage.db_io_manager import TableSlice
 
+from purchase_pipeline.postgres.dagster_internals import TableSlice
 from purchase_pipeline.postgres.database_errors import is_refusal_of, words_of
 from purchase_pipeline.postgres.errors import RowsNotClearedError, UnusableMetadataError
 from purchase_pipeline.postgres.schema.table_facts import table_facts

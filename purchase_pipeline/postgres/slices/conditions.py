@@ -5,10 +5,10 @@ from typing import Any
 
 import sqlalchemy as sa
 from dagster import TimeWindow
-from dagster._core.storage.db_io_manager import TablePartitionDimension, TableSlice
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
 from purchase_pipeline.postgres.connections import quote_all_names
+from purchase_pipeline.postgres.dagster_internals import TablePartitionDimension, TableSlice
 from purchase_pipeline.postgres.database_errors import is_refusal_of, words_of
 from purchase_pipeline.postgres.errors import UnusableMetadataError
 from purchase_pipeline.postgres.schema.result_types import result_types

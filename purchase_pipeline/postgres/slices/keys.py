@@ -5,9 +5,9 @@ from typing import Any
 
 import dagster as dg
 import sqlalchemy as sa
-from dagster._core.storage.db_io_manager import TablePartitionDimension
 from sqlalchemy.dialects.postgresql import array
 
+from purchase_pipeline.postgres.dagster_internals import TablePartitionDimension
 from purchase_pipeline.postgres.database_errors import is_refusal_of
 from purchase_pipeline.postgres.errors import UnusableMetadataError
 from purchase_pipeline.postgres.slices.conditions import expression_of, quoted_list, untyped

@@ -9,9 +9,8 @@ from typing import Any, NamedTuple
 import dagster as dg
 import sqlalchemy as sa
 from dagster import TimeWindow
-from dagster._core.definitions.metadata import RawMetadataValue
-from dagster._core.storage.db_io_manager import TablePartitionDimension, TableSlice
 
+from purchase_pipeline.postgres.dagster_internals import RawMetadataValue, TablePartitionDimension, TableSlice
 from purchase_pipeline.postgres.errors import UnusableMetadataError
 from purchase_pipeline.postgres.slices.conditions import (
     check_windows,

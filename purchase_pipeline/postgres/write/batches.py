@@ -9,15 +9,15 @@ from itertools import chain, islice
 from typing import Any
 
 import sqlalchemy as sa
-from dagster._core.storage.db_io_manager import TableSlice
 
+from purchase_pipeline.postgres.dagster_internals import TableSlice
 from purchase_pipeline.postgres.errors import UnstorableValueError
 from purchase_pipeline.postgres.frames.rows import Batch, DeclaredBatch
-from purchase_pipeline.postgres.options import WriteOptions
 from purchase_pipeline.postgres.schema.drift import differences_between, settle
 from purchase_pipeline.postgres.schema.following import follow
 from purchase_pipeline.postgres.schema.hash_partitions import create_with_hash_partitions, hash_columns
 from purchase_pipeline.postgres.schema.real_types import RealType, real_types
+from purchase_pipeline.postgres.schema.refusals import ROWS_OF, explained
 from purchase_pipeline.postgres.schema.tables import (
     check_names,
     create_if_missing,
@@ -33,10 +33,10 @@ from purchase_pipeline.postgres.write.first_batch import with_first_batch
 from purchase_pipeline.postgres.write.first_values import keep_cleared, settled_alone
 from purchase_pipeline.postgres.write.incoming import Incoming, of_declared_rows
 from purchase_pipeline.postgres.write.placing import placed_refusals
-from purchase_pipeline.postgres.write.refusals import ROWS_OF, explained
 from purchase_pipeline.postgres.write.staging import insert_staged, staging_table
 from purchase_pipeline.postgres.write.stored import SliceWatch, require_all
 from purchase_pipeline.postgres.write.upsert import merge_staged, require_columns
+from purchase_pipeline.postgres.write_options import WriteOptions
 
 
 @dataclass(frozen=True)

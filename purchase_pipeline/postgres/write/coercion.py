@@ -10,11 +10,11 @@ import sqlalchemy as sa
 from purchase_pipeline.postgres.errors import RefusedValueError, SchemaDriftError, UnstorableValueError
 from purchase_pipeline.postgres.frames.rows import Batch, DeclaredBatch
 from purchase_pipeline.postgres.schema.real_types import RealType
+from purchase_pipeline.postgres.schema.refusals import named
 from purchase_pipeline.postgres.schema.types import ColumnType, sql
 from purchase_pipeline.postgres.schema.untyped import is_open
 from purchase_pipeline.postgres.write.encoding import Encoding, encoding_for
 from purchase_pipeline.postgres.write.exact_arrays import missing
-from purchase_pipeline.postgres.write.refusals import named
 
 PIECE_ROWS = 50_000  # encoded at a time: some megabytes
 _REMEDY = (

@@ -15,9 +15,9 @@ from psycopg.copy import LibpqWriter
 from purchase_pipeline.postgres.database_errors import words_of
 from purchase_pipeline.postgres.errors import UnstorableValueError
 from purchase_pipeline.postgres.frames.rows import Row
+from purchase_pipeline.postgres.schema.refusals import refusal
 from purchase_pipeline.postgres.schema.types import shown
 from purchase_pipeline.postgres.write.copy_text import text_form
-from purchase_pipeline.postgres.write.refusals import refusal
 from purchase_pipeline.postgres.write.stored import require_all
 
 _BLOCK_BYTES = 1 << 15  # of texts, joined at a time, as far as the rows before them tell

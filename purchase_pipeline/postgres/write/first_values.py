@@ -6,8 +6,8 @@ of the table; waits its turn; and deletes again, in the table as it is by then.
 """
 
 import sqlalchemy as sa
-from dagster._core.storage.db_io_manager import TableSlice
 
+from purchase_pipeline.postgres.dagster_internals import TableSlice
 from purchase_pipeline.postgres.locks import Lock, hold_until_commit
 from purchase_pipeline.postgres.schema.tables import existing_table, forget_tables
 from purchase_pipeline.postgres.schema.untyped import is_untyped

@@ -7,12 +7,12 @@ import sqlalchemy as sa
 from purchase_pipeline.postgres.errors import RefusedValueError, UnstorableValueError
 from purchase_pipeline.postgres.frames.rows import Batch, DeclaredBatch
 from purchase_pipeline.postgres.schema.real_types import RealType, real_types
+from purchase_pipeline.postgres.schema.refusals import named
 from purchase_pipeline.postgres.schema.types import NamedType
 from purchase_pipeline.postgres.write.coercion import encoded_batches
 from purchase_pipeline.postgres.write.copy import Copied, copy_batches
 from purchase_pipeline.postgres.write.encoding import Encoding, encoding_for
 from purchase_pipeline.postgres.write.incoming import Incoming
-from purchase_pipeline.postgres.write.refusals import named
 from purchase_pipeline.postgres.write.staged_casts import STAGED, Cast, insert_cast
 
 

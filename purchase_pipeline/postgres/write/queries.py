@@ -8,10 +8,9 @@ from typing import Any
 
 import psycopg
 import sqlalchemy as sa
-from dagster._core.storage.db_io_manager import TableSlice
 
+from purchase_pipeline.postgres.dagster_internals import TableSlice
 from purchase_pipeline.postgres.errors import UnstorableValueError
-from purchase_pipeline.postgres.options import WriteOptions
 from purchase_pipeline.postgres.schema.real_types import RealType, real_types
 from purchase_pipeline.postgres.schema.result_types import result_types
 from purchase_pipeline.postgres.schema.types import ColumnType, family
@@ -22,6 +21,7 @@ from purchase_pipeline.postgres.write.copy import Copied
 from purchase_pipeline.postgres.write.incoming import Incoming
 from purchase_pipeline.postgres.write.staged_casts import STAGED, Cast, insert_cast
 from purchase_pipeline.postgres.write.staging import insert_query
+from purchase_pipeline.postgres.write_options import WriteOptions
 
 _WIDER = {
     "int2": {"int4", "int8", "numeric"},

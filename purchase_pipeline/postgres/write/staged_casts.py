@@ -9,9 +9,9 @@ from psycopg import sql
 
 from purchase_pipeline.postgres.errors import SchemaDriftError, UnstorableValueError
 from purchase_pipeline.postgres.schema.real_types import RealType
+from purchase_pipeline.postgres.schema.refusals import named
 from purchase_pipeline.postgres.schema.types import shown
 from purchase_pipeline.postgres.statements import execute
-from purchase_pipeline.postgres.write.refusals import named
 from purchase_pipeline.postgres.write.staging import insert_query
 
 _TEXTS = {"text", "varchar", "bpchar", "citext", "name"}

@@ -9,8 +9,8 @@ from psycopg import sql
 
 from purchase_pipeline.postgres.database_errors import words_of
 from purchase_pipeline.postgres.errors import UnstorableValueError
+from purchase_pipeline.postgres.schema.refusals import refusal
 from purchase_pipeline.postgres.statements import Name, execute
-from purchase_pipeline.postgres.write.refusals import refusal
 
 _NAME = "staged rows"  # which no query means to read: a temporary table hides others of its name
 _REFUSALS = ("428C9", "54000")  # SQLSTATEs: a value for a key of PostgreSQL's own, a size

@@ -9,14 +9,14 @@ count would cost as much as all that are there.
 from collections.abc import Collection, Sequence
 
 import sqlalchemy as sa
-from dagster._core.storage.db_io_manager import TableSlice
 
+from purchase_pipeline.postgres.dagster_internals import TableSlice
 from purchase_pipeline.postgres.errors import RowsNotStoredError, RowsOutsideSliceError
-from purchase_pipeline.postgres.options import WriteMode
 from purchase_pipeline.postgres.schema.table_facts import table_facts
 from purchase_pipeline.postgres.schema.types import shown
 from purchase_pipeline.postgres.slices.clearing import compared, count_slice
 from purchase_pipeline.postgres.slices.conditions import expression_of, in_words, slice_conditions
+from purchase_pipeline.postgres.write_options import WriteMode
 
 _WRITTEN_HERE = sa.literal_column("xmin = pg_current_xact_id()::xid", sa.Boolean())
 

@@ -7,21 +7,21 @@ from typing import Any
 
 import psycopg
 import sqlalchemy as sa
-from dagster._core.storage.db_io_manager import TableSlice
 from sqlalchemy.dialects.postgresql import Insert, insert
 
+from purchase_pipeline.postgres.dagster_internals import TableSlice
 from purchase_pipeline.postgres.errors import (
     PostgresWriteError,
     UnstorableValueError,
     UnusableMetadataError,
 )
-from purchase_pipeline.postgres.options import WriteOptions
 from purchase_pipeline.postgres.schema.table_facts import table_facts
 from purchase_pipeline.postgres.write.copy import Copied
 from purchase_pipeline.postgres.write.doubles import null_keys, settle_doubles
 from purchase_pipeline.postgres.write.staging import untyped, write_rows
 from purchase_pipeline.postgres.write.stored import require_all
 from purchase_pipeline.postgres.write.unique_indexes import UniqueIndexes, unique_indexes
+from purchase_pipeline.postgres.write_options import WriteOptions
 
 _NO_INDEX = (psycopg.errors.InvalidColumnReference, psycopg.errors.ObjectNotInPrerequisiteState)
 _NOT_BY_US = (psycopg.errors.InsufficientPrivilege, psycopg.errors.FeatureNotSupported)

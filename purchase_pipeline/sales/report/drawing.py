@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import vl_convert
 
-from purchase_pipeline.printable import printable
+from purchase_pipeline.ingest.printable import printable
 from purchase_pipeline.sales.report.formats import Locale
 
 WIDTH = 340

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from purchase_pipeline.lot_ledger import LotCount, LotLedger
-from purchase_pipeline.rejects import RejectGroup, Rejects
+from purchase_pipeline.ingest.ledger import LotCount, LotLedger
+from purchase_pipeline.ingest.quarantine import RejectGroup, Rejects
 from purchase_pipeline.sales.tables import (
     CUSTOMERS_BY_AGE_BAND,
     REVENUE_BY_DAY,

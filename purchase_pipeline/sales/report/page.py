@@ -10,7 +10,7 @@ from typing import NamedTuple
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from purchase_pipeline.printable import printable
+from purchase_pipeline.ingest.printable import printable
 from purchase_pipeline.sales.report.exhibit import Exhibit, Section
 from purchase_pipeline.sales.report.exhibits import (
     ages,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from purchase_pipeline.lot_ledger import totals
+from purchase_pipeline.ingest.ledger import totals
 from purchase_pipeline.sales.report.exhibit import Numbers, numbers, ratio
 from purchase_pipeline.sales.report.figures import SalesFigures
 from purchase_pipeline.sales.report.texts import Texts

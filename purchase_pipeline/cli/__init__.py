@@ -1,0 +1,1 @@
+"""The command line `purchase-pipeline`: thin commands; an expected error becomes one line and an exit code."""

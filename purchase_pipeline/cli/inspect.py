@@ -1,0 +1,50 @@
+"""Commands that tell how things stand, and change nothing: `status`, `verify`."""
+
+import sys
+
+import click
+from rich.console import Console
+
+from purchase_pipeline.cli.outcome import newest_settings, succeeds
+from purchase_pipeline.ingest.printable import printable_json
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+@succeeds
+def status(*, as_json: bool) -> bool:
+    """Show what is loaded, rejected, failed and in flight.
+
+    Rows are counted in the tables, lot by lot. Exit code 0 if received = loaded + rejected for every lot, else 1.
+    """
+    settings = newest_settings()
+    from purchase_pipeline.ops.status import print_status, read_status  # noqa: PLC0415
+
+    found = read_status(settings)
+    if as_json:
+        click.echo(printable_json(found.model_dump(mode="json"), sys.stdout.encoding))
+    else:
+        print_status(found, Console())
+    return found.conserved
+
+
+@click.command()
+@click.option("--lote", help="One lot alone.  [default: every lot in the database]")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+@succeeds
+def verify(*, lote: str | None, as_json: bool) -> bool:
+    """Hold every lot against its landed file and the ledger.
+
+    Row by row: counts, digests, gaps, doubles, and each value: the file is judged by the contract again, and must
+    give the rows that are there. Reads only. Exit code 0 if there is no difference, else 1, with each difference. A
+    lot that is being loaded meanwhile may differ: ask again.
+    """
+    from purchase_pipeline.ops.verify import print_verified, verified_lots  # noqa: PLC0415
+
+    # What is printed beside JSON would be in the way of a script.
+    found = verified_lots(newest_settings(), lote, Console(stderr=True))
+    if as_json:
+        click.echo(printable_json([lot._asdict() for lot in found], sys.stdout.encoding))
+    else:
+        print_verified(found, Console())
+    return not any(lot.differences for lot in found)

@@ -1,1 +1,0 @@
-"""The commands of `purchase-pipeline`, by what a person wants from them."""

@@ -1,0 +1,1 @@
+"""The Dagster side of a feed: assets, checks, jobs, sensors, and the backlog that the sensor works through."""

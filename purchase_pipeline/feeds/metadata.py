@@ -1,0 +1,56 @@
+"""What the materializations of a lot tell: numbers that Dagster plots lot by lot, reasons, and lineage."""
+
+from collections.abc import Sequence
+
+import dagster as dg
+import sqlalchemy as sa
+
+from purchase_pipeline.contracts import CompraSchema
+from purchase_pipeline.ingest.landing.manifest import LandedLote
+from purchase_pipeline.ingest.landing.store import Landing
+from purchase_pipeline.ingest.printable import in_brief
+from purchase_pipeline.ingest.validation import RejectedRow, commonest_reasons
+from purchase_pipeline.postgres.dagster_internals import RawMetadataValue
+from purchase_pipeline.postgres.materialization import column_schema
+from purchase_pipeline.postgres.schema.models import columns_from_model
+
+_REASONS_SHOWN = 20
+
+
+def fields_as_received() -> dg.TableSchema:
+    """Return the contract's fields, as the columns of a raw lot."""
+    return column_schema(sa.Table("raw_purchases", sa.MetaData(), *columns_from_model(CompraSchema)))
+
+
+def told_of_landed(landed: LandedLote, landing: Landing, *, fetched: bool) -> dict[str, RawMetadataValue]:
+    """Return what is told of a lot that has landed."""
+    return {
+        "dagster/partition_row_count": landed.rows,
+        "file": dg.MetadataValue.path(landing.place.address_of(landed.file_name)),
+        "format": str(landed.raw_format),
+        "raw_bytes": landed.raw_bytes,
+        "received_at": dg.MetadataValue.timestamp(landed.received_at),
+        "fetched_in_this_run": fetched,
+    }
+
+
+def told_of_loaded(landed: LandedLote, rejected: int, raw: dg.AssetKey) -> dict[str, RawMetadataValue]:
+    """Return what is told of a lot's accepted rows, beside what the IO manager tells: each field keeps its name."""
+    lineage = {name: [dg.TableColumnDep(raw, name)] for name in CompraSchema.model_fields}
+    return {
+        "rows_received": landed.rows,
+        "rows_rejected": rejected,
+        "dagster/column_lineage": dg.TableColumnLineage(lineage),
+    }
+
+
+def told_of_rejected(rejected: Sequence[RejectedRow], received: int) -> dict[str, RawMetadataValue]:
+    """Return what is told of a lot's rejected rows: their share, and why, the commonest reason first."""
+    reasons = commonest_reasons((row.reasons for row in rejected), _REASONS_SHOWN)
+    return {
+        "rejected_share": len(rejected) / received,
+        "reasons": dg.MetadataValue.table(
+            [dg.TableRecord({"reason": in_brief(reason), "rows": rows}) for reason, rows in reasons],
+            dg.TableSchema([dg.TableColumn("reason"), dg.TableColumn("rows", "int")]),
+        ),
+    }

@@ -1,0 +1,1 @@
+"""Raw batches as files, as received: in a folder or in a bucket."""

@@ -1,0 +1,107 @@
+"""The quarantine, asked: which rows were rejected, and why."""
+
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
+
+import sqlalchemy as sa
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+from sqlalchemy.dialects.postgresql import aggregate_order_by
+
+from purchase_pipeline.ingest.printable import in_brief, printable
+from purchase_pipeline.ingest.tables import COMPRAS_REJEITADAS
+from purchase_pipeline.ingest.validation import PARTICULARS
+
+Grouping = Literal["reason", "field", "lote"]
+
+_TABLE = COMPRAS_REJEITADAS.c
+_WHOLE_ROW = "(the whole row)"
+
+
+class RejectGroup(NamedTuple):
+    """Rejected rows that have something in common; `example` names the first of them."""
+
+    what: str
+    rows: int
+    lots: int
+    example: str
+
+
+class Rejects:
+    """Reads `compras_rejeitadas`."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+
+    def rows(self, lote: str | None = None, limit: int | None = None) -> list[dict[str, Any]]:
+        """Return rejected rows as the table has them, by lot and position; of one lot, and so many at most."""
+        query = sa.select(COMPRAS_REJEITADAS).order_by(_TABLE.lote, _TABLE.linha).limit(limit)
+        names = COMPRAS_REJEITADAS.columns.keys()
+        return [dict(zip(names, row, strict=True)) for row in self._read(query, lote)]
+
+    def count(self, lote: str | None = None) -> int:
+        """Return how many rows are rejected."""
+        found = self._read(sa.select(sa.func.count()).select_from(COMPRAS_REJEITADAS), lote)
+        return sum(count for (count,) in found)
+
+    def grouped(self, by: Grouping, lote: str | None = None) -> list[RejectGroup]:
+        """Return the groups by reason (without the values seen), field or lot; the largest first.
+
+        A row that was rejected for several reasons is in the group of each.
+        """
+        what, source = _of(by)
+        example = sa.func.array_agg(
+            aggregate_order_by(
+                sa.func.concat(_TABLE.lote, " linha ", _TABLE.linha), _TABLE.lote, _TABLE.linha
+            )
+        )
+        rows = sa.func.count(sa.tuple_(_TABLE.lote, _TABLE.linha).distinct())
+        query = (
+            sa.select(what.label("what"), rows, sa.func.count(_TABLE.lote.distinct()), example[1])
+            .select_from(source)
+            .group_by("what")
+            .order_by(rows.desc(), "what")
+        )
+        return [RejectGroup._make(row) for row in self._read(query, lote)]
+
+    def _read(self, query: sa.Select[Any], lote: str | None) -> Sequence[sa.Row[Any]]:
+        with self._engine.connect() as connection:
+            if not sa.inspect(connection).has_table(COMPRAS_REJEITADAS.name):
+                return []
+            return connection.execute(query if lote is None else query.where(_TABLE.lote == lote)).all()
+
+
+def _of(by: Grouping) -> tuple[sa.ColumnElement[str], sa.FromClause]:
+    """Return what rows are grouped by, and what to read it from."""
+    if by == "lote":
+        return _TABLE.lote, COMPRAS_REJEITADAS
+    each = (
+        sa.func.unnest(_TABLE.reasons if by == "reason" else _TABLE.fields)
+        .table_valued("each")
+        .render_derived()
+    )
+    what = sa.func.coalesce(sa.func.regexp_replace(each.c.each, PARTICULARS, ""), _WHOLE_ROW)
+    return what, COMPRAS_REJEITADAS.join(each, sa.true(), isouter=True)
+
+
+def print_rows(rows: Sequence[dict[str, Any]], count: int, console: Console) -> None:
+    """Print rejected rows, each with its reasons and the beginning of its text, and how many there are in all."""
+    for row in rows:
+        console.print(Text(printable(f"{row['lote']} linha {row['linha']}"), "bold"))
+        for reason in row["reasons"]:
+            console.print(Text(f"  {in_brief(reason)}"), soft_wrap=True)
+        console.print(Text(f"  {printable(row['original'])}", "dim"), no_wrap=True, overflow="ellipsis")
+    more = "" if count == len(rows) else f"; {len(rows)} are shown (--limit shows more, --json all)"
+    console.print(f"{count:,} rows are rejected{more}.", highlight=False)
+
+
+def print_groups(groups: Sequence[RejectGroup], by: Grouping, console: Console) -> None:
+    """Print the groups as a table."""
+    table = Table(by, "rows", "lots", "the first is")
+    for column in table.columns[1:3]:
+        column.justify = "right"
+    for group in groups:
+        what, example = Text(in_brief(group.what)), Text(printable(group.example))
+        table.add_row(what, f"{group.rows:,}", f"{group.lots:,}", example)
+    console.print(table)

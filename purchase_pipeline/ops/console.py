@@ -1,0 +1,100 @@
+"""What a person sees of a campaign in the terminal: a line a lot, a bar, a summary."""
+
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from purchase_pipeline.feeds.backlog import FailedRun
+from purchase_pipeline.ingest.ledger import LotCount, totals
+from purchase_pipeline.ingest.printable import printable
+
+
+class LiveProgress:
+    """Prints each lot as it arrives; on a terminal with a bar below."""
+
+    def __init__(self, console: Console, wanted: int) -> None:
+        self._console = console
+        self._width = len(str(wanted))
+        self._progress = Progress(
+            TextColumn("lots"),
+            BarColumn(bar_width=None),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rows]:,} rows"),
+            TimeElapsedColumn(),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._task = self._progress.add_task("lots", total=wanted, rows=0)
+        self._wanted = wanted
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def already_loaded(self, lots: Iterable[LotCount]) -> None:
+        """Count lots that an earlier campaign loaded."""
+        known = list(lots)
+        if known:
+            self._advance(known)
+            going_on = "" if len(known) == self._wanted else "; going on with the rest"
+            self._console.print(f"{len(known)} of {self._wanted} lots are loaded already{going_on}.")
+
+    def loaded(self, number: int, lot: LotCount, seconds: float | None) -> None:
+        """Show a lot that has just been committed."""
+        took = "" if seconds is None else f"{seconds:6.1f} s"
+        rejected = f"[yellow]{lot.rejected:,} rejected[/]" if lot.rejected else "0 rejected"
+        self._console.print(
+            f"[green]✓[/] {number:{self._width}}/{self._wanted}  {lot.lote}  "
+            f"{lot.loaded:>9,} rows  {rejected}  {took}",
+            highlight=False,
+        )
+        self._advance([lot])
+
+    def failed(self, run: FailedRun, outlook: str) -> None:
+        """Show a run that failed, why, and what comes of it."""
+        print_failure(self._console, run, outlook)
+
+    def say(self, text: str) -> None:
+        """Print a line above the bar."""
+        print_line(self._console, text)
+
+    def _advance(self, lots: list[LotCount]) -> None:
+        task = self._progress.tasks[0]
+        rows = task.fields["rows"] + sum(lot.loaded for lot in lots)
+        self._progress.update(self._task, advance=len(lots), rows=rows)
+
+
+def print_line(console: Console, text: str) -> None:
+    """Print a sentence whose words are not all ours: an error's, a path, a server's."""
+    console.print(Text(printable(text)), soft_wrap=True)
+
+
+def print_failure(console: Console, run: FailedRun, outlook: str) -> None:
+    """Print a run that failed, why, and what comes of it. No line of the reason can pass for one of ours."""
+    failed = (f"✗ {printable(run.what)} failed", "red")
+    console.print(Text.assemble(failed, f" (run {run.run_id[:8]}); {outlook}"))
+    for line in run.reason.expandtabs().split("\n"):
+        print_line(console, f"  {line}")
+
+
+def print_summary(console: Console, wanted: int, lots: Iterable[LotCount], seconds: float) -> None:
+    """Print what a campaign came to."""
+    known = list(lots)
+    received, loaded, rejected = totals(known)
+    conserved = all(lot.conserved for lot in known)
+    console.print(
+        f"\n[bold]{len(known)} of {wanted} lots loaded[/] in {seconds:.1f} s: "
+        f"{received:,} rows received = {loaded:,} loaded + {rejected:,} rejected"
+        + ("." if conserved else "  [red]- which does not add up; see `purchase-pipeline status`.[/]"),
+        highlight=False,
+        soft_wrap=True,
+    )

@@ -1,0 +1,58 @@
+"""Judges landed lots anew, after the contract has changed: rows move between the tables, a lot in one transaction."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from rich.console import Console
+
+from purchase_pipeline.feeds.backlog import Backlog
+from purchase_pipeline.ingest.landing.store import Landing, landing_at
+from purchase_pipeline.ingest.ledger import LotCount
+from purchase_pipeline.ingest.reconciliation import Verifier
+from purchase_pipeline.ingest.tables import COMPRAS_REJEITADAS, TABELA_COMPRAS
+from purchase_pipeline.ops.console import print_failure
+from purchase_pipeline.ops.pipeline import Pipeline
+from purchase_pipeline.ops.runs import StartRun, lot_runs
+from purchase_pipeline.settings import Settings
+
+
+def run_replay(settings: Settings, lots: Sequence[str], console: Console, *, dry_run: bool) -> bool:
+    """Load anew, from their files, the lots of which the contract judges a row otherwise; return whether all went well.
+
+    The API is not asked. Lots that have not landed are left alone; one that was refused for its rejects is tried again.
+    """
+    landing = landing_at(settings.landing_place)
+    with Pipeline.open(settings) as pipeline:
+        with console.status("Judging the landed lots by the contract as it is now ..."):
+            changed = _judged_otherwise(Verifier(pipeline.engine, landing), landing, lots)
+        if not changed:
+            console.print("Every landed lot is stored as the contract judges it now; nothing to do.")
+        elif dry_run:
+            console.print(f"Would be loaded anew: {', '.join(changed)}", soft_wrap=True, highlight=False)
+        else:
+            with lot_runs(pipeline, [TABELA_COMPRAS.name, COMPRAS_REJEITADAS.name]) as run:
+                return _replay(changed, run, pipeline.backlog, console)
+    return True
+
+
+def _judged_otherwise(verifier: Verifier, landing: Landing, lots: Sequence[str]) -> list[str]:
+    loaded = set(verifier.lots())
+    landed = filter(None, map(landing.find, lots))
+    return [lot.lote for lot in landed if lot.lote not in loaded or not verifier.is_stored_as_judged(lot)]
+
+
+def _replay(lots: Sequence[str], run: StartRun, campaign: Backlog, console: Console) -> bool:
+    well = True
+    for lote in lots:
+        begun, before = datetime.now(UTC), campaign.loaded_lot(lote)
+        if run([lote]).result():
+            after = campaign.loaded_lot(lote)
+            console.print(f"[green]✓[/] {lote}  {_shown(before)}, now {_shown(after)}", highlight=False)
+        for record in campaign.failures(begun):
+            well = False
+            print_failure(console, campaign.explain(record.dagster_run), "what was loaded before stays")
+    return well
+
+
+def _shown(lot: LotCount | None) -> str:
+    return "not loaded" if lot is None else f"{lot.loaded:,} loaded + {lot.rejected:,} rejected"

@@ -1,0 +1,122 @@
+"""Where things stand: lots wanted, loaded, rejected, failed, in flight; conservation, lot by lot."""
+
+from datetime import UTC, datetime, timedelta
+
+from pydantic import AwareDatetime, BaseModel
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from purchase_pipeline.feeds.backlog import lote_of
+from purchase_pipeline.ingest.ledger import totals
+from purchase_pipeline.ingest.printable import printable
+from purchase_pipeline.ops.pipeline import Pipeline
+from purchase_pipeline.settings import Settings
+from purchase_pipeline.stack.clock import seconds_ahead
+
+_RECENT = timedelta(days=1)
+_NAMED = 5
+
+
+class LotStatus(BaseModel):
+    """Rows of one lot, counted in the tables."""
+
+    lote: str
+    received: int
+    loaded: int
+    rejected: int
+    conserved: bool
+    committed_at: AwareDatetime
+
+
+class Status(BaseModel):
+    """The whole picture, of the wanted lots. What counts as loaded is `LotLedger`'s word, as for `up` and `ingest`.
+
+    `failed` are lots not loaded that failed within the last day and are not in flight; `beyond_target` are loaded, and
+    not wanted any more. `clock_behind_seconds` is how long the sensor waits for a clock that was set back; else 0.
+    """
+
+    wanted: int
+    loaded: int
+    beyond_target: list[str]
+    failed: list[str]
+    in_flight: list[str]
+    rows_received: int
+    rows_loaded: int
+    rows_rejected: int
+    conserved: bool
+    clock_behind_seconds: float
+    lots: list[LotStatus]
+
+
+def read_status(settings: Settings) -> Status:
+    """Count the lots in the tables, and ask Dagster about the others."""
+    with Pipeline.open(settings) as pipeline:
+        campaign = pipeline.backlog
+        counted, beyond_target = campaign.counted(), campaign.beyond_target()
+        in_flight = campaign.in_flight()
+        failed = (
+            {lote_of(record.dagster_run) for record in campaign.failures(datetime.now(UTC) - _RECENT)}
+            - counted.keys()
+            - in_flight
+        )
+        clock_behind_seconds = seconds_ahead(pipeline.instance)
+    rows = totals(counted.values())
+    lots = [LotStatus(**lot._asdict(), conserved=lot.conserved) for lot in counted.values()]
+    return Status(
+        wanted=settings.lots,
+        loaded=len(lots),
+        beyond_target=beyond_target,
+        failed=sorted(failed),
+        in_flight=sorted(in_flight),
+        rows_received=rows.received,
+        rows_loaded=rows.loaded,
+        rows_rejected=rows.rejected,
+        conserved=all(lot.conserved for lot in lots),
+        clock_behind_seconds=clock_behind_seconds,
+        lots=lots,
+    )
+
+
+def print_status(status: Status, console: Console) -> None:
+    """Print the status as a table a lot and a line in all."""
+    if status.lots:
+        table = Table("lot", "received", "loaded", "rejected", "adds up", "committed at (UTC)")
+        for column in table.columns[1:4]:
+            column.justify = "right"
+        for lot in status.lots:
+            table.add_row(
+                Text(printable(lot.lote)),
+                f"{lot.received:,}",
+                f"{lot.loaded:,}",
+                f"{lot.rejected:,}",
+                "yes" if lot.conserved else "[red]NO[/]",
+                f"{lot.committed_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
+            )
+        console.print(table)
+    console.print(
+        f"{status.loaded} of {status.wanted} lots loaded, {len(status.in_flight)} in flight, "
+        f"{len(status.failed)} failed. Rows: {status.rows_received:,} received = {status.rows_loaded:,} loaded + "
+        f"{status.rows_rejected:,} rejected: {'adds up' if status.conserved else '[red]DOES NOT ADD UP[/]'}.",
+        highlight=False,
+        soft_wrap=True,
+    )
+    if status.beyond_target:
+        console.print(
+            f"Loaded as well, beyond the target, and not counted here: {_few(status.beyond_target)}",
+            soft_wrap=True,
+        )
+    if status.clock_behind_seconds:
+        console.print(
+            f"The clock is {status.clock_behind_seconds:,.0f} s behind the sensor's last tick: no lot is requested "
+            "until it has caught up, or until `purchase-pipeline up` starts.",
+            soft_wrap=True,
+        )
+    if status.failed:
+        console.print(
+            f"Failed within the last day, and not loaded since: {', '.join(status.failed)}", soft_wrap=True
+        )
+
+
+def _few(lots: list[str]) -> str:
+    return ", ".join(lots[:_NAMED]) + (f" and {len(lots) - _NAMED} more" if len(lots) > _NAMED else "")

@@ -1,0 +1,26 @@
+"""Names of Dagster that its documentation does not list, and that the IO manager cannot do without.
+
+All are imported here, so that an upgrade of Dagster is held against one page.
+"""
+
+from dagster._check import CheckError
+from dagster._core.definitions.metadata import RawMetadataValue
+from dagster._core.events import DagsterEvent
+from dagster._core.storage.db_io_manager import (
+    DbClient,
+    DbIOManager,
+    DbTypeHandler,
+    TablePartitionDimension,
+    TableSlice,
+)
+
+__all__ = [
+    "CheckError",
+    "DagsterEvent",
+    "DbClient",
+    "DbIOManager",
+    "DbTypeHandler",
+    "RawMetadataValue",
+    "TablePartitionDimension",
+    "TableSlice",
+]

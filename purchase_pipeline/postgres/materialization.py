@@ -1,0 +1,91 @@
+"""What a materialization tells: rows, bytes and their speed, the table's columns, a look at the first rows."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+import sqlalchemy as sa
+
+from purchase_pipeline.postgres.dagster_internals import DagsterEvent, RawMetadataValue
+from purchase_pipeline.postgres.markdown import in_markdown
+from purchase_pipeline.postgres.schema.types import sql
+from purchase_pipeline.postgres.write.batches import Written
+from purchase_pipeline.postgres.write.upsert import Merged
+
+
+def write_metadata(written: Written, *, preview: bool) -> dict[str, RawMetadataValue]:
+    """Return the metadata of one write, but for how many rows are in the table."""
+    seconds = max(written.seconds, 1e-9)
+    metadata: dict[str, RawMetadataValue] = {
+        "rows_written": written.copied.rows,
+        "bytes_copied": written.copied.bytes,
+        "rows_per_second": round(written.copied.rows / seconds),
+        "seconds": round(written.seconds, 3),
+    }
+    if isinstance(written.copied, Merged):
+        metadata |= {name: rows for name, rows in written.copied.counts().items() if rows is not None}
+    if written.table is not None:
+        metadata["dagster/column_schema"] = column_schema(written.table, written.declared)
+    if preview:
+        metadata["preview"] = dg.MetadataValue.md(markdown_table(written.preview))
+    return metadata
+
+
+def column_schema(table: sa.Table, declared: sa.Table | None = None) -> dg.TableSchema:
+    """Return the table's columns with their types as PostgreSQL names them, and what their declaration adds."""
+    said = {} if declared is None else {column.name: column.info for column in declared.columns}
+    return dg.TableSchema(
+        columns=[_table_column(column, said.get(column.name, column.info)) for column in table.columns]
+    )
+
+
+def _table_column(column: sa.Column[Any], info: Mapping[Any, Any]) -> dg.TableColumn:
+    return dg.TableColumn(
+        name=column.name,
+        type=sql(column.type),
+        description=column.comment,
+        constraints=dg.TableColumnConstraints(
+            nullable=bool(column.nullable), other=info.get("constraints", [])
+        ),
+    )
+
+
+def markdown_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return rows as a Markdown table: no name or value breaks out of its cell, or is more than text in it."""
+    if not rows:
+        return "no rows"
+    lines = [
+        [_cell(name) for name in rows[0]],
+        ["---"] * len(rows[0]),
+        *([_cell(value) for value in row.values()] for row in rows),
+    ]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _cell(value: object) -> str:
+    return "NULL" if value is None else in_markdown(value).replace("|", "\\|")
+
+
+def tell_of_partition(
+    context: dg.OutputContext, asset: dg.AssetKey, key: str, metadata: Mapping[str, RawMetadataValue]
+) -> None:
+    """Let the materialization of one partition, out of the several of a run, say more than the others."""
+    if asset in _assets_of_step(context):
+        context.step_context.add_asset_metadata(metadata, asset, key)
+
+
+def tell_of_committed(
+    context: dg.OutputContext, asset: dg.AssetKey, key: str, metadata: Mapping[str, RawMetadataValue]
+) -> None:
+    """Record a partition that stays though the step fails: Dagster itself records only for a step that succeeds."""
+    if asset in _assets_of_step(context):
+        materialization = dg.AssetMaterialization(asset, partition=key, metadata=metadata)
+        DagsterEvent.asset_materialization(context.step_context, materialization)
+
+
+def _assets_of_step(context: dg.OutputContext) -> Collection[dg.AssetKey]:
+    try:
+        definition = context.step_context.assets_def
+    except dg.DagsterInvariantViolationError:  # a context built by hand, in a test, has none
+        return ()
+    return definition.keys if definition else ()

@@ -1,0 +1,86 @@
+"""After a write: its slices noted in the ledger, and their rows counted for the materialization."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+import sqlalchemy as sa
+
+from purchase_pipeline.postgres.dagster_internals import RawMetadataValue
+from purchase_pipeline.postgres.materialization import tell_of_partition
+from purchase_pipeline.postgres.op_outputs import ledger_entry_of
+from purchase_pipeline.postgres.slices.keys import refuse_keys_of_one_value
+from purchase_pipeline.postgres.slices.ledger import prepare_ledger, record_slices
+from purchase_pipeline.postgres.slices.partitions import Target
+from purchase_pipeline.postgres.write.batches import Written
+from purchase_pipeline.postgres.write.counts import Counting, Counts
+from purchase_pipeline.postgres.write.upsert import Merged
+from purchase_pipeline.postgres.write_options import WriteOptions
+
+_SOURCE = ("source_rows", "digest")
+"""Metadata of an output that go into the ledger: how much, and what, the slice was made from."""
+_MERGED = ("rows_inserted", "rows_updated", "rows_unchanged", "rows_older")
+
+
+def note_slices(
+    connection: sa.Connection,
+    context: dg.OutputContext,
+    target: Target,
+    written: Written,
+    options: WriteOptions,
+) -> dict[str, RawMetadataValue]:
+    """Write one ledger entry a partition, and return the row counts, as far as they are known for certain."""
+    if target.keys and written.table is not None:
+        dimensions = target.table_slice.partition_dimensions or ()
+        refuse_keys_of_one_value(connection, written.table, dimensions, context)
+    schema, keys, asset = target.table_slice.schema, target.keys, _asset(context, target)
+    prepare_ledger(connection, schema)
+    counts = Counts(dict.fromkeys(keys or [""], 0), exact=True, table=0)
+    if written.table is not None:
+        counting = Counting(connection, context, target, written.table, asset)
+        counts = counting.counts(written.copied, options.write_mode)
+    record_slices(connection, schema, _entries(context, target, asset, counts, written))
+    if len(keys) > 1 and target.is_of(context):
+        for key, rows in counts.slices.items():
+            tell_of_partition(context, context.asset_key, key, {"dagster/partition_row_count": rows})
+    metadata: dict[str, RawMetadataValue] = {}
+    if counts.table is not None:
+        metadata["dagster/row_count"] = counts.table
+    if len(keys) == 1 and counts.exact:
+        metadata["dagster/partition_row_count"] = counts.slices[keys[0]]
+    return metadata
+
+
+def _asset(context: dg.OutputContext, target: Target) -> str:
+    """Return what the ledger calls the table: the asset's key, its parts joined by slashes, or the op's output."""
+    if not context.has_asset_key:
+        return ledger_entry_of(target.table_slice.table)
+    return asset_beside(context, target.table_slice.table).to_escaped_user_string()
+
+
+def asset_beside(context: dg.OutputContext, table: str) -> dg.AssetKey:
+    """Return the key of the asset that a table is of: beside the output's own lie those of the same prefix."""
+    return dg.AssetKey([*context.asset_key.path[:-1], table])
+
+
+def _entries(
+    context: dg.OutputContext, target: Target, asset: str, counts: Counts, written: Written
+) -> list[dict[str, Any]]:
+    said: Mapping[str, Any] = {**(context.output_metadata or {}), **target.said}
+    source = {name: getattr(said.get(name), "value", said.get(name)) for name in _SOURCE}
+    merged = dict.fromkeys(_MERGED)
+    if isinstance(written.copied, Merged) and len(counts.slices) == 1:
+        merged = written.copied.counts()
+    return [
+        {
+            "asset": asset,
+            "partition": key,
+            "run_id": context.run_id,
+            "rows": rows,
+            "table_oid": counts.table_oid,
+            "cut_by": counts.cut_by,
+            **source,
+            **merged,
+        }
+        for key, rows in counts.slices.items()
+    ]

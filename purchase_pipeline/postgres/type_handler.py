@@ -1,0 +1,166 @@
+"""Between Dagster's base and PostgreSQL: a frame, stream or query into its slice, a slice into a frame or stream."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from importlib import import_module
+from typing import Any
+
+import dagster as dg
+import sqlalchemy as sa
+
+from purchase_pipeline.postgres.dagster_internals import DbTypeHandler, RawMetadataValue, TableSlice
+from purchase_pipeline.postgres.database_errors import from_elsewhere
+from purchase_pipeline.postgres.db_client import PostgresClient
+from purchase_pipeline.postgres.errors import UnusableMetadataError
+from purchase_pipeline.postgres.frames.first_batch import first_batch_at_hand
+from purchase_pipeline.postgres.frames.libraries import batches_of
+from purchase_pipeline.postgres.frames.rows import Batches, Item, RowStream, Together, closed_in_the_end
+from purchase_pipeline.postgres.inputs import ReadOptions, load_type
+from purchase_pipeline.postgres.materialization import write_metadata
+from purchase_pipeline.postgres.op_outputs import require_run
+from purchase_pipeline.postgres.schema.tables import check_names, existing_table
+from purchase_pipeline.postgres.slice_records import note_slices
+from purchase_pipeline.postgres.slices.partitions import Target
+from purchase_pipeline.postgres.write.batches import write_batches
+from purchase_pipeline.postgres.write.queries import is_query, write_query
+from purchase_pipeline.postgres.write_options import WriteOptions
+
+
+class FrameHandler(DbTypeHandler[Any]):
+    """Writes and reads all that `WRITTEN` and `READ` name."""
+
+    def __init__(self, client: PostgresClient, default_load_type: type | None = None) -> None:
+        self._client = client
+        self._default_load_type = default_load_type
+
+    @property
+    def supported_types(self) -> Sequence[type[object]]:
+        """Anything: what cannot be written or read is refused before a connection is opened."""
+        return [RowStream, Batches, object]
+
+    def handle_output(
+        self,
+        context: dg.OutputContext,
+        table_slice: TableSlice,
+        obj: Any,  # noqa: ANN401
+        connection: sa.Connection,
+    ) -> Mapping[str, RawMetadataValue]:
+        """Write the slice, whose old rows are gone by now, and note it in the ledger."""
+        keys = [str(key) for key in context.asset_partition_keys] if context.has_asset_partitions else []
+        return self.write(context, Target(table_slice, keys), obj, connection)
+
+    def write(
+        self,
+        context: dg.OutputContext,
+        target: Target,
+        obj: Any,  # noqa: ANN401
+        connection: sa.Connection,
+    ) -> dict[str, RawMetadataValue]:
+        """Write the slice, and those beside it; note them, and return what to tell of the slice."""
+        options = self._client.options(context, target.said)
+        if not isinstance(obj, Together):
+            return _write_one(context, target, obj, connection, options)
+        _require_beside(obj, options)
+        metadata = _write_one(context, target, obj.value, connection, options)
+        for name, value in obj.beside.items():
+            table_slice = target.table_slice._replace(table=name, columns=None)
+            keys = tuple(obj.upsert_keys.get(name, options.upsert_keys))
+            own = replace(options, declared=None, upsert_keys=keys)
+            obj.written[name] = self._write_beside(
+                context, target._replace(table_slice=table_slice), value, connection, own
+            )
+        return metadata
+
+    def _write_beside(
+        self,
+        context: dg.OutputContext,
+        target: Target,
+        value: Any,  # noqa: ANN401
+        connection: sa.Connection,
+        options: WriteOptions,
+    ) -> dict[str, RawMetadataValue]:
+        """Write the slice of a table beside as the asset's own, and return what to tell of it."""
+        table_slice = target.table_slice
+        check_names([table_slice.table])
+        if callable(value):
+            value = value(connection)
+        with first_batch_at_hand(value) as ready:
+            self._client.clear(options, table_slice, target.keys, connection)
+            metadata = _write_one(context, target, ready, connection, options)
+        return {
+            **metadata,
+            "Query": self._client.get_select_statement(table_slice),
+            "dagster/table_name": self._client.get_table_name(table_slice),
+        }
+
+    def load_input(self, context: dg.InputContext, table_slice: TableSlice, connection: sa.Connection) -> Any:  # noqa: ANN401
+        """Read the slice as what the input is annotated with; a stream is read as it is asked for.
+
+        Raises:
+            LookupError: there is no such table.
+            UnusableMetadataError: columns that it does not have, or a row filter that PostgreSQL refuses.
+        """
+        kind, options = load_type(context, self._default_load_type), ReadOptions.of(context)
+        table = existing_table(connection, table_slice.schema, table_slice.table)
+        if table is None:
+            if context.has_asset_partitions and not context.asset_partition_keys:
+                return _loading().load_nothing(kind)  # no partition is before the first
+            raise LookupError(
+                f"There is no table {table_slice.schema}.{table_slice.table}: materialize what writes it first."
+            )
+        query = options.query(connection, table, table_slice)
+        output = None if context.has_asset_key else context.upstream_output
+
+        def watched(frames: Iterator[Item]) -> Iterator[Item]:
+            explained = options.explained_while(frames, table)
+            return explained if output is None else self._of_its_run(explained, table_slice, output)
+
+        return _loading().load_query(kind, connection, table, query, watched)
+
+    def _of_its_run(
+        self, batches: Iterator[Item], table_slice: TableSlice, output: dg.OutputContext
+    ) -> Iterator[Item]:
+        """Look whose rows they are once the first are read: all batches are of one moment, and that is before."""
+        with closed_in_the_end(batches) as own:
+            first = next(own, None)
+            with self._client.reading() as connection:
+                require_run(connection, table_slice, output)
+            if first is not None:
+                yield first
+            yield from own
+
+
+def _require_beside(together: Together, options: WriteOptions) -> None:
+    """Make sure that keys are given for tables that are written by keys.
+
+    Raises:
+        UnusableMetadataError: they are not.
+    """
+    others = [name for name in together.upsert_keys if name not in together.beside]
+    if others or (together.upsert_keys and not options.merges):
+        raise UnusableMetadataError(
+            f"Together has upsert_keys for {list(together.upsert_keys)!r}; its tables beside are "
+            f'{list(together.beside)!r}, and the asset\'s "write_mode" is {options.write_mode!r}: keys go with '
+            '"upsert" or "insert".'
+        )
+
+
+def _write_one(
+    context: dg.OutputContext,
+    target: Target,
+    value: Any,  # noqa: ANN401
+    connection: sa.Connection,
+    options: WriteOptions,
+) -> dict[str, RawMetadataValue]:
+    if is_query(type(value)):
+        written = write_query(connection, target.table_slice, value, options)
+    else:
+        with closed_in_the_end(batches_of(value)) as batches:
+            written = write_batches(connection, target.table_slice, from_elsewhere(batches), options)
+    counts = note_slices(connection, context, target, written, options)
+    return write_metadata(written, preview=options.preview_rows > 0) | counts
+
+
+def _loading() -> Any:  # noqa: ANN401
+    """Return the module that needs pyarrow: who only writes declared streams does without."""
+    return import_module("purchase_pipeline.postgres.frames.loading")

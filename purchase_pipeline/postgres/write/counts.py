@@ -1,0 +1,120 @@
+"""How many rows a table and its slice have after a write: what is known for certain, or nothing.
+
+A table that was small before the write is counted. Of a large one the ledger's rows are added up, if they are all that
+the table has: they were when it was small, the same asset has written it since, its slices do not overlap, and no
+trigger, rule, cascade or crash takes rows away. What somebody else writes past the IO manager into a large table,
+nobody sees.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import dagster as dg
+import sqlalchemy as sa
+from dagster import TimeWindow
+
+from purchase_pipeline.postgres.dagster_internals import TableSlice
+from purchase_pipeline.postgres.schema.table_facts import table_facts
+from purchase_pipeline.postgres.slices.clearing import count_slice
+from purchase_pipeline.postgres.slices.ledger import accounted_rows
+from purchase_pipeline.postgres.slices.partitions import Target, rows_by_partition
+from purchase_pipeline.postgres.write.copy import Copied
+from purchase_pipeline.postgres.write.upsert import Merged
+from purchase_pipeline.postgres.write_options import WriteMode
+
+
+class Counts(NamedTuple):
+    """Rows after a write.
+
+    Attributes:
+        slices: by partition, what the ledger notes.
+        exact: the slices have just as many; else it is what was written last.
+        table: of the whole table; None: not known.
+        table_oid: PostgreSQL's number of the table.
+        cut_by: how the table is cut, if the ledger's entries of this cut have all of its rows.
+    """
+
+    slices: Mapping[str, int]
+    exact: bool
+    table: int | None
+    table_oid: int | None = None
+    cut_by: str | None = None
+
+
+class Counting:
+    """The count of one write's rows, before the ledger knows of it."""
+
+    def __init__(
+        self,
+        connection: sa.Connection,
+        context: dg.OutputContext,
+        target: Target,
+        table: sa.Table,
+        asset: str,
+    ) -> None:
+        self._connection, self._target, self._table = connection, target, table
+        self._definition = context.asset_partitions_def if target.keys else None
+        facts = table_facts(connection, table)
+        self._oid, self._small = facts.oid, facts.small
+        self._steady = facts.steady and not facts.interferes and not _folds(table, target.table_slice)
+        self._cut_by = _cut(target.table_slice, self._definition)
+        schema, keys = target.table_slice.schema, target.keys or [""]
+        self._known = accounted_rows(connection, schema, asset, (self._oid, self._cut_by), keys)
+
+    def counts(self, copied: Copied, write_mode: WriteMode) -> Counts:
+        """Return the rows of the slices and of the table."""
+        known, whole = self._known, write_mode == "replace" and not self._target.keys
+        complete = self._steady and not (isinstance(copied, Merged) and self._target.keys)
+        if not whole:
+            complete = complete and (known.complete if known.entries else self._small and not known.shared)
+        before = 0 if write_mode == "replace" else known.slices if complete else None
+        slices, exact = self._slices(copied, before)
+        total = None
+        if whole:
+            total = copied.rows
+        elif complete:
+            total = known.table - known.slices + sum(slices.values())
+        if self._small:
+            counted = count_slice(
+                self._connection, self._table, self._target.table_slice._replace(partition_dimensions=None)
+            )
+            complete, total = complete and counted == total, counted
+        return Counts(slices, exact, total, self._oid, self._cut_by if complete else None)
+
+    def _slices(self, copied: Copied, before: int | None) -> tuple[Mapping[str, int], bool]:
+        """Return the rows by partition, and whether they are known: those before, if they are, and those added."""
+        target, added = self._target, copied.inserted if isinstance(copied, Merged) else copied.rows
+        if self._definition is not None and len(target.keys) > 1:
+            return rows_by_partition(self._connection, self._table, target, self._definition), True
+        key = target.keys[0] if target.keys else ""
+        if self._small:
+            return {key: count_slice(self._connection, self._table, target.table_slice)}, True
+        return {key: copied.rows if before is None else before + added}, before is not None
+
+
+def _cut(table_slice: TableSlice, definition: dg.PartitionsDefinition[str] | None) -> str:
+    """Say how a table is cut into slices: those of one cut do not overlap."""
+    parts = [definition]
+    if isinstance(definition, dg.MultiPartitionsDefinition):
+        parts = [part.partitions_def for part in definition.partitions_defs]
+    return json.dumps(
+        [
+            [dimension.partition_expr, part.cron_schedule, part.timezone, part.fmt]
+            if isinstance(part, dg.TimeWindowPartitionsDefinition)
+            else [dimension.partition_expr]
+            for dimension, part in zip(table_slice.partition_dimensions or (), parts, strict=False)
+        ]
+    )
+
+
+def _folds(table: sa.Table, table_slice: TableSlice) -> bool:
+    """Tell whether the slice is an hour that clocks show twice, as a column without a zone cannot tell it."""
+    for expression, window in table_slice.partition_dimensions or ():
+        column = table.columns.get(expression)
+        zoned = column is not None and getattr(column.type, "timezone", False)
+        if isinstance(window, TimeWindow) and not zoned:
+            start, end = (bound.replace(tzinfo=None) for bound in window)
+            if end <= start:
+                return True
+    return False

@@ -1,0 +1,51 @@
+"""Dagster's home folder for local use: its configuration, its storage, its one code location."""
+
+import os
+from importlib.resources import files
+from pathlib import Path
+
+import dagster as dg
+
+from purchase_pipeline.settings import Settings
+from purchase_pipeline.stack.database import dagster_storage_url
+from purchase_pipeline.stack.storage_claim import CODE_LOCATION
+
+_CONNECTIONS = 4
+_STATEMENT_MILLISECONDS = 60_000
+_CONNECTION_SECONDS = 3_600
+_WORKSPACE = """\
+load_from:
+  - grpc_server:
+      socket: {socket}
+      location_name: {location}
+"""
+
+
+def dagster_environment(settings: Settings) -> dict[str, str]:
+    """Return the variables that make a Dagster process part of the local stack."""
+    return {
+        **settings.campaign(),
+        "DAGSTER_HOME": str(settings.dagster_home),
+        "DAGSTER_POSTGRES_URL": dagster_storage_url(settings),
+    }
+
+
+def open_instance(settings: Settings) -> dg.DagsterInstance:
+    """Write Dagster's configuration and open its storage, whose tables the first opening makes."""
+    os.environ.update(dagster_environment(settings))
+    settings.dagster_home.mkdir(parents=True, exist_ok=True)
+    configuration = files("purchase_pipeline.stack").joinpath("dagster.yaml").read_text(encoding="utf-8")
+    (settings.dagster_home / "dagster.yaml").write_text(configuration, encoding="utf-8")
+    return dg.DagsterInstance.from_config(str(settings.dagster_home))
+
+
+def write_workspace(settings: Settings, code_server_socket: Path) -> Path:
+    """Write the workspace that names the code server, and return its path."""
+    path = settings.dagster_home / "workspace.yaml"
+    path.write_text(_WORKSPACE.format(socket=code_server_socket, location=CODE_LOCATION), encoding="utf-8")
+    return path
+
+
+def keep_connections(instance: dg.DagsterInstance) -> None:
+    """Tell an instance's storage to keep its connections, for as long as the instance is open."""
+    instance.optimize_for_webserver(_STATEMENT_MILLISECONDS, _CONNECTION_SECONDS, _CONNECTIONS)

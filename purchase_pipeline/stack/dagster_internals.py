@@ -1,0 +1,79 @@
+"""Names of Dagster that its documentation does not list, and that the local stack and the launchers are built on.
+
+All are imported here, so that an upgrade of Dagster is held against one page. The IO manager has its own.
+"""
+
+from dagster._cli.api import _execute_run_command_body, _resume_run_command_body
+from dagster._cli.workspace.cli_target import workspace_opts_to_load_target
+from dagster._core.definitions.data_version import DATA_VERSION_TAG
+from dagster._core.definitions.metadata import RawMetadataValue
+from dagster._core.launcher import (
+    CheckRunHealthResult,
+    DefaultRunLauncher,
+    LaunchRunContext,
+    ResumeRunContext,
+    WorkerStatus,
+)
+from dagster._core.origin import JobPythonOrigin
+from dagster._core.scheduler.instigation import InstigatorState, SensorInstigatorData
+from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
+from dagster._core.storage.tags import (
+    ASSET_PARTITION_RANGE_END_TAG,
+    ASSET_PARTITION_RANGE_START_TAG,
+    AUTO_RETRY_RUN_ID_TAG,
+    GRPC_INFO_TAG,
+    PARTITION_NAME_TAG,
+)
+from dagster._core.workspace.context import BaseWorkspaceRequestContext, WorkspaceProcessContext
+from dagster._grpc.client import DagsterGrpcClient
+from dagster._grpc.types import (
+    CanCancelExecutionRequest,
+    CanCancelExecutionResult,
+    ExecuteRunArgs,
+    ResumeRunArgs,
+)
+from dagster._serdes import ConfigurableClassData, deserialize_value, pack_value, unpack_value
+from dagster._utils.interrupts import setup_interrupt_handlers
+from dagster._utils.log import configure_loggers
+from dagster_shared.cli import WorkspaceOpts, workspace_options
+from dagster_shared.error import SerializableErrorInfo
+from dagster_shared.serdes.serdes import JsonSerializableValue
+
+__all__ = [
+    "ASSET_PARTITION_RANGE_END_TAG",
+    "ASSET_PARTITION_RANGE_START_TAG",
+    "AUTO_RETRY_RUN_ID_TAG",
+    "DATA_VERSION_TAG",
+    "GRPC_INFO_TAG",
+    "NOT_FINISHED_STATUSES",
+    "PARTITION_NAME_TAG",
+    "BaseWorkspaceRequestContext",
+    "CanCancelExecutionRequest",
+    "CanCancelExecutionResult",
+    "CheckRunHealthResult",
+    "ConfigurableClassData",
+    "DagsterGrpcClient",
+    "DefaultRunLauncher",
+    "ExecuteRunArgs",
+    "InstigatorState",
+    "JobPythonOrigin",
+    "JsonSerializableValue",
+    "LaunchRunContext",
+    "RawMetadataValue",
+    "ResumeRunArgs",
+    "ResumeRunContext",
+    "SensorInstigatorData",
+    "SerializableErrorInfo",
+    "WorkerStatus",
+    "WorkspaceOpts",
+    "WorkspaceProcessContext",
+    "_execute_run_command_body",
+    "_resume_run_command_body",
+    "configure_loggers",
+    "deserialize_value",
+    "pack_value",
+    "setup_interrupt_handlers",
+    "unpack_value",
+    "workspace_options",
+    "workspace_opts_to_load_target",
+]

@@ -1,0 +1,200 @@
+"""The whole stack on one machine: which services, in which order, on which addresses."""
+
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory, gettempdir
+from time import monotonic, sleep
+
+import dagster as dg
+import httpx
+from rich.console import Console
+
+from purchase_pipeline.settings import Settings
+from purchase_pipeline.stack.clock import forget_future_ticks
+from purchase_pipeline.stack.dagster_instance import dagster_environment, open_instance, write_workspace
+from purchase_pipeline.stack.dagster_internals import NOT_FINISHED_STATUSES, DagsterGrpcClient
+from purchase_pipeline.stack.database import is_embedded
+from purchase_pipeline.stack.failover import DATABASE_AWAY
+from purchase_pipeline.stack.ports import LOOPBACK, http_url, reachable_at, require_free
+from purchase_pipeline.stack.processes import Processes, Service, ServiceFailedError, stop_leftovers
+from purchase_pipeline.stack.run_ownership import (
+    LAUNCHED_BY_TAG,
+    has_living_worker,
+    is_from_this_machine,
+    this_launcher,
+)
+from purchase_pipeline.stack.storage_claim import CODE_LOCATION
+
+_START_SECONDS = 60.0
+_RUN_END_SECONDS = 20.0
+_LONGEST_SOCKET_FOLDER = 70
+
+
+@dataclass(frozen=True)
+class StackOptions:
+    """What `up` was asked to start. `api_port` and `defects` are for the mock API, started when no API is given.
+
+    `host` is the address that Dagster's UI and the mock API listen on; all else never leaves this machine.
+    """
+
+    host: str = LOOPBACK
+    port: int = 3000
+    api_port: int = 8000
+    defects: float = 0.0
+    ui: bool = True
+
+
+def make_room(settings: Settings, options: StackOptions, console: Console) -> None:
+    """Stop what a killed predecessor left running; make sure that the ports are free before anything starts.
+
+    Raises:
+        PortTakenError: one is not.
+    """
+    for name in stop_leftovers(settings.home):
+        console.print(f"Stopped {name}, which a killed predecessor had left running.")
+    if not settings.is_given("api_url"):
+        require_free(options.api_port, "mock API", "--api-port", options.host)
+    if options.ui:
+        require_free(options.port, "Dagster UI", "--port", options.host)
+
+
+@contextmanager
+def mock_api(settings: Settings, options: StackOptions, processes: Processes) -> Iterator[Settings]:
+    """Start the mock API, unless the settings name one, and yield settings that say where the API is.
+
+    It answers once `wait_for_mock_api` returns: much can be started meanwhile.
+    """
+    if settings.is_given("api_url"):
+        yield settings
+        return
+    address = http_url(reachable_at(options.host), options.api_port)
+    # h11: uvicorn's other parser keeps headers without end in memory.
+    server = [sys.executable, "-m", "uvicorn", "--http", "h11", "--no-access-log"]
+    command = [*server, "--factory", "mock_api.app:create_app"]
+    environment = {"MOCK_API_DEFECTS": str(options.defects)}
+    service = Service(
+        "mock_api", [*command, "--host", options.host, "--port", str(options.api_port)], environment
+    )
+    try:
+        processes.start(service)
+        yield settings.model_copy(update={"api_url": address})
+    finally:
+        processes.stop("mock_api")
+
+
+def wait_for_mock_api(given: Settings, served: Settings, processes: Processes) -> None:
+    """Wait until the mock API answers, where the settings given name no API.
+
+    Raises:
+        ServiceFailedError: it does not.
+    """
+    if not given.is_given("api_url"):
+        _wait_until(lambda: _answers(f"{served.api_url}/readyz"), processes, "mock_api")
+
+
+@contextmanager
+def dagster_services(
+    settings: Settings, options: StackOptions, processes: Processes
+) -> Iterator[dg.DagsterInstance]:
+    """Run Dagster's code server, daemon and, if wanted, web server; yield its instance."""
+    with open_instance(settings) as instance, _private_folder() as private:
+        end_orphaned_runs(settings, instance)
+        forget_future_ticks(instance)
+        try:
+            _start_dagster(settings, options, processes, Path(private, "code.sock"))
+            yield instance
+        finally:
+            _stop_dagster(instance, processes)
+            with suppress(*DATABASE_AWAY):  # the next start does it
+                end_orphaned_runs(settings, instance)
+
+
+def _private_folder() -> TemporaryDirectory[str]:
+    """Make a folder for a socket: its path has 103 bytes at most, and gRPC reads `%` and `#` in it as a URL's."""
+    usual = gettempdir()
+    fits = len(usual) <= _LONGEST_SOCKET_FOLDER and re.fullmatch(r"[\w./-]+", usual, re.ASCII)
+    return TemporaryDirectory(prefix="purchase-", dir=usual if fits else "/tmp")  # noqa: S108  (mkdtemp's is private)
+
+
+def _start_dagster(
+    settings: Settings, options: StackOptions, processes: Processes, code_socket: Path
+) -> None:
+    # A socket, not a port: whoever reaches a code server may have it run code.
+    environment = dagster_environment(settings)
+    workspace = str(write_workspace(settings, code_socket))
+    dagster, daemon = (str(Path(sys.executable).with_name(name)) for name in ("dagster", "dagster-daemon"))
+    # Not `code-server start`: that stands before such a process, and stays, answering nothing, when it dies.
+    code = ["api", "grpc", "-m", "purchase_pipeline.definitions", "--location-name", CODE_LOCATION]
+    processes.start(Service("code_server", [dagster, *code, "--socket", str(code_socket)], environment))
+    client = DagsterGrpcClient(socket=str(code_socket))
+    _wait_until(lambda: pings(client), processes, "code_server")
+    processes.start(Service("daemon", [daemon, "run", "-w", workspace], environment))
+    if options.ui:
+        webserver = [sys.executable, "-m", "purchase_pipeline.stack.webserver"]
+        address = ["-h", options.host, "-p", str(options.port)]
+        processes.start(Service("webserver", [*webserver, *address, "-w", workspace], environment))
+        url = http_url(reachable_at(options.host), options.port)
+        _wait_until(lambda: _answers(f"{url}/server_info"), processes, "webserver")
+
+
+def _stop_dagster(instance: dg.DagsterInstance, processes: Processes) -> None:
+    """Stop asking for lots first, let the runs under way end, then stop the rest."""
+    processes.stop("daemon")
+    under_way = dg.RunsFilter(
+        statuses=[dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED],
+        tags={LAUNCHED_BY_TAG: this_launcher()},
+    )
+    deadline = monotonic() + _RUN_END_SECONDS
+    with suppress(*DATABASE_AWAY):
+        while instance.get_runs_count(under_way) and monotonic() < deadline:
+            sleep(0.2)
+    processes.stop("webserver")
+    processes.stop("code_server")
+
+
+def end_orphaned_runs(settings: Settings, instance: dg.DagsterInstance) -> int:
+    """Mark as failed every run that Dagster thinks is under way, when no process of ours can be doing it; count them.
+
+    Otherwise the lots of a killed predecessor would count as in flight until run monitoring gives up on them. In a
+    given database the runs that were launched on another machine are left to the monitoring.
+    """
+    under_way = [status for status in NOT_FINISHED_STATUSES if status is not dg.DagsterRunStatus.QUEUED]
+    orphans = [
+        run
+        for run in instance.get_runs(dg.RunsFilter(statuses=under_way))
+        if (is_embedded(settings) or is_from_this_machine(run)) and not has_living_worker(instance, run)
+    ]
+    for run in orphans:
+        instance.report_run_failed(run, "The process of this run ended before it did.")
+    return len(orphans)
+
+
+def _wait_until(ready: Callable[[], bool], processes: Processes, name: str) -> None:
+    deadline = monotonic() + _START_SECONDS
+    while not ready():
+        processes.check(name)
+        if monotonic() > deadline:
+            raise ServiceFailedError(
+                f"{name} did not answer within {_START_SECONDS:g} s; its log: {processes.log_of(name)}"
+            )
+        sleep(0.1)
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=2.0, trust_env=False).is_success
+    except httpx.TransportError:
+        return False
+
+
+def pings(client: DagsterGrpcClient) -> bool:
+    """Tell whether a code server answers."""
+    try:
+        client.ping("ready?")
+    except dg.DagsterError:
+        return False
+    return True
