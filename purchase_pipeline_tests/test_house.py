@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
 
@@ -16,22 +17,43 @@ from packaging.utils import canonicalize_name
 from purchase_pipeline.definitions import defs
 
 PROJECT = Path(__file__).parent.parent
-CORE = [
-    "contracts",
-    "sieve",
-    "validation",
-    "purchase_api",
-    "lot_content",
-    "content_coding",
-    "content_digest",
-    "api_client",
-    "landing",
-    "landing_manifest",
-    "printable",
-    "raw_rows",
-    "settings",
-    "tables",
-]
+PACKAGE = PROJECT / "purchase_pipeline"
+MAY_LOAD = {
+    "errors": set[str](),
+    "contracts": set(),
+    "settings": set(),
+    "postgres": {"errors"},
+    "stack": {"errors", "postgres", "settings"},
+    "ingest": {"contracts", "errors", "postgres", "settings"},
+    "launchers": {"errors", "postgres", "settings", "stack"},
+    "feeds": {"contracts", "errors", "ingest", "postgres", "settings", "stack"},
+    "sales": {"contracts", "errors", "feeds", "ingest", "postgres", "settings", "stack"},
+    "definitions": {"contracts", "errors", "feeds", "ingest", "postgres", "sales", "settings", "stack"},
+    "ops": {
+        "contracts",
+        "definitions",
+        "errors",
+        "feeds",
+        "ingest",
+        "postgres",
+        "sales",
+        "settings",
+        "stack",
+    },
+    "cli": {
+        "contracts",
+        "definitions",
+        "errors",
+        "feeds",
+        "ingest",
+        "ops",
+        "postgres",
+        "sales",
+        "settings",
+        "stack",
+    },
+}
+"""The rooms, from the ground up, and what each may load besides itself."""
 
 
 def imports_of(module: Path) -> set[str]:
@@ -48,9 +70,63 @@ def roots(modules: set[str]) -> set[str]:
     return {module.partition(".")[0] for module in modules}
 
 
-@pytest.mark.parametrize("name", CORE)
-def test_the_core_does_not_know_dagster(name: str) -> None:
-    assert "dagster" not in roots(imports_of(PROJECT / f"purchase_pipeline/{name}.py"))
+def modules_of(room: str) -> list[str]:
+    """The modules of a room, as Python names them."""
+    paths = [*PACKAGE.glob(f"{room}.py"), *PACKAGE.glob(f"{room}/**/*.py")]
+    names = [".".join(path.relative_to(PROJECT).with_suffix("").parts) for path in paths]
+    # A Celery worker's program: it reads Dagster's configuration when it is imported.
+    return sorted(name.removesuffix(".__init__") for name in names if not name.endswith(".celery_app"))
+
+
+def loaded_by(modules: Iterable[str]) -> set[str]:
+    """What a fresh process has loaded after it has imported these modules."""
+    program = f"import sys\nfor name in {list(modules)}: __import__(name)\nprint(*sys.modules, sep='\\n')"
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return set(ran.stdout.split())
+
+
+def rooms() -> set[str]:
+    return {
+        path.stem
+        for path in PACKAGE.iterdir()
+        if path.name != "__init__.py" and not path.name.startswith("__py")
+    }
+
+
+def test_the_top_floor_has_at_most_twelve_rooms() -> None:
+    assert rooms() == MAY_LOAD.keys()
+    assert len(MAY_LOAD) <= 12
+
+
+@pytest.mark.parametrize("room", MAY_LOAD)
+def test_a_room_loads_only_rooms_below_it(room: str) -> None:
+    loaded = {
+        name.split(".")[1] for name in loaded_by(modules_of(room)) if name.startswith("purchase_pipeline.")
+    }
+
+    assert loaded - {room} <= MAY_LOAD[room]
+
+
+def test_no_two_rooms_load_each_other() -> None:
+    assert not [
+        (room, other) for room, below in MAY_LOAD.items() for other in below if room in MAY_LOAD[other]
+    ]
+
+
+def test_the_core_does_not_load_dagster() -> None:
+    core = [name for room in ("contracts", "errors", "ingest", "settings") for name in modules_of(room)]
+
+    assert "dagster" not in loaded_by(core)
+
+
+def test_names_that_dagster_keeps_to_itself_are_imported_in_one_place() -> None:
+    importers = {
+        str(path.relative_to(PACKAGE))
+        for path in PACKAGE.glob("**/*.py")
+        if any(name.startswith(("dagster._", "dagster_shared")) for name in imports_of(path))
+    }
+
+    assert importers == {"postgres/dagster_internals.py", "stack/dagster_internals.py"}
 
 
 def test_the_mock_api_and_the_pipeline_do_not_know_each_other() -> None:
@@ -68,7 +144,7 @@ def test_the_postgres_library_knows_nothing_of_purchases() -> None:
         if name.startswith("purchase_pipeline")
     }
 
-    assert all(name.startswith("purchase_pipeline.postgres") for name in ours)
+    assert all(name.startswith(("purchase_pipeline.postgres", "purchase_pipeline.errors")) for name in ours)
 
 
 def test_the_contract_stands_on_nothing_of_ours() -> None:

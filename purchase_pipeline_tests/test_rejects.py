@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 import sqlalchemy as sa
 
-from purchase_pipeline.ingest.quarantine import Grouping, RejectGroup, Rejects
+from purchase_pipeline.ingest.quarantine import Grouping, Quarantine, RejectGroup
 from purchase_pipeline.ingest.tables import COMPRAS_REJEITADAS
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -35,15 +35,15 @@ REJECTED = [
 
 
 @pytest.fixture
-def rejects(engine: sa.Engine) -> Rejects:
+def rejects(engine: sa.Engine) -> Quarantine:
     """Five rejected rows."""
     with engine.begin() as connection:
         COMPRAS_REJEITADAS.create(connection)
         connection.execute(COMPRAS_REJEITADAS.insert(), REJECTED)
-    return Rejects(engine)
+    return Quarantine(engine)
 
 
-def test_rows_come_whole_by_lot_and_position(rejects: Rejects) -> None:
+def test_rows_come_whole_by_lot_and_position(rejects: Quarantine) -> None:
     assert rejects.rows() == REJECTED
     assert rejects.rows(lote="lote-0002") == REJECTED[2:]
     assert rejects.rows(limit=1) == REJECTED[:1]
@@ -78,11 +78,11 @@ def test_rows_come_whole_by_lot_and_position(rejects: Rejects) -> None:
         ),
     ],
 )
-def test_groups_come_the_largest_first(rejects: Rejects, by: Grouping, groups: list[RejectGroup]) -> None:
+def test_groups_come_the_largest_first(rejects: Quarantine, by: Grouping, groups: list[RejectGroup]) -> None:
     assert rejects.grouped(by) == groups
 
 
-def test_groups_may_be_of_one_lot(rejects: Rejects) -> None:
+def test_groups_may_be_of_one_lot(rejects: Quarantine) -> None:
     assert rejects.grouped("reason", "lote-0001") == [
         RejectGroup(NEGATIVE, 2, 1, "lote-0001 linha 7"),
         RejectGroup("job: Field required", 1, 1, "lote-0001 linha 9"),
@@ -90,6 +90,6 @@ def test_groups_may_be_of_one_lot(rejects: Rejects) -> None:
 
 
 def test_where_nothing_was_ever_loaded_nothing_is_rejected(engine: sa.Engine) -> None:
-    rejects = Rejects(engine)
+    rejects = Quarantine(engine)
 
     assert (rejects.rows(), rejects.count(), rejects.grouped("reason")) == ([], 0, [])

@@ -10,25 +10,9 @@ import sys
 import psycopg
 from sqlalchemy.exc import DBAPIError
 
-from purchase_pipeline.ingest.landing.backend import LandingUnavailableError
+from purchase_pipeline.errors import PipelineError
 from purchase_pipeline.ingest.printable import printable
-from purchase_pipeline.stack.database import DatabaseUnavailableError
-from purchase_pipeline.stack.embedded_postgres.server import EmbeddedPostgresError
-from purchase_pipeline.stack.lock import CampaignRunningError, DaemonRunningError
-from purchase_pipeline.stack.ports import PortTakenError
-from purchase_pipeline.stack.processes import ServiceFailedError
-from purchase_pipeline.stack.storage_claim import ForeignStorageError
 
-_OURS = (
-    CampaignRunningError,
-    DaemonRunningError,
-    DatabaseUnavailableError,
-    EmbeddedPostgresError,
-    ForeignStorageError,
-    LandingUnavailableError,
-    PortTakenError,
-    ServiceFailedError,
-)
 _WAYS_OUT = {
     errno.ENOSPC: "Make room, and run the command again.",
     errno.EDQUOT: "Make room, and run the command again.",
@@ -43,7 +27,7 @@ _WAYS_OUT = {
 
 def expected() -> tuple[type[Exception], ...]:
     """Return the errors that need no traceback. Those of Dagster count where it is loaded: only then they occur."""
-    return (*_OURS, DBAPIError, psycopg.Error, OSError, *_of_dagster())
+    return (PipelineError, DBAPIError, psycopg.Error, OSError, *_of_dagster())
 
 
 def in_words(error: Exception) -> str:
@@ -52,6 +36,8 @@ def in_words(error: Exception) -> str:
 
 
 def _words(error: Exception) -> str:
+    if isinstance(error, PipelineError):
+        return str(error)
     if isinstance(error, DBAPIError):
         return _refused(error.orig or error)
     if isinstance(error, OSError):

@@ -7,6 +7,8 @@ from rich.console import Console
 
 from purchase_pipeline.cli.outcome import newest_settings, succeeds
 from purchase_pipeline.ingest.printable import printable_json
+from purchase_pipeline.ops.status import print_status, read_status
+from purchase_pipeline.ops.verify import print_verified, verified_lots
 
 
 @click.command()
@@ -18,8 +20,6 @@ def status(*, as_json: bool) -> bool:
     Rows are counted in the tables, lot by lot. Exit code 0 if received = loaded + rejected for every lot, else 1.
     """
     settings = newest_settings()
-    from purchase_pipeline.ops.status import print_status, read_status  # noqa: PLC0415
-
     found = read_status(settings)
     if as_json:
         click.echo(printable_json(found.model_dump(mode="json"), sys.stdout.encoding))
@@ -39,8 +39,6 @@ def verify(*, lote: str | None, as_json: bool) -> bool:
     give the rows that are there. Reads only. Exit code 0 if there is no difference, else 1, with each difference. A
     lot that is being loaded meanwhile may differ: ask again.
     """
-    from purchase_pipeline.ops.verify import print_verified, verified_lots  # noqa: PLC0415
-
     # What is printed beside JSON would be in the way of a script.
     found = verified_lots(newest_settings(), lote, Console(stderr=True))
     if as_json:

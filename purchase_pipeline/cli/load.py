@@ -1,20 +1,22 @@
-"""Commands that load lots: `up` and `ingest`."""
+"""Commands that load lots: `up`, `ingest`, `replay`."""
 
 from collections.abc import Callable
 from ipaddress import ip_address
 from math import isnan
-from typing import TYPE_CHECKING, ParamSpec
+from typing import ParamSpec
 
 import click
 from rich.console import Console
 
-from purchase_pipeline.cli.outcome import bounds_explained, succeeds
+from purchase_pipeline.cli.outcome import bounds_explained, newest_settings, succeeds
+from purchase_pipeline.ingest.landing.store import landing_at
+from purchase_pipeline.ops.ingest import run_ingest
+from purchase_pipeline.ops.replay import run_replay
+from purchase_pipeline.ops.up import run_up
 from purchase_pipeline.settings import Settings, new_settings
 from purchase_pipeline.stack.lock import only_campaign
 from purchase_pipeline.stack.ports import LOOPBACK
-
-if TYPE_CHECKING:
-    from purchase_pipeline.stack.services import StackOptions
+from purchase_pipeline.stack.services import StackOptions
 
 P = ParamSpec("P")
 
@@ -51,7 +53,7 @@ def _settings(*, lots: int | None, rows: int | None, every: float | None = None)
         return new_settings(lots=lots, rows=rows, every=every)
 
 
-def _require_two_ports(settings: Settings, options: "StackOptions") -> None:
+def _require_two_ports(settings: Settings, options: StackOptions) -> None:
     if options.ui and options.port == options.api_port and not settings.is_given("api_url"):
         raise click.UsageError(f"--port and --api-port must differ: both are {options.port}.")
 
@@ -98,9 +100,6 @@ def up(  # noqa: PLR0913  (one a documented option)
     where the first stood.
     """
     settings = _settings(lots=lots, rows=rows, every=every)
-    from purchase_pipeline.ingest.landing.store import landing_at  # noqa: PLC0415
-    from purchase_pipeline.ops.up import run_up  # noqa: PLC0415
-    from purchase_pipeline.stack.services import StackOptions  # noqa: PLC0415  (Dagster: 1 s that `db-url` need not pay)
 
     landing_at(settings.landing_place)  # says now what it lacks, not lot by lot
     options = StackOptions(
@@ -121,9 +120,6 @@ def ingest(*, lots: int, rows: int, defects: float, api_port: int) -> bool:
     `up`. Exit code 0 if all lots are loaded in the end, else 1.
     """
     settings = _settings(lots=lots, rows=rows)
-    from purchase_pipeline.ingest.landing.store import landing_at  # noqa: PLC0415
-    from purchase_pipeline.ops.ingest import run_ingest  # noqa: PLC0415
-    from purchase_pipeline.stack.services import StackOptions  # noqa: PLC0415
 
     landing_at(settings.landing_place)
     options = StackOptions(ui=False, api_port=api_port, defects=_defects(settings, defects))
@@ -135,3 +131,24 @@ def _defects(settings: Settings, share: float) -> float:
     if share and settings.is_given("api_url"):
         raise click.UsageError("--defects is for the mock API, but PURCHASE_API_URL names another one.")
     return share
+
+
+@click.command()
+@click.option("--lote", help="One lot alone.  [default: every wanted lot that has landed]")
+@click.option("--dry-run", is_flag=True, help="Only say which lots would be loaded anew.")
+@succeeds
+def replay(*, lote: str | None, dry_run: bool) -> bool:
+    """Judge landed lots anew, after the contract has changed.
+
+    Those of which a row is judged otherwise are loaded again: rows that now pass move from compras_rejeitadas to
+    tabela_compras, those that no longer do move back; a lot at a time, in one transaction. The API is not asked: the
+    landed files are. Exit code 0 if all went well; 1 if a lot failed, as with too many rejects, and then what was
+    loaded before stays.
+    """
+    settings = newest_settings()
+    lots = settings.lote_names
+    if lote is not None and lote not in lots:
+        raise click.UsageError(
+            f"{lote!r} is none of the wanted lots, {lots[0]} to {lots[-1]} (PURCHASE_LOTS)."
+        )
+    return run_replay(settings, lots if lote is None else [lote], Console(), dry_run=dry_run)

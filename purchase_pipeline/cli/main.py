@@ -1,41 +1,70 @@
-"""The command line: `purchase-pipeline up`, and all its other commands."""
+"""The command line: `purchase-pipeline`, and the table of its commands."""
+
+from collections.abc import Iterator
+from importlib import import_module
 
 import click
 
-from purchase_pipeline.cli import inspect, load, local, quarantine, sales
 from purchase_pipeline.cli.command_line import CommandLine, require_own_code
+
+_COMMANDS = {
+    "up": ("load", "Start the local stack and load every batch."),
+    "ingest": ("load", "Load every missing batch now, without daemon or UI."),
+    "status": ("inspect", "Show loaded, rejected, failed and in-progress batches."),
+    "verify": ("inspect", "Compare every batch with its landed file."),
+    "rejects": ("quarantine", "Show rejected rows and their reasons."),
+    "replay": ("load", "Revalidate landed batches after the contract has changed."),
+    "report": ("sales", "Update the sales report and open it."),
+    "sql": ("sql", "Run a saved query, or list them all."),
+    "db-url": ("local", "Print the URL of the database in use."),
+    "down": ("local", "Stop all services; the data is kept."),
+    "reset": ("local", "Stop all services and remove all local state."),
+}
+"""The commands, each with its module and the first sentence of its help."""
+
+
+class LazyCommands(CommandLine):
+    """Commands whose modules are imported when they are run: most need Dagster, whose import takes a second."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  (as click calls it)
+        """Return the names in the order in which they are useful."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import a command; None if there is none of that name."""
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _ = _COMMANDS[cmd_name]
+        command: click.Command = getattr(
+            import_module(f"purchase_pipeline.cli.{module}"), cmd_name.replace("-", "_")
+        )
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Write the list of `--help`, without an import."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_summaries()))
+
+
+def _summaries() -> Iterator[tuple[str, str]]:
+    for name, (_, summary) in _COMMANDS.items():
+        yield name, summary
 
 
 @click.group(
-    cls=CommandLine, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+    cls=LazyCommands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
 )
 @click.version_option(package_name="purchase-pipeline")
 def main() -> None:
-    """Purchases from an HTTP API into PostgreSQL, lot by lot, through Dagster.
+    """Load purchases from an HTTP API into PostgreSQL, batch by batch (lote), with Dagster.
 
     \b
     Start here:   purchase-pipeline up
     Then look:    psql "$(purchase-pipeline db-url)" -c 'select * from tabela_compras limit 5'
 
-    Settings come from the environment, options go before them: DATABASE_URL (else an embedded PostgreSQL),
-    DAGSTER_POSTGRES_URL (Dagster's storage beside it; else the database `dagster` of the same server),
-    PURCHASE_API_URL (else a mock API), PURCHASE_LOTS, PURCHASE_ROWS, PURCHASE_EVERY, PURCHASE_MAX_REJECTED_RATIO,
-    PURCHASE_HOME (local state; .purchase beside the project).
+    Settings are environment variables, which options override: DATABASE_URL (default: an embedded PostgreSQL),
+    DAGSTER_POSTGRES_URL (Dagster's storage; default: the database `dagster` of the same server), PURCHASE_API_URL
+    (default: a mock API), PURCHASE_LOTS, PURCHASE_ROWS, PURCHASE_EVERY, PURCHASE_MAX_REJECTED_RATIO, PURCHASE_HOME
+    (local state; default: .purchase in the project).
     """
     require_own_code()
-
-
-for _command in (
-    load.up,
-    load.ingest,
-    inspect.status,
-    inspect.verify,
-    quarantine.rejects,
-    quarantine.replay,
-    sales.report,
-    sales.sql,
-    local.db_url,
-    local.down,
-    local.reset,
-):
-    main.add_command(_command)

@@ -14,7 +14,6 @@ from typing import NoReturn, ParamSpec
 import click
 from pydantic import ValidationError
 
-from purchase_pipeline.cli.errors import expected, in_words
 from purchase_pipeline.settings import Settings, current_settings, explained
 
 P = ParamSpec("P")
@@ -36,12 +35,7 @@ def succeeds(command: Callable[P, bool]) -> Callable[P, None]:
         for each in _STOPPING:
             if each != signal.SIGHUP or signal.getsignal(each) != signal.SIG_IGN:
                 signal.signal(each, _stop)
-        try:
-            sys.exit(0 if command(*args, **kwargs) else 1)
-        except BrokenPipeError:
-            raise  # for who prints: there is nobody to explain it to
-        except expected() as error:
-            raise click.ClickException(in_words(error)) from error
+        sys.exit(0 if command(*args, **kwargs) else 1)
 
     return run
 

@@ -5,8 +5,10 @@ from ipaddress import ip_address
 
 import httpx
 
+from purchase_pipeline.errors import PipelineError
 
-class ClientSettingsError(Exception):
+
+class ClientSettingsError(PipelineError):
     """The environment names a proxy or a certificate file that cannot be used."""
 
 

@@ -11,6 +11,8 @@ from typing import Protocol
 
 import zstandard
 
+from purchase_pipeline.errors import PipelineError
+
 ACCEPT_ENCODING = "gzip, deflate, zstd"
 _MOST_CODINGS = 3  # each holds a window in memory; nobody sends more than one
 # Fed in slices, either gives 16 MB at most in one piece, at its densest.
@@ -20,7 +22,7 @@ _ZSTD_WINDOW_BYTES = 8 << 20  # the most that a server may use (RFC 9659)
 _SMALL_BYTES, _PIECE_BYTES = 1 << 14, 1 << 18
 
 
-class DamagedContentError(Exception):
+class DamagedContentError(PipelineError):
     """The content is not what its Content-Encoding says, or ends before the end of the compressed stream."""
 
 

@@ -18,6 +18,7 @@ from typing import TypeVar
 import httpx
 import tenacity
 
+from purchase_pipeline.errors import PipelineError
 from purchase_pipeline.ingest.content_coding import ACCEPT_ENCODING
 from purchase_pipeline.ingest.deadline import RequestDeadline, request_deadline
 from purchase_pipeline.ingest.error_responses import explanation_of, status_of
@@ -35,8 +36,10 @@ _WORTH_ANOTHER_TRY = {408, 425, 429}
 _PREFER_NDJSON = f"{RawFormat.NDJSON}, {RawFormat.JSON_ARRAY};q=0.9"
 
 
-class ApiUnavailableError(Exception):
+class ApiUnavailableError(PipelineError):
     """The API did not answer, or said that it could not. Worth another try."""
+
+    transient = True
 
     def __init__(self, message: str, retry_after_seconds: float = 0.0) -> None:
         super().__init__(message)
@@ -47,7 +50,7 @@ class IncompleteLotError(ApiUnavailableError):
     """The answer is not all that was asked for: cut short, damaged, or of another number of rows."""
 
 
-class ApiRefusedError(Exception):
+class ApiRefusedError(PipelineError):
     """The API will not answer this question, however often it is asked."""
 
 

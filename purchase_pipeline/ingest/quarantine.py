@@ -1,15 +1,11 @@
-"""The quarantine, asked: which rows were rejected, and why."""
+"""The quarantine: which rows were rejected, and why."""
 
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 import sqlalchemy as sa
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
-from purchase_pipeline.ingest.printable import in_brief, printable
 from purchase_pipeline.ingest.tables import COMPRAS_REJEITADAS
 from purchase_pipeline.ingest.validation import PARTICULARS
 
@@ -28,7 +24,7 @@ class RejectGroup(NamedTuple):
     example: str
 
 
-class Rejects:
+class Quarantine:
     """Reads `compras_rejeitadas`."""
 
     def __init__(self, engine: sa.Engine) -> None:
@@ -83,25 +79,3 @@ def _of(by: Grouping) -> tuple[sa.ColumnElement[str], sa.FromClause]:
     )
     what = sa.func.coalesce(sa.func.regexp_replace(each.c.each, PARTICULARS, ""), _WHOLE_ROW)
     return what, COMPRAS_REJEITADAS.join(each, sa.true(), isouter=True)
-
-
-def print_rows(rows: Sequence[dict[str, Any]], count: int, console: Console) -> None:
-    """Print rejected rows, each with its reasons and the beginning of its text, and how many there are in all."""
-    for row in rows:
-        console.print(Text(printable(f"{row['lote']} linha {row['linha']}"), "bold"))
-        for reason in row["reasons"]:
-            console.print(Text(f"  {in_brief(reason)}"), soft_wrap=True)
-        console.print(Text(f"  {printable(row['original'])}", "dim"), no_wrap=True, overflow="ellipsis")
-    more = "" if count == len(rows) else f"; {len(rows)} are shown (--limit shows more, --json all)"
-    console.print(f"{count:,} rows are rejected{more}.", highlight=False)
-
-
-def print_groups(groups: Sequence[RejectGroup], by: Grouping, console: Console) -> None:
-    """Print the groups as a table."""
-    table = Table(by, "rows", "lots", "the first is")
-    for column in table.columns[1:3]:
-        column.justify = "right"
-    for group in groups:
-        what, example = Text(in_brief(group.what)), Text(printable(group.example))
-        table.add_row(what, f"{group.rows:,}", f"{group.lots:,}", example)
-    console.print(table)

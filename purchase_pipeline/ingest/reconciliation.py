@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from purchase_pipeline.contracts import CompraSchema
+from purchase_pipeline.errors import PipelineError
 from purchase_pipeline.ingest.landing.manifest import LandedLote
 from purchase_pipeline.ingest.landing.store import DamagedFileError, Landing
 from purchase_pipeline.ingest.ledger import LEDGER
 from purchase_pipeline.ingest.row_splitter import UnreadableLotError
 from purchase_pipeline.ingest.tables import COMPRAS_REJEITADAS, TABELA_COMPRAS
 from purchase_pipeline.ingest.validation import DamagedLotError, LoteValidation, RejectedRow
-from purchase_pipeline.stack.database import DatabaseUnavailableError
 
 _TABLES = (TABELA_COMPRAS, COMPRAS_REJEITADAS)
 _Entry = sa.Row[*tuple[Any, ...]]
@@ -29,6 +29,10 @@ _SHOWN = 5
 
 Row = Sequence[Any]
 _END: Row = (float("inf"),)
+
+
+class MissingTableError(PipelineError):
+    """A table that the ledger has rows of does not exist."""
 
 
 class VerifiedLot(NamedTuple):
@@ -51,7 +55,7 @@ class Verifier:
         """Return the lots that the ledger or a table knows, in order.
 
         Raises:
-            DatabaseUnavailableError: somebody dropped a table.
+            MissingTableError: somebody dropped a table.
         """
         with self._engine.connect() as connection:
             has_table = sa.inspect(connection).has_table
@@ -59,7 +63,7 @@ class Verifier:
             if len(missing) == len((LEDGER, *_TABLES)):
                 return []
             if missing:
-                raise DatabaseUnavailableError(
+                raise MissingTableError(
                     f"{', '.join(missing)} is gone, and the other tables are not. Load the lots again: "
                     "`purchase-pipeline ingest`."
                 )

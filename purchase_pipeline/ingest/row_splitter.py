@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from typing import Protocol
 
+from purchase_pipeline.errors import PipelineError
+
 
 class RawFormat(StrEnum):
     """How a lot was sent, by the media type that names it best; manifests hold this."""
@@ -27,7 +29,7 @@ def raw_format_of(content_type: str) -> RawFormat | None:
     return RawFormat.JSON_ARRAY if _JSON_TYPE.fullmatch(media_type) else None
 
 
-class UnreadableLotError(Exception):
+class UnreadableLotError(PipelineError):
     """The answer is not whole to its end, so its rows cannot be told apart, or are not all there."""
 
 

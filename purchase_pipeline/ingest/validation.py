@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from purchase_pipeline.contracts import CompraSchema
+from purchase_pipeline.errors import PipelineError
 from purchase_pipeline.ingest.fast_path import NO_ROWS_FAULT, as_text, sieve_for
 from purchase_pipeline.ingest.printable import in_brief
 
@@ -27,11 +28,11 @@ PARTICULARS = r" (\(saw .*|at line \d+ column \d+)$"
 """The end of a reason that is one row's alone, as a pattern for Python and PostgreSQL."""
 
 
-class TooManyRejectsError(Exception):
+class TooManyRejectsError(PipelineError):
     """So many rows break the contract that the lot, or the contract, must be wrong."""
 
 
-class DamagedLotError(Exception):
+class DamagedLotError(PipelineError):
     """The landed lot does not have the rows that it had when it landed."""
 
 

@@ -15,13 +15,15 @@ PostgresWriteError
 
 from collections.abc import Sequence
 
+from purchase_pipeline.errors import PipelineError
+
 
 def in_one_line(text: str) -> str:
     """Return a text, which may hold what a row says, without what acts on a terminal or forges a line of a log."""
     return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
 
 
-class PostgresWriteError(ValueError):
+class PostgresWriteError(PipelineError, ValueError):
     """Nothing was written, and what was there before is there still.
 
     Attributes:
@@ -101,7 +103,7 @@ class RowsNotStoredError(PostgresWriteError):
         self.stored = stored
 
 
-class UnreadableValueError(ValueError):
+class UnreadableValueError(PipelineError, ValueError):
     """A stored value that has no exact form in what it is read as, such as `infinity` as a date."""
 
 
@@ -139,8 +141,10 @@ class DatabaseRefusalError(PostgresWriteError):
     """What PostgreSQL refuses of a table, or of a change of one, or not now: `sqlstate` tells which."""
 
 
-class UnfinishedReadError(OSError):
+class UnfinishedReadError(PipelineError, OSError):
     """A table was not read to its end: the server went away, or refused to go on. Another try may work."""
+
+    transient = True
 
     def __init__(self, table: str, words: str) -> None:
         said = in_one_line(" ".join(words.split()))

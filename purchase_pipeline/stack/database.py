@@ -8,6 +8,8 @@ import psycopg
 import sqlalchemy as sa
 from psycopg.conninfo import make_conninfo
 
+from purchase_pipeline.errors import PipelineError
+from purchase_pipeline.postgres.connections import engine_for
 from purchase_pipeline.settings import DAGSTER_DATABASE_NAME, DATABASE_NAME, Settings, current_settings
 from purchase_pipeline.stack.database_requirements import faults_of
 from purchase_pipeline.stack.embedded_postgres.server import EmbeddedPostgres, EmbeddedPostgresError
@@ -31,8 +33,10 @@ _FREE = (
 _FREE_SINCE_17 = "-c transaction_timeout=15min -c idle_session_timeout=0"
 
 
-class DatabaseUnavailableError(Exception):
+class DatabaseUnavailableError(PipelineError):
     """The database does not answer, or lacks what the pipeline needs."""
+
+    transient = True
 
 
 def database_url(settings: Settings) -> str:
@@ -76,8 +80,6 @@ def dagster_storage_url(settings: Settings) -> str:
     of the same server. It names psycopg2: with SQLAlchemy 2.1 a plain `postgresql://` means psycopg 3, on which
     dagster-postgres 0.29 fails at every event.
     """
-    from purchase_pipeline.postgres.connections import engine_for  # noqa: PLC0415  (Dagster: 1 s that `db-url` need not pay)
-
     url = _without_limits(engine_for(_dagster_url(settings)).url).set(drivername="postgresql+psycopg2")
     address, _, query = url.render_as_string(hide_password=False).partition("?")
     # It goes to libpq too, which reads no + as a blank.

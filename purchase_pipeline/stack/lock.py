@@ -6,14 +6,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from purchase_pipeline.errors import PipelineError
+
 _LOCK = "campaign.lock"
 
 
-class CampaignRunningError(Exception):
+class CampaignRunningError(PipelineError):
     """Another `up` or `ingest` works in the same home folder."""
 
 
-class DaemonRunningError(Exception):
+class DaemonRunningError(PipelineError):
     """Another daemon of Dagster's works on the same storage, from whatever home folder or machine."""
 
 

@@ -3,10 +3,12 @@
 import socket
 from ipaddress import IPv6Address, ip_address
 
+from purchase_pipeline.errors import PipelineError
+
 LOOPBACK = "127.0.0.1"
 
 
-class PortTakenError(Exception):
+class PortTakenError(PipelineError):
     """A port or address that a program of ours was to listen on is not to be had."""
 
 

@@ -12,6 +12,8 @@ from time import monotonic, sleep
 
 import psutil
 
+from purchase_pipeline.errors import PipelineError
+
 _SERVICE = "PURCHASE_SERVICE"  # in the environment of a service and of all that it starts
 _LOOK_SECONDS = 0.02
 _STOP_SECONDS = 10.0
@@ -19,7 +21,7 @@ _RESTARTS = 5
 _RESTART_WINDOW_SECONDS = 60.0
 
 
-class ServiceFailedError(Exception):
+class ServiceFailedError(PipelineError):
     """A process of ours ended, and does not stay up."""
 
 

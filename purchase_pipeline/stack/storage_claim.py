@@ -9,6 +9,8 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from purchase_pipeline.errors import PipelineError
+
 MARK = "purchase_pipeline_storage"
 """The table, without columns, that says whose a database is. It outlives all that Dagster can wipe."""
 
@@ -37,7 +39,7 @@ _OTHER_LOCATIONS = """
 _DAGSTERS = frozenset({"runs", "run_tags", "instigators", "event_logs"})
 
 
-class ForeignStorageError(Exception):
+class ForeignStorageError(PipelineError):
     """A database has somebody else's tables or runs, and nothing says that it is ours."""
 
 

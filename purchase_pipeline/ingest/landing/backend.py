@@ -3,11 +3,15 @@
 from contextlib import AbstractContextManager
 from typing import IO, Protocol
 
+from purchase_pipeline.errors import PipelineError
+
 BUCKET_SCHEME = "s3://"
 
 
-class LandingUnavailableError(Exception):
+class LandingUnavailableError(PipelineError):
     """The place of raw lots does not answer, or lets nobody in."""
+
+    transient = True
 
 
 class LandingPlace(Protocol):

@@ -10,6 +10,7 @@ from typing import IO
 
 import zstandard
 
+from purchase_pipeline.errors import PipelineError
 from purchase_pipeline.ingest.landing.backend import BUCKET_SCHEME, LandingPlace, LandingUnavailableError
 from purchase_pipeline.ingest.landing.local import LandingFolder
 from purchase_pipeline.ingest.landing.manifest import LandedLote, file_name_of, landed_by, manifest_of
@@ -19,12 +20,14 @@ _CHUNK_BYTES = 1 << 18
 _FAST = 1  # zstd's level: a lot is written once and read once or twice, beside a network and a database
 
 
-class DamagedFileError(Exception):
+class DamagedFileError(PipelineError):
     """A landed file does not hold what it held when it landed. To fetch the lot again mends it."""
 
 
-class LandedAgainError(Exception):
+class LandedAgainError(PipelineError):
     """The lot has landed again, so what was found of it before must not be loaded. Worth another try."""
+
+    transient = True
 
 
 class Landing:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from purchase_pipeline.ingest.ledger import LotCount, LotLedger
-from purchase_pipeline.ingest.quarantine import RejectGroup, Rejects
+from purchase_pipeline.ingest.quarantine import Quarantine, RejectGroup
 from purchase_pipeline.sales.tables import (
     CUSTOMERS_BY_AGE_BAND,
     REVENUE_BY_DAY,
@@ -131,7 +131,10 @@ class SalesFigures:
 def read_sales_figures(engine: sa.Engine) -> SalesFigures:
     """Read the marts as of one moment, and the lots and rejects beside them. What does not exist yet is empty."""
     # Before the marts, not meanwhile: who holds a connection waits for no other.
-    lots, rejects = list(LotLedger(engine).counted_lots().values()), Rejects(engine).grouped("reason", None)
+    lots, rejects = (
+        list(LotLedger(engine).counted_lots().values()),
+        Quarantine(engine).grouped("reason", None),
+    )
     with engine.connect().execution_options(
         isolation_level="REPEATABLE READ", postgresql_readonly=True
     ) as connection:

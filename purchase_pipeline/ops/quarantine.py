@@ -1,0 +1,33 @@
+"""Rejected rows as a person sees them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from purchase_pipeline.ingest.printable import in_brief, printable
+from purchase_pipeline.ingest.quarantine import Grouping, RejectGroup
+
+
+def print_rows(rows: Sequence[dict[str, Any]], count: int, console: Console) -> None:
+    """Print rejected rows, each with its reasons and the beginning of its text, and how many there are in all."""
+    for row in rows:
+        console.print(Text(printable(f"{row['lote']} linha {row['linha']}"), "bold"))
+        for reason in row["reasons"]:
+            console.print(Text(f"  {in_brief(reason)}"), soft_wrap=True)
+        console.print(Text(f"  {printable(row['original'])}", "dim"), no_wrap=True, overflow="ellipsis")
+    more = "" if count == len(rows) else f"; {len(rows)} are shown (--limit shows more, --json all)"
+    console.print(f"{count:,} rows are rejected{more}.", highlight=False)
+
+
+def print_groups(groups: Sequence[RejectGroup], by: Grouping, console: Console) -> None:
+    """Print the groups as a table."""
+    table = Table(by, "rows", "lots", "the first is")
+    for column in table.columns[1:3]:
+        column.justify = "right"
+    for group in groups:
+        what, example = Text(in_brief(group.what)), Text(printable(group.example))
+        table.add_row(what, f"{group.rows:,}", f"{group.lots:,}", example)
+    console.print(table)
