@@ -40,7 +40,7 @@ ELSEWHERE = {
     r"^git clone ": "purchase_pipeline_tests/newcomer.py",
     r" -f first\.py |'TABLE sales'": "purchase_pipeline_tests/test_postgres_documentation.py",
     r"^python3 -m venv |^pip install ": ".ci/run",
-    r"s3://|s3\.example\.com": "purchase_pipeline_tests/test_landing_bucket.py",
+    r"s3://|s3\.example\.com": "purchase_pipeline_tests/test_landing_s3.py",
     r"https://api\.example\.com": "purchase_pipeline_tests/test_cli.py",
     r"library\.example|loans\.pipeline .* 2026-01-05$|FROM loans LIM": "purchase_pipeline_tests/test_example_orders.py",
 }
