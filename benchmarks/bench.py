@@ -53,7 +53,7 @@ def a_dagster(
     try:
         with database_in_use(settings), mock_api(settings, options, processes) as served:
             wait_for_mock_api(settings, served, processes)
-            served.write_campaign()
+            served.save()
             os.environ.update(dagster_environment(served))
             with open_instance(served) as instance:
                 yield instance

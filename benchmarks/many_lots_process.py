@@ -19,8 +19,7 @@ from benchmarks.lot_copies import FIRST, LotCopies
 from benchmarks.ui_pages import Shown, a_webserver, contents, shown_pages
 from purchase_pipeline.feeds.backlog import Backlog
 from purchase_pipeline.ingest.ledger import LotLedger
-from purchase_pipeline.ops.campaign_watch import CampaignWatch
-from purchase_pipeline.ops.console import LiveProgress
+from purchase_pipeline.ops.console import BacklogWatch, LiveProgress
 from purchase_pipeline.ops.pipeline import Pipeline
 from purchase_pipeline.ops.runs import lot_runs
 from purchase_pipeline.postgres.connections import engine_for
@@ -69,9 +68,9 @@ def _steps(instance: dg.DagsterInstance, ledger: LotLedger) -> dict[str, Callabl
     from purchase_pipeline.sales.automation import GROUP  # noqa: PLC0415
 
     definitions, sensor = defs(), missing_lots(current_settings())
-    campaign = Backlog(current_settings().lote_names, ledger, instance)
-    silent = LiveProgress(Console(file=StringIO()), len(campaign.lots))
-    watch = CampaignWatch(campaign, silent, campaign.loaded())
+    backlog = Backlog(current_settings().lote_names, ledger, instance)
+    silent = LiveProgress(Console(file=StringIO()), len(backlog.lots))
+    watch = BacklogWatch(backlog, silent, backlog.loaded(), seconds_taken=backlog.seconds_taken, outlook="")
     cursor: dg.AssetDaemonCursor | None = None
 
     def tick() -> None:
@@ -80,7 +79,7 @@ def _steps(instance: dg.DagsterInstance, ledger: LotLedger) -> dict[str, Callabl
 
     def look() -> None:
         watch.look()
-        watch.is_hopeless()
+        watch.has_given_up()
 
     def automation() -> None:
         nonlocal cursor
@@ -93,7 +92,7 @@ def _steps(instance: dg.DagsterInstance, ledger: LotLedger) -> dict[str, Callabl
         "tick of missing_lots": tick,
         "tick of stale_sales": automation,
         "look of up": look,
-        "all loaded lots read": campaign.loaded,
+        "all loaded lots read": backlog.loaded,
     }
 
 

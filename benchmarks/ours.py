@@ -11,7 +11,7 @@ from dagster._core.definitions.scoped_resources_builder import Resources
 from benchmarks.same_table import IntoSameTable
 from purchase_pipeline.feeds.resources import PurchaseApiResource
 from purchase_pipeline.ingest.landing.store import Landing, landing_at
-from purchase_pipeline.ingest.load import LotSlices
+from purchase_pipeline.ingest.load import LandedSlices
 from purchase_pipeline.ingest.purchase_api import PurchaseApi
 from purchase_pipeline.ingest.tables import TABELA_COMPRAS
 from purchase_pipeline.postgres import PostgresIOManager
@@ -32,7 +32,7 @@ class OurPath:
         landed = self._landing.find(lote)
         if landed is None:
             raise FileNotFoundError(f"{lote} did not land in {self._landing.place}")
-        lot = LotSlices(landed, self._landing, max_rejected_ratio=0.05, run_id="benchmark")
+        lot = LandedSlices(landed, self._landing, max_rejected_ratio=0.05, run_id="benchmark")
         context = dg.build_output_context(
             asset_key=TABELA_COMPRAS.name,
             partition_key=lote,

@@ -46,7 +46,7 @@ def contents(lots: int, newest: str) -> dict[str, Content]:
         "asset's partitions": Content(f"{_ASSET}?view=partitions", f"Materialized ({lots})"),
         "asset's events": Content(f"{_ASSET}?view=events", "bytes_copied"),
         "asset's checks": Content(
-            f"{_ASSET}?view=checks&checkDetail=every_row_is_accounted_for", re.compile("rows received,")
+            f"{_ASSET}?view=checks&checkDetail=every_row_is_loaded_or_rejected", re.compile("rows received,")
         ),
         "runs": Content("/runs", newest),
         "sensor": Content(f"{_LOCATION}/sensors/missing_lots", "Sensor has never run"),

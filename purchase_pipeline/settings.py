@@ -222,7 +222,7 @@ class Settings(BaseSettings):
         values = {f"PURCHASE_{name.upper()}": str(value) for name, value in given if value is not None}
         return {**values, "PURCHASE_HOME": str(self.home)}
 
-    def write_campaign(self) -> None:
+    def save(self) -> None:
         """Leave the campaign's settings for commands that start later; no secret is among them.
 
         Where the API asks for a password, who starts a Dagster command in another shell gives PURCHASE_API_URL again,

@@ -13,7 +13,7 @@ from mock_api.app import create_app
 from purchase_pipeline.ingest.landing.store import landing_at
 from purchase_pipeline.ingest.reconciliation import Verifier
 from purchase_pipeline.ingest.tables import TABELA_COMPRAS
-from purchase_pipeline.ingest.validation import commonest_reasons
+from purchase_pipeline.ingest.validation import most_common_reasons
 from purchase_pipeline_tests.builders import a_compra
 from purchase_pipeline_tests.landed import rewrite
 from purchase_pipeline_tests.pipelines import a_pipeline, ingest
@@ -87,7 +87,7 @@ def test_a_run_of_several_lots_commits_notes_and_tells_of_each_alone(
     (numbers,) = [
         check.metadata
         for check in result.get_asset_check_evaluations()
-        if check.check_name == "every_row_is_accounted_for"
+        if check.check_name == "every_row_is_loaded_or_rejected"
     ]
     assert numbers["received"].value == 600
 
@@ -121,12 +121,12 @@ def test_every_check_passes_and_tells_its_numbers(
 
     checks = {check.check_name: check for check in result.get_asset_check_evaluations()}
     assert {name: check.passed for name, check in checks.items()} == {
-        "every_row_is_accounted_for": True,
+        "every_row_is_loaded_or_rejected": True,
         "linhas_are_gap_free": True,
         "tables_match_the_contract": True,
-        "rejected_share_is_small": True,
+        "rejected_rate_is_low": True,
     }
-    numbers = checks["every_row_is_accounted_for"].metadata
+    numbers = checks["every_row_is_loaded_or_rejected"].metadata
     assert [numbers[name].value for name in ("received", "loaded", "rejected")] == [200, 198, 2]
 
 
@@ -338,7 +338,7 @@ def test_the_ui_shows_the_reasons_and_how_often_each_was_met(
     told = {str(record.data["reason"]): record.data["rows"] for record in reasons.records}
     with engine.connect() as connection:
         kept = connection.execute(sa.text("SELECT reasons FROM compras_rejeitadas")).scalars().all()
-    assert told == dict(commonest_reasons(kept, 20))
+    assert told == dict(most_common_reasons(kept, 20))
 
 
 def test_rejected_rows_are_kept_with_their_reasons(

@@ -29,7 +29,7 @@ def harm(engine: sa.Engine, statement: str) -> None:
         assert connection.execute(sa.text(statement)).rowcount != 0
 
 
-def judged(check: str, ledger: LotLedger) -> dg.AssetCheckEvaluation:
+def validated(check: str, ledger: LotLedger) -> dg.AssetCheckEvaluation:
     """Run a check by itself, as the UI's Execute button does."""
     settings = current_settings()
     checks = loaded_lots(settings, dg.StaticPartitionsDefinition(settings.lote_names))
@@ -44,14 +44,14 @@ def judged(check: str, ledger: LotLedger) -> dg.AssetCheckEvaluation:
 @pytest.mark.parametrize(
     "check",
     [
-        "every_row_is_accounted_for",
+        "every_row_is_loaded_or_rejected",
         "linhas_are_gap_free",
         "tables_match_the_contract",
-        "rejected_share_is_small",
+        "rejected_rate_is_low",
     ],
 )
 def test_every_check_passes_on_sound_lots(check: str, ledger: LotLedger) -> None:
-    assert judged(check, ledger).passed
+    assert validated(check, ledger).passed
 
 
 @pytest.mark.parametrize("table", ["tabela_compras", "compras_rejeitadas"])
@@ -61,30 +61,30 @@ def test_a_lost_row_is_not_accounted_for(ledger: LotLedger, engine: sa.Engine, t
         f"DELETE FROM {table} WHERE (lote, linha) IN (SELECT lote, linha FROM {table} WHERE lote='lote-0002' LIMIT 1)",  # noqa: S608
     )
 
-    result = judged("every_row_is_accounted_for", ledger)
+    result = validated("every_row_is_loaded_or_rejected", ledger)
 
     assert not result.passed
-    assert result.metadata["lots_that_do_not_add_up"].value == ["lote-0002"]
+    assert result.metadata["unbalanced_lots"].value == ["lote-0002"]
 
 
 def test_of_more_lots_than_a_query_has_parameters_those_that_are_there_are_told(ledger: LotLedger) -> None:
     lots = [f"lote-{number:04d}" for number in range(2, 70_000)]
 
     assert list(ledger.loaded_lots(lots)) == list(ledger.counted_lots(lots)) == ["lote-0002"]
-    assert ledger.gaps_and_doubles(lots) == []
+    assert ledger.gaps_and_duplicates(lots) == []
 
 
 def test_nothing_loaded_is_not_accounted_for(engine: sa.Engine) -> None:
-    assert not judged("every_row_is_accounted_for", LotLedger(engine)).passed
+    assert not validated("every_row_is_loaded_or_rejected", LotLedger(engine)).passed
 
 
 def test_a_gap_in_the_positions_is_found(ledger: LotLedger, engine: sa.Engine) -> None:
     harm(engine, "UPDATE tabela_compras SET linha = linha + 1000 WHERE lote = 'lote-0001' AND linha > 150")
 
-    result = judged("linhas_are_gap_free", ledger)
+    result = validated("linhas_are_gap_free", ledger)
 
     assert not result.passed
-    assert result.metadata["lots_with_gaps_or_doubles"].value == ["lote-0001: 1000 gaps, 0 doubles"]
+    assert result.metadata["lots_with_gaps_or_duplicates"].value == ["lote-0001: 1000 gaps, 0 doubles"]
 
 
 def test_a_row_in_both_tables_is_found(ledger: LotLedger, engine: sa.Engine) -> None:
@@ -93,9 +93,9 @@ def test_a_row_in_both_tables_is_found(ledger: LotLedger, engine: sa.Engine) -> 
         "INSERT INTO compras_rejeitadas SELECT lote, linha, '{}', '{}', '', '', now(), '' FROM tabela_compras LIMIT 1",
     )
 
-    result = judged("linhas_are_gap_free", ledger)
+    result = validated("linhas_are_gap_free", ledger)
 
-    assert result.metadata["lots_with_gaps_or_doubles"].value == ["lote-0001: 0 gaps, 1 doubles"]
+    assert result.metadata["lots_with_gaps_or_duplicates"].value == ["lote-0001: 0 gaps, 1 doubles"]
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_a_changed_table_does_not_match_the_contract(
 ) -> None:
     harm(engine, f"ALTER TABLE tabela_compras {change}")
 
-    result = judged("tables_match_the_contract", ledger)
+    result = validated("tables_match_the_contract", ledger)
 
     assert not result.passed
     assert result.metadata["differences"].value == [difference]
@@ -134,7 +134,7 @@ def test_many_rejects_are_an_early_warning(database_url: str, engine: sa.Engine,
     with served(create_app(defects=0.04)) as url:
         assert ingest(a_pipeline(url, tmp_path, database_url)).success
 
-    result = judged("rejected_share_is_small", LotLedger(engine))
+    result = validated("rejected_rate_is_low", LotLedger(engine))
 
     assert not result.passed
     assert result.severity is dg.AssetCheckSeverity.WARN

@@ -122,7 +122,7 @@ def test_the_sensor_says_what_it_saw(dagster: Dagster) -> None:
 
 
 def test_checks_are_read_without_opening_anything(dagster: Dagster) -> None:
-    dagster.open("/assets/tabela_compras?view=checks&checkDetail=every_row_is_accounted_for")
+    dagster.open("/assets/tabela_compras?view=checks&checkDetail=every_row_is_loaded_or_rejected")
 
     dagster.see("1 lot: 500 rows received, 490 loaded + 10 rejected.")
 

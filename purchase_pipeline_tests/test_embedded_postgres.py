@@ -553,11 +553,11 @@ def test_a_plain_user_has_all_of_it_in_a_private_home(depth: int) -> None:
 IS_COPIED_OR_MOVED = """
 import shutil
 from purchase_pipeline.stack.embedded_postgres.server import EmbeddedPostgresError
-from purchase_pipeline.stack.embedded_postgres.files import ServerPlace
+from purchase_pipeline.stack.embedded_postgres.files import ServerFiles
 
 def verdict(home):
     try:
-        return ServerPlace(home).require_own()
+        return ServerFiles(home).require_own()
     except EmbeddedPostgresError as error:
         return str(error).partition(",")[0]
 

@@ -9,7 +9,7 @@ import pytest
 from pydantic import ConfigDict, Field, model_validator
 
 from purchase_pipeline.contracts import CompraSchema
-from purchase_pipeline.ingest.fast_path import Sieve
+from purchase_pipeline.ingest.fast_path import FastPath
 from purchase_pipeline_tests.builders import FIELDS, OwnRuleOfAField, a_raw_compra, judged_values
 
 TODAY = date(2026, 11, 24)
@@ -39,7 +39,7 @@ class TrimmedTexts(CompraSchema):
 
 def passed(contract: type[CompraSchema], *raw_rows: bytes) -> list[tuple[int, *tuple[object, ...]]]:
     """Return the rows that pass: their places, and their values."""
-    places, columns = Sieve(contract, TODAY).passed(raw_rows)
+    places, columns = FastPath(contract, TODAY).passed(raw_rows)
     return list(zip(places, *columns, strict=True))
 
 
@@ -68,7 +68,7 @@ def test_bad_rows_are_kept_wherever_they_lie() -> None:
 
 
 def test_a_value_that_was_refused_once_is_refused_again() -> None:
-    sieve = Sieve(CompraSchema, TODAY)
+    sieve = FastPath(CompraSchema, TODAY)
     rows = [a_raw_compra(price="-1"), a_raw_compra()]
 
     assert [sieve.passed(rows).places for _ in range(3)] == [[1], [1], [1]]
@@ -76,7 +76,7 @@ def test_a_value_that_was_refused_once_is_refused_again() -> None:
 
 def test_more_values_than_are_remembered_are_judged_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("purchase_pipeline.ingest.fast_path._MOST_BYTES", 1_000)
-    sieve = Sieve(CompraSchema, TODAY)
+    sieve = FastPath(CompraSchema, TODAY)
 
     for number in range(1, 30, 3):
         rows = [a_raw_compra(store=str(store)) for store in (0, number, number + 1, number + 2)]
@@ -88,7 +88,7 @@ def test_more_values_than_are_remembered_are_judged_all_the_same(monkeypatch: py
 
 
 def test_long_texts_that_never_repeat_do_not_pile_up() -> None:
-    sieve = Sieve(CompraSchema, TODAY)
+    sieve = FastPath(CompraSchema, TODAY)
 
     def sift(texts: range) -> int:
         raw_rows = [a_raw_compra(job=f'"{text:01000}"') for text in texts]

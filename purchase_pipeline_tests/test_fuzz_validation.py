@@ -42,7 +42,7 @@ BLOCKS = st.one_of(
 )
 
 
-def judged(raw_rows: Sequence[bytes]) -> tuple[list[tuple[object, ...]], list[RejectedRow]]:
+def validated(raw_rows: Sequence[bytes]) -> tuple[list[tuple[object, ...]], list[RejectedRow]]:
     """Validate a lot, with a good row put before it: rejects alone would make the lot fail."""
     rows = [a_raw_compra(), *raw_rows]
     validation = LoteValidation("lote-0001", received=len(rows), max_rejected_ratio=1.0, today=TODAY)
@@ -64,7 +64,7 @@ def assert_storable(text: str) -> None:
 
 def assert_conserved(raw_rows: Sequence[bytes]) -> int:
     """Each row is on one side, once, and can be stored there; return the number of rejected ones."""
-    accepted, rejected = judged(raw_rows)
+    accepted, rejected = validated(raw_rows)
 
     refused = {row.linha for row in rejected}
     kept = [raw for linha, raw in enumerate(raw_rows, start=2) if linha not in refused]
@@ -177,7 +177,7 @@ WORST = {
 
 @pytest.mark.parametrize(("raw", "reason"), WORST.values(), ids=WORST)
 def test_the_worst_rows_are_rejected_for_their_reasons_and_cost_no_neighbour(raw: bytes, reason: str) -> None:
-    accepted, rejected = judged([raw, a_raw_compra()])
+    accepted, rejected = validated([raw, a_raw_compra()])
 
     assert [row[0] for row in accepted] == [1, 3]
     assert [row.reasons[0][: len(reason)] for row in rejected] == [reason]
@@ -185,7 +185,7 @@ def test_the_worst_rows_are_rejected_for_their_reasons_and_cost_no_neighbour(raw
 
 
 def test_of_a_name_given_twice_the_last_value_counts() -> None:
-    accepted, rejected = judged([b'{"price":-1,' + a_raw_compra()[1:]])
+    accepted, rejected = validated([b'{"price":-1,' + a_raw_compra()[1:]])
 
     assert len(accepted) == 2
     assert accepted[1][1:] == accepted[0][1:]
@@ -198,7 +198,7 @@ def test_the_worst_rows_lie_in_quarantine_and_their_neighbours_in_the_table(
     random = Random(4)  # noqa: S311
     bent = [mutated(random, [a_raw_compra(), *TOKENS]) for _ in range(600)]
     bad = [raw for raw, _ in WORST.values()] + [
-        raw for raw in bent if raw.strip() and b"\n" not in raw and not judged([raw])[0][1:]
+        raw for raw in bent if raw.strip() and b"\n" not in raw and not validated([raw])[0][1:]
     ]
     app = FastAPI()
     app.add_api_route(

@@ -23,7 +23,7 @@ from purchase_pipeline.stack.database import (
     is_embedded,
     start_database,
 )
-from purchase_pipeline.stack.embedded_postgres.files import ServerPlace
+from purchase_pipeline.stack.embedded_postgres.files import ServerFiles
 from purchase_pipeline.stack.embedded_postgres.server import EmbeddedPostgres
 from purchase_pipeline.stack.libpq_environment import clear_libpq_environment
 from purchase_pipeline_tests.serving import free_port
@@ -74,7 +74,7 @@ def settings() -> Iterator[Settings]:
 def a_server_elsewhere() -> Iterator[str]:
     """Another server, which takes whoever comes by TCP on the port that embedded servers name; its superuser's URL."""
     folder = Path(tempfile.mkdtemp(prefix="elsewhere-", dir="/tmp"))
-    server, place = EmbeddedPostgres(folder / "postgres"), ServerPlace(folder / "postgres")
+    server, place = EmbeddedPostgres(folder / "postgres"), ServerFiles(folder / "postgres")
     try:
         server.start()
         server.stop()

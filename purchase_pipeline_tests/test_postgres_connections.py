@@ -22,7 +22,7 @@ from purchase_pipeline.postgres import Batches
 from purchase_pipeline.postgres.connections import engine_for, transaction
 from purchase_pipeline.settings import Settings
 from purchase_pipeline.stack.database import dagster_storage_url
-from purchase_pipeline.stack.failover import DatabaseWatch
+from purchase_pipeline.stack.failover import Failover
 from purchase_pipeline_tests.pipelines import a_pipeline, ingest
 from purchase_pipeline_tests.serving import served
 from purchase_pipeline_tests.storing import Store, error_of
@@ -296,7 +296,7 @@ def test_a_session_that_the_server_ends_counts_as_a_database_that_is_away(
     said = list[str]()
     settings = Settings(home=tmp_path, database_url=SecretStr(database_url))
 
-    assert DatabaseWatch(settings, said.append).ask(outlast) is None
+    assert Failover(settings, said.append).ask(outlast) is None
     assert said[0].startswith("PostgreSQL does not answer: ")
 
 

@@ -168,7 +168,7 @@ def test_a_name_that_would_be_cut_is_refused(io: DirectIOManager, engine: sa.Eng
 
 def test_in_a_run_both_assets_are_materialized_once_committed(database_url: str, engine: sa.Engine) -> None:
     @dg.multi_asset(outs={"good": dg.AssetOut(), "bad": dg.AssetOut(dagster_type=dg.Nothing)})
-    def judged() -> Iterator[Any]:
+    def validated() -> Iterator[Any]:
         together = Together(pd.DataFrame({"id": [1, 2]}), {"bad": pd.DataFrame({"id": [3]})})
         yield dg.Output(together, "good")
         assert rows(engine, "good") == [(1,), (2,)]
@@ -179,7 +179,7 @@ def test_in_a_run_both_assets_are_materialized_once_committed(database_url: str,
         assert bad["id"].tolist() == [3]
 
     result = dg.materialize(
-        [judged, count], resources={"io_manager": PostgresIOManager(database_url=database_url)}
+        [validated, count], resources={"io_manager": PostgresIOManager(database_url=database_url)}
     )
 
     assert result.success

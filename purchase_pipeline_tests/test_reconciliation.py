@@ -197,11 +197,11 @@ def test_a_lot_is_stored_as_judged_until_a_row_would_be_judged_otherwise(
 ) -> None:
     verifier, landed = Verifier(engine, landing), landing.find("lote-0001")
     assert landed is not None
-    assert verifier.is_stored_as_judged(landed)
+    assert verifier.is_stored_as_validated(landed)
 
     # As received on a day on which many of the purchases lay in the future.
     earlier = landed.received_at - timedelta(days=700)
-    assert not verifier.is_stored_as_judged(landed.model_copy(update={"received_at": earlier}))
+    assert not verifier.is_stored_as_validated(landed.model_copy(update={"received_at": earlier}))
 
 
 @pytest.mark.parametrize("clock", ["2001-01-01T12:00:00+00", "2099-12-31T23:59:59+00"])

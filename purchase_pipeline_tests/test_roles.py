@@ -17,7 +17,7 @@ from purchase_pipeline.stack.database import (
     scratch_url,
     start_database,
 )
-from purchase_pipeline.stack.embedded_postgres.files import ServerPlace
+from purchase_pipeline.stack.embedded_postgres.files import ServerFiles
 from purchase_pipeline.stack.embedded_postgres.server import EmbeddedPostgres
 from purchase_pipeline.stack.roles import DAGSTER, LOADER, READER, ROLES_FILE, SCRATCH, reader_statements
 
@@ -160,7 +160,7 @@ def test_what_is_missing_is_made_by_the_next_start_and_the_rest_stays(home: Home
 
 
 def test_an_administrator_can_run_the_same_file_with_psql(home: Home) -> None:
-    psql = ServerPlace(home.settings.postgres_home).binaries() / "psql"
+    psql = ServerFiles(home.settings.postgres_home).binaries() / "psql"
     url = home.server.url("postgres")
     home.run("postgres", "postgres", f"REVOKE CONNECT ON DATABASE {DATABASE_NAME} FROM {READER}")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from purchase_pipeline.ops.queries import ask, ready_queries
+from purchase_pipeline.ops.queries import ask, saved_queries
 from purchase_pipeline.postgres.connections import engine_for
 from purchase_pipeline_tests.person import Person
 
@@ -57,10 +57,10 @@ def test_the_report_is_made_of_all_that_is_loaded_since(person: Person) -> None:
 
 def test_queries_are_listed_shown_and_answered(loaded: Person) -> None:
     listed, shown, answered = (
-        loaded.run("sql", *words) for words in ([], ["conservation", "--show"], ["conservation"])
+        loaded.run("sql", *words) for words in ([], ["reconciliation", "--show"], ["reconciliation"])
     )
 
-    assert all(name in listed.stdout for name in ready_queries())
+    assert all(name in listed.stdout for name in saved_queries())
     assert shown.stdout.startswith("SELECT\n    ledger.partition AS lote,")
     assert "│ lote-0001 │      400 │    392 │        8 │ yes     │" in answered.stdout
 
@@ -69,7 +69,7 @@ def test_a_name_that_no_query_has_is_an_error_of_usage(loaded: Person) -> None:
     ended = loaded.run("sql", "nothing")
 
     assert ended.returncode == 2
-    assert "There is no query 'nothing'. There are: best-product-by-state, conservation" in ended.stderr
+    assert "There is no query 'nothing'. There are: best-product-by-state, newest-lots" in ended.stderr
 
 
 def test_a_query_of_a_table_that_is_not_there_says_how_it_is_made(person: Person) -> None:
@@ -79,9 +79,9 @@ def test_a_query_of_a_table_that_is_not_there_says_how_it_is_made(person: Person
     assert 'relation "revenue_by_day" does not exist. Lots make their tables when' in ended.stderr
 
 
-@pytest.mark.parametrize("name", sorted(ready_queries()))
+@pytest.mark.parametrize("name", sorted(saved_queries()))
 def test_every_query_finds_something_and_says_what_it_tells(loaded: Person, name: str) -> None:
-    query = ready_queries()[name]
+    query = saved_queries()[name]
 
     answer = ask(loaded.run("db-url", "--reader").stdout.strip(), query)
 
@@ -91,7 +91,7 @@ def test_every_query_finds_something_and_says_what_it_tells(loaded: Person, name
 
 
 def test_a_query_cannot_write(loaded: Person) -> None:
-    query = ready_queries()["weekdays"]._replace(sql="DELETE FROM tabela_compras RETURNING 1 AS one")
+    query = saved_queries()["weekdays"]._replace(sql="DELETE FROM tabela_compras RETURNING 1 AS one")
 
     with pytest.raises(sa.exc.InternalError, match="read-only transaction"):
         ask(loaded.run("db-url").stdout.strip(), query)

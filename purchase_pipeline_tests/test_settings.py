@@ -215,7 +215,7 @@ def test_a_later_command_agrees_with_the_newest_campaign(
     monkeypatch.setenv("PURCHASE_LANDING", "s3://raw/lots")
     monkeypatch.setenv("PURCHASE_HASH_PARTITIONS", "16")
     campaign = new_settings(lots=3, rows=70, every=0.5)
-    campaign.write_campaign()
+    campaign.save()
     monkeypatch.delenv("PURCHASE_API_URL")
     monkeypatch.delenv("PURCHASE_LANDING")
     monkeypatch.delenv("PURCHASE_HASH_PARTITIONS")
@@ -261,7 +261,7 @@ def test_a_checkout_that_is_copied_or_moved_with_its_home_has_a_home_of_its_own(
     (checkout / "pyproject.toml").touch()
     for module in ("__init__.py", "settings.py"):
         shutil.copy(Path(purchase_pipeline.__file__).with_name(module), checkout / "purchase_pipeline")
-    settings_seen_from(checkout, "new_settings(lots=3).write_campaign()")
+    settings_seen_from(checkout, "new_settings(lots=3).save()")
     if version != "this":
         with (checkout / ".purchase" / "campaign.env").open("a") as file:
             file.write(f"PURCHASE_HOME='{checkout / '.purchase'}'\n")
@@ -276,7 +276,7 @@ def test_the_environment_goes_before_the_newest_campaign(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PURCHASE_HOME", str(tmp_path))
-    new_settings(lots=3, rows=70).write_campaign()
+    new_settings(lots=3, rows=70).save()
     monkeypatch.setenv("PURCHASE_ROWS", "80")
 
     assert (current_settings().lots, current_settings().rows) == (3, 80)
@@ -286,8 +286,8 @@ def test_a_new_campaign_does_not_inherit_from_the_last_one(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PURCHASE_HOME", str(tmp_path))
-    new_settings(lots=3, rows=70).write_campaign()
-    new_settings(rows=80).write_campaign()
+    new_settings(lots=3, rows=70).save()
+    new_settings(rows=80).save()
 
     assert (new_settings().lots, new_settings().rows) == (50, 10_000)
     assert (current_settings().lots, current_settings().rows) == (50, 80)
@@ -341,7 +341,7 @@ def test_no_password_is_shown_or_written(monkeypatch: pytest.MonkeyPatch, tmp_pa
     monkeypatch.setenv("PURCHASE_API_URL", "http://ana:segredo@api:9000/v1")
 
     settings = Settings()
-    settings.write_campaign()
+    settings.save()
 
     written = "".join(path.read_text() for path in tmp_path.iterdir())
     assert "PURCHASE_API_URL='http://api:9000/v1'" in written
@@ -357,7 +357,7 @@ def test_the_campaigns_file_is_its_owners_alone_also_where_it_was_not(
     file.write_text("PURCHASE_LOTS=9")
     file.chmod(0o644)
 
-    Settings().write_campaign()
+    Settings().save()
 
     assert file.stat().st_mode & 0o777 == 0o600
 

@@ -77,13 +77,13 @@ def a_validation(
     )
 
 
-def judged(validation: LoteValidation, raw_rows: Iterable[bytes]) -> list[tuple[object, ...]]:
+def validated(validation: LoteValidation, raw_rows: Iterable[bytes]) -> list[tuple[object, ...]]:
     return [(int(row[1]), *row[2:]) for batch in validation.accepted(raw_rows) for row in batch]
 
 
 def rejection_of(raw: bytes) -> RejectedRow:
     validation = a_validation(received=2)
-    assert [row[0] for row in judged(validation, [raw, a_raw_compra()])] == [2]
+    assert [row[0] for row in validated(validation, [raw, a_raw_compra()])] == [2]
     (rejected,) = validation.rejected
     return rejected
 
@@ -98,7 +98,7 @@ def assert_storable(rejected: RejectedRow) -> None:
 def test_good_rows_become_their_values_numbered_from_one() -> None:
     validation = a_validation(received=3)
 
-    accepted = judged(validation, [a_raw_compra(), a_raw_compra(store="8"), a_raw_compra()])
+    accepted = validated(validation, [a_raw_compra(), a_raw_compra(store="8"), a_raw_compra()])
 
     assert accepted == [(1, *judged_values()), (2, *judged_values(store=8)), (3, *judged_values())]
     assert validation.rejected == []
@@ -109,7 +109,7 @@ def test_accepted_and_rejected_rows_are_all_rows_each_once() -> None:
     bad = {1, 2, 1_999, 2_000, 2_001, 7_777, 10_000}
     validation = a_validation()
 
-    accepted = judged(validation, (a_raw_compra(store="0" if n in bad else str(n)) for n in numbers))
+    accepted = validated(validation, (a_raw_compra(store="0" if n in bad else str(n)) for n in numbers))
 
     assert accepted == [(n, *judged_values(store=n)) for n in numbers if n not in bad]
     assert [row.linha for row in validation.rejected] == sorted(bad)
@@ -120,7 +120,7 @@ def test_one_bad_row_among_ten_thousand_costs_itself_alone() -> None:
     rows[6_543] = b"<html>"
     validation = a_validation(ratio=0.05)
 
-    accepted = judged(validation, rows)
+    accepted = validated(validation, rows)
 
     assert [row[0] for row in accepted] == [*range(1, 6_544), *range(6_545, 10_001)]
     assert validation.rejected == [
@@ -160,7 +160,7 @@ def test_a_whole_good_lot_is_accepted() -> None:
     (lines,) = PurchaseSource().blocks("lote-0001", 10_000, quarter_of(TODAY))
     validation = a_validation()
 
-    accepted = judged(validation, lines.splitlines())
+    accepted = validated(validation, lines.splitlines())
 
     assert [row[0] for row in accepted] == [*range(1, 10_001)]
     assert validation.rejected == []
@@ -169,7 +169,7 @@ def test_a_whole_good_lot_is_accepted() -> None:
 def test_the_day_that_is_given_decides_what_is_future() -> None:
     validation = a_validation(received=3, today=date(2024, 3, 8))
 
-    accepted = judged(validation, [a_raw_compra(date_purchase=f'"2024-03-0{day}"') for day in (7, 8, 9)])
+    accepted = validated(validation, [a_raw_compra(date_purchase=f'"2024-03-0{day}"') for day in (7, 8, 9)])
 
     assert [row[:2] for row in accepted] == [(1, "2024-03-07"), (2, "2024-03-08")]
     assert [row.reasons for row in validation.rejected] == [
@@ -180,7 +180,7 @@ def test_the_day_that_is_given_decides_what_is_future() -> None:
 def test_a_rule_beside_the_fields_counts_and_costs_no_row() -> None:
     validation = a_validation(received=3, contract=OwnRuleOfAField)
 
-    accepted = judged(validation, [a_raw_compra(), a_raw_compra(brand='"LG"'), a_raw_compra()])
+    accepted = validated(validation, [a_raw_compra(), a_raw_compra(brand='"LG"'), a_raw_compra()])
 
     assert accepted == [(1, *judged_values()), (3, *judged_values())]
     assert [row.reasons for row in validation.rejected] == [["brand: Value error, no shouting (saw 'LG')"]]
@@ -192,7 +192,7 @@ def test_rows_that_the_contract_alone_could_read_keep_their_place() -> None:
 
     rows = [a_raw_compra(), a_raw_compra(without={"brand"}), a_raw_compra()]
 
-    accepted = judged(a_validation(received=3, contract=WithDefault), rows)
+    accepted = validated(a_validation(received=3, contract=WithDefault), rows)
 
     assert accepted == [(1, *judged_values()), (2, *judged_values(brand="LG")), (3, *judged_values())]
 
@@ -319,11 +319,11 @@ def test_an_original_is_kept_bounded_and_storable(raw: bytes | str, text: str) -
 def test_a_lot_fails_when_its_rejects_reach_the_share(received: int, ratio: float, enough: int) -> None:
     below, reached = a_validation(received, ratio), a_validation(received, ratio)
 
-    judged(below, [b"bad"] * (enough - 1) + [a_raw_compra()] * (received - enough + 1))
+    validated(below, [b"bad"] * (enough - 1) + [a_raw_compra()] * (received - enough + 1))
     assert len(below.rejected) == enough - 1
 
     with pytest.raises(TooManyRejectsError, match=f"{enough} of {received} rows broke the contract"):
-        judged(reached, [b"bad"] * enough)
+        validated(reached, [b"bad"] * enough)
 
 
 def test_too_many_rejects_are_told_with_the_commonest_reasons() -> None:
@@ -336,7 +336,7 @@ def test_too_many_rejects_are_told_with_the_commonest_reasons() -> None:
     ]
 
     with pytest.raises(TooManyRejectsError) as refused:
-        judged(a_validation(received=70, ratio=0.1), rows)
+        validated(a_validation(received=70, ratio=0.1), rows)
 
     assert str(refused.value) == (
         "lote-0001: 7 of 70 rows broke the contract by line 97, which reaches max_rejected_ratio (10.0%). Nothing of "
@@ -350,7 +350,7 @@ def test_too_many_rejects_are_told_with_the_commonest_reasons() -> None:
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 def test_too_many_rejects_are_told_in_one_line_whatever_the_rows_say(text: str) -> None:
     with pytest.raises(TooManyRejectsError) as refused:
-        judged(a_validation(received=10, ratio=0.1), [a_raw_compra(**{text: "1"})] * 10)
+        validated(a_validation(received=10, ratio=0.1), [a_raw_compra(**{text: "1"})] * 10)
 
     said = str(refused.value)
     assert printable(said) == said
@@ -368,7 +368,7 @@ def test_too_many_rejects_end_the_reading_early() -> None:
             yield b"bad"
 
     with pytest.raises(TooManyRejectsError, match=" by line 5000, "):
-        judged(a_validation(received=100_000, ratio=0.05), counted())
+        validated(a_validation(received=100_000, ratio=0.05), counted())
 
     assert asked <= 5_000 + BATCH_ROWS
 

@@ -100,7 +100,7 @@ def _slices(landed: LandedLote, landing: Landing) -> Together:
         with landing.open_rows(landed) as raw_rows:
             yield from validation.accepted(raw_rows)
 
-    def rejected() -> Iterator[Sequence[Row]]:  # read after the accepted: by then all are judged
+    def rejected() -> Iterator[Sequence[Row]]:  # read after the accepted: by then all are validated
         yield [(landed.lote, *row) for row in validation.rejected]
 
     return Together(

@@ -12,7 +12,7 @@ from typing import Any, NoReturn, TextIO
 
 import click
 
-from purchase_pipeline.cli.errors import expected, in_words
+from purchase_pipeline.cli.errors import expected, message_of
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 _OPEN_FILES = 4096
@@ -68,7 +68,7 @@ def _tell(error: Exception) -> int:
     """Say what is in the way, if anybody reads, and return the exit code."""
     if not isinstance(error, BrokenPipeError):  # whoever read has enough
         with suppress(OSError):
-            click.echo(f"Error: {in_words(error)}", err=True)
+            click.echo(f"Error: {message_of(error)}", err=True)
     return 1
 
 

@@ -30,7 +30,7 @@ def expected() -> tuple[type[Exception], ...]:
     return (PipelineError, DBAPIError, psycopg.Error, OSError, *_of_dagster())
 
 
-def in_words(error: Exception) -> str:
+def message_of(error: Exception) -> str:
     """Return what happened, and what to do about it, in lines that act on nothing: servers' words are among them."""
     return "\n".join(map(printable, _words(error).splitlines()))
 

@@ -35,7 +35,7 @@ def status(*, as_json: bool) -> bool:
 def verify(*, lote: str | None, as_json: bool) -> bool:
     """Hold every lot against its landed file and the ledger.
 
-    Row by row: counts, digests, gaps, doubles, and each value: the file is judged by the contract again, and must
+    Row by row: counts, digests, gaps, doubles, and each value: the file is validated by the contract again, and must
     give the rows that are there. Reads only. Exit code 0 if there is no difference, else 1, with each difference. A
     lot that is being loaded meanwhile may differ: ask again.
     """

@@ -8,13 +8,13 @@ from typing import ParamSpec
 import click
 from rich.console import Console
 
-from purchase_pipeline.cli.outcome import bounds_explained, newest_settings, succeeds
+from purchase_pipeline.cli.outcome import newest_settings, settings_errors, succeeds
 from purchase_pipeline.ingest.landing.store import landing_at
 from purchase_pipeline.ops.ingest import run_ingest
 from purchase_pipeline.ops.replay import run_replay
 from purchase_pipeline.ops.up import run_up
 from purchase_pipeline.settings import Settings, new_settings
-from purchase_pipeline.stack.lock import only_campaign
+from purchase_pipeline.stack.lock import exclusive_use
 from purchase_pipeline.stack.ports import LOOPBACK
 from purchase_pipeline.stack.services import StackOptions
 
@@ -29,7 +29,7 @@ def _share(context: click.Context, option: click.Parameter, share: float) -> flo
     return share
 
 
-def _campaign_options(command: Callable[P, None]) -> Callable[P, None]:
+def _load_options(command: Callable[P, None]) -> Callable[P, None]:
     for option in (
         click.option("--api-port", type=_PORT, default=8000, show_default=True, help="Port of the mock API."),
         click.option(
@@ -49,7 +49,7 @@ def _campaign_options(command: Callable[P, None]) -> Callable[P, None]:
 
 def _settings(*, lots: int | None, rows: int | None, every: float | None = None) -> Settings:
     given = {"lots": lots, "rows": rows, "every": every}
-    with bounds_explained(*(name for name, value in given.items() if value is not None)):
+    with settings_errors(*(name for name, value in given.items() if value is not None)):
         return new_settings(lots=lots, rows=rows, every=every)
 
 
@@ -66,7 +66,7 @@ def _own_address(context: click.Context, option: click.Parameter, host: str) -> 
 
 
 @click.command()
-@_campaign_options
+@_load_options
 @click.option("--every", type=float, help="Seconds between two lots.  [default: PURCHASE_EVERY, or 5]")
 @click.option("--port", type=_PORT, default=3000, show_default=True, help="Port of the Dagster UI.")
 @click.option(
@@ -106,12 +106,12 @@ def up(  # noqa: PLR0913  (one a documented option)
         host=host, port=port, api_port=api_port, defects=_defects(settings, defects), ui=not no_ui
     )
     _require_two_ports(settings, options)
-    with only_campaign(settings.home):
+    with exclusive_use(settings.home):
         return run_up(settings, options, Console(), exit_when_done=exit_when_done)
 
 
 @click.command()
-@_campaign_options
+@_load_options
 @succeeds
 def ingest(*, lots: int, rows: int, defects: float, api_port: int) -> bool:
     """Load every missing lot at once, without daemon or UI.
@@ -123,7 +123,7 @@ def ingest(*, lots: int, rows: int, defects: float, api_port: int) -> bool:
 
     landing_at(settings.landing_place)
     options = StackOptions(ui=False, api_port=api_port, defects=_defects(settings, defects))
-    with only_campaign(settings.home):
+    with exclusive_use(settings.home):
         return run_ingest(settings, options, Console())
 
 
@@ -140,7 +140,7 @@ def _defects(settings: Settings, share: float) -> float:
 def replay(*, lote: str | None, dry_run: bool) -> bool:
     """Judge landed lots anew, after the contract has changed.
 
-    Those of which a row is judged otherwise are loaded again: rows that now pass move from compras_rejeitadas to
+    Those of which a row is validated otherwise are loaded again: rows that now pass move from compras_rejeitadas to
     tabela_compras, those that no longer do move back; a lot at a time, in one transaction. The API is not asked: the
     landed files are. Exit code 0 if all went well; 1 if a lot failed, as with too many rejects, and then what was
     loaded before stays.

@@ -16,7 +16,7 @@ from purchase_pipeline.stack.database import (
     start_database,
 )
 from purchase_pipeline.stack.embedded_postgres.server import EmbeddedPostgres
-from purchase_pipeline.stack.lock import campaign_process
+from purchase_pipeline.stack.lock import running_process
 from purchase_pipeline.stack.processes import end, stop_leftovers
 from purchase_pipeline.stack.roles import ROLES_FILE, reader_statements
 
@@ -105,7 +105,7 @@ def reset(*, yes: bool) -> bool:
 
 def _stop_everything(settings: Settings) -> None:
     stopped = []
-    if settings.home.exists() and (pid := campaign_process(settings.home)) is not None:
+    if settings.home.exists() and (pid := running_process(settings.home)) is not None:
         end([psutil.Process(pid)], _STOP_SECONDS)
         stopped.append(f"the campaign of process {pid}")
     stopped += stop_leftovers(settings.home)

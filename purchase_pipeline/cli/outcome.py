@@ -65,12 +65,12 @@ def _be_patient(signum: int, frame: FrameType | None) -> None:
 
 def newest_settings() -> Settings:
     """Read the settings, or explain what is wrong with them."""
-    with bounds_explained():
+    with settings_errors():
         return current_settings()
 
 
 @contextmanager
-def bounds_explained(*options: str) -> Iterator[None]:
+def settings_errors(*options: str) -> Iterator[None]:
     """Turn a setting out of its bounds into an error of usage that names the option, if it was one, or the variable."""
     try:
         yield

@@ -10,7 +10,7 @@ from sqlalchemy.exc import ProgrammingError
 
 from purchase_pipeline.cli.outcome import newest_settings, succeeds
 from purchase_pipeline.ingest.printable import printable, sheet_cell
-from purchase_pipeline.ops.queries import Answer, ReadyQuery, ask, print_answer, print_list, ready_queries
+from purchase_pipeline.ops.queries import Answer, SavedQuery, ask, print_list, print_result, saved_queries
 from purchase_pipeline.stack.database import database_in_use, database_url, reader_url
 
 _HOW_TABLES_ARE_MADE = (
@@ -34,7 +34,7 @@ def sql(*, name: str | None, show: bool, as_csv: bool) -> bool:
 
     Runs as a role that can only read, in a transaction that can only read.
     """
-    queries = ready_queries()
+    queries = saved_queries()
     if name is None:
         print_list(queries, Console())
     elif name not in queries:
@@ -46,7 +46,7 @@ def sql(*, name: str | None, show: bool, as_csv: bool) -> bool:
         rows = (map(_cell, row) for row in (answer.columns, *answer.rows))
         csv.writer(sys.stdout).writerows(rows)
     else:
-        print_answer(_ask(queries[name]), Console())
+        print_result(_ask(queries[name]), Console())
     return True
 
 
@@ -56,7 +56,7 @@ def _cell(value: object) -> object:
     return printable(cell) if isinstance(cell, str) and sys.stdout.isatty() else cell
 
 
-def _ask(query: ReadyQuery) -> Answer:
+def _ask(query: SavedQuery) -> Answer:
     settings = newest_settings()
     with database_in_use(settings):
         try:

@@ -11,13 +11,13 @@ from pydantic import Field
 from purchase_pipeline.feeds import pools, specs
 from purchase_pipeline.feeds.metadata import (
     fields_as_received,
-    told_of_landed,
-    told_of_loaded,
-    told_of_rejected,
+    landed_metadata,
+    loaded_metadata,
+    rejected_metadata,
 )
 from purchase_pipeline.ingest.landing.manifest import LandedLote
 from purchase_pipeline.ingest.landing.store import Landing
-from purchase_pipeline.ingest.load import LotSlices
+from purchase_pipeline.ingest.load import LandedSlices
 from purchase_pipeline.ingest.purchase_api import PurchaseApi
 from purchase_pipeline.ingest.tables import COMPRAS_REJEITADAS, TABELA_COMPRAS
 from purchase_pipeline.postgres import PerPartition, Together
@@ -69,20 +69,20 @@ def raw_purchases(settings: Settings, lotes: dg.PartitionsDefinition[str]) -> dg
         digests = list[str]()
         for lote in context.partition_keys:
             landed = landing.find(lote)
-            fetched = config.refetch or landed is None or not _is_worth_loading(landed, landing, config.rows)
+            fetched = config.refetch or landed is None or not _can_be_loaded(landed, landing, config.rows)
             if landed is None or fetched:
                 landed = purchase_api.fetch_lote(
                     lote, config.rows, partial(landing.land, lote, rows=config.rows)
                 )
             digests.append(landed.digest)
-            context.add_asset_metadata(told_of_landed(landed, landing, fetched=fetched), partition_key=lote)
+            context.add_asset_metadata(landed_metadata(landed, landing, fetched=fetched), partition_key=lote)
         # Dagster takes one version a run: of several lots, none is told.
         yield dg.MaterializeResult(data_version=dg.DataVersion(digests[0]) if len(digests) == 1 else None)
 
     return asset
 
 
-def _is_worth_loading(landed: LandedLote, landing: Landing, rows: int) -> bool:
+def _can_be_loaded(landed: LandedLote, landing: Landing, rows: int) -> bool:
     return landed.rows == rows and not landed.refused and landing.is_whole(landed)
 
 
@@ -101,7 +101,7 @@ def validated_purchases(settings: Settings, lotes: dg.PartitionsDefinition[str])
     """Return the assets of the two tables."""
 
     class ValidationConfig(dg.Config):
-        """How a lot is judged."""
+        """How a lot is validated."""
 
         max_rejected_ratio: float = Field(
             default=settings.max_rejected_ratio,
@@ -132,7 +132,7 @@ def validated_purchases(settings: Settings, lotes: dg.PartitionsDefinition[str])
     ) -> Iterator[dg.Output[PerPartition] | dg.MaterializeResult[None]]:
         """Validate each row of a landed batch once, and load both tables in one transaction."""
         lots = (
-            LotSlices(
+            LandedSlices(
                 _landed(lote, landing),
                 landing,
                 max_rejected_ratio=config.max_rejected_ratio,
@@ -158,7 +158,7 @@ def _landed(lote: str, landing: Landing) -> LandedLote:
 
 
 def _slices(
-    context: dg.AssetExecutionContext, lots: Iterable[LotSlices]
+    context: dg.AssetExecutionContext, lots: Iterable[LandedSlices]
 ) -> Iterator[tuple[str, Together, Mapping[str, RawMetadataValue]]]:
     for lot in lots:
         yield lot.lote, lot.slices(), {"source_rows": lot.landed.rows, "digest": lot.landed.digest}
@@ -170,7 +170,7 @@ def _slices(
             received - rejected,
             rejected,
         )
-        loaded = told_of_loaded(lot.landed, rejected, dg.AssetKey(RAW_PURCHASES))
+        loaded = loaded_metadata(lot.landed, rejected, dg.AssetKey(RAW_PURCHASES))
         context.add_asset_metadata(loaded, TABELA_COMPRAS.name, lot.lote)
-        kept = told_of_rejected(lot.validation.rejected, received)
+        kept = rejected_metadata(lot.validation.rejected, received)
         context.add_asset_metadata(kept, COMPRAS_REJEITADAS.name, lot.lote)

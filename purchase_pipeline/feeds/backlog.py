@@ -162,9 +162,9 @@ class NewCommits:
     are known already.
     """
 
-    def __init__(self, campaign: Backlog, known: Mapping[str, LotCount]) -> None:
+    def __init__(self, backlog: Backlog, known: Mapping[str, LotCount]) -> None:
         self._campaign = campaign
-        self._missing = dict.fromkeys(lote for lote in campaign.lots if lote not in known)
+        self._missing = dict.fromkeys(lote for lote in backlog.lots if lote not in known)
         self._newest = max((lot.committed_at for lot in known.values()), default=None)
 
     @property

@@ -19,7 +19,7 @@ _Lots = Sequence[str] | None
 """The lots that are looked at; None: all."""
 
 
-def every_row_is_accounted_for(ledger: LotLedger, lots: _Lots) -> dg.AssetCheckResult:
+def every_row_is_loaded_or_rejected(ledger: LotLedger, lots: _Lots) -> dg.AssetCheckResult:
     """Every row received was either loaded or rejected: received = loaded + rejected, lot by lot."""
     counts = ledger.counted_lots(lots).values()
     lost = [lot.lote for lot in counts if not lot.conserved]
@@ -31,17 +31,19 @@ def every_row_is_accounted_for(ledger: LotLedger, lots: _Lots) -> dg.AssetCheckR
     return dg.AssetCheckResult(
         passed=bool(counts) and not lost,
         description=said,
-        metadata={**rows._asdict(), **_if_any("lots_that_do_not_add_up", lost)},
+        metadata={**rows._asdict(), **_if_any("unbalanced_lots", lost)},
     )
 
 
 def linhas_are_gap_free(ledger: LotLedger, lots: _Lots) -> dg.AssetCheckResult:
     """Over both tables, a lot's positions are 1, 2, 3, ... without a gap or a double."""
-    found = [f"{lote}: {gaps} gaps, {twice} doubles" for lote, gaps, twice in ledger.gaps_and_doubles(lots)]
+    found = [
+        f"{lote}: {gaps} gaps, {twice} doubles" for lote, gaps, twice in ledger.gaps_and_duplicates(lots)
+    ]
     return dg.AssetCheckResult(
         passed=not found,
         description="; ".join(map(in_markdown, found)) or "No gap and no double.",
-        metadata=_if_any("lots_with_gaps_or_doubles", found),
+        metadata=_if_any("lots_with_gaps_or_duplicates", found),
     )
 
 
@@ -55,7 +57,7 @@ def tables_match_the_contract(ledger: LotLedger, lots: _Lots) -> dg.AssetCheckRe
     )
 
 
-def rejected_share_is_small(ledger: LotLedger, lots: _Lots, max_rejected_ratio: float) -> dg.AssetCheckResult:
+def rejected_rate_is_low(ledger: LotLedger, lots: _Lots, max_rejected_ratio: float) -> dg.AssetCheckResult:
     """The share of rejected rows is below half of what would fail the lot: an early warning."""
     received, _, rejected = totals(ledger.loaded_lots(lots).values())
     warn_at = max_rejected_ratio / 2
@@ -70,12 +72,12 @@ def rejected_share_is_small(ledger: LotLedger, lots: _Lots, max_rejected_ratio: 
 
 def loaded_lots(settings: Settings, lotes: dg.PartitionsDefinition[str]) -> dg.AssetChecksDefinition:
     """Return the checks of both tables, as one step."""
-    small = partial(rejected_share_is_small, max_rejected_ratio=settings.max_rejected_ratio)
+    small = partial(rejected_rate_is_low, max_rejected_ratio=settings.max_rejected_ratio)
     checks: list[tuple[dg.AssetCheckSpec, Callable[[LotLedger, _Lots], dg.AssetCheckResult]]] = [
-        (_spec(every_row_is_accounted_for, TABELA_COMPRAS), every_row_is_accounted_for),
+        (_spec(every_row_is_loaded_or_rejected, TABELA_COMPRAS), every_row_is_loaded_or_rejected),
         (_spec(linhas_are_gap_free, TABELA_COMPRAS), linhas_are_gap_free),
         (_spec(tables_match_the_contract, TABELA_COMPRAS), tables_match_the_contract),
-        (_spec(rejected_share_is_small, COMPRAS_REJEITADAS), small),
+        (_spec(rejected_rate_is_low, COMPRAS_REJEITADAS), small),
     ]
 
     @dg.multi_asset_check(name="loaded_lots", specs=[spec for spec, _ in checks], can_subset=True)

@@ -33,7 +33,7 @@ class Look(NamedTuple):
 
 
 def look_for_lost(
-    campaign: Backlog,
+    backlog: Backlog,
     loaded: Collection[str],
     instance: dg.DagsterInstance,
     *,
@@ -45,15 +45,15 @@ def look_for_lost(
     `loaded` were loaded, and no run for them was in progress, before this is called: a run reports its lots after their
     commit.
     """
-    wait = max(_BETWEEN_LOOKS, len(campaign.lots) * _BETWEEN_LOOKS_A_LOT)
+    wait = max(_BETWEEN_LOOKS, len(backlog.lots) * _BETWEEN_LOOKS_A_LOT)
     if due and now < datetime.fromisoformat(due) <= now + wait:  # further ahead: the clock was set back
         return Look([], due)
-    lost = _lost_materializations(campaign, loaded, instance)
+    lost = _lost_materializations(backlog, loaded, instance)
     return Look(lost, (now if len(lost) == _MOST_EVENTS_A_TICK else now + wait).isoformat())
 
 
 def _lost_materializations(
-    campaign: Backlog, loaded: Collection[str], instance: dg.DagsterInstance
+    backlog: Backlog, loaded: Collection[str], instance: dg.DagsterInstance
 ) -> list[dg.AssetMaterialization]:
     """Return what to report of the loaded lots that the catalog lacks; of many, the first."""
     lost = sorted(
@@ -61,7 +61,7 @@ def _lost_materializations(
         for asset in LOADED_ASSETS
         for lote in set(loaded) - instance.get_materialized_partitions(asset)
     )[:_MOST_EVENTS_A_TICK]
-    lots = campaign.loaded_among(sorted({lote for lote, _ in lost})) if lost else {}
+    lots = backlog.loaded_among(sorted({lote for lote, _ in lost})) if lost else {}
     return [_materialization(asset, lots[lote]) for lote, asset in lost if lote in lots]
 
 

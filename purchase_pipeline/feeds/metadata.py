@@ -9,7 +9,7 @@ from purchase_pipeline.contracts import CompraSchema
 from purchase_pipeline.ingest.landing.manifest import LandedLote
 from purchase_pipeline.ingest.landing.store import Landing
 from purchase_pipeline.ingest.printable import in_brief
-from purchase_pipeline.ingest.validation import RejectedRow, commonest_reasons
+from purchase_pipeline.ingest.validation import RejectedRow, most_common_reasons
 from purchase_pipeline.postgres.dagster_internals import RawMetadataValue
 from purchase_pipeline.postgres.materialization import column_schema
 from purchase_pipeline.postgres.schema.models import columns_from_model
@@ -22,7 +22,7 @@ def fields_as_received() -> dg.TableSchema:
     return column_schema(sa.Table("raw_purchases", sa.MetaData(), *columns_from_model(CompraSchema)))
 
 
-def told_of_landed(landed: LandedLote, landing: Landing, *, fetched: bool) -> dict[str, RawMetadataValue]:
+def landed_metadata(landed: LandedLote, landing: Landing, *, fetched: bool) -> dict[str, RawMetadataValue]:
     """Return what is told of a lot that has landed."""
     return {
         "dagster/partition_row_count": landed.rows,
@@ -34,7 +34,7 @@ def told_of_landed(landed: LandedLote, landing: Landing, *, fetched: bool) -> di
     }
 
 
-def told_of_loaded(landed: LandedLote, rejected: int, raw: dg.AssetKey) -> dict[str, RawMetadataValue]:
+def loaded_metadata(landed: LandedLote, rejected: int, raw: dg.AssetKey) -> dict[str, RawMetadataValue]:
     """Return what is told of a lot's accepted rows, beside what the IO manager tells: each field keeps its name."""
     lineage = {name: [dg.TableColumnDep(raw, name)] for name in CompraSchema.model_fields}
     return {
@@ -44,11 +44,11 @@ def told_of_loaded(landed: LandedLote, rejected: int, raw: dg.AssetKey) -> dict[
     }
 
 
-def told_of_rejected(rejected: Sequence[RejectedRow], received: int) -> dict[str, RawMetadataValue]:
+def rejected_metadata(rejected: Sequence[RejectedRow], received: int) -> dict[str, RawMetadataValue]:
     """Return what is told of a lot's rejected rows: their share, and why, the commonest reason first."""
-    reasons = commonest_reasons((row.reasons for row in rejected), _REASONS_SHOWN)
+    reasons = most_common_reasons((row.reasons for row in rejected), _REASONS_SHOWN)
     return {
-        "rejected_share": len(rejected) / received,
+        "rejected_rate": len(rejected) / received,
         "reasons": dg.MetadataValue.table(
             [dg.TableRecord({"reason": in_brief(reason), "rows": rows}) for reason, rows in reasons],
             dg.TableSchema([dg.TableColumn("reason"), dg.TableColumn("rows", "int")]),

@@ -52,27 +52,27 @@ def missing_lots(settings: Settings) -> dg.SensorDefinition:
     def sensor(
         context: dg.SensorEvaluationContext, lot_ledger: dg.ResourceParam[LotLedger]
     ) -> dg.SensorResult:
-        """Ask for the next lots that are wanted, not loaded, not in flight and not resting after a failure.
+        """Ask for the next lots that are wanted, not loaded, not in flight and not backed_off after a failure.
 
         A failed lot comes back by itself, a wiped lot is loaded again, and a raised number of lots goes on where it
         stood, because each tick starts from what the database says. Loaded lots that Dagster's catalog has lost are
         reported to it again; the cursor says when to look for such next, and nothing else.
         """
         now = datetime.now(UTC)
-        campaign = Backlog(settings.lote_names, lot_ledger, context.instance)
-        wanted, not_loaded, in_flight = len(campaign.lots), campaign.missing(), campaign.in_flight()
+        backlog = Backlog(settings.lote_names, lot_ledger, context.instance)
+        wanted, not_loaded, in_flight = len(backlog.lots), backlog.missing(), backlog.in_flight()
         missing = [lote for lote in not_loaded if lote not in in_flight]
-        resting = _resting_lots(campaign, now)
-        chosen = [lote for lote in missing if lote not in resting.all][:lots_a_tick]
+        backed_off = _backed_off_lots(backlog, now)
+        chosen = [lote for lote in missing if lote not in backed_off.all][:lots_a_tick]
         seen = (
             f"{wanted - len(not_loaded)} of {wanted} lots loaded, {len(in_flight)} in flight, {len(missing)} to go"
-            f"{resting.explained(missing)}"
+            f"{backed_off.explained(missing)}"
         )
         context.log.info("%s; asking for %s.", seen, ", ".join(chosen) or "none")
-        loaded = set(campaign.lots).difference(not_loaded, in_flight)
-        look = look_for_lost(campaign, loaded, context.instance, due=context.cursor, now=now)
+        loaded = set(backlog.lots).difference(not_loaded, in_flight)
+        look = look_for_lost(backlog, loaded, context.instance, due=context.cursor, now=now)
         return dg.SensorResult(
-            run_requests=[_request(campaign, lote) for lote in chosen],
+            run_requests=[_request(backlog, lote) for lote in chosen],
             skip_reason=None if chosen else f"{seen}.",
             asset_events=look.lost,
             cursor=look.next_look,
@@ -81,7 +81,7 @@ def missing_lots(settings: Settings) -> dg.SensorDefinition:
     return sensor
 
 
-class RestingLots(NamedTuple):
+class BackedOffLots(NamedTuple):
     """Lots that are not asked for yet: their last failure is too near, or they failed too often within a day."""
 
     for_a_while: set[str]
@@ -107,24 +107,24 @@ class RestingLots(NamedTuple):
         return text
 
 
-def _request(campaign: Backlog, lote: str) -> dg.RunRequest:
+def _request(backlog: Backlog, lote: str) -> dg.RunRequest:
     """Request a run for a lot, under a key that no other attempt has.
 
     Dagster starts a run key once and never again (dagster #15982), so the attempt is part of it. Its number counts the
     runs that Dagster still knows, which anybody may delete: what makes the key new is drawn here. A tick that a crash
     of the daemon interrupted is resumed with the keys and run ids that it had drawn, so no lot is requested twice.
     """
-    attempt = campaign.attempts(lote) + 1
+    attempt = backlog.attempts(lote) + 1
     tags = {"lote": lote, "attempt": str(attempt)}
     return dg.RunRequest(run_key=f"{lote}/{attempt}/{uuid4().hex}", partition_key=lote, tags=tags)
 
 
-def _resting_lots(campaign: Backlog, now: datetime) -> RestingLots:
+def _backed_off_lots(backlog: Backlog, now: datetime) -> BackedOffLots:
     """Return the lots that rest. Failures of the last day count, save those that Dagster retried by itself.
 
     A failure that is further ahead than its delay was noted before the clock was set back, and delays nothing.
     """
-    failed = campaign.own_failures(since=now - _DAY)
+    failed = backlog.own_failures(since=now - _DAY)
     times = Counter(lote_of(record.dagster_run) for record in failed)
     often = {lote for lote, count in times.items() if count >= _MOST_FAILURES_A_DAY}
     lately = {
@@ -132,4 +132,4 @@ def _resting_lots(campaign: Backlog, now: datetime) -> RestingLots:
         for record in failed
         if abs(now - record.update_timestamp) < delay_after(times[lote := lote_of(record.dagster_run)])
     }
-    return RestingLots(lately - often, often)
+    return BackedOffLots(lately - often, often)

@@ -1,6 +1,6 @@
 """The contract for many rows: what passes is good, what does not is for the contract itself to judge, and to explain.
 
-A row travels as its members, `"store":7` beside `"brand":"LG"`, and members repeat: each is judged once, by the
+A row travels as its members, `"store":7` beside `"brand":"LG"`, and members repeat: each is validated once, by the
 contract's own field, and known by its bytes in all rows that have it. Ten thousand rows have few members to parse.
 """
 
@@ -35,7 +35,7 @@ class Passed(NamedTuple):
     columns: Sequence[Sequence[Any]]
 
 
-class Sieve:
+class FastPath:
     """Lets rows through that the contract accepts, as on one day.
 
     It reads members that stand in the order of the contract's fields, all of them, and no other: such members, each
@@ -64,7 +64,7 @@ class Sieve:
         by_field = zip(*rows, strict=True) if rows else [()] * count
         refused = set[int]()
         columns = [
-            member.judged(texts, refused) for member, texts in zip(self._members, by_field, strict=True)
+            member.validated(texts, refused) for member, texts in zip(self._members, by_field, strict=True)
         ]
         if refused:
             good = [place for place in range(len(rows)) if place not in refused]
@@ -73,9 +73,9 @@ class Sieve:
 
 
 @lru_cache(maxsize=1)
-def sieve_for(contract: type[BaseModel], today: date) -> Sieve:
+def fast_path_for(contract: type[BaseModel], today: date) -> FastPath:
     """Return the sieve that remembers what it saw: one for all lots that a process judges on a day."""
-    return Sieve(contract, today)
+    return FastPath(contract, today)
 
 
 def as_text(value: Any) -> Any:  # noqa: ANN401
@@ -111,16 +111,16 @@ class _Member:
         self._known: dict[bytes, Any] = {}
         self._bytes = 0
 
-    def judged(self, members: Sequence[bytes], refused: set[int]) -> list[Any]:
+    def validated(self, members: Sequence[bytes], refused: set[int]) -> list[Any]:
         """Return what the field's value becomes in each row; add the places of rows in which it is refused."""
         known = self._known
         try:
             return [known[member] for member in members]
         except KeyError:
             self._learn(set(members))
-        judged = [known.get(member, _REFUSED) for member in members]
-        refused.update(place for place, value in enumerate(judged) if value is _REFUSED)
-        return judged
+        validated = [known.get(member, _REFUSED) for member in members]
+        refused.update(place for place, value in enumerate(validated) if value is _REFUSED)
+        return validated
 
     def _learn(self, members: set[bytes]) -> None:
         if self._bytes > _MOST_BYTES:
@@ -133,10 +133,10 @@ class _Member:
                 continue
             value = text[len(self._opening) : len(text) - len(self._closing)]
             try:
-                judged = self._validate(value, context=self._context)
+                validated = self._validate(value, context=self._context)
             except NO_ROWS_FAULT:
                 raise
             except Exception:  # noqa: BLE001, S112  # the whole contract judges, and explains, such a row
                 continue
-            self._known[member] = as_text(judged)
-            self._bytes += getsizeof(member) + getsizeof(judged) + _ENTRY_BYTES
+            self._known[member] = as_text(validated)
+            self._bytes += getsizeof(member) + getsizeof(validated) + _ENTRY_BYTES

@@ -100,7 +100,7 @@ class LotLedger:
         )
         return self._read(query.where(_is_one_of(lots, accepted.c.partition)))
 
-    def gaps_and_doubles(self, lots: Sequence[str] | None = None) -> Sequence[tuple[str, int, int]]:
+    def gaps_and_duplicates(self, lots: Sequence[str] | None = None) -> Sequence[tuple[str, int, int]]:
         """Return `(lote, gaps, doubles)` for each lot whose positions, over both tables, are not 1, 2, 3, ..."""
         accepted, rejected = TABELA_COMPRAS.c, COMPRAS_REJEITADAS.c
         counted = sa.union_all(

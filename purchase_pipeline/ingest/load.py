@@ -15,8 +15,8 @@ from purchase_pipeline.postgres import RowStream, Together
 from purchase_pipeline.postgres.frames.rows import Row
 
 
-class LotSlices:
-    """One lot on its way into both tables; each row is judged once, as the first table asks for it."""
+class LandedSlices:
+    """One lot on its way into both tables; each row is validated once, as the first table asks for it."""
 
     def __init__(
         self,

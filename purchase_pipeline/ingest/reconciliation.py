@@ -94,7 +94,7 @@ class Verifier:
                 differences += self._in_the_rows(connection, landed)
         return VerifiedLot(lote, counts[TABELA_COMPRAS.name], counts[COMPRAS_REJEITADAS.name], differences)
 
-    def is_stored_as_judged(self, landed: LandedLote) -> bool:
+    def is_stored_as_validated(self, landed: LandedLote) -> bool:
         """Tell whether the contract, as it is now, would put each row of a landed lot where it is, for its reasons."""
         with self._engine.connect() as connection:
             return not self._in_the_rows(connection, landed)

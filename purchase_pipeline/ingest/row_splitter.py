@@ -109,7 +109,7 @@ def is_whole_json(row: bytes) -> bool:
 
 class _ArraySplitter:
     def __init__(self) -> None:
-        # Invalid UTF-8 passes through unharmed, to be judged, and kept, row by row.
+        # Invalid UTF-8 passes through unharmed, to be validated, and kept, row by row.
         self._utf8 = codecs.getincrementaldecoder("utf-8-sig")("surrogateescape")
         # Joined once there is enough of them: joined at each chunk, a huge row would cost its square.
         self._parts: list[str] = []

@@ -13,11 +13,11 @@ from pydantic_core import ErrorDetails
 
 from purchase_pipeline.contracts import CompraSchema
 from purchase_pipeline.errors import PipelineError
-from purchase_pipeline.ingest.fast_path import NO_ROWS_FAULT, as_text, sieve_for
+from purchase_pipeline.ingest.fast_path import NO_ROWS_FAULT, as_text, fast_path_for
 from purchase_pipeline.ingest.printable import in_brief
 
 BATCH_ROWS = 500
-"""Rows judged and passed on at a time: so many that a batch costs nothing, so few that they stay in a cache."""
+"""Rows validated and passed on at a time: so many that a batch costs nothing, so few that they stay in a cache."""
 
 _LONGEST_ORIGINAL = 4_000
 _LONGEST_SIGHT = 80
@@ -46,7 +46,7 @@ class RejectedRow(NamedTuple):
     original_sha256: str
 
 
-def commonest_reasons(reasons: Iterable[Sequence[str]], count: int) -> list[tuple[str, int]]:
+def most_common_reasons(reasons: Iterable[Sequence[str]], count: int) -> list[tuple[str, int]]:
     """Return the commonest reasons of rejected rows, each with its number of rows, without the values seen."""
     kinds = (dict.fromkeys(re.sub(PARTICULARS, "", reason) for reason in row) for row in reasons)
     return Counter(kind for row in kinds for kind in row).most_common(count)
@@ -76,7 +76,7 @@ class LoteValidation:
         self._max_rejected_ratio = max_rejected_ratio
         self._today = today
         self._contract = contract
-        self._sieve = sieve_for(contract, today)
+        self._sieve = fast_path_for(contract, today)
         self.rejected: list[RejectedRow] = []
 
     def accepted(self, raw_rows: Iterable[bytes]) -> Iterator[list[tuple[Any, ...]]]:
@@ -135,7 +135,7 @@ class LoteValidation:
             raise TooManyRejectsError(self._too_many(linha))
 
     def _too_many(self, linha: int) -> str:
-        commonest = commonest_reasons((row.reasons for row in self.rejected), _REASONS_TOLD)
+        commonest = most_common_reasons((row.reasons for row in self.rejected), _REASONS_TOLD)
         told = "; ".join(f"{in_brief(reason)}: {rows} rows" for reason, rows in commonest)
         return (
             f"{self._lote}: {len(self.rejected)} of {self._received} rows broke the contract by line {linha}, "

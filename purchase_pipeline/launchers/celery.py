@@ -16,7 +16,7 @@ from dagster_celery.config import TASK_EXECUTE_JOB_NAME, TASK_RESUME_JOB_NAME
 from dagster_celery.launcher import CeleryRunLauncher
 from dagster_celery.tags import DAGSTER_CELERY_TASK_ID_TAG
 
-from purchase_pipeline.launchers.health import Doubt, RunDoubts
+from purchase_pipeline.launchers.health import GracePeriods, MissingWorker
 from purchase_pipeline.stack.dagster_internals import (
     CheckRunHealthResult,
     ExecuteRunArgs,
@@ -46,7 +46,7 @@ class WatchfulCeleryRunLauncher(CeleryRunLauncher):
 
     def __init__(self, **config: Any) -> None:  # noqa: ANN401  # what dagster.yaml says
         super().__init__(**config)
-        self._doubts = RunDoubts()
+        self._doubts = GracePeriods()
         self._running_tasks = frozenset[str]()
         self._asked_at = self._silent_at = float("-inf")
 
@@ -83,7 +83,7 @@ class WatchfulCeleryRunLauncher(CeleryRunLauncher):
         self._instance.add_run_tags(run.run_id, {LAUNCHED_BY_TAG: self._broker_address()})
         self._launch_celery_task_run(run, self.celery.signature(task, kwargs=arguments, immutable=True), task)
 
-    def _doubt_about(self, run: dg.DagsterRun) -> Doubt | None:
+    def _doubt_about(self, run: dg.DagsterRun) -> MissingWorker | None:
         """Look for the run's task, where it was handed over by way of the same broker, by a launcher of this kind."""
         task_id = run.tags.get(DAGSTER_CELERY_TASK_ID_TAG)
         if run.tags.get(LAUNCHED_BY_TAG) != self._broker_address() or task_id is None:
@@ -92,10 +92,10 @@ class WatchfulCeleryRunLauncher(CeleryRunLauncher):
             return None
         state = self.celery.AsyncResult(task_id).state
         if state == states.PENDING:
-            return Doubt("No worker has begun its task.", _QUEUED_SECONDS)
+            return MissingWorker("No worker has begun its task.", _QUEUED_SECONDS)
         if state == states.STARTED:
-            return Doubt("No worker has its task any more.", _GONE_SECONDS)
-        return Doubt(f"Its task has ended ({state}), and it has not said how.", _GONE_SECONDS)
+            return MissingWorker("No worker has its task any more.", _GONE_SECONDS)
+        return MissingWorker(f"Its task has ended ({state}), and it has not said how.", _GONE_SECONDS)
 
     def _broker_address(self) -> str:
         """Return where the broker is, without a password: all hosts of one deployment say the same."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import dagster as dg
 
-from purchase_pipeline.launchers.health import Doubt, RunDoubts
+from purchase_pipeline.launchers.health import GracePeriods, MissingWorker
 from purchase_pipeline.stack.dagster_internals import (
     GRPC_INFO_TAG,
     CanCancelExecutionRequest,
@@ -41,7 +41,7 @@ class WatchfulRunLauncher(DefaultRunLauncher):
 
     def __init__(self, inst_data: ConfigurableClassData | None = None) -> None:
         super().__init__(inst_data)
-        self._doubts = RunDoubts()
+        self._doubts = GracePeriods()
 
     @property
     def supports_check_run_worker_health(self) -> bool:
@@ -57,7 +57,7 @@ class WatchfulRunLauncher(DefaultRunLauncher):
         """Tell whether a started run's worker lives."""
         return self._doubts.answer(run.run_id, self._doubt_about(run))
 
-    def _doubt_about(self, run: dg.DagsterRun) -> Doubt | None:
+    def _doubt_about(self, run: dg.DagsterRun) -> MissingWorker | None:
         """Look for the worker's process where that is on this machine; else ask its code server.
 
         A run without our tag is not doubted: no code server launched it (`ingest`, `dagster job execute`), or somebody
@@ -68,14 +68,14 @@ class WatchfulRunLauncher(DefaultRunLauncher):
             return None
         if "socket" in server:
             lives = not is_from_this_machine(run) or has_living_worker(self._instance, run)
-            return None if lives else Doubt("Its process is gone.", _GONE_SECONDS)
+            return None if lives else MissingWorker("Its process is gone.", _GONE_SECONDS)
         if "port" not in server:
             return None
         try:
             found = _has_run(server, run.run_id)
         except dg.DagsterError as error:
-            return Doubt(f"Its code server is silent: {error}", _SILENT_SECONDS)
-        return None if found else Doubt("Its code server does not have it any more.", _GONE_SECONDS)
+            return MissingWorker(f"Its code server is silent: {error}", _SILENT_SECONDS)
+        return None if found else MissingWorker("Its code server does not have it any more.", _GONE_SECONDS)
 
 
 def _has_run(server: Mapping[str, Any], run_id: str) -> bool:

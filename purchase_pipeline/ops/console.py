@@ -1,6 +1,8 @@
 """What a person sees of a campaign in the terminal: a line a lot, a bar, a summary."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, KeysView
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
 
@@ -8,9 +10,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from purchase_pipeline.feeds.backlog import FailedRun
+from purchase_pipeline.feeds.backlog import Backlog, FailedRun, NewCommits, lote_of
 from purchase_pipeline.ingest.ledger import LotCount, totals
 from purchase_pipeline.ingest.printable import printable
+
+FAILURES_TO_GIVE_UP = 3
 
 
 class LiveProgress:
@@ -71,6 +75,60 @@ class LiveProgress:
         task = self._progress.tasks[0]
         rows = task.fields["rows"] + sum(lot.loaded for lot in lots)
         self._progress.update(self._task, advance=len(lots), rows=rows)
+
+
+class BacklogWatch:
+    """Shows each batch once when it is committed, and each failure once when it happens."""
+
+    def __init__(
+        self,
+        backlog: Backlog,
+        progress: LiveProgress,
+        loaded: dict[str, LotCount],
+        *,
+        seconds_taken: Callable[[LotCount], float | None],
+        outlook: str,
+    ) -> None:
+        self._backlog = backlog
+        self._progress = progress
+        self._commits = NewCommits(backlog, loaded)
+        self._seconds_taken = seconds_taken
+        self._outlook = outlook
+        self._shown: set[str] = set()
+        self._begun = self._counted_from = datetime.now(UTC)
+        progress.already_loaded(loaded.values())
+
+    @property
+    def missing(self) -> KeysView[str]:
+        """The batches that are not loaded yet."""
+        return self._commits.missing
+
+    def look(self) -> int:
+        """Show what is new, and return how many batches are loaded."""
+        for lot in self._commits.look():
+            self._progress.loaded(self._commits.arrived, lot, self._seconds_taken(lot))
+        self._follow_clock(datetime.now(UTC))
+        for record in self._backlog.failures(self._begun):
+            if record.dagster_run.run_id not in self._shown:
+                self._shown.add(record.dagster_run.run_id)
+                self._progress.failed(self._backlog.explain(record.dagster_run), self._outlook)
+        return self._commits.arrived
+
+    def _follow_clock(self, now: datetime) -> None:
+        """Include failures after the clock was set back."""
+        self._begun, self._counted_from = min(self._begun, now), min(self._counted_from, now)
+
+    def reset_failures(self) -> None:
+        """Count failures from now on: earlier ones may have a cause that has just been fixed."""
+        self._counted_from = datetime.now(UTC)
+
+    def has_given_up(self) -> bool:
+        """Tell whether each missing batch has failed `FAILURES_TO_GIVE_UP` times, and none is in progress."""
+        failures = self._backlog.own_failures(self._counted_from)
+        times = Counter(lote_of(record.dagster_run) for record in failures)
+        return all(times[lote] >= FAILURES_TO_GIVE_UP for lote in self.missing) and not (
+            self._backlog.in_flight() & self.missing
+        )
 
 
 def print_line(console: Console, text: str) -> None:

@@ -9,19 +9,19 @@ from time import monotonic
 
 from rich.console import Console
 
-from purchase_pipeline.feeds.backlog import NewCommits
-from purchase_pipeline.ops.console import LiveProgress, print_line, print_summary
+from purchase_pipeline.ingest.ledger import LotCount
+from purchase_pipeline.ops.console import BacklogWatch, LiveProgress, print_line, print_summary
 from purchase_pipeline.ops.pipeline import Pipeline
 from purchase_pipeline.ops.runs import consecutive, lot_runs
 from purchase_pipeline.settings import Settings
 from purchase_pipeline.stack.dagster_instance import open_instance
 from purchase_pipeline.stack.database import database_in_use
-from purchase_pipeline.stack.failover import DATABASE_AWAY, DatabaseWatch
+from purchase_pipeline.stack.failover import DATABASE_AWAY, Failover
 from purchase_pipeline.stack.processes import Processes
 from purchase_pipeline.stack.services import (
     StackOptions,
+    clear_leftovers,
     end_orphaned_runs,
-    make_room,
     mock_api,
     wait_for_mock_api,
 )
@@ -35,64 +35,56 @@ _LOOK_SECONDS = 0.5
 def run_ingest(settings: Settings, options: StackOptions, console: Console) -> bool:
     """Load every missing lot once, and return whether all are loaded in the end."""
     clock = monotonic()
-    make_room(settings, options, console)
+    clear_leftovers(settings, options, console)
     processes = Processes(settings.home)
     with mock_api(settings, options, processes) as served, database_in_use(settings):
-        served.write_campaign()
+        served.save()
         with open_instance(served) as instance:
             pipeline = Pipeline(served, instance)
-            database_watch = DatabaseWatch(served, partial(print_line, console))
-            database_watch.wait_for(partial(end_orphaned_runs, served, instance))
+            failover = Failover(served, partial(print_line, console))
+            failover.wait_for(partial(end_orphaned_runs, served, instance))
             wait_for_mock_api(settings, served, processes)
-            _load_missing(pipeline, database_watch, console)
-            database_watch.wait_for(partial(end_orphaned_runs, served, instance))
-        loaded = database_watch.wait_for(pipeline.backlog.loaded)
+            _load_missing(pipeline, failover, console)
+            failover.wait_for(partial(end_orphaned_runs, served, instance))
+        loaded = failover.wait_for(pipeline.backlog.loaded)
         print_summary(console, settings.lots, loaded.values(), monotonic() - clock)
     return len(loaded) == settings.lots
 
 
-def _load_missing(pipeline: Pipeline, database_watch: DatabaseWatch, console: Console) -> None:
-    campaign, rows = pipeline.backlog, pipeline.settings.rows
-    known = database_watch.wait_for(campaign.loaded)
-    with LiveProgress(console, len(campaign.lots)) as progress, lot_runs(pipeline) as start_run:
-        progress.already_loaded(known.values())
-        arrivals = NewCommits(campaign, known)
-        shown = _ShownArrivals(arrivals, progress)
+def _load_missing(pipeline: Pipeline, failover: Failover, console: Console) -> None:
+    backlog = pipeline.backlog
+    with LiveProgress(console, len(backlog.lots)) as progress, lot_runs(pipeline) as start_run:
+        watch = BacklogWatch(
+            backlog,
+            progress,
+            failover.wait_for(backlog.loaded),
+            seconds_taken=_seconds_between_commits(),
+            outlook="another `ingest` or `up` tries it again",
+        )
 
         def run(lots: Sequence[str]) -> None:
-            """Run the job for some lots, and show each as it arrives, and why the run of one alone failed."""
-            begun = datetime.now(UTC)
-            database_watch.wait_for(partial(_watched, partial(start_run, lots), shown.show))
-            database_watch.wait_for(shown.show)
-            for record in database_watch.wait_for(partial(campaign.failures, begun)):
-                progress.failed(
-                    campaign.explain(record.dagster_run), "another `ingest` or `up` tries it again"
-                )
+            """Run the job for some batches, showing each when it is committed."""
+            failover.wait_for(partial(_watched, partial(start_run, lots), watch.look))
+            failover.wait_for(watch.look)
 
-        for lots in consecutive(list(arrivals.missing), campaign.lots, max(1, _ROWS_A_RUN // rows)):
+        rows = pipeline.settings.rows
+        for lots in consecutive(list(watch.missing), backlog.lots, max(1, _ROWS_A_RUN // rows)):
             run(lots)
-            # A lot that fails ends its run. Those that it left are tried alone: each loads, or says why not.
+            # A batch that fails ends its run. The remaining ones are run alone: each loads, or says why not.
             for lote in lots if len(lots) > 1 else ():
-                if lote in arrivals.missing:
+                if lote in watch.missing:
                     run([lote])
 
 
-class _ShownArrivals:
-    """Shows lots as they arrive, each with the seconds since the one before."""
+def _seconds_between_commits() -> Callable[[LotCount], float]:
+    last = datetime.now(UTC)
 
-    def __init__(self, arrivals: NewCommits, progress: LiveProgress) -> None:
-        self._arrivals = arrivals
-        self._progress = progress
-        self._last = datetime.now(UTC)
+    def seconds(lot: LotCount) -> float:
+        nonlocal last
+        before, last = last, lot.committed_at
+        return (last - before).total_seconds()
 
-    def show(self) -> int:
-        """Show those that have arrived since the last time, and return how many are there."""
-        for lot in self._arrivals.look():
-            self._progress.loaded(
-                self._arrivals.arrived, lot, (lot.committed_at - self._last).total_seconds()
-            )
-            self._last = lot.committed_at
-        return self._arrivals.arrived
+    return seconds
 
 
 def _watched(start: Callable[[], Future[bool]], look: Callable[[], int]) -> bool:

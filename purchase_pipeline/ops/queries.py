@@ -14,7 +14,7 @@ from purchase_pipeline.ingest.printable import in_brief
 from purchase_pipeline.postgres.connections import engine_for
 
 
-class ReadyQuery(NamedTuple):
+class SavedQuery(NamedTuple):
     """A query with a name, and what it tells."""
 
     name: str
@@ -29,7 +29,7 @@ class Answer(NamedTuple):
     rows: Sequence[Sequence[Any]]
 
 
-def ready_queries() -> dict[str, ReadyQuery]:
+def saved_queries() -> dict[str, SavedQuery]:
     """Return the ready queries by name."""
     folder = files("purchase_pipeline.ops.saved_queries")
     texts = {
@@ -40,12 +40,12 @@ def ready_queries() -> dict[str, ReadyQuery]:
     return {name: _of_file(name, text) for name, text in sorted(texts.items())}
 
 
-def _of_file(name: str, text: str) -> ReadyQuery:
+def _of_file(name: str, text: str) -> SavedQuery:
     purpose, _, sql = text.partition("\n")
-    return ReadyQuery(name, purpose.removeprefix("-- "), sql.strip())
+    return SavedQuery(name, purpose.removeprefix("-- "), sql.strip())
 
 
-def ask(url: str, query: ReadyQuery) -> Answer:
+def ask(url: str, query: SavedQuery) -> Answer:
     """Run a query in a transaction that can only read.
 
     Raises:
@@ -56,7 +56,7 @@ def ask(url: str, query: ReadyQuery) -> Answer:
         return Answer(list(result.keys()), [tuple(row) for row in result])
 
 
-def print_list(queries: dict[str, ReadyQuery], console: Console) -> None:
+def print_list(queries: dict[str, SavedQuery], console: Console) -> None:
     """Print which queries there are."""
     table = Table("name", "what it tells", box=None, pad_edge=False)
     for query in queries.values():
@@ -64,7 +64,7 @@ def print_list(queries: dict[str, ReadyQuery], console: Console) -> None:
     console.print(table)
 
 
-def print_answer(answer: Answer, console: Console) -> None:
+def print_result(answer: Answer, console: Console) -> None:
     """Print an answer as a table, numbers to the right."""
     table = Table(*answer.columns)
     for column, values in zip(table.columns, zip(*answer.rows, strict=True), strict=False):

@@ -24,7 +24,7 @@ def run_replay(settings: Settings, lots: Sequence[str], console: Console, *, dry
     landing = landing_at(settings.landing_place)
     with Pipeline.open(settings) as pipeline:
         with console.status("Judging the landed lots by the contract as it is now ..."):
-            changed = _judged_otherwise(Verifier(pipeline.engine, landing), landing, lots)
+            changed = _validated_differently(Verifier(pipeline.engine, landing), landing, lots)
         if not changed:
             console.print("Every landed lot is stored as the contract judges it now; nothing to do.")
         elif dry_run:
@@ -35,22 +35,22 @@ def run_replay(settings: Settings, lots: Sequence[str], console: Console, *, dry
     return True
 
 
-def _judged_otherwise(verifier: Verifier, landing: Landing, lots: Sequence[str]) -> list[str]:
+def _validated_differently(verifier: Verifier, landing: Landing, lots: Sequence[str]) -> list[str]:
     loaded = set(verifier.lots())
     landed = filter(None, map(landing.find, lots))
-    return [lot.lote for lot in landed if lot.lote not in loaded or not verifier.is_stored_as_judged(lot)]
+    return [lot.lote for lot in landed if lot.lote not in loaded or not verifier.is_stored_as_validated(lot)]
 
 
-def _replay(lots: Sequence[str], run: StartRun, campaign: Backlog, console: Console) -> bool:
+def _replay(lots: Sequence[str], run: StartRun, backlog: Backlog, console: Console) -> bool:
     well = True
     for lote in lots:
-        begun, before = datetime.now(UTC), campaign.loaded_lot(lote)
+        begun, before = datetime.now(UTC), backlog.loaded_lot(lote)
         if run([lote]).result():
-            after = campaign.loaded_lot(lote)
+            after = backlog.loaded_lot(lote)
             console.print(f"[green]✓[/] {lote}  {_shown(before)}, now {_shown(after)}", highlight=False)
-        for record in campaign.failures(begun):
+        for record in backlog.failures(begun):
             well = False
-            print_failure(console, campaign.explain(record.dagster_run), "what was loaded before stays")
+            print_failure(console, backlog.explain(record.dagster_run), "what was loaded before stays")
     return well
 
 

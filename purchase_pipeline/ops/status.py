@@ -52,11 +52,11 @@ class Status(BaseModel):
 def read_status(settings: Settings) -> Status:
     """Count the lots in the tables, and ask Dagster about the others."""
     with Pipeline.open(settings) as pipeline:
-        campaign = pipeline.backlog
-        counted, beyond_target = campaign.counted(), campaign.beyond_target()
-        in_flight = campaign.in_flight()
+        backlog = pipeline.backlog
+        counted, beyond_target = backlog.counted(), backlog.beyond_target()
+        in_flight = backlog.in_flight()
         failed = (
-            {lote_of(record.dagster_run) for record in campaign.failures(datetime.now(UTC) - _RECENT)}
+            {lote_of(record.dagster_run) for record in backlog.failures(datetime.now(UTC) - _RECENT)}
             - counted.keys()
             - in_flight
         )

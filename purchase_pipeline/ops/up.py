@@ -10,8 +10,13 @@ import httpx
 from rich.console import Console
 from rich.markup import escape
 
-from purchase_pipeline.ops.campaign_watch import FAILURES_TO_GIVE_UP, CampaignWatch
-from purchase_pipeline.ops.console import LiveProgress, print_line, print_summary
+from purchase_pipeline.ops.console import (
+    FAILURES_TO_GIVE_UP,
+    BacklogWatch,
+    LiveProgress,
+    print_line,
+    print_summary,
+)
 from purchase_pipeline.ops.pipeline import Pipeline
 from purchase_pipeline.settings import Settings
 from purchase_pipeline.stack.clock import ClockWatch, forget_future_ticks
@@ -21,13 +26,13 @@ from purchase_pipeline.stack.database import (
     database_in_use,
     shown_database_url,
 )
-from purchase_pipeline.stack.failover import DatabaseWatch
+from purchase_pipeline.stack.failover import Failover
 from purchase_pipeline.stack.ports import http_url, is_loopback
 from purchase_pipeline.stack.processes import Processes
 from purchase_pipeline.stack.services import (
     StackOptions,
+    clear_leftovers,
     dagster_services,
-    make_room,
     mock_api,
     wait_for_mock_api,
 )
@@ -46,7 +51,7 @@ class Stack:
 
     processes: Processes
     pipeline: Pipeline
-    database: DatabaseWatch
+    database: Failover
     daemon_lock: DaemonLock
     clock: ClockWatch
 
@@ -71,7 +76,7 @@ def run_up(settings: Settings, options: StackOptions, console: Console, *, exit_
 @contextmanager
 def running_stack(settings: Settings, options: StackOptions, console: Console) -> Iterator[Stack]:
     """Start everything, say where it is, and stop it all at the end, whatever the end is."""
-    make_room(settings, options, console)
+    clear_leftovers(settings, options, console)
     processes = Processes(settings.home)
     with ExitStack() as stack:
         stack.callback(processes.stop_all)
@@ -80,12 +85,12 @@ def running_stack(settings: Settings, options: StackOptions, console: Console) -
             given, settings = settings, stack.enter_context(mock_api(settings, options, processes))
             stack.enter_context(database_in_use(settings))
             daemon_lock = stack.enter_context(only_daemon(dagster_storage_url(settings)))
-            settings.write_campaign()
+            settings.save()
             instance = stack.enter_context(dagster_services(settings, options, processes))
             wait_for_mock_api(given, settings, processes)
         stack.callback(console.print, "Stopping what was started ...")
         _print_addresses(settings, options, console)
-        watch = DatabaseWatch(settings, partial(print_line, console))
+        watch = Failover(settings, partial(print_line, console))
         yield Stack(processes, Pipeline(settings, instance), watch, daemon_lock, clock)
 
 
@@ -104,14 +109,20 @@ def _print_addresses(settings: Settings, options: StackOptions, console: Console
 
 def _watch(stack: Stack, console: Console) -> bool:
     """Show lots as they are committed; end when all are, or when each that is not has failed too often."""
-    campaign = stack.pipeline.backlog
-    with LiveProgress(console, len(campaign.lots)) as progress:
-        watch = CampaignWatch(campaign, progress, stack.database.wait_for(campaign.loaded))
+    backlog = stack.pipeline.backlog
+    with LiveProgress(console, len(backlog.lots)) as progress:
+        watch = BacklogWatch(
+            backlog,
+            progress,
+            stack.database.wait_for(backlog.loaded),
+            seconds_taken=backlog.seconds_taken,
+            outlook="it will be tried again",
+        )
         while watch.missing:
             returns = stack.database.returns
             hopeless = stack.database.ask(lambda: _look(stack, watch, progress.say))
             if stack.database.returns > returns:
-                watch.forgive()
+                watch.reset_failures()
             elif hopeless:
                 progress.say(f"Giving up on {', '.join(watch.missing)}: failed {FAILURES_TO_GIVE_UP} times.")
                 return False
@@ -119,11 +130,11 @@ def _watch(stack: Stack, console: Console) -> bool:
     return True
 
 
-def _look(stack: Stack, watch: CampaignWatch, say: Callable[[str], None]) -> bool:
+def _look(stack: Stack, watch: BacklogWatch, say: Callable[[str], None]) -> bool:
     """Tell what is new, keep up what is to run (the database answers: it can), and say whether to give up."""
     watch.look()
     _keep_up(stack, say)
-    return bool(watch.missing) and watch.is_hopeless()
+    return bool(watch.missing) and watch.has_given_up()
 
 
 def _until_interrupted(stack: Stack, console: Console) -> None:

@@ -15,7 +15,7 @@ from purchase_pipeline.postgres.locks import hold_slice
 from purchase_pipeline.postgres.op_outputs import refuse_table_of_asset
 from purchase_pipeline.postgres.schema.tables import check_names, existing_table
 from purchase_pipeline.postgres.slices.clearing import clear_slice
-from purchase_pipeline.postgres.slices.conditions import in_words, readable_query
+from purchase_pipeline.postgres.slices.conditions import message_of, readable_query
 from purchase_pipeline.postgres.write.first_values import remember_uncleared
 from purchase_pipeline.postgres.write_options import WriteOptions
 
@@ -51,7 +51,7 @@ class PostgresClient(DbClient[sa.Connection]):
         check_names([table_slice.schema, table_slice.table, *(table_slice.columns or ())])
         engine = self._writing if isinstance(context, dg.OutputContext) else self._engine
         table = f"{table_slice.schema}.{table_slice.table}"
-        with database_errors(table, in_words(table_slice)), transaction(engine) as connection:
+        with database_errors(table, message_of(table_slice)), transaction(engine) as connection:
             yield connection
 
     def reading(self) -> AbstractContextManager[sa.Connection]:

@@ -19,9 +19,9 @@ from purchase_pipeline.postgres.frames.first_batch import first_batch_at_hand
 from purchase_pipeline.postgres.frames.libraries import WRITTEN, can_be_read, can_be_written
 from purchase_pipeline.postgres.frames.rows import PerPartition, Together, closed_in_the_end
 from purchase_pipeline.postgres.inputs import ReadOptions, load_type, unreadable
-from purchase_pipeline.postgres.materialization import tell_of_committed, tell_of_partition
+from purchase_pipeline.postgres.materialization import add_partition_metadata, report_committed
 from purchase_pipeline.postgres.op_outputs import table_of_output
-from purchase_pipeline.postgres.slice_records import asset_beside
+from purchase_pipeline.postgres.slice_records import companion_asset
 from purchase_pipeline.postgres.slices.partitions import Target, dimensions_of, slice_of_partition
 from purchase_pipeline.postgres.type_handler import FrameHandler
 from purchase_pipeline.postgres.write.queries import is_query
@@ -135,15 +135,15 @@ class PostgresDbIOManager(DbIOManager):
                     done.append((context.asset_key, key, {**metadata, **said}))
                     beside = value.written if isinstance(value, Together) else {}
                     done += [
-                        (asset_beside(context, name), key, {**written, **said})
+                        (companion_asset(context, name), key, {**written, **said})
                         for name, written in beside.items()
                     ]
         except BaseException:
             for one in done:
-                tell_of_committed(context, *one)
+                report_committed(context, *one)
             raise
         for one in done:
-            tell_of_partition(context, *one)
+            add_partition_metadata(context, *one)
         context.add_output_metadata(
             {
                 "Query": self._client.get_select_statement(table_slice),

@@ -66,7 +66,7 @@ def _cell(value: object) -> str:
     return "NULL" if value is None else in_markdown(value).replace("|", "\\|")
 
 
-def tell_of_partition(
+def add_partition_metadata(
     context: dg.OutputContext, asset: dg.AssetKey, key: str, metadata: Mapping[str, RawMetadataValue]
 ) -> None:
     """Let the materialization of one partition, out of the several of a run, say more than the others."""
@@ -74,7 +74,7 @@ def tell_of_partition(
         context.step_context.add_asset_metadata(metadata, asset, key)
 
 
-def tell_of_committed(
+def report_committed(
     context: dg.OutputContext, asset: dg.AssetKey, key: str, metadata: Mapping[str, RawMetadataValue]
 ) -> None:
     """Record a partition that stays though the step fails: Dagster itself records only for a step that succeeds."""

@@ -7,7 +7,7 @@ import dagster as dg
 import sqlalchemy as sa
 
 from purchase_pipeline.postgres.dagster_internals import RawMetadataValue
-from purchase_pipeline.postgres.materialization import tell_of_partition
+from purchase_pipeline.postgres.materialization import add_partition_metadata
 from purchase_pipeline.postgres.op_outputs import ledger_entry_of
 from purchase_pipeline.postgres.slices.keys import refuse_keys_of_one_value
 from purchase_pipeline.postgres.slices.ledger import prepare_ledger, record_slices
@@ -42,7 +42,7 @@ def note_slices(
     record_slices(connection, schema, _entries(context, target, asset, counts, written))
     if len(keys) > 1 and target.is_of(context):
         for key, rows in counts.slices.items():
-            tell_of_partition(context, context.asset_key, key, {"dagster/partition_row_count": rows})
+            add_partition_metadata(context, context.asset_key, key, {"dagster/partition_row_count": rows})
     metadata: dict[str, RawMetadataValue] = {}
     if counts.table is not None:
         metadata["dagster/row_count"] = counts.table
@@ -55,10 +55,10 @@ def _asset(context: dg.OutputContext, target: Target) -> str:
     """Return what the ledger calls the table: the asset's key, its parts joined by slashes, or the op's output."""
     if not context.has_asset_key:
         return ledger_entry_of(target.table_slice.table)
-    return asset_beside(context, target.table_slice.table).to_escaped_user_string()
+    return companion_asset(context, target.table_slice.table).to_escaped_user_string()
 
 
-def asset_beside(context: dg.OutputContext, table: str) -> dg.AssetKey:
+def companion_asset(context: dg.OutputContext, table: str) -> dg.AssetKey:
     """Return the key of the asset that a table is of: beside the output's own lie those of the same prefix."""
     return dg.AssetKey([*context.asset_key.path[:-1], table])
 

@@ -25,7 +25,7 @@ _LOOK_SECONDS = 0.5
 _PATIENCE_SECONDS = 600.0
 
 
-class DatabaseWatch:
+class Failover:
     """Asks the database, and starts it again when it is gone and ours; waits for a given one."""
 
     def __init__(self, settings: Settings, say: Callable[[str], None]) -> None:

@@ -11,7 +11,7 @@ from purchase_pipeline.errors import PipelineError
 _LOCK = "campaign.lock"
 
 
-class CampaignRunningError(PipelineError):
+class AlreadyRunningError(PipelineError):
     """Another `up` or `ingest` works in the same home folder."""
 
 
@@ -20,18 +20,18 @@ class DaemonRunningError(PipelineError):
 
 
 @contextmanager
-def only_campaign(home: Path) -> Iterator[None]:
+def exclusive_use(home: Path) -> Iterator[None]:
     """Hold the home folder for this process, until it ends in whatever way.
 
     Raises:
-        CampaignRunningError: another process holds it.
+        AlreadyRunningError: another process holds it.
     """
     home.mkdir(parents=True, exist_ok=True)
     with (home / _LOCK).open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise CampaignRunningError(
+            raise AlreadyRunningError(
                 f"Process {_pid(home)} works in {home} already. Stop it with Ctrl-C, or with `purchase-pipeline down`."
             ) from error
         file.truncate(0)
@@ -40,12 +40,12 @@ def only_campaign(home: Path) -> Iterator[None]:
         yield
 
 
-def campaign_process(home: Path) -> int | None:
+def running_process(home: Path) -> int | None:
     """Return the pid of the process that holds the home folder, if one does."""
     try:
-        with only_campaign(home):
+        with exclusive_use(home):
             return None
-    except CampaignRunningError:
+    except AlreadyRunningError:
         return _pid(home)
 
 

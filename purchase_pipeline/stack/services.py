@@ -48,7 +48,7 @@ class StackOptions:
     ui: bool = True
 
 
-def make_room(settings: Settings, options: StackOptions, console: Console) -> None:
+def clear_leftovers(settings: Settings, options: StackOptions, console: Console) -> None:
     """Stop what a killed predecessor left running; make sure that the ports are free before anything starts.
 
     Raises:

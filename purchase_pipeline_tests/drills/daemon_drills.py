@@ -67,7 +67,7 @@ def two_ups(times: int, folder: Path) -> Outcome:
     The second is to end, naming the first; or, where that is dead, to load the lot. A run that either's monitoring
     failed for its worker, where nothing was killed, counts as lost.
     """
-    lots, seconds, judged = max(2, times), list[float](), 0
+    lots, seconds, validated = max(2, times), list[float](), 0
     with _two_homes(folder, lots) as homes:
         holder, other = homes
         holder.start()
@@ -86,14 +86,14 @@ def two_ups(times: int, folder: Path) -> Outcome:
             else:
                 other.up.wait(_PATIENCE_SECONDS)
                 _require_refusal(other, holder)
-                judged += len(holder.ask(_JUDGED, database=DAGSTER_DATABASE_NAME)) - before
+                validated += len(holder.ask(_JUDGED, database=DAGSTER_DATABASE_NAME)) - before
             wait_for(lambda: is_whole(holder, lote), lote, _PATIENCE_SECONDS)  # noqa: B023
             seconds.append(monotonic() - struck_at)
             said = "the first was killed" if takes_over else "the second was refused"
             print(f"  {number + 1}/{times} {said}: {lote} whole after {seconds[-1]:.1f} s", flush=True)
         wait_for(lambda: _is_quiet(holder), "a quiet stack", _PATIENCE_SECONDS)
         lost, doubled = counted(holder, lots, _ROWS)
-    return Outcome(times, lost + judged, doubled, len(seconds), seconds, "two homes, in turns")
+    return Outcome(times, lost + validated, doubled, len(seconds), seconds, "two homes, in turns")
 
 
 def _require_refusal(refused: LiveStack, holder: LiveStack) -> None:

@@ -9,7 +9,7 @@ from random import Random
 
 from psycopg import sql
 
-from purchase_pipeline.stack.embedded_postgres.files import ServerPlace
+from purchase_pipeline.stack.embedded_postgres.files import ServerFiles
 from purchase_pipeline_tests.drills.lot_bench import ROLE, LotBench
 from purchase_pipeline_tests.drills.outcome import Outcome
 from purchase_pipeline_tests.drills.trials import Fault, HasStruck, outcome_of, try_once
@@ -23,7 +23,7 @@ def run_on_a_full_disk(times: int, folder: Path) -> Outcome:
     """Do the drill. Only root can: it mounts a file system."""
     random = Random(_SEED)  # noqa: S311  (where the disk is full, and no secret)
     with a_lot_on_the_wire(folder) as (bench, _, _):
-        place = ServerPlace(folder / "postgres")
+        place = ServerFiles(folder / "postgres")
         with _small_file_system(place) as room:
             tables = room / "tables"
             tables.mkdir(mode=0o700)
@@ -33,7 +33,7 @@ def run_on_a_full_disk(times: int, folder: Path) -> Outcome:
 
 
 @contextmanager
-def _small_file_system(place: ServerPlace) -> Iterator[Path]:
+def _small_file_system(place: ServerFiles) -> Iterator[Path]:
     """Mount one beside the server's data, which is where the server may go."""
     room = place.folder / "room"
     room.mkdir()

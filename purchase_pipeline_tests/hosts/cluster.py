@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from purchase_pipeline.settings import DAGSTER_DATABASE_NAME, DATABASE_NAME, Settings
 from purchase_pipeline.stack.database import dagster_storage_url, start_database
-from purchase_pipeline.stack.embedded_postgres.files import ServerPlace
+from purchase_pipeline.stack.embedded_postgres.files import ServerFiles
 from purchase_pipeline.stack.embedded_postgres.server import TUNING, EmbeddedPostgres
 from purchase_pipeline.stack.roles import DAGSTER, LOADER
 from purchase_pipeline_tests.celery_worker import worker_command
@@ -139,7 +139,7 @@ class Cluster:
         embedded = EmbeddedPostgres(home)
         start_database(Settings(home=self.database.folder))
         embedded.stop()
-        place = ServerPlace(home)
+        place = ServerFiles(home)
         with (place.data / "pg_hba.conf").open("a") as rules:
             rules.write(f"host all all {self._addresses} trust\n")
         account = place.account

@@ -14,7 +14,7 @@ class LandingUnavailableError(PipelineError):
     transient = True
 
 
-class LandingPlace(Protocol):
+class Backend(Protocol):
     """Files by name. A file that is kept is there whole, and for good; one of the same name gives way in one step."""
 
     def address_of(self, name: str) -> str:

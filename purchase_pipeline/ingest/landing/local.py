@@ -13,7 +13,7 @@ _ARRIVING = ".arriving-"
 _ABANDONED_SECONDS = 3600.0
 
 
-class LandingFolder:
+class LocalBackend:
     """Files that get their names by a rename, once they are on disk; a lock on the folder holds several together."""
 
     def __init__(self, folder: Path) -> None:

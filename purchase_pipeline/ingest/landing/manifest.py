@@ -31,7 +31,7 @@ class LandedLote(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def received_on(self) -> date:
-        """The day, in UTC, that no purchase may be later than: its rows are judged alike whenever they are judged."""
+        """The day, in UTC, that no purchase may be later than, whenever it is validated."""
         return self.received_at.astimezone(UTC).date()
 
     @model_validator(mode="after")

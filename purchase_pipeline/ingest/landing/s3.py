@@ -19,7 +19,7 @@ _STALE = timedelta(hours=1)
 _BLOCK_BYTES = 8 << 20  # read ahead: most lots are one request
 
 
-class LandingBucket:
+class S3Backend:
     """Objects below an address, `s3://bucket/prefix`; access, region and endpoint are as `AWS_...` variables say.
 
     Requests are tried again, and what is put carries a checksum that the store compares: both are botocore's.

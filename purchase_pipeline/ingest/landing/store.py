@@ -11,8 +11,8 @@ from typing import IO
 import zstandard
 
 from purchase_pipeline.errors import PipelineError
-from purchase_pipeline.ingest.landing.backend import BUCKET_SCHEME, LandingPlace, LandingUnavailableError
-from purchase_pipeline.ingest.landing.local import LandingFolder
+from purchase_pipeline.ingest.landing.backend import BUCKET_SCHEME, Backend, LandingUnavailableError
+from purchase_pipeline.ingest.landing.local import LocalBackend
 from purchase_pipeline.ingest.landing.manifest import LandedLote, file_name_of, landed_by, manifest_of
 from purchase_pipeline.ingest.row_splitter import RawFormat, split_rows
 
@@ -37,7 +37,7 @@ class Landing:
     stop at any moment leaves at worst a file that no manifest names, cleared when the lot, or an hour later any, lands.
     """
 
-    def __init__(self, place: LandingPlace) -> None:
+    def __init__(self, place: Backend) -> None:
         self.place = place
 
     def find(self, lote: str) -> LandedLote | None:
@@ -148,15 +148,15 @@ def landing_at(address: str) -> Landing:
         LandingUnavailableError: a file stands where the folder is to be; or what speaks to a bucket is not installed.
     """
     if not address.startswith(BUCKET_SCHEME):
-        return Landing(LandingFolder(_folder_at(Path(address))))
+        return Landing(LocalBackend(_folder_at(Path(address))))
     try:
         # Imported where there is a bucket: it takes a second.
-        from purchase_pipeline.ingest.landing.s3 import LandingBucket  # noqa: PLC0415
+        from purchase_pipeline.ingest.landing.s3 import S3Backend  # noqa: PLC0415
     except ImportError as error:
         raise LandingUnavailableError(
             f"{address} needs s3fs: pip install 's3fs>=2026.3' ({error})"
         ) from error
-    return Landing(LandingBucket(address))
+    return Landing(S3Backend(address))
 
 
 def _folder_at(path: Path) -> Path:

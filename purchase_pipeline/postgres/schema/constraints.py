@@ -16,7 +16,7 @@ _WORDS = {
 }
 
 
-def in_words(bounds: Iterable[Any]) -> list[str]:
+def message_of(bounds: Iterable[Any]) -> list[str]:
     """Return a pydantic field's bounds, one phrase each. Patterns, and validators of one's own, are no words."""
     return [
         words.format(value)

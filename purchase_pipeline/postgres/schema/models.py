@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from purchase_pipeline.postgres.schema import types
-from purchase_pipeline.postgres.schema.constraints import in_words
+from purchase_pipeline.postgres.schema.constraints import message_of
 from purchase_pipeline.postgres.schema.inference import inferred_type
 from purchase_pipeline.postgres.schema.types import ColumnType
 
@@ -63,7 +63,7 @@ def _column(name: str, field: FieldInfo) -> sa.Column[Any]:
         column_type,
         nullable=optional or not field.is_required(),
         comment=field.description,
-        info={"constraints": in_words(bounds)},
+        info={"constraints": message_of(bounds)},
     )
 
 

@@ -10,7 +10,7 @@ from purchase_pipeline.postgres.database_errors import is_refusal_of, words_of
 from purchase_pipeline.postgres.errors import RowsNotClearedError, UnusableMetadataError
 from purchase_pipeline.postgres.schema.table_facts import table_facts
 from purchase_pipeline.postgres.schema.tables import named_alike
-from purchase_pipeline.postgres.slices.conditions import in_words, slice_conditions
+from purchase_pipeline.postgres.slices.conditions import message_of, slice_conditions
 
 _NOT_COMPARABLE = ("22", "42804", "42883")  # SQLSTATEs: a value of no such type, and no such comparison
 
@@ -36,7 +36,7 @@ def clear_slice(connection: sa.Connection, table: sa.Table, table_slice: TableSl
     left = count_slice(connection, table, table_slice) if facts.interferes else 0
     if left:
         raise RowsNotClearedError(
-            f"table {table}: {left} rows of {in_words(table_slice)} are there still after they were deleted, for a "
+            f"table {table}: {left} rows of {message_of(table_slice)} are there still after they were deleted, for a "
             "trigger, a rule or a policy of the table keeps them: the new rows would come on top. Nothing was changed. "
             "Remove or change it (psql's \\d shows it), or write to another table.",
             table=str(table),
@@ -70,7 +70,7 @@ def compared(table: sa.FromClause, table_slice: TableSlice) -> Iterator[None]:
         if not is_refusal_of(error.orig, *_NOT_COMPARABLE):
             raise
         raise UnusableMetadataError(
-            f"table {table}: no row can be told to be of the partition {in_words(table_slice)}: "
+            f"table {table}: no row can be told to be of the partition {message_of(table_slice)}: "
             f"{words_of(error.orig)}. Its keys have to be values of the column's type: name another column or "
             "expression as partition_expr, or change the keys.",
             table=str(table),

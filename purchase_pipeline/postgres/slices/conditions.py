@@ -137,7 +137,7 @@ def _type_of(
         ) from error
 
 
-def in_words(table_slice: TableSlice) -> str:
+def message_of(table_slice: TableSlice) -> str:
     """Return what is true of the slice's rows, for a person: `day = 'a'`, `day from ... to ...`."""
     return " and ".join(map(_dimension_in_words, table_slice.partition_dimensions or ())) or "the whole table"
 

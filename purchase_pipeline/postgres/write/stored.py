@@ -15,7 +15,7 @@ from purchase_pipeline.postgres.errors import RowsNotStoredError, RowsOutsideSli
 from purchase_pipeline.postgres.schema.table_facts import table_facts
 from purchase_pipeline.postgres.schema.types import shown
 from purchase_pipeline.postgres.slices.clearing import compared, count_slice
-from purchase_pipeline.postgres.slices.conditions import expression_of, in_words, slice_conditions
+from purchase_pipeline.postgres.slices.conditions import expression_of, message_of, slice_conditions
 from purchase_pipeline.postgres.write_options import WriteMode
 
 _WRITTEN_HERE = sa.literal_column("xmin = pg_current_xact_id()::xid", sa.Boolean())
@@ -117,4 +117,4 @@ class SliceWatch:
             f"{dimension.partition_expr} = {'NULL' if value is None else shown(value)}"
             for dimension, value in zip(dimensions, found[1:], strict=True)
         )
-        raise RowsOutsideSliceError(str(self._table), handed, found[0], in_words(self._slice), example)
+        raise RowsOutsideSliceError(str(self._table), handed, found[0], message_of(self._slice), example)

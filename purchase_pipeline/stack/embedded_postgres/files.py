@@ -40,7 +40,7 @@ class Account(NamedTuple):
     gid: int
 
 
-class ServerPlace:
+class ServerFiles:
     """The files of one home's server. Creating this object touches nothing; no path depends on the environment."""
 
     def __init__(self, home: Path) -> None:

@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 import psycopg
 
-from purchase_pipeline.stack.embedded_postgres.files import EmbeddedPostgresError, ServerPlace
+from purchase_pipeline.stack.embedded_postgres.files import EmbeddedPostgresError, ServerFiles
 from purchase_pipeline.stack.embedded_postgres.processes import ServerProcesses
 
 __all__ = [
@@ -64,7 +64,7 @@ class EmbeddedPostgres:
     """The server of one home folder. It outlives the process that starts it; creating this object touches nothing."""
 
     def __init__(self, home: Path) -> None:
-        self._place = ServerPlace(home)
+        self._place = ServerFiles(home)
         self._processes = ServerProcesses(self._place.name, self._place.data)
 
     @property
