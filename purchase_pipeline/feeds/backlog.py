@@ -1,4 +1,4 @@
-"""A campaign as it stands: which lots are loaded, which failed, which are under way."""
+"""The backlog: which batches are loaded, missing, failed or in progress."""
 
 from collections.abc import Iterator, KeysView, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -163,23 +163,23 @@ class NewCommits:
     """
 
     def __init__(self, backlog: Backlog, known: Mapping[str, LotCount]) -> None:
-        self._campaign = campaign
+        self._backlog = backlog
         self._missing = dict.fromkeys(lote for lote in backlog.lots if lote not in known)
         self._newest = max((lot.committed_at for lot in known.values()), default=None)
 
     @property
     def missing(self) -> KeysView[str]:
-        """The lots that have not arrived, in the campaign's order."""
+        """The lots that have not arrived, in the order of the backlog."""
         return self._missing.keys()
 
     @property
     def arrived(self) -> int:
         """How many lots have, with those that were known at first."""
-        return len(self._campaign.lots) - len(self._missing)
+        return len(self._backlog.lots) - len(self._missing)
 
     def look(self) -> Iterator[LotCount]:
         """Yield the lots that have arrived; one that is not taken is yielded by the next look."""
-        for lot in self._campaign.loaded_since(self._newest):
+        for lot in self._backlog.loaded_since(self._newest):
             if lot.lote in self._missing:
                 del self._missing[lot.lote]
                 self._newest = lot.committed_at

@@ -1,4 +1,4 @@
-"""What a person sees of a campaign in the terminal: a line a lot, a bar, a summary."""
+"""What `up` and `ingest` show in the terminal: a line a batch, a bar, a summary."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, KeysView
@@ -45,7 +45,7 @@ class LiveProgress:
         self._progress.stop()
 
     def already_loaded(self, lots: Iterable[LotCount]) -> None:
-        """Count lots that an earlier campaign loaded."""
+        """Count batches that were loaded before."""
         known = list(lots)
         if known:
             self._advance(known)
@@ -145,7 +145,7 @@ def print_failure(console: Console, run: FailedRun, outlook: str) -> None:
 
 
 def print_summary(console: Console, wanted: int, lots: Iterable[LotCount], seconds: float) -> None:
-    """Print what a campaign came to."""
+    """Print what a run of `up` or `ingest` has loaded."""
     known = list(lots)
     received, loaded, rejected = totals(known)
     conserved = all(lot.conserved for lot in known)
