@@ -45,10 +45,11 @@ def command_line_of(text: str) -> list[str]:
         words = re.findall(r"(?<![\w-])-{0,2}[a-z][a-z-]*", said)
         command: click.Command = main
         if words and not words[0].startswith("-"):
-            if words[0] not in main.commands:
+            named = main.get_command(click.Context(main), words[0])
+            if named is None:
                 wrong.append(words[0])
                 continue
-            command = main.commands[words[0]]
+            command = named
         known = {option for one in command.get_params(click.Context(command)) for option in one.opts}
         wrong += [word for word in words if word.startswith("--") and word not in known]
     return wrong
