@@ -13,7 +13,7 @@ from purchase_pipeline.ingest.landing.manifest import manifest_of
 from purchase_pipeline.ingest.landing.store import Landing, landing_at
 from purchase_pipeline.ingest.reconciliation import VerifiedLot, Verifier
 from purchase_pipeline.ingest.row_splitter import RawFormat
-from purchase_pipeline.stack.database import DatabaseUnavailableError
+from purchase_pipeline.ingest.reconciliation import MissingTableError
 from purchase_pipeline_tests.builders import a_compra, a_raw_compra
 from purchase_pipeline_tests.landed import land_lines
 from purchase_pipeline_tests.pipelines import a_pipeline, ingest
@@ -51,7 +51,7 @@ def test_an_empty_database_has_no_lots(engine: sa.Engine, tmp_path: Path) -> Non
 def test_a_dropped_table_is_named(landing: Landing, engine: sa.Engine) -> None:
     harm(engine, "DROP TABLE tabela_compras")
 
-    with pytest.raises(DatabaseUnavailableError, match=r"tabela_compras is gone.*purchase-pipeline ingest"):
+    with pytest.raises(MissingTableError, match=r"tabela_compras is gone.*purchase-pipeline ingest"):
         Verifier(engine, landing).lots()
 
 
