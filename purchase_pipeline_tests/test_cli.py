@@ -385,14 +385,3 @@ def test_reset_removes_all_local_state(person: Person) -> None:
     assert not person.home.exists()
     assert person.ingest("--lots", "1", "--rows", "20").returncode == 0
     assert person.counts() == (20, 1, 20)
-
-
-@pytest.mark.parametrize("command", ["", "up", "ingest", "status", "db-url", "down", "reset"])
-def test_help_teaches_at_every_level(person: Person, command: str) -> None:
-    shown = person.run(*command.split(), "--help")
-
-    assert shown.returncode == 0
-    assert shown.stdout.startswith("Usage: purchase-pipeline")
-    assert len(shown.stdout.splitlines()) > 5
-    assert "\\b" not in shown.stdout
-    assert not re.search(r"\w\.\.\.$", shown.stdout, re.MULTILINE), "a command's first sentence is cut"

@@ -1,9 +1,15 @@
 """What Dagster's catalog tells of the assets, before and after a run."""
 
+import asyncio
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.freshness import FreshnessState
+from dagster._core.definitions.freshness_evaluator import TimeWindowFreshnessPolicyEvaluator
+from dagster._core.loader import LoadingContextForTest
+from dagster._core.test_utils import freeze_time
 
 from mock_api.app import create_app
 from purchase_pipeline.contracts import CompraSchema
@@ -60,7 +66,24 @@ def test_columns_tell_the_contracts_meaning_and_bounds_before_and_after_a_run(
     assert list(lineage.deps_by_column["price"]) == [dg.TableColumnDep(dg.AssetKey("raw_purchases"), "price")]
 
 
-def test_purchases_are_watched_for_freshness() -> None:
-    policy = SPECS["tabela_compras"].freshness_policy
+@pytest.mark.parametrize(
+    ("hours", "state"),
+    [
+        (11.9, FreshnessState.PASS),
+        (12.1, FreshnessState.WARN),
+        (23.9, FreshnessState.WARN),
+        (24.1, FreshnessState.FAIL),
+    ],
+)
+def test_purchases_warn_after_half_a_day_without_a_new_batch_and_fail_after_a_day(
+    hours: float, state: FreshnessState
+) -> None:
+    purchases = defs().resolve_asset_graph().get(dg.AssetKey("tabela_compras"))
+    with dg.DagsterInstance.ephemeral() as instance:
+        instance.report_runless_asset_event(dg.AssetMaterialization("tabela_compras", partition="lote-0001"))
 
-    assert isinstance(policy, dg.FreshnessPolicy)
+        with freeze_time(datetime.now(UTC) + timedelta(hours=hours)):
+            evaluation = TimeWindowFreshnessPolicyEvaluator().evaluate_freshness(
+                LoadingContextForTest(instance), purchases
+            )
+            assert asyncio.run(evaluation) == state

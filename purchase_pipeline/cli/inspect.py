@@ -15,7 +15,7 @@ from purchase_pipeline.ops.verify import print_verified, verified_lots
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 @succeeds
 def status(*, as_json: bool) -> bool:
-    """Show what is loaded, rejected, failed and in flight.
+    """Show loaded, rejected, failed and in-progress batches.
 
     Rows are counted in the tables, lot by lot. Exit code 0 if received = loaded + rejected for every lot, else 1.
     """
@@ -33,11 +33,11 @@ def status(*, as_json: bool) -> bool:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 @succeeds
 def verify(*, lote: str | None, as_json: bool) -> bool:
-    """Hold every lot against its landed file and the ledger.
+    """Compare every batch with its landed file.
 
-    Row by row: counts, digests, gaps, doubles, and each value: the file is validated by the contract again, and must
-    give the rows that are there. Reads only. Exit code 0 if there is no difference, else 1, with each difference. A
-    lot that is being loaded meanwhile may differ: ask again.
+    Row by row, and with the ledger: counts, digests, gaps, doubles, and each value: the file is validated by the
+    contract again, and must give the rows that are there. Reads only. Exit code 0 if there is no difference, else 1,
+    with each difference. A lot that is being loaded meanwhile may differ: ask again.
     """
     # What is printed beside JSON would be in the way of a script.
     found = verified_lots(newest_settings(), lote, Console(stderr=True))

@@ -93,7 +93,7 @@ def up(  # noqa: PLR0913  (one a documented option)
     no_ui: bool,
     exit_when_done: bool,
 ) -> bool:
-    """Start everything that is not given, and load every lot.
+    """Start the local stack and load every batch.
 
     Starts an embedded PostgreSQL (without DATABASE_URL), the mock API (without PURCHASE_API_URL) and Dagster, whose
     sensor asks for the next missing lot every few seconds. Ctrl-C stops all that it started; a second `up` goes on
@@ -114,7 +114,7 @@ def up(  # noqa: PLR0913  (one a documented option)
 @_load_options
 @succeeds
 def ingest(*, lots: int, rows: int, defects: float, api_port: int) -> bool:
-    """Load every missing lot at once, without daemon or UI.
+    """Load every missing batch now, without daemon or UI.
 
     The same Dagster job as under `up`, run in this process as fast as it goes; its runs show in the UI of a later
     `up`. Exit code 0 if all lots are loaded in the end, else 1.
@@ -138,7 +138,7 @@ def _defects(settings: Settings, share: float) -> float:
 @click.option("--dry-run", is_flag=True, help="Only say which lots would be loaded anew.")
 @succeeds
 def replay(*, lote: str | None, dry_run: bool) -> bool:
-    """Judge landed lots anew, after the contract has changed.
+    """Revalidate landed batches after the contract has changed.
 
     Those of which a row is validated otherwise are loaded again: rows that now pass move from compras_rejeitadas to
     tabela_compras, those that no longer do move back; a lot at a time, in one transaction. The API is not asked: the

@@ -30,7 +30,7 @@ _STOP_SECONDS = 90.0
 )
 @succeeds
 def db_url(*, reader: bool, scratch: bool) -> bool:
-    """Print the URL of the database in use, and nothing else.
+    """Print the URL of the database in use.
 
     Starts the embedded server if it does not run, and keeps it running until `down`, so that this always works:
 
@@ -77,7 +77,7 @@ def _how_to_make_a_reader(url: str) -> str:
 @click.command()
 @succeeds
 def down() -> bool:
-    """Stop everything of ours that runs; the data stays.
+    """Stop all services; the data is kept.
 
     That is an `up` or `ingest`, what a killed one left behind, and the embedded PostgreSQL.
     """
@@ -89,7 +89,7 @@ def down() -> bool:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @succeeds
 def reset(*, yes: bool) -> bool:
-    """Stop everything and remove all local state.
+    """Stop all services and remove all local state.
 
     Landed lots, embedded database, Dagster's history, logs. A database given by DATABASE_URL is left as it is.
     """

@@ -26,7 +26,7 @@ _SHOWN = 20
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts: rows with their whole text.")
 @succeeds
 def rejects(*, lote: str | None, by: Grouping | None, limit: int | None, as_json: bool) -> bool:
-    """Show the rows that broke the contract, and why.
+    """Show rejected rows and their reasons.
 
     \b
     purchase-pipeline rejects --by reason           what is wrong most often

@@ -19,7 +19,7 @@ from purchase_pipeline.ops.sales_report import fresh_report
 @click.option("--no-open", is_flag=True, help="Do not open it in a browser.")
 @succeeds
 def report(*, output: Path | None, no_open: bool) -> bool:
-    """Make the sales report anew, and open it.
+    """Update the sales report and open it.
 
     One HTML file, in Portuguese and English, that needs no network: it can be mailed, printed and kept. Dagster makes
     it anew too, whenever lots were loaded. Exit code 1 if nothing is loaded, or it could not be made.

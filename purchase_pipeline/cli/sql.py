@@ -25,7 +25,7 @@ _HOW_TABLES_ARE_MADE = (
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV, for scripts and sheets.")
 @succeeds
 def sql(*, name: str | None, show: bool, as_csv: bool) -> bool:
-    """Answer a ready question about the tables, or list them all.
+    """Run a saved query, or list them all.
 
     \b
     purchase-pipeline sql                           which questions there are
