@@ -22,7 +22,6 @@ _RECORDS = Path(tempfile.gettempdir()) / f"purchase-pipeline-tests-of-{os.geteui
 _RUN = "TEST_RUN_RECORD"  # in the environment of all that a run starts
 _STOP_SECONDS = 2.0
 _LOOK_SECONDS = 0.2
-_watchers = list["subprocess.Popen[bytes]"]()
 
 
 def begin() -> None:
@@ -43,7 +42,7 @@ def begin() -> None:
         stderr=subprocess.DEVNULL,
         start_new_session=True,  # Ctrl-C is not for it
     )
-    _watchers.append(watcher)  # a Popen warns if it is collected while its process runs
+    watcher.returncode = 0  # else it warns, when this process ends, that the other still runs
     os.environ[_RUN] = str(own)
 
 
