@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from purchase_pipeline.postgres.errors import RefusedValueError
 from purchase_pipeline.postgres.frames.pandas_frames import from_arrow, to_batch
-from purchase_pipeline.postgres.frames.python_rows import python_rows
+from purchase_pipeline.postgres.frames.to_python import python_rows
 from purchase_pipeline.postgres.schema import types
 from purchase_pipeline.postgres.schema.types import ColumnType, sql
 from purchase_pipeline_tests.as_read import as_read, values_in

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, CITEXT, INET, JSON, TIMESTAMP
 
 from purchase_pipeline.postgres.schema import types
-from purchase_pipeline.postgres.schema.inference import NoColumnTypeError, common, inferred_type
+from purchase_pipeline.postgres.schema.inference import NoColumnTypeError, common_type, inferred_type
 from purchase_pipeline.postgres.schema.types import ColumnType, family, sql
 
 
@@ -125,7 +125,7 @@ def test_what_no_type_holds_is_refused_by_its_position(
 def test_two_types_have_a_common_one_or_none_either_way(
     one: ColumnType, other: ColumnType, expected: ColumnType | None
 ) -> None:
-    found = [common(one, other), common(other, one)]
+    found = [common_type(one, other), common_type(other, one)]
 
     assert [kind and sql(kind) for kind in found] == [expected and sql(expected)] * 2
 

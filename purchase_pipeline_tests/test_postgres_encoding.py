@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from purchase_pipeline.postgres import SchemaDriftError, UnstorableValueError
 from purchase_pipeline.postgres.schema import types
-from purchase_pipeline.postgres.schema.real_types import RealType
+from purchase_pipeline.postgres.schema.native_types import NativeType
 from purchase_pipeline.postgres.schema.types import ColumnType
 from purchase_pipeline.postgres.write.encoding import encoding_for
 from purchase_pipeline_tests.columns import a_table, stored
@@ -241,7 +241,7 @@ def test_a_list_goes_into_no_column_of_scalars(transaction: sa.Connection) -> No
 
 
 def test_a_type_without_a_column_is_text_to_its_encoding() -> None:
-    unheard_of = RealType("mood", -1, "e", "mood", "mood")
+    unheard_of = NativeType("mood", -1, "e", "mood", "mood")
 
     assert encoding_for(types.BIGINT, unheard_of) is None
     assert encoding_for(types.TEXT, unheard_of) is not None

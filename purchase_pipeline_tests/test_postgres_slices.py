@@ -349,7 +349,7 @@ def test_a_whole_table_that_keeps_a_row_is_noticed(store: Store) -> None:
 
     result = store.store(a_frame([("a", 3)]))
 
-    assert "1 rows of the whole table are there still after they were deleted" in error_of(result)
+    assert "1 rows of the whole table remain after they were deleted" in error_of(result)
     assert store.rows() == OLD
 
 

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from dagster._check import CheckError
 
 from purchase_pipeline.postgres import Batches, PerPartition, RowStream
-from purchase_pipeline.postgres.frames.reading import BATCH_ROWS
+from purchase_pipeline.postgres.frames.adbc import BATCH_ROWS
 from purchase_pipeline_tests.storing import Store, error_of, metadata_of
 
 SHOPS = dg.StaticPartitionsDefinition(["north", "south", "west"])

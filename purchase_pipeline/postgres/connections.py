@@ -83,7 +83,7 @@ def engine_for(database_url: str, *, keeps_connection: bool = False) -> sa.Engin
     engine = sa.create_engine(url, connect_args=arguments, **pool)
     quote_all_names(engine.dialect)
     sa.event.listen(engine, "connect", _make_transactional)
-    _settle_transactions_of(engine)
+    _configure_transactions(engine)
     return engine
 
 
@@ -93,13 +93,13 @@ def _make_transactional(driver: psycopg.Connection, record: object) -> None:  # 
     driver.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
 
 
-def _settle_transactions_of(engine: sa.Engine) -> None:
+def _configure_transactions(engine: sa.Engine) -> None:
     """Begin each transaction of the engine with our settings, and without the role's limits.
 
     Not as options of the connection, which poolers refuse, but for one transaction each. A limit that the URL's own
     options name stays as they say.
     """
-    settings = settings_of(engine)
+    settings = settings_query(engine)
 
     def begin(connection: sa.Connection) -> None:
         connection.info[_BACKEND], *_ = connection.exec_driver_sql(settings).one()
@@ -107,18 +107,18 @@ def _settle_transactions_of(engine: sa.Engine) -> None:
     sa.event.listen(engine, "begin", begin)
 
 
-def settings_of(engine: sa.Engine) -> str:
+def settings_query(engine: sa.Engine) -> str:
     """Return the query that settles a transaction, and tells the server's process."""
     own = str(engine.url.query.get("options", ""))
     query = sa.select(
         sa.func.pg_backend_pid(),
         *(sa.func.set_config(*setting, True) for setting in _SETTINGS.items()),  # noqa: FBT003  # for one transaction
-        *(_lifted(limit) for limit in _LIFTED_BELOW if limit not in own),
+        *(_without_limit(limit) for limit in _LIFTED_BELOW if limit not in own),
     )
     return str(query.compile(dialect=engine.dialect, compile_kwargs={"literal_binds": True}))
 
 
-def _lifted(limit: str) -> sa.ColumnElement[str]:
+def _without_limit(limit: str) -> sa.ColumnElement[str]:
     """Return what lifts a limit that is too small until the transaction ends, and NULL otherwise.
 
     An unknown one is left alone: PostgreSQL 16 has no `transaction_timeout`.

@@ -12,7 +12,7 @@ from typing import TypeGuard, TypeVar
 import psycopg
 import sqlalchemy as sa
 
-from purchase_pipeline.postgres.errors import DatabaseRefusalError, in_one_line
+from purchase_pipeline.postgres.errors import DatabaseRefusalError, printable
 
 Item = TypeVar("Item")
 
@@ -63,25 +63,25 @@ def database_errors(table: str, partition: str) -> Iterator[None]:
         yield
     except (sa.exc.DBAPIError, psycopg.Error) as error:
         cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
-        if hasattr(error, _ELSEWHERE) or not is_refusal_of(cause, *_WHAT_TO_DO):
+        if hasattr(error, _ELSEWHERE) or not has_sqlstate(cause, *_WHAT_TO_DO):
             raise
-        raise refused(cause, table, f", {in_one_line(partition)}", _hint(cause)) from error
+        raise refusal_error(cause, table, f", {printable(partition)}", _hint(cause)) from error
 
 
-def refused(
+def refusal_error(
     error: psycopg.Error, table: str, place: str, hint: str, column: str | None = None
 ) -> DatabaseRefusalError:
     """Return the error that tells what PostgreSQL refuses, where in the table, and what to do."""
     remedy = f" {hint}." if hint else ""
     return DatabaseRefusalError(
-        f"table {table}{place}: {words_of(error)} (SQLSTATE {error.sqlstate}). Nothing was changed.{remedy}",
+        f"table {table}{place}: {server_message(error)} (SQLSTATE {error.sqlstate}). Nothing was changed.{remedy}",
         table=table,
         column=column or error.diag.column_name,
         sqlstate=error.sqlstate,
     )
 
 
-def from_elsewhere(items: Iterator[Item]) -> Iterator[Item]:
+def from_source(items: Iterator[Item]) -> Iterator[Item]:
     """Yield items whose source may be a database, too: what it refuses is not said of the table that is written."""
     try:
         yield from items
@@ -90,7 +90,7 @@ def from_elsewhere(items: Iterator[Item]) -> Iterator[Item]:
         raise
 
 
-def is_refusal_of(error: BaseException | None, *codes: str) -> TypeGuard[psycopg.Error]:
+def has_sqlstate(error: BaseException | None, *codes: str) -> TypeGuard[psycopg.Error]:
     """Tell whether it is PostgreSQL's, with one of these SQLSTATEs or classes, and no missing right that class 42 has.
 
     A right that is missing is meant where its own code is named.
@@ -100,10 +100,10 @@ def is_refusal_of(error: BaseException | None, *codes: str) -> TypeGuard[psycopg
     return error.sqlstate in codes or (error.sqlstate != "42501" and error.sqlstate[:2] in codes)
 
 
-def words_of(error: psycopg.Error) -> str:
+def server_message(error: psycopg.Error) -> str:
     """Return what PostgreSQL says of what it refuses, in one line."""
     said = (error.diag.message_primary, error.diag.message_detail)
-    return in_one_line(" ".join(filter(None, said)) or str(error))
+    return printable(" ".join(filter(None, said)) or str(error))
 
 
 def _hint(error: psycopg.Error) -> str:

@@ -11,12 +11,12 @@ import sqlalchemy as sa
 from purchase_pipeline.postgres.connections import transaction
 from purchase_pipeline.postgres.dagster_internals import DbClient, TableSlice
 from purchase_pipeline.postgres.database_errors import database_errors
-from purchase_pipeline.postgres.locks import hold_slice
+from purchase_pipeline.postgres.locks import lock_slice
 from purchase_pipeline.postgres.op_outputs import refuse_table_of_asset
 from purchase_pipeline.postgres.schema.tables import check_names, existing_table
-from purchase_pipeline.postgres.slices.clearing import clear_slice
-from purchase_pipeline.postgres.slices.conditions import message_of, readable_query
-from purchase_pipeline.postgres.write.first_values import remember_uncleared
+from purchase_pipeline.postgres.slices.conditions import describe_slice, readable_query
+from purchase_pipeline.postgres.slices.deletion import delete_slice
+from purchase_pipeline.postgres.write.type_resolution import savepoint_before_delete
 from purchase_pipeline.postgres.write_options import WriteOptions
 
 
@@ -51,7 +51,7 @@ class PostgresClient(DbClient[sa.Connection]):
         check_names([table_slice.schema, table_slice.table, *(table_slice.columns or ())])
         engine = self._writing if isinstance(context, dg.OutputContext) else self._engine
         table = f"{table_slice.schema}.{table_slice.table}"
-        with database_errors(table, message_of(table_slice)), transaction(engine) as connection:
+        with database_errors(table, describe_slice(table_slice)), transaction(engine) as connection:
             yield connection
 
     def reading(self) -> AbstractContextManager[sa.Connection]:
@@ -66,7 +66,7 @@ class PostgresClient(DbClient[sa.Connection]):
         Raises:
             UnusableMetadataError: metadata that say nothing that is understood.
         """
-        return self._options.updated(context.definition_metadata or {}, {**_metadata_of_run(context), **said})
+        return self._options.updated(context.definition_metadata or {}, {**_output_metadata(context), **said})
 
     @staticmethod
     def ensure_schema_exists(
@@ -89,12 +89,12 @@ class PostgresClient(DbClient[sa.Connection]):
     ) -> None:
         """Wait for the slice's other writers, then delete its rows if they are to be replaced."""
         one_partition = len(keys) == 1 and not options.merges and options.schema_drift == "freeze"
-        hold_slice(connection, table_slice.schema, table_slice.table, str(keys[0]) if one_partition else None)
+        lock_slice(connection, table_slice.schema, table_slice.table, str(keys[0]) if one_partition else None)
         if options.write_mode == "replace":
             table = existing_table(connection, table_slice.schema, table_slice.table)
             if table is not None:
-                remember_uncleared(connection, table)
-                clear_slice(connection, table, table_slice)
+                savepoint_before_delete(connection, table)
+                delete_slice(connection, table, table_slice)
 
     @staticmethod
     def get_select_statement(table_slice: TableSlice) -> str:
@@ -102,7 +102,7 @@ class PostgresClient(DbClient[sa.Connection]):
         return readable_query(table_slice)
 
 
-def _metadata_of_run(context: dg.OutputContext) -> dict[str, Any]:
+def _output_metadata(context: dg.OutputContext) -> dict[str, Any]:
     """Return what the run says of the output: with it, or as the metadata of its asset."""
     said = dict(context.output_metadata or {})
     if not context.has_asset_key:

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from purchase_pipeline.errors import PipelineError
 
 
-def in_one_line(text: str) -> str:
+def printable(text: str) -> str:
     """Return a text, which may hold what a row says, without what acts on a terminal or forges a line of a log."""
     return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
 
@@ -71,7 +71,7 @@ class UnstorableValueError(PostgresWriteError):
         place = (
             f"table {table}" + (f", row {row}" if row else "") + (f", column {column!r}" if column else "")
         )
-        super().__init__(f"{place}: {in_one_line(reason)}", table=table, column=column)
+        super().__init__(f"{place}: {printable(reason)}", table=table, column=column)
         self.row = row
         self.reason = reason
 
@@ -127,8 +127,8 @@ class RowsOutsideSliceError(RowsNotStoredError):
             table,
             handed,
             handed - outside,
-            f" in the partition that is written, {in_one_line(partition)}: {rows} {lie} outside of it, such as "
-            f"{in_one_line(example)}. Nothing was changed. Leave them out, or write them with the partition that they "
+            f" in the partition that is written, {printable(partition)}: {rows} {lie} outside of it, such as "
+            f"{printable(example)}. Nothing was changed. Leave them out, or write them with the partition that they "
             "are of.",
         )
 
@@ -147,7 +147,7 @@ class UnfinishedReadError(PipelineError, OSError):
     transient = True
 
     def __init__(self, table: str, words: str) -> None:
-        said = in_one_line(" ".join(words.split()))
+        said = printable(" ".join(words.split()))
         super().__init__(f"table {table} was not read to its end: {said}. Read it again from its beginning.")
 
 

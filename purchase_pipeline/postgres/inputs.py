@@ -17,8 +17,8 @@ from purchase_pipeline.postgres.frames.libraries import READ
 from purchase_pipeline.postgres.frames.rows import Item
 from purchase_pipeline.postgres.slices.conditions import slice_query
 
-_ITS_AUTHORS_FAULT = ("22", "42")  # classes of SQLSTATE: a value, or what is written
-_NO_FAULT = ("canceling ", "terminating ")
+_FILTER_ERRORS = ("22", "42")  # classes of SQLSTATE: a value, or what is written
+_SERVER_ENDED = ("canceling ", "terminating ")
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class ReadOptions:
         return query if self.limit is None else query.limit(self.limit)
 
     @contextmanager
-    def explained(self, table: sa.Table) -> Iterator[None]:
+    def filter_errors(self, table: sa.Table) -> Iterator[None]:
         """Say of an error that the row filter can have caused that it is there.
 
         Raises:
@@ -73,7 +73,7 @@ class ReadOptions:
         try:
             yield
         except (sa.exc.DBAPIError, UnfinishedReadError) as error:
-            words = _its_authors_fault(error)
+            words = _filter_message(error)
             if self.row_filter is None or words is None:
                 raise
             raise UnusableMetadataError(
@@ -81,19 +81,19 @@ class ReadOptions:
                 'a condition in SQL, such as "price > 10".'
             ) from error
 
-    def explained_while(self, batches: Iterable[Item], table: sa.Table) -> Iterator[Item]:
+    def with_filter_errors(self, batches: Iterable[Item], table: sa.Table) -> Iterator[Item]:
         """Yield the batches of a stream; the filter may fail on a row of any."""
-        with self.explained(table):
+        with self.filter_errors(table):
             yield from batches
 
 
-def _its_authors_fault(error: sa.exc.DBAPIError | UnfinishedReadError) -> str | None:
+def _filter_message(error: sa.exc.DBAPIError | UnfinishedReadError) -> str | None:
     """Return PostgreSQL's words on a condition that it cannot compute; None for any other error."""
     if isinstance(error, UnfinishedReadError):  # pyarrow hands on no SQLSTATE
         words = str(error.__cause__).partition("ERROR:")[2].strip().splitlines()
-        return words[0] if words and not words[0].startswith(_NO_FAULT) else None
+        return words[0] if words and not words[0].startswith(_SERVER_ENDED) else None
     cause = error.orig
-    if not isinstance(cause, psycopg.Error) or (cause.sqlstate or "")[:2] not in _ITS_AUTHORS_FAULT:
+    if not isinstance(cause, psycopg.Error) or (cause.sqlstate or "")[:2] not in _FILTER_ERRORS:
         return None
     return cause.diag.message_primary
 
@@ -104,7 +104,7 @@ def load_type(context: dg.InputContext, default: type | None) -> Any:  # noqa: A
     return default if kind is Any and default is not None else kind
 
 
-def unreadable(context: dg.InputContext, kind: object) -> CheckError:
+def no_handler_error(context: dg.InputContext, kind: object) -> CheckError:
     """Return the error for an input that says nothing of what it is read as, or names what nothing is read as."""
     if context.has_input_name:
         seen = "has no type hint" if kind is Any else f"is annotated with {kind}"

@@ -13,7 +13,7 @@ class Lock(NamedTuple):
     shared: bool = False
 
 
-def hold_slice(connection: sa.Connection, schema: str, table: str, key: str | None) -> None:
+def lock_slice(connection: sa.Connection, schema: str, table: str, key: str | None) -> None:
     """Wait until no other writer is at work on the slice, and keep them waiting until the transaction ends.
 
     A partition's writer shares the table with the writers of other partitions. Without a key, for a range, a whole
@@ -23,19 +23,19 @@ def hold_slice(connection: sa.Connection, schema: str, table: str, key: str | No
     locks = [Lock(("table", schema, table), shared=key is not None)]
     if key is not None:
         locks.append(Lock(("slice", schema, table, key)))
-    hold_until_commit(connection, *locks)
+    lock_until_commit(connection, *locks)
 
 
-def hold_until_commit(connection: sa.Connection, *locks: Lock) -> None:
+def lock_until_commit(connection: sa.Connection, *locks: Lock) -> None:
     """Wait for the locks, one after the other, and hold them until the transaction ends.
 
     PostgreSQL's lock keys are 64-bit numbers: two names meet in one key once in 2^64, and then they only wait for
     each other.
     """
-    connection.execute(sa.select(*map(_taken, locks)))
+    connection.execute(sa.select(*map(_acquire, locks)))
 
 
-def _taken(lock: Lock) -> sa.ColumnElement[None]:
+def _acquire(lock: Lock) -> sa.ColumnElement[None]:
     take = sa.func.pg_advisory_xact_lock_shared if lock.shared else sa.func.pg_advisory_xact_lock
     return take(_key(lock))
 

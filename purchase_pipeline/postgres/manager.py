@@ -15,10 +15,10 @@ from purchase_pipeline.postgres.dagster_internals import (
     TableSlice,
 )
 from purchase_pipeline.postgres.db_client import PostgresClient
-from purchase_pipeline.postgres.frames.first_batch import first_batch_at_hand
 from purchase_pipeline.postgres.frames.libraries import WRITTEN, can_be_read, can_be_written
-from purchase_pipeline.postgres.frames.rows import PerPartition, Together, closed_in_the_end
-from purchase_pipeline.postgres.inputs import ReadOptions, load_type, unreadable
+from purchase_pipeline.postgres.frames.prefetch import prefetched
+from purchase_pipeline.postgres.frames.rows import PerPartition, Together, closing_iterator
+from purchase_pipeline.postgres.inputs import ReadOptions, load_type, no_handler_error
 from purchase_pipeline.postgres.materialization import add_partition_metadata, report_committed
 from purchase_pipeline.postgres.op_outputs import table_of_output
 from purchase_pipeline.postgres.slice_records import companion_asset
@@ -64,7 +64,7 @@ class PostgresDbIOManager(DbIOManager):
         else:
             self._client.options(context)  # refused before a batch is computed
             added = self._has_handler(type(obj))
-            with nullcontext(obj) if added else first_batch_at_hand(obj) as ready:
+            with nullcontext(obj) if added else prefetched(obj) as ready:
                 super().handle_output(context, ready)
 
     def load_input(self, context: dg.InputContext) -> object:
@@ -83,7 +83,7 @@ class PostgresDbIOManager(DbIOManager):
                 "dg.InputContext", _Changed(context, dagster_type=SimpleNamespace(typing_type=kind))
             )
         if not (can_be_read(kind) or self._has_handler(kind)):
-            raise unreadable(context, kind)
+            raise no_handler_error(context, kind)
         ReadOptions.of(context)  # refused before a connection is opened
         return super().load_input(context)
 
@@ -119,15 +119,15 @@ class PostgresDbIOManager(DbIOManager):
         table_slice = self._get_table_slice(context, context)
         done: list[tuple[dg.AssetKey, str, Metadata]] = []
         try:
-            with closed_in_the_end(output.partitions) as partitions:
-                for key, value, said in _expected(
+            with closing_iterator(output.partitions) as partitions:
+                for key, value, said in _checked_partitions(
                     partitions, [str(key) for key in context.asset_partition_keys]
                 ):
                     self._check_supported_type(type(value))
                     part = slice_of_partition(table_slice, context.asset_partitions_def, key)
                     options = self._client.options(context, said)
                     with (
-                        first_batch_at_hand(value) as ready,
+                        prefetched(value) as ready,
                         self._client.connect(context, part) as connection,
                     ):
                         self._client.clear(options, part, [key], connection)
@@ -163,7 +163,7 @@ class _Changed:
         return getattr(self._context, name)
 
 
-def _expected(
+def _checked_partitions(
     partitions: Iterable[tuple[Any, ...]], keys: Sequence[str]
 ) -> Iterator[tuple[str, Any, Mapping[str, RawMetadataValue]]]:
     """Yield the partitions, each with what is said of it, and see to it that each of the run's comes once."""

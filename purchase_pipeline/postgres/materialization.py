@@ -9,11 +9,11 @@ import sqlalchemy as sa
 from purchase_pipeline.postgres.dagster_internals import DagsterEvent, RawMetadataValue
 from purchase_pipeline.postgres.markdown import in_markdown
 from purchase_pipeline.postgres.schema.types import sql
-from purchase_pipeline.postgres.write.batches import Written
-from purchase_pipeline.postgres.write.upsert import Merged
+from purchase_pipeline.postgres.write.batches import WriteResult
+from purchase_pipeline.postgres.write.upsert import MergeResult
 
 
-def write_metadata(written: Written, *, preview: bool) -> dict[str, RawMetadataValue]:
+def write_metadata(written: WriteResult, *, preview: bool) -> dict[str, RawMetadataValue]:
     """Return the metadata of one write, but for how many rows are in the table."""
     seconds = max(written.seconds, 1e-9)
     metadata: dict[str, RawMetadataValue] = {
@@ -22,7 +22,7 @@ def write_metadata(written: Written, *, preview: bool) -> dict[str, RawMetadataV
         "rows_per_second": round(written.copied.rows / seconds),
         "seconds": round(written.seconds, 3),
     }
-    if isinstance(written.copied, Merged):
+    if isinstance(written.copied, MergeResult):
         metadata |= {name: rows for name, rows in written.copied.counts().items() if rows is not None}
     if written.table is not None:
         metadata["dagster/column_schema"] = column_schema(written.table, written.declared)

@@ -23,10 +23,10 @@ def table_of_output(output: dg.OutputContext, reader: dg.InputContext | dg.Outpu
         UnusableMetadataError: several outputs of the job have one "table", and each would replace the others' rows.
     """
     named = (output.definition_metadata or {}).get("table")
-    if named and not _replaces(output):
+    if named and not _is_replace(output):
         return str(named)
     table = str(named or output.name)
-    sharing = _names_in(_job_of(reader)).count(table)
+    sharing = _table_names(_job_of(reader)).count(table)
     if named and sharing > 1:
         raise UnusableMetadataError(
             f'Metadata "table" is {named!r} for one of {sharing} outputs or assets of this job that have this table, '
@@ -36,10 +36,10 @@ def table_of_output(output: dg.OutputContext, reader: dg.InputContext | dg.Outpu
     if not named and (table == _UNNAMED or sharing > 1):
         table = f"{op}.{table}"
     keys = [f"[{mapped}"] if bracket else []
-    return _shortened("".join([table, *keys, f"[{output.mapping_key}]" if output.mapping_key else ""]))
+    return _truncated("".join([table, *keys, f"[{output.mapping_key}]" if output.mapping_key else ""]))
 
 
-def ledger_entry_of(table: str) -> str:
+def ledger_name_of_output(table: str) -> str:
     """Return what the ledger calls an op's output: no asset's key is written so."""
     return f"op output: {table}"
 
@@ -70,16 +70,16 @@ def require_run(connection: sa.Connection, table_slice: TableSlice, output: dg.O
     Raises:
         OutputReplacedError: another run has replaced it.
     """
-    if not _replaces(output):  # its readers want the rows of all runs
+    if not _is_replace(output):  # its readers want the rows of all runs
         return
     ledger = ledger_table(table_slice.schema)
-    entry = ledger.c.asset == ledger_entry_of(table_slice.table)
+    entry = ledger.c.asset == ledger_name_of_output(table_slice.table)
     run_id = connection.execute(sa.select(ledger.c.run_id).where(entry)).scalar()
     if run_id != output.run_id:
         raise OutputReplacedError(f"{table_slice.schema}.{table_slice.table}", output.run_id, run_id)
 
 
-def _replaces(output: dg.OutputContext) -> bool:
+def _is_replace(output: dg.OutputContext) -> bool:
     return bool((output.definition_metadata or {}).get("write_mode", "replace") == "replace")
 
 
@@ -90,7 +90,7 @@ def _job_of(context: dg.InputContext | dg.OutputContext) -> dg.JobDefinition | N
         return None
 
 
-def _names_in(job: dg.JobDefinition | None) -> list[str]:
+def _table_names(job: dg.JobDefinition | None) -> list[str]:
     """Return the tables that the outputs of a job's ops, and its assets, would have by their names alone."""
     if job is None:
         return []
@@ -107,7 +107,7 @@ def _outputs_of(graph: dg.GraphDefinition) -> Iterator[str]:
             )
 
 
-def _shortened(name: str) -> str:
+def _truncated(name: str) -> str:
     """Return a name that PostgreSQL takes whole: of a long one the beginning, and a digest of all of it."""
     if len(name.encode()) <= LONGEST_NAME:
         return name

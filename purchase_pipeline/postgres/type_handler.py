@@ -9,17 +9,17 @@ import dagster as dg
 import sqlalchemy as sa
 
 from purchase_pipeline.postgres.dagster_internals import DbTypeHandler, RawMetadataValue, TableSlice
-from purchase_pipeline.postgres.database_errors import from_elsewhere
+from purchase_pipeline.postgres.database_errors import from_source
 from purchase_pipeline.postgres.db_client import PostgresClient
 from purchase_pipeline.postgres.errors import UnusableMetadataError
-from purchase_pipeline.postgres.frames.first_batch import first_batch_at_hand
 from purchase_pipeline.postgres.frames.libraries import batches_of
-from purchase_pipeline.postgres.frames.rows import Batches, Item, RowStream, Together, closed_in_the_end
+from purchase_pipeline.postgres.frames.prefetch import prefetched
+from purchase_pipeline.postgres.frames.rows import Batches, Item, RowStream, Together, closing_iterator
 from purchase_pipeline.postgres.inputs import ReadOptions, load_type
 from purchase_pipeline.postgres.materialization import write_metadata
 from purchase_pipeline.postgres.op_outputs import require_run
 from purchase_pipeline.postgres.schema.tables import check_names, existing_table
-from purchase_pipeline.postgres.slice_records import note_slices
+from purchase_pipeline.postgres.slice_records import record_write
 from purchase_pipeline.postgres.slices.partitions import Target
 from purchase_pipeline.postgres.write.batches import write_batches
 from purchase_pipeline.postgres.write.queries import is_query, write_query
@@ -60,18 +60,18 @@ class FrameHandler(DbTypeHandler[Any]):
         options = self._client.options(context, target.said)
         if not isinstance(obj, Together):
             return _write_one(context, target, obj, connection, options)
-        _require_beside(obj, options)
+        _check_companion_keys(obj, options)
         metadata = _write_one(context, target, obj.value, connection, options)
         for name, value in obj.beside.items():
             table_slice = target.table_slice._replace(table=name, columns=None)
             keys = tuple(obj.upsert_keys.get(name, options.upsert_keys))
             own = replace(options, declared=None, upsert_keys=keys)
-            obj.written[name] = self._write_beside(
+            obj.written[name] = self._write_companion(
                 context, target._replace(table_slice=table_slice), value, connection, own
             )
         return metadata
 
-    def _write_beside(
+    def _write_companion(
         self,
         context: dg.OutputContext,
         target: Target,
@@ -84,7 +84,7 @@ class FrameHandler(DbTypeHandler[Any]):
         check_names([table_slice.table])
         if callable(value):
             value = value(connection)
-        with first_batch_at_hand(value) as ready:
+        with prefetched(value) as ready:
             self._client.clear(options, table_slice, target.keys, connection)
             metadata = _write_one(context, target, ready, connection, options)
         return {
@@ -104,7 +104,7 @@ class FrameHandler(DbTypeHandler[Any]):
         table = existing_table(connection, table_slice.schema, table_slice.table)
         if table is None:
             if context.has_asset_partitions and not context.asset_partition_keys:
-                return _loading().load_nothing(kind)  # no partition is before the first
+                return _loading().load_empty(kind)  # no partition is before the first
             raise LookupError(
                 f"There is no table {table_slice.schema}.{table_slice.table}: materialize what writes it first."
             )
@@ -112,16 +112,16 @@ class FrameHandler(DbTypeHandler[Any]):
         output = None if context.has_asset_key else context.upstream_output
 
         def watched(frames: Iterator[Item]) -> Iterator[Item]:
-            explained = options.explained_while(frames, table)
-            return explained if output is None else self._of_its_run(explained, table_slice, output)
+            explained = options.with_filter_errors(frames, table)
+            return explained if output is None else self._checked_run(explained, table_slice, output)
 
         return _loading().load_query(kind, connection, table, query, watched)
 
-    def _of_its_run(
+    def _checked_run(
         self, batches: Iterator[Item], table_slice: TableSlice, output: dg.OutputContext
     ) -> Iterator[Item]:
         """Look whose rows they are once the first are read: all batches are of one moment, and that is before."""
-        with closed_in_the_end(batches) as own:
+        with closing_iterator(batches) as own:
             first = next(own, None)
             with self._client.reading() as connection:
                 require_run(connection, table_slice, output)
@@ -130,7 +130,7 @@ class FrameHandler(DbTypeHandler[Any]):
             yield from own
 
 
-def _require_beside(together: Together, options: WriteOptions) -> None:
+def _check_companion_keys(together: Together, options: WriteOptions) -> None:
     """Make sure that keys are given for tables that are written by keys.
 
     Raises:
@@ -155,9 +155,9 @@ def _write_one(
     if is_query(type(value)):
         written = write_query(connection, target.table_slice, value, options)
     else:
-        with closed_in_the_end(batches_of(value)) as batches:
-            written = write_batches(connection, target.table_slice, from_elsewhere(batches), options)
-    counts = note_slices(connection, context, target, written, options)
+        with closing_iterator(batches_of(value)) as batches:
+            written = write_batches(connection, target.table_slice, from_source(batches), options)
+    counts = record_write(connection, context, target, written, options)
     return write_metadata(written, preview=options.preview_rows > 0) | counts
 
 

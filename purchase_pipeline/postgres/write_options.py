@@ -27,8 +27,8 @@ _OPTIONS = (
     "preview_rows",
     "hash_partitions",
 )
-_OF_DEFINITIONS = ("partition_expr", "schema", "table")
-_ALIKE = 0.85  # of difflib's ratio: one or two letters
+_DEFINITION_OPTIONS = ("partition_expr", "schema", "table")
+_ARROW_CLASSES = 0.85  # of difflib's ratio: one or two letters
 _ROWS, _PARTITIONS = range(sys.maxsize), range(2, 1025)
 
 
@@ -69,7 +69,7 @@ class WriteOptions:
             UnusableMetadataError: a name or value that is none of those possible, keys that do not go with the mode, or
                 what an output cannot say, for the inputs that read it go by the definition.
         """
-        metadata = {**_understood(definition), **_said_by_run(_understood(output), definition)}
+        metadata = {**_options_in(definition), **_output_options(_options_in(output), definition)}
         changed = replace(
             self,
             write_mode=_one_of(WriteMode, "write_mode", metadata, self.write_mode),
@@ -97,15 +97,17 @@ class WriteOptions:
         return changed
 
 
-def _understood(metadata: Mapping[str, Any]) -> dict[str, Any]:
+def _options_in(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options among metadata, out of Dagster's wrapping; a misspelt one is refused, not passed over."""
-    for name in metadata.keys() - {*_OPTIONS, *_OF_DEFINITIONS}:
+    for name in metadata.keys() - {*_OPTIONS, *_DEFINITION_OPTIONS}:
         spelled = name.lower().replace("-", "_").replace(" ", "_")
-        if meant := get_close_matches(spelled, [*_OPTIONS, "partition_expr"], n=1, cutoff=_ALIKE):
+        if meant := get_close_matches(spelled, [*_OPTIONS, "partition_expr"], n=1, cutoff=_ARROW_CLASSES):
             raise UnusableMetadataError(
                 f'Metadata "{name}" is no option of the IO manager. Write "{meant[0]}", or give it another name.'
             )
-    return {name: _unwrapped(metadata[name]) for name in (*_OPTIONS, *_OF_DEFINITIONS) if name in metadata}
+    return {
+        name: _unwrapped(metadata[name]) for name in (*_OPTIONS, *_DEFINITION_OPTIONS) if name in metadata
+    }
 
 
 def _unwrapped(value: object) -> object:
@@ -114,8 +116,8 @@ def _unwrapped(value: object) -> object:
     return value.value if plain else value  # type: ignore[attr-defined]
 
 
-def _said_by_run(output: Mapping[str, Any], definition: Mapping[str, Any]) -> dict[str, Any]:
-    for name in _OF_DEFINITIONS:
+def _output_options(output: Mapping[str, Any], definition: Mapping[str, Any]) -> dict[str, Any]:
+    for name in _DEFINITION_OPTIONS:
         # Some attach a table's columns under the name of "schema".
         said = None if isinstance(output.get(name), dg.TableSchema) else output.get(name)
         if said not in (None, _unwrapped(definition.get(name))):

@@ -11,7 +11,7 @@ from purchase_pipeline.postgres.frames.arrow import FRAME_TYPES, to_batch
 from purchase_pipeline.postgres.frames.exact import Array
 from purchase_pipeline.postgres.frames.json_text import json_values
 from purchase_pipeline.postgres.frames.nested import Shape, shape_of
-from purchase_pipeline.postgres.frames.python_rows import storage_of
+from purchase_pipeline.postgres.frames.to_python import storage_of
 from purchase_pipeline.postgres.schema.types import ColumnType, family
 
 __all__ = ["FRAME_TYPES", "from_arrow", "reader", "to_batch", "typed_column"]

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from purchase_pipeline.postgres.errors import RefusedValueError
-from purchase_pipeline.postgres.schema.types import shown
+from purchase_pipeline.postgres.schema.types import short_repr
 
 Array = Any
 """A `pyarrow.Array` or `pyarrow.ChunkedArray`: pyarrow has no types that mypy knows."""
@@ -36,7 +36,7 @@ def cast_exactly(name: str, values: Array, kind: Any, reason: str | None = None)
             first, beyond = (middle, beyond) if _casts(values[first:middle], kind) else (first, middle)
         if not len(values) or _casts(values[first:beyond], kind):
             raise RefusedValueError(name, None, str(error)) from error
-        value = shown(values[first].as_py())
+        value = short_repr(values[first].as_py())
         raise RefusedValueError(
             name, first, str(error) if reason is None else reason.format(value)
         ) from error
@@ -80,7 +80,7 @@ def refuse_times(name: str, values: Array) -> None:
 def _shown(scalar: Any) -> str:  # noqa: ANN401
     try:
         value = scalar.as_py()
-        return f"{scalar.value} as {scalar.type}" if isinstance(value, time) else shown(value)
+        return f"{scalar.value} as {scalar.type}" if isinstance(value, time) else short_repr(value)
     except (ValueError, OverflowError):  # Python has no such date or time
         return f"{scalar.value if hasattr(scalar, 'value') else scalar} as {scalar.type}"
 

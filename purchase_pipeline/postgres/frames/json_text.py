@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from purchase_pipeline.postgres.schema.types import shown
+from purchase_pipeline.postgres.schema.types import short_repr
 
 _SURROGATE = re.compile(r"\\u[dD]")
 _TEXT_OR_LARGE_FLOAT = re.compile(r'"(?:[^"\\]|\\.)*"|-?[\d.]+e\+\d+')
@@ -20,11 +20,11 @@ def json_text(value: object) -> str:
         ValueError: NaN or an infinity, or what is nested too deep.
     """
     try:
-        _refuse_keys_that_are_no_text(value)
+        _refuse_non_text_keys(value)
         text = json.dumps(value, ensure_ascii=False, allow_nan=False)
     except RecursionError as error:
         raise ValueError("lists and dicts nested too deep, or in themselves") from error
-    return _TEXT_OR_LARGE_FLOAT.sub(_with_a_point, text) if "e+" in text else text
+    return _TEXT_OR_LARGE_FLOAT.sub(_with_decimal_point, text) if "e+" in text else text
 
 
 def json_values(texts: Sequence[str | None]) -> Sequence[Any]:
@@ -52,9 +52,9 @@ def require_distinct_keys(text: str) -> None:
     try:
         json.loads(text, object_pairs_hook=_distinct)
     except json.JSONDecodeError as error:
-        raise ValueError(f"{shown(text)} is no JSON: {error}") from error
+        raise ValueError(f"{short_repr(text)} is no JSON: {error}") from error
     except RecursionError as error:
-        raise ValueError(f"{shown(text)} is nested too deep") from error
+        raise ValueError(f"{short_repr(text)} is nested too deep") from error
 
 
 def _loaded(text: str) -> Any:  # noqa: ANN401
@@ -69,7 +69,7 @@ def _loaded(text: str) -> Any:  # noqa: ANN401
 def _distinct(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise ValueError(f"a JSON object has a key twice, among {shown([key for key, _ in pairs])}")
+        raise ValueError(f"a JSON object has a key twice, among {short_repr([key for key, _ in pairs])}")
     return found
 
 
@@ -80,18 +80,18 @@ def _exact_float(digits: str) -> float:
     return number
 
 
-def _with_a_point(match: re.Match[str]) -> str:
+def _with_decimal_point(match: re.Match[str]) -> str:
     """Write a large float out: of 1e+16, PostgreSQL would make an integer."""
     token = match.group()
     return token if token.startswith('"') else f"{Decimal(token):f}.0"
 
 
-def _refuse_keys_that_are_no_text(value: object) -> None:
+def _refuse_non_text_keys(value: object) -> None:
     if isinstance(value, dict):
         for key, inner in value.items():
             if not isinstance(key, str):
-                raise TypeError(f"JSON keys are texts, and {shown(key)} is none")
-            _refuse_keys_that_are_no_text(inner)
+                raise TypeError(f"JSON keys are texts, and {short_repr(key)} is none")
+            _refuse_non_text_keys(inner)
     elif isinstance(value, list | tuple):
         for inner in value:
-            _refuse_keys_that_are_no_text(inner)
+            _refuse_non_text_keys(inner)

@@ -12,7 +12,7 @@ from purchase_pipeline.postgres.frames.rows import (
     PerPartition,
     RowStream,
     Together,
-    closed_in_the_end,
+    closing_iterator,
 )
 from purchase_pipeline.postgres.schema import types
 from purchase_pipeline.postgres.schema.types import ColumnType
@@ -90,7 +90,7 @@ def batches_of(value: Any) -> Iterator[Batch | DeclaredBatch]:  # noqa: ANN401
     elif isinstance(value, RowStream):
         yield from _batches_of_rows(value)
     else:
-        with closed_in_the_end(value) as frames:
+        with closing_iterator(value) as frames:
             if is_reader(type(value)):
                 yield from batches_of(value.schema.empty_table())
             for frame in frames:
@@ -104,14 +104,14 @@ def _batches_of_item(frame: Any) -> Iterator[Batch | DeclaredBatch]:  # noqa: AN
         yield from batches_of(frame)
     else:
         raise TypeError(
-            f"Cannot write {types.shown(frame)}, {type(frame).__name__}, out of an iterator of {WRITTEN}."
+            f"Cannot write {types.short_repr(frame)}, {type(frame).__name__}, out of an iterator of {WRITTEN}."
         )
 
 
 def _batches_of_rows(stream: RowStream) -> Iterator[Batch | DeclaredBatch]:
     table = stream.table
     declared = {} if table is None else {name: table.columns[name].type for name in stream.columns}
-    with closed_in_the_end(stream.batches) as batches:
+    with closing_iterator(stream.batches) as batches:
         for rows in batches:
             if table is None:
                 yield _python_values().batch_of_rows(stream.columns, rows)
@@ -121,4 +121,4 @@ def _batches_of_rows(stream: RowStream) -> Iterator[Batch | DeclaredBatch]:
 
 def _python_values() -> Any:  # noqa: ANN401
     """Return the module that needs pyarrow: a stream that is declared does without."""
-    return import_module("purchase_pipeline.postgres.frames.python_values")
+    return import_module("purchase_pipeline.postgres.frames.from_python")

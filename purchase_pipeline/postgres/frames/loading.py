@@ -6,11 +6,11 @@ from typing import Any
 import pyarrow as pa
 import sqlalchemy as sa
 
+from purchase_pipeline.postgres.frames.adbc import read_batches
 from purchase_pipeline.postgres.frames.arrow_frames import reader
 from purchase_pipeline.postgres.frames.libraries import is_reader, library_of
-from purchase_pipeline.postgres.frames.python_rows import python_dicts, python_rows
-from purchase_pipeline.postgres.frames.reading import read_batches
 from purchase_pipeline.postgres.frames.rows import RowStream
+from purchase_pipeline.postgres.frames.to_python import python_dicts, python_rows
 from purchase_pipeline.postgres.schema.types import ColumnType
 
 Watch = Callable[[Iterator[pa.Table]], Iterator[pa.Table]]
@@ -27,19 +27,19 @@ def load_query(
     library = library_of(kind)
     if library is None:
         columns, frames = read_batches(connection, table, query)
-        return _streamed(kind, columns, watched(frames))
+        return _as_stream(kind, columns, watched(frames))
     columns, frames = read_batches(connection, table, query, batch_rows=None)
     (whole,) = watched(frames)
     return library.from_arrow(columns, whole, kind)
 
 
-def load_nothing(kind: Any) -> Any:  # noqa: ANN401
+def load_empty(kind: Any) -> Any:  # noqa: ANN401
     """Return what there is of a table that is not there yet."""
     library = library_of(kind)
-    return _streamed(kind, {}, iter(())) if library is None else library.from_arrow({}, pa.table({}), kind)
+    return _as_stream(kind, {}, iter(())) if library is None else library.from_arrow({}, pa.table({}), kind)
 
 
-def _streamed(kind: Any, columns: Mapping[str, ColumnType], frames: Iterator[pa.Table]) -> Any:  # noqa: ANN401
+def _as_stream(kind: Any, columns: Mapping[str, ColumnType], frames: Iterator[pa.Table]) -> Any:  # noqa: ANN401
     if kind is RowStream:
         return RowStream(tuple(columns), (python_rows(columns, frame) for frame in frames))
     if is_reader(kind):

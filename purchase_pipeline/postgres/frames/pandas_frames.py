@@ -15,18 +15,18 @@ from purchase_pipeline.postgres.errors import RefusedValueError
 from purchase_pipeline.postgres.frames.arrow import batch_of, plain_column
 from purchase_pipeline.postgres.frames.arrow_frames import typed_column
 from purchase_pipeline.postgres.frames.exact import Array
-from purchase_pipeline.postgres.frames.python_rows import python_values
-from purchase_pipeline.postgres.frames.python_values import column_of_values
+from purchase_pipeline.postgres.frames.from_python import column_of_values
 from purchase_pipeline.postgres.frames.rows import Batch
+from purchase_pipeline.postgres.frames.to_python import python_values
 from purchase_pipeline.postgres.schema import types
-from purchase_pipeline.postgres.schema.types import ColumnType, family, shown
+from purchase_pipeline.postgres.schema.types import ColumnType, family, short_repr
 
 FRAME_TYPES = (pd.DataFrame,)
 
 _FINER = "is finer than microseconds, which is what is kept"
 _KEPT = {str, bytes, bool, int, Decimal}
 _PLAIN = {*_KEPT, float, type(None)}
-_ALIKE = {str, bytes, bool, int, date, UUID}
+_ARROW_CLASSES = {str, bytes, bool, int, date, UUID}
 """Classes of which Arrow makes what we would, where a column has one of them alone."""
 _MISSING = {type(None), type(pd.NA), type(pd.NaT)}
 _WITH_MISSING = {
@@ -34,7 +34,7 @@ _WITH_MISSING = {
     pa.bool_(): pd.BooleanDtype(),
     pa.string(): pd.StringDtype(na_value=np.nan),  # pandas' own, which it does not see where all are missing
 }
-_HAS_DTYPE = {"boolean", "integer", "float", "text", "timestamp", "zoned timestamp", "interval"}
+_WITH_DTYPE = {"boolean", "integer", "float", "text", "timestamp", "zoned timestamp", "interval"}
 
 
 def to_batch(frame: pd.DataFrame) -> Batch:
@@ -47,7 +47,9 @@ def to_batch(frame: pd.DataFrame) -> Batch:
         frame = _with_index(frame)
     for name in frame.columns:
         if not isinstance(name, str):
-            reason = f"column names are texts, and {shown(name)} is {type(name).__name__}: rename the column"
+            reason = (
+                f"column names are texts, and {short_repr(name)} is {type(name).__name__}: rename the column"
+            )
             raise RefusedValueError(str(name), None, reason)
     return batch_of((name, *_column(name, frame.iloc[:, place])) for place, name in enumerate(frame.columns))
 
@@ -77,7 +79,7 @@ def from_arrow(
 
 
 def _series(column_type: ColumnType, values: Array) -> "pd.Series[Any]":
-    if family(column_type) not in _HAS_DTYPE:
+    if family(column_type) not in _WITH_DTYPE:
         return pd.Series(list(python_values(column_type, values)), dtype="object")
     typed = typed_column(column_type, values, 0)
     mapper = _WITH_MISSING.get if typed.null_count else None
@@ -109,7 +111,7 @@ def _objects(name: str, series: "pd.Series[Any]") -> tuple[ColumnType, Array]:
         raise RefusedValueError(name, None, f"PostgreSQL has no type for the dtype {series.dtype}")
     values = series.tolist()
     classes = {value.__class__ for value in values} - _MISSING
-    if len(classes) == 1 and classes <= _ALIKE:
+    if len(classes) == 1 and classes <= _ARROW_CLASSES:
         try:
             return plain_column(name, pa.array(values, from_pandas=True))
         except (pa.ArrowException, UnicodeError, OverflowError):

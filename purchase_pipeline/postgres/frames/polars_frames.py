@@ -10,7 +10,7 @@ from purchase_pipeline.postgres.errors import RefusedValueError
 from purchase_pipeline.postgres.frames.arrow import batch_of, plain_column
 from purchase_pipeline.postgres.frames.arrow_frames import typed_column
 from purchase_pipeline.postgres.frames.exact import Array
-from purchase_pipeline.postgres.frames.python_values import column_of_values
+from purchase_pipeline.postgres.frames.from_python import column_of_values
 from purchase_pipeline.postgres.frames.rows import Batch
 from purchase_pipeline.postgres.schema.types import ColumnType
 

@@ -24,7 +24,7 @@ def by_column(rows: Sequence[Row], columns: int) -> Iterable[Sequence[Any]]:
 
 
 @contextmanager
-def closed_in_the_end(items: Iterable[Item]) -> Iterator[Iterator[Item]]:
+def closing_iterator(items: Iterable[Item]) -> Iterator[Iterator[Item]]:
     """Iterate; however it ends, midway too, close the iterator if it can be closed, as generators can.
 
     A generator that is let go midway keeps its files and connections open until the garbage is collected.

@@ -7,14 +7,23 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from purchase_pipeline.postgres.errors import SchemaDriftError
-from purchase_pipeline.postgres.schema.compatible import go_together
-from purchase_pipeline.postgres.schema.tables import fills_itself
+from purchase_pipeline.postgres.schema.pending_types import concrete, has_pending_type, new_column
+from purchase_pipeline.postgres.schema.tables import has_default
 from purchase_pipeline.postgres.schema.types import ColumnType, family, sql
-from purchase_pipeline.postgres.schema.untyped import concrete, is_untyped, new_column
 from purchase_pipeline.postgres.schema.widening import widened
 
 DriftPolicy = Literal["freeze", "evolve"]
 
+_INTO = {
+    "integer": {"numeric", "float", "json"},
+    "numeric": {"float"},
+    "float": {"integer", "numeric", "json"},
+    "boolean": {"json"},
+    "text": {"uuid", "json", "other"},
+    "date": {"timestamp"},
+    "array": {"json", "other"},
+}
+"""Which kinds of values may go into a column of another kind, whatever their bounds."""
 _Columns = sa.ColumnCollection[str, sa.Column[Any]]
 NOTHING_CHANGED = "Nothing was changed. Make the data fit, or change the table"
 _FREEZE = f'{NOTHING_CHANGED}, or let it follow the data with metadata={{"schema_drift": "evolve"}}.'
@@ -77,20 +86,20 @@ def differences_between(
             yield _added(new_column(name, wanted) if declared is None else declared[name], emptied=emptied)
         elif table[name].computed is not None:
             yield Difference(f"column {name!r} is in the data, and PostgreSQL computes it: leave it out")
-        elif is_untyped(table[name]):
+        elif has_pending_type(table[name]):
             yield from _first_typed(table[name], wanted)
         elif declared is not None:
             yield from _retyped(table[name], wanted, "declared", emptied=emptied)
         elif not fits(name):
             yield from _retyped(table[name], wanted, "in the data", emptied=emptied)
-        if declared is not None and name in table and not go_together(column_type, wanted):
+        if declared is not None and name in table and not _go_together(column_type, wanted):
             yield _mistyped(declared[name], column_type)
     yield from _missing(incoming, table, declared)
 
 
 def _missing(incoming: Collection[str], table: _Columns, declared: _Columns | None) -> Iterator[Difference]:
     for name, column in table.items():
-        if name not in incoming and not fills_itself(column):
+        if name not in incoming and not has_default(column):
             optional = declared is not None and name in declared and bool(declared[name].nullable)
             if not (optional and column.nullable):
                 yield Difference(
@@ -137,3 +146,11 @@ def _mistyped(column: sa.Column[Any], incoming: ColumnType) -> Difference:
     return Difference(
         f"column {column.name!r} is declared as {sql(column.type)}, and {sql(incoming)} in the data"
     )
+
+
+def _go_together(incoming: ColumnType, column: ColumnType) -> bool:
+    """Return whether some values of a type may go into a column of another."""
+    kinds = family(incoming), family(column)
+    if kinds == ("array", "array"):
+        return _go_together(incoming.item_type, column.item_type)  # type: ignore[attr-defined]  # both are arrays
+    return kinds[0] in {"unknown", kinds[1]} or kinds[1] in _INTO.get(kinds[0], ())

@@ -30,7 +30,7 @@ from purchase_pipeline.postgres.schema.types import (
     ZONED,
     ColumnType,
     family,
-    shown,
+    short_repr,
     sql,
 )
 
@@ -80,20 +80,21 @@ def inferred_type(values: Collection[object]) -> ColumnType:
         wanted = _of_value(value)
         if wanted is None:
             raise NoColumnTypeError(
-                position, f"{shown(value)} is {type(value).__name__}, which has no column type"
+                position, f"{short_repr(value)} is {type(value).__name__}, which has no column type"
             )
-        mixed = common(found, wanted)
+        mixed = common_type(found, wanted)
         if mixed is None:
             raise NoColumnTypeError(
-                position, f"{shown(value)} is {type(value).__name__}, the values before it are {sql(found)}"
+                position,
+                f"{short_repr(value)} is {type(value).__name__}, the values before it are {sql(found)}",
             )
         found = mixed
     if family(found) == "float" and classes != {float}:
-        _refuse_integers_that_are_no_floats(values)
+        _refuse_inexact_integers(values)
     return found
 
 
-def type_of_column(name: str, values: Collection[object]) -> ColumnType:
+def inferred_column_type(name: str, values: Collection[object]) -> ColumnType:
     """Return the type for a named column of a batch.
 
     Raises:
@@ -105,13 +106,13 @@ def type_of_column(name: str, values: Collection[object]) -> ColumnType:
         raise RefusedValueError(name, error.position, str(error)) from error
 
 
-def common(one: ColumnType, other: ColumnType) -> ColumnType | None:
+def common_type(one: ColumnType, other: ColumnType) -> ColumnType | None:
     """Return the type that holds the values of two inferred ones, or None."""
     families = {family(one), family(other)}
     if "unknown" in families:
         return other if family(one) == "unknown" else one
     if families == {"array"}:
-        elements = common(one.item_type, other.item_type)  # type: ignore[attr-defined]  # both are arrays
+        elements = common_type(one.item_type, other.item_type)  # type: ignore[attr-defined]  # both are arrays
         return JSON if elements is None else ARRAY(elements)
     return one if len(families) == 1 else _MIXTURES.get(frozenset(families))
 
@@ -130,7 +131,7 @@ def _of_value(value: object) -> ColumnType | None:
     return next((_BY_CLASS[kind] for kind in type(value).__mro__ if kind in _BY_CLASS), None)
 
 
-def _refuse_integers_that_are_no_floats(values: Collection[object]) -> None:
+def _refuse_inexact_integers(values: Collection[object]) -> None:
     for position, value in enumerate(values):
         if isinstance(value, int) and float(value) != value:
             reason = f"{value} beside floats would become one, and has more digits than they have"

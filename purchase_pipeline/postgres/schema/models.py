@@ -1,5 +1,6 @@
 """Columns from a pydantic model: the contract is written once, and the table follows it."""
 
+from collections.abc import Iterable
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -13,11 +14,21 @@ from pydantic.fields import FieldInfo
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from purchase_pipeline.postgres.schema import types
-from purchase_pipeline.postgres.schema.constraints import message_of
 from purchase_pipeline.postgres.schema.inference import inferred_type
 from purchase_pipeline.postgres.schema.types import ColumnType
 
 _BEYOND_INTEGER = 2**31
+_BOUNDS = {
+    "gt": "> {}",
+    "ge": "≥ {}",
+    "lt": "< {}",
+    "le": "≤ {}",
+    "multiple_of": "a multiple of {}",
+    "min_length": "at least {} long",
+    "max_length": "at most {} long",
+    "max_digits": "at most {} digits",
+    "decimal_places": "at most {} decimal places",
+}
 _BY_CLASS: dict[Any, ColumnType] = {
     str: types.TEXT,
     bool: types.BOOLEAN,
@@ -63,7 +74,7 @@ def _column(name: str, field: FieldInfo) -> sa.Column[Any]:
         column_type,
         nullable=optional or not field.is_required(),
         comment=field.description,
-        info={"constraints": message_of(bounds)},
+        info={"constraints": _constraints(bounds)},
     )
 
 
@@ -120,3 +131,13 @@ def _decimal(bounds: list[Any]) -> ColumnType:
 
 def _all(bounds: list[Any], name: str) -> list[Any]:
     return [value for bound in bounds if (value := getattr(bound, name, None)) is not None]
+
+
+def _constraints(bounds: Iterable[Any]) -> list[str]:
+    """Return a pydantic field's bounds, one phrase each. Patterns, and validators of one's own, are no words."""
+    return [
+        words.format(value)
+        for bound in bounds
+        for name, words in _BOUNDS.items()
+        if (value := getattr(bound, name, None)) is not None
+    ]

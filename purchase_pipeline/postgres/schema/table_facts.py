@@ -5,7 +5,7 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from psycopg import sql
 
-from purchase_pipeline.postgres.schema.tables import looked_at
+from purchase_pipeline.postgres.schema.tables import inspection_cache
 
 _SMALL_BYTES = 4 << 20  # counted within a few milliseconds
 # What a DELETE does not see are rows that no policy for reading, or none for deleting, lets through.
@@ -61,7 +61,7 @@ class TableFacts(NamedTuple):
 def table_facts(connection: sa.Connection, table: sa.FromClause) -> TableFacts:
     """Return what is known of the table, until this transaction changes one."""
     name = sql.Identifier(*filter(None, (table.schema, table.name))).as_string()  # type: ignore[attr-defined]
-    known: dict[str, TableFacts] = looked_at(connection)["facts"]
+    known: dict[str, TableFacts] = inspection_cache(connection)["facts"]
     if name not in known:
         found = connection.exec_driver_sql(_FACTS, (name, name, _SMALL_BYTES, name)).first()
         known[name] = TableFacts(*found) if found else TableFacts()

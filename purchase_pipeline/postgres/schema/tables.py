@@ -9,9 +9,9 @@ from sqlalchemy.dialects.postgresql import ENUM
 from sqlalchemy.engine.interfaces import ReflectedColumn
 
 from purchase_pipeline.postgres.errors import UnusableNameError
-from purchase_pipeline.postgres.locks import Lock, hold_until_commit
+from purchase_pipeline.postgres.locks import Lock, lock_until_commit
+from purchase_pipeline.postgres.schema.pending_types import is_pending, new_column
 from purchase_pipeline.postgres.schema.types import ColumnType, NamedType
-from purchase_pipeline.postgres.schema.untyped import is_open, new_column
 
 LONGEST_NAME = 63  # bytes: PostgreSQL cuts a longer name without an error, so that two of them may meet
 
@@ -43,7 +43,7 @@ def inspector_of(connection: sa.Connection) -> sa.Inspector:
 
     Nobody else changes a table that this transaction has deleted from, or holds the lock of.
     """
-    inspector: sa.Inspector = looked_at(connection)["inspector"]
+    inspector: sa.Inspector = inspection_cache(connection)["inspector"]
     return inspector
 
 
@@ -56,15 +56,15 @@ def existing_table(connection: sa.Connection, schema: str, name: str) -> sa.Tabl
             columns = inspector_of(connection).get_columns(name, schema=schema)
     except sa.exc.NoSuchTableError:
         return None
-    tables: dict[tuple[str, str], sa.Table] = looked_at(connection)["tables"]
+    tables: dict[tuple[str, str], sa.Table] = inspection_cache(connection)["tables"]
     if (schema, name) not in tables:
-        if any(is_open(column["type"]) for column in columns):
+        if any(is_pending(column["type"]) for column in columns):
             columns = _with_named_types(connection, schema, name, columns)
         tables[schema, name] = _table(schema, name, columns)
     return tables[schema, name]
 
 
-def named_alike(table: sa.Table) -> sa.TableClause:
+def table_clause(table: sa.Table) -> sa.TableClause:
     """Return the table as statements that only name it have it: they are compiled once for all that look the same."""
     columns: list[sa.ColumnClause[Any]] = [sa.column(column.name, column.type) for column in table.columns]
     return sa.table(table.name, *columns, schema=table.schema)
@@ -75,7 +75,7 @@ def forget_tables(connection: sa.Connection) -> None:
     connection.info.pop("looked_at", None)
 
 
-def looked_at(connection: sa.Connection) -> dict[str, Any]:
+def inspection_cache(connection: sa.Connection) -> dict[str, Any]:
     """Return what is known of the tables that this transaction has looked at."""
     transaction, info = connection.get_transaction(), connection.info
     known: dict[str, Any] | None = info.get("looked_at")
@@ -92,7 +92,7 @@ def _with_named_types(
     table = connection.dialect.identifier_preparer.format_table(sa.table(name, schema=schema))
     named = {row.attname: row.type_name for row in connection.exec_driver_sql(_TYPE_NAMES, (table,))}
     return [
-        {**column, "type": NamedType(named[column["name"]])} if is_open(column["type"]) else column
+        {**column, "type": NamedType(named[column["name"]])} if is_pending(column["type"]) else column
         for column in columns
     ]
 
@@ -104,7 +104,7 @@ def _table(schema: str, name: str, columns: Iterable[ReflectedColumn]) -> sa.Tab
         *(
             sa.Column(
                 column["name"],
-                _that_is_there(column["type"]),
+                _without_create(column["type"]),
                 *([sa.Identity()] if column.get("identity") else []),
                 *([sa.Computed("")] if column.get("computed") else []),
                 nullable=column["nullable"],
@@ -116,7 +116,7 @@ def _table(schema: str, name: str, columns: Iterable[ReflectedColumn]) -> sa.Tab
     )
 
 
-def _that_is_there(column_type: ColumnType) -> ColumnType:
+def _without_create(column_type: ColumnType) -> ColumnType:
     """Return the type, and keep SQLAlchemy from creating it once more with a table of its columns."""
     element = getattr(column_type, "item_type", column_type)
     if isinstance(element, ENUM):
@@ -124,12 +124,12 @@ def _that_is_there(column_type: ColumnType) -> ColumnType:
     return column_type
 
 
-def fills_itself(column: sa.Column[object]) -> bool:
+def has_default(column: sa.Column[object]) -> bool:
     """Return whether PostgreSQL gives the column a value when none is written."""
     return column.identity is not None or column.computed is not None or column.server_default is not None
 
 
-def placed(table: sa.Table, schema: str, name: str) -> sa.Table:
+def renamed(table: sa.Table, schema: str, name: str) -> sa.Table:
     """Return the same declaration under another schema and name."""
     return table.to_metadata(sa.MetaData(), schema=schema, name=name)
 
@@ -158,7 +158,7 @@ def create_if_missing(connection: sa.Connection, tables: Iterable[sa.Table]) -> 
         if inspector_of(connection).has_table(table.name, schema=table.schema):
             continue
         # IF NOT EXISTS alone still fails when two transactions create the same name at once.
-        hold_until_commit(connection, Lock(("create", table.schema, table.name)))
+        lock_until_commit(connection, Lock(("create", table.schema, table.name)))
         if table.schema is not None:
             create_schema_if_missing(connection, table.schema)
         table.create(connection, checkfirst=True)
@@ -167,5 +167,5 @@ def create_if_missing(connection: sa.Connection, tables: Iterable[sa.Table]) -> 
 def create_schema_if_missing(connection: sa.Connection, schema: str) -> None:
     """Create a schema that does not exist; a role that may not create schemas can use one that does."""
     if not sa.inspect(connection).has_schema(schema):
-        hold_until_commit(connection, Lock(("create", schema)))
+        lock_until_commit(connection, Lock(("create", schema)))
         connection.execute(sa.schema.CreateSchema(schema, if_not_exists=True))

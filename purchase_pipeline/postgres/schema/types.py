@@ -68,7 +68,7 @@ class NamedType(sa.types.UserDefinedType[Any]):
         return self.name
 
 
-def shown(value: object) -> str:
+def short_repr(value: object) -> str:
     """Return a value as an error may show it: recognisable, and short."""
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."  # noqa: PLR2004  # a line of a terminal

@@ -9,11 +9,11 @@ from sqlalchemy.dialects.postgresql.base import PGDialect
 
 from purchase_pipeline.postgres.connections import quote_all_names
 from purchase_pipeline.postgres.dagster_internals import TablePartitionDimension, TableSlice
-from purchase_pipeline.postgres.database_errors import is_refusal_of, words_of
+from purchase_pipeline.postgres.database_errors import has_sqlstate, server_message
 from purchase_pipeline.postgres.errors import UnusableMetadataError
 from purchase_pipeline.postgres.schema.result_types import result_types
 from purchase_pipeline.postgres.schema.types import ColumnType
-from purchase_pipeline.postgres.slices.windows import check_window, written
+from purchase_pipeline.postgres.slices.windows import bound_text, check_window
 
 _READABLE = quote_all_names(PGDialect(paramstyle="named"))  # type: ignore[no-untyped-call]  # SQLAlchemy left it so
 _KEYS_SHOWN = 3
@@ -123,13 +123,13 @@ def _type_of(
     try:
         return next(iter(result_types(connection.execute(query)).values()))
     except sa.exc.DBAPIError as error:
-        if not is_refusal_of(error.orig, "22", "42", "0A"):
+        if not has_sqlstate(error.orig, "22", "42", "0A"):
             raise
         names = [column.name for column in table.columns]
         alike = [name for name in names if name.casefold() == text.casefold()]
         raise UnusableMetadataError(
             f"table {table}: partition_expr {text!r} is neither one of its columns nor an SQL expression of them: "
-            f"{words_of(error.orig)}. {'Write it as the table does' if alike else 'The columns are'}: "
+            f"{server_message(error.orig)}. {'Write it as the table does' if alike else 'The columns are'}: "
             f"{', '.join(map(repr, alike or names))}.",
             table=str(table),
             column=text,
@@ -137,7 +137,7 @@ def _type_of(
         ) from error
 
 
-def message_of(table_slice: TableSlice) -> str:
+def describe_slice(table_slice: TableSlice) -> str:
     """Return what is true of the slice's rows, for a person: `day = 'a'`, `day from ... to ...`."""
     return " and ".join(map(_dimension_in_words, table_slice.partition_dimensions or ())) or "the whole table"
 
@@ -145,7 +145,7 @@ def message_of(table_slice: TableSlice) -> str:
 def _dimension_in_words(dimension: TablePartitionDimension) -> str:
     name, partitions = dimension.partition_expr, dimension.partitions
     if isinstance(partitions, TimeWindow):
-        return f"{name} from {written(partitions.start)} to {written(partitions.end)}"
+        return f"{name} from {bound_text(partitions.start)} to {bound_text(partitions.end)}"
     first = ", ".join(map(repr, sorted(partitions)[:_KEYS_SHOWN]))
     if len(partitions) == 1:
         return f"{name} = {first}"
@@ -157,5 +157,5 @@ def _condition(
 ) -> sa.ColumnElement[bool]:
     if not isinstance(partitions, TimeWindow):
         return expression.in_([untyped(key) for key in partitions])
-    start, end = (untyped(written(bound)) for bound in partitions)
+    start, end = (untyped(bound_text(bound)) for bound in partitions)
     return sa.and_(expression >= start, expression < end)

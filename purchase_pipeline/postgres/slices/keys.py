@@ -8,15 +8,15 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import array
 
 from purchase_pipeline.postgres.dagster_internals import TablePartitionDimension
-from purchase_pipeline.postgres.database_errors import is_refusal_of
+from purchase_pipeline.postgres.database_errors import has_sqlstate
 from purchase_pipeline.postgres.errors import UnusableMetadataError
 from purchase_pipeline.postgres.slices.conditions import expression_of, quoted_list, untyped
 
-_LOOKED_AT = "keys_of_one_value"  # in a connection's `info`: what it has found out
-_EACH_ITSELF = ("text", "character varying")
+_CACHE = "keys_of_one_value"  # in a connection's `info`: what it has found out
+_BYTEWISE_TYPES = ("text", "character varying")
 
 
-def refuse_keys_of_one_value(
+def refuse_equal_keys(
     connection: sa.Connection,
     table: sa.FromClause,
     dimensions: Sequence[TablePartitionDimension],
@@ -29,19 +29,19 @@ def refuse_keys_of_one_value(
     Raises:
         UnusableMetadataError: two keys are one value.
     """
-    known: dict[object, Any] = connection.info.setdefault(_LOOKED_AT, {})
+    known: dict[object, Any] = connection.info.setdefault(_CACHE, {})
     for dimension, definition in zip(dimensions, _definitions(context), strict=True):
         place = (str(table), dimension.partition_expr)
         if isinstance(definition, dg.TimeWindowPartitionsDefinition):
             continue
         if place not in known:
-            known[place] = _tells_bytes_apart(connection, _value_of(table, dimension))
+            known[place] = _compares_bytes(connection, _value_of(table, dimension))
         if known[place]:
             continue
         keys = _keys_of(definition, context)
         every = (*place, hash(tuple(keys)))
         if every not in known:
-            known[every] = _alike(connection, _value_of(table, dimension), keys)
+            known[every] = _equal_keys(connection, _value_of(table, dimension), keys)
         for alike in known[every]:
             if not set(alike).isdisjoint(dimension.partitions):
                 raise UnusableMetadataError(
@@ -71,7 +71,7 @@ def _value_of(table: sa.FromClause, dimension: TablePartitionDimension) -> sa.Sc
     return sa.select(expression_of(table, dimension)).select_from(table).limit(0).scalar_subquery()
 
 
-def _tells_bytes_apart(connection: sa.Connection, value: sa.ScalarSelect[Any]) -> bool:
+def _compares_bytes(connection: sa.Connection, value: sa.ScalarSelect[Any]) -> bool:
     """Tell whether two texts are never one value of the type."""
     collation = sa.table(
         "pg_collation", sa.column("oid"), sa.column("collisdeterministic"), schema="pg_catalog"
@@ -80,27 +80,29 @@ def _tells_bytes_apart(connection: sa.Connection, value: sa.ScalarSelect[Any]) -
     exact = sa.select(collation.c.collisdeterministic).where(collation.c.oid == own).scalar_subquery()
     kind = sa.cast(sa.func.pg_typeof(value), sa.Text)
     is_text = sa.or_(
-        *(kind == name for name in _EACH_ITSELF)
+        *(kind == name for name in _BYTEWISE_TYPES)
     )  # SQLAlchemy's IN takes a hostile name for its own mark
     return bool(connection.execute(sa.select(sa.and_(is_text, exact))).scalar())
 
 
-def _alike(
+def _equal_keys(
     connection: sa.Connection, value: sa.ScalarSelect[Any], keys: Sequence[str]
 ) -> list[tuple[str, ...]]:
     """Return the groups of keys that are one value; a key that is none cannot be written, and is in no group."""
     try:
         with connection.begin_nested():
-            return _groups(connection, value, keys)
+            return _equal_groups(connection, value, keys)
     except sa.exc.DBAPIError as error:
-        if not is_refusal_of(error.orig, "22"):
+        if not has_sqlstate(error.orig, "22"):
             raise
     listed = sa.func.unnest(sa.cast(quoted_list(keys), sa.ARRAY(sa.Text))).column_valued("key")
     valid = sa.func.pg_input_is_valid(listed, sa.cast(sa.func.pg_typeof(value), sa.Text))
-    return _groups(connection, value, connection.execute(sa.select(listed).where(valid)).scalars().all())
+    return _equal_groups(
+        connection, value, connection.execute(sa.select(listed).where(valid)).scalars().all()
+    )
 
 
-def _groups(
+def _equal_groups(
     connection: sa.Connection, value: sa.ScalarSelect[Any], keys: Sequence[str]
 ) -> list[tuple[str, ...]]:
     values = sa.func.unnest(sa.func.array_cat(array([value]), untyped(quoted_list(keys))))

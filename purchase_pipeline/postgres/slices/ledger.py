@@ -18,7 +18,7 @@ LEDGER_NAME = "slice_ledger"
 _NOT_OURS = "42"  # SQLSTATE's class of columns, indexes and rights that are not there
 
 
-class AccountedRows(NamedTuple):
+class RecordedRows(NamedTuple):
     """What the ledger notes of an asset's table.
 
     Attributes:
@@ -96,7 +96,7 @@ def prepare_ledger(connection: sa.Connection, schema: str) -> None:
             )
             for column in missing
         )
-        with _ours(ledger):
+        with _ledger_errors(ledger):
             execute(connection, "ALTER TABLE {ledger} {added}", ledger=Name(schema, LEDGER_NAME), added=added)
 
 
@@ -111,13 +111,13 @@ def record_slices(connection: sa.Connection, schema: str, entries: Sequence[Mapp
     # The time, too, is the new row's own: Citus refuses a function that is called here.
     values = {column.name: new.excluded[column.name] for column in ledger.columns if not column.primary_key}
     keys = [ledger.c.asset, ledger.c.partition]
-    with _ours(ledger):
+    with _ledger_errors(ledger):
         connection.execute(new.on_conflict_do_update(index_elements=keys, set_=values), list(entries))
 
 
-def accounted_rows(
+def recorded_rows(
     connection: sa.Connection, schema: str, asset: str, account: tuple[int, str], keys: Sequence[str]
-) -> AccountedRows:
+) -> RecordedRows:
     """Return what is noted of an asset's table: no table but the ledger is read for it.
 
     `account` is the table's number, and how it is cut. An asset that has not written the table yet ends the accounts of
@@ -143,14 +143,14 @@ def accounted_rows(
     others = (
         ledger.update().values(cut_by=None).where(ledger.c.table_oid == table_oid, ledger.c.asset != asset)
     )
-    with _ours(ledger):
+    with _ledger_errors(ledger):
         entries, all_of_it, table, slices = connection.execute(query).one()
         shared = not entries and connection.execute(others).rowcount > 0
-    return AccountedRows(entries, all_of_it, int(table), int(slices), shared)
+    return RecordedRows(entries, all_of_it, int(table), int(slices), shared)
 
 
 @contextmanager
-def _ours(ledger: sa.Table) -> Iterator[None]:
+def _ledger_errors(ledger: sa.Table) -> Iterator[None]:
     try:
         yield
     except sa.exc.ProgrammingError as error:

@@ -19,7 +19,7 @@ from purchase_pipeline.postgres.slices.conditions import (
     slice_conditions,
     untyped,
 )
-from purchase_pipeline.postgres.slices.windows import instant, written
+from purchase_pipeline.postgres.slices.windows import bound_text, in_utc
 
 _Window = TimeWindow | Sequence[str]
 
@@ -123,10 +123,10 @@ def _windows(definition: dg.PartitionsDefinition[str], key: str) -> list[_Window
 
 def _merged(windows: Iterable[_Window]) -> tuple[_Window, int]:
     """Return several windows of one dimension as one, and how many different ones they are; 0 for a gap in time."""
-    times = {instant(window.start): window for window in windows if isinstance(window, TimeWindow)}
+    times = {in_utc(window.start): window for window in windows if isinstance(window, TimeWindow)}
     if times:
         ordered = [times[start] for start in sorted(times)]
-        gap = any(instant(one.end) != instant(other.start) for one, other in pairwise(ordered))
+        gap = any(in_utc(one.end) != in_utc(other.start) for one, other in pairwise(ordered))
         return TimeWindow(ordered[0].start, ordered[-1].end), 0 if gap else len(times)
     keys = list(dict.fromkeys(_start(window) for window in windows))
     return keys, len(keys)
@@ -134,12 +134,12 @@ def _merged(windows: Iterable[_Window]) -> tuple[_Window, int]:
 
 def _starts(windows: Sequence[_Window]) -> list[str]:
     """Return where the windows start, each once, in order of time."""
-    times = {instant(window.start): window for window in windows if isinstance(window, TimeWindow)}
+    times = {in_utc(window.start): window for window in windows if isinstance(window, TimeWindow)}
     return [_start(times[start]) for start in sorted(times)] or list(dict.fromkeys(map(_start, windows)))
 
 
 def _start(window: _Window) -> str:
-    return written(window.start) if isinstance(window, TimeWindow) else window[0]
+    return bound_text(window.start) if isinstance(window, TimeWindow) else window[0]
 
 
 def _bucket(

@@ -28,26 +28,26 @@ def check_window(expression: str, window: TimeWindow, column_type: ColumnType) -
             f"partition_expr {expression!r} is a DATE, which cannot tell the hours of a day apart.",
             column=expression,
         )
-    if kind == "timestamp" and any(map(_comes_twice, window)):
+    if kind == "timestamp" and any(map(_is_repeated, window)):
         raise UnusableMetadataError(
             f"partition_expr {expression!r} is {sql(column_type)}, and clocks in {window.start.tzinfo} are set back at "
-            f"the partition from {written(window.start)} to {written(window.end)}: a time without a zone is of two "
-            "partitions there. Use a column of TIMESTAMP WITH TIME ZONE, or partitions in UTC.",
+            f"the partition from {bound_text(window.start)} to {bound_text(window.end)}: a time without a zone is of "
+            "two partitions there. Use a column of TIMESTAMP WITH TIME ZONE, or partitions in UTC.",
             column=expression,
         )
 
 
-def written(bound: datetime) -> str:
+def bound_text(bound: datetime) -> str:
     """Return a bound as PostgreSQL reads it: an instant, or for a column without a zone the wall's time."""
     return bound.isoformat(sep=" ")
 
 
-def instant(bound: datetime) -> datetime:
+def in_utc(bound: datetime) -> datetime:
     """Return a bound in UTC: Python compares two of one zone by the clock on the wall, which may be set back."""
     return bound.astimezone(UTC)
 
 
-def _comes_twice(bound: datetime) -> bool:
+def _is_repeated(bound: datetime) -> bool:
     """Tell whether the clock shows a bound's time, or times on both its sides, a second time.
 
     Where clocks are set back, what is shown twice is one partition's if both its passes are: the beginning of the

@@ -35,7 +35,7 @@ ELEMENTS = {
 _Y2K = 946_684_800_000_000  # microseconds from 1970: where PostgreSQL counts from
 
 
-def lists_as_wire(lists: Array, flat: Array, base: str) -> Array:
+def array_wire(lists: Array, flat: Array, base: str) -> Array:
     """Return lists as the bytes that `array_recv` reads (PostgreSQL, src/backend/utils/adt/arrayfuncs.c).
 
     Of the lists only the lengths count, and which are missing; `flat` is their elements, encoded.

@@ -11,36 +11,35 @@ from typing import Any
 import sqlalchemy as sa
 
 from purchase_pipeline.postgres.dagster_internals import TableSlice
-from purchase_pipeline.postgres.errors import UnstorableValueError
+from purchase_pipeline.postgres.errors import RefusedValueError, UnstorableValueError
 from purchase_pipeline.postgres.frames.rows import Batch, DeclaredBatch
 from purchase_pipeline.postgres.schema.drift import differences_between, settle
-from purchase_pipeline.postgres.schema.following import follow
+from purchase_pipeline.postgres.schema.evolution import evolve
 from purchase_pipeline.postgres.schema.hash_partitions import create_with_hash_partitions, hash_columns
-from purchase_pipeline.postgres.schema.real_types import RealType, real_types
-from purchase_pipeline.postgres.schema.refusals import ROWS_OF, explained
+from purchase_pipeline.postgres.schema.native_types import NativeType, native_types
+from purchase_pipeline.postgres.schema.table_errors import ROWS_OF, table_errors
 from purchase_pipeline.postgres.schema.tables import (
     check_names,
     create_if_missing,
     existing_table,
     inferred_table,
-    placed,
+    renamed,
     with_keys,
 )
 from purchase_pipeline.postgres.schema.types import ColumnType
 from purchase_pipeline.postgres.slices.conditions import partition_columns, slice_conditions
-from purchase_pipeline.postgres.write.copy import Copied
-from purchase_pipeline.postgres.write.first_batch import with_first_batch
-from purchase_pipeline.postgres.write.first_values import keep_cleared, settled_alone
-from purchase_pipeline.postgres.write.incoming import Incoming, of_declared_rows
-from purchase_pipeline.postgres.write.placing import placed_refusals
+from purchase_pipeline.postgres.write.completeness import SliceVerifier, require_all
+from purchase_pipeline.postgres.write.copy import CopyResult
+from purchase_pipeline.postgres.write.lookahead import with_lookahead
+from purchase_pipeline.postgres.write.row_source import RowSource, declared_source
 from purchase_pipeline.postgres.write.staging import insert_staged, staging_table
-from purchase_pipeline.postgres.write.stored import SliceWatch, require_all
+from purchase_pipeline.postgres.write.type_resolution import release_savepoint, resolve_alone
 from purchase_pipeline.postgres.write.upsert import merge_staged, require_columns
 from purchase_pipeline.postgres.write_options import WriteOptions
 
 
 @dataclass(frozen=True)
-class Written:
+class WriteResult:
     """What was written.
 
     Attributes:
@@ -53,7 +52,7 @@ class Written:
 
     table: sa.Table | None
     declared: sa.Table | None
-    copied: Copied
+    copied: CopyResult
     seconds: float
     preview: Sequence[Mapping[str, Any]]
 
@@ -63,7 +62,7 @@ def write_batches(
     table_slice: TableSlice,
     batches: Iterator[Batch | DeclaredBatch],
     options: WriteOptions,
-) -> Written:
+) -> WriteResult:
     """Write the batches, after the table was made as the options allow. The slice's old rows are gone by now.
 
     Raises:
@@ -74,28 +73,46 @@ def write_batches(
         UnusableNameError: a column's name that PostgreSQL would cut.
     """
     started = time.perf_counter()
-    batches = placed_refusals(with_first_batch(batches), f"{table_slice.schema}.{table_slice.table}")
+    batches = _with_row_numbers(with_lookahead(batches), f"{table_slice.schema}.{table_slice.table}")
     first = next(batches, None)
     if first is None:
         table = existing_table(connection, table_slice.schema, table_slice.table)
-        return Written(table, options.declared, Copied(0, 0), time.perf_counter() - started, [])
+        return WriteResult(table, options.declared, CopyResult(0, 0), time.perf_counter() - started, [])
     if isinstance(first, DeclaredBatch):
         options = replace(options, declared=first.declared)
         first, preview = _with_head(first, options.preview_rows)
-        incoming = of_declared_rows(connection, first, batches)
+        incoming = declared_source(connection, first, batches)
     else:
-        preview = _in_arrow("frames.python_rows").python_dicts(
+        preview = _in_arrow("frames.to_python").python_dicts(
             first.types, first.frame.slice(0, options.preview_rows)
         )
         looks = options.schema_drift == "evolve"
-        incoming = _in_arrow("write.framed").of_frames(connection, first, batches, looks=looks)
-    table, copied = put_in_place(connection, table_slice, incoming, options)
-    return Written(table, options.declared, copied, time.perf_counter() - started, preview)
+        incoming = _in_arrow("write.frame_source").frame_source(connection, first, batches, looks=looks)
+    table, copied = write_source(connection, table_slice, incoming, options)
+    return WriteResult(table, options.declared, copied, time.perf_counter() - started, preview)
 
 
-def put_in_place(
-    connection: sa.Connection, table_slice: TableSlice, incoming: Incoming, options: WriteOptions
-) -> tuple[sa.Table | None, Copied]:
+def _with_row_numbers(
+    batches: Iterator[Batch | DeclaredBatch], table: str
+) -> Iterator[Batch | DeclaredBatch]:
+    """Yield the batches; what a frame refuses by its column and position is refused by the table's row.
+
+    Raises:
+        UnstorableValueError: a column or value that PostgreSQL has no type for.
+    """
+    number = 0
+    try:
+        for batch in batches:
+            yield batch
+            number += batch.frame.num_rows if isinstance(batch, Batch) else 0
+    except RefusedValueError as error:
+        row = None if error.position is None else number + error.position + 1
+        raise UnstorableValueError(table, row, error.column, str(error)) from error
+
+
+def write_source(
+    connection: sa.Connection, table_slice: TableSlice, incoming: RowSource, options: WriteOptions
+) -> tuple[sa.Table | None, CopyResult]:
     """Put the rows into the slice's table, made or changed as the options allow; return it, and what was written.
 
     Raises:
@@ -109,17 +126,17 @@ def put_in_place(
         table = _created(connection, table_slice, incoming.types, options)
     changes = _changes(connection, table, incoming, table_slice, options)
     if changes and options.schema_drift == "freeze":  # else this writer has the table alone already
-        table = settled_alone(connection, table, table_slice)
+        table = resolve_alone(connection, table, table_slice)
         changes = _changes(connection, table, incoming, table_slice, options)
     else:
-        keep_cleared(table)
-    watch = SliceWatch(connection, table, table_slice, incoming.types, options.write_mode)
+        release_savepoint(table)
+    watch = SliceVerifier(connection, table, table_slice, incoming.types, options.write_mode)
     if options.merges:
         copied = _Staging(connection, table, incoming, changes, watch).merge(options)
-    elif changes or watch.looks_first or (watch.interferes and not incoming.counted):
+    elif changes or watch.inspects_first or (watch.interferes and not incoming.counted):
         copied = _Staging(connection, table, incoming, changes, watch).move()
     else:
-        copied = incoming.put_into(table)
+        copied = incoming.copy_into(table)
     if not options.merges:
         watch.require(copied.rows)
     if changes:
@@ -137,11 +154,11 @@ def _created(
     if declared is None:
         declared = inferred_table(table_slice.table, types)
     table = with_keys(
-        placed(declared, table_slice.schema, table_slice.table),
+        renamed(declared, table_slice.schema, table_slice.table),
         options.upsert_keys,
         partition_columns(table_slice, list(types)),
     )
-    with explained(connection, table):
+    with table_errors(connection, table):
         if options.hash_partitions:
             columns = hash_columns(table, table_slice, options.upsert_keys)
             create_with_hash_partitions(connection, table, columns, options.hash_partitions)
@@ -168,16 +185,16 @@ def _with_head(batch: DeclaredBatch, count: int) -> tuple[DeclaredBatch, list[di
 def _changes(
     connection: sa.Connection,
     table: sa.Table,
-    incoming: Incoming,
+    incoming: RowSource,
     table_slice: TableSlice,
     options: WriteOptions,
 ) -> dict[str, sa.Column[Any]]:
     declared = options.declared.columns if options.declared is not None else None
     emptied = options.write_mode == "replace" and not table_slice.partition_dimensions
-    real: Mapping[str, RealType] = {} if incoming.declared else real_types(connection, table)
+    native: Mapping[str, NativeType] = {} if incoming.declared else native_types(connection, table)
     differences = differences_between(
         incoming.types,
-        lambda name: incoming.declared or incoming.fits(name, real[name]),
+        lambda name: incoming.declared or incoming.fits(name, native[name]),
         table.columns,
         declared,
         emptied=emptied,
@@ -191,17 +208,17 @@ class _Staging:
 
     connection: sa.Connection
     table: sa.Table
-    incoming: Incoming
+    incoming: RowSource
     changes: Mapping[str, sa.Column[Any]]
-    watch: SliceWatch
+    watch: SliceVerifier
 
-    def move(self) -> Copied:
+    def move(self) -> CopyResult:
         """Add the rows to the table."""
         with self._staged() as (staged, copied):
             require_all(self.table, copied.rows, insert_staged(self.connection, staged, self.table))
         return copied
 
-    def merge(self, options: WriteOptions) -> Copied:
+    def merge(self, options: WriteOptions) -> CopyResult:
         """Merge the rows into the table by their keys."""
         with self._staged(options.upsert_keys) as (staged, copied):
             merged = merge_staged(self.connection, staged, self.table, options, copied)
@@ -209,23 +226,23 @@ class _Staging:
         return merged
 
     @contextmanager
-    def _staged(self, nullable: Sequence[str] = ()) -> Iterator[tuple[sa.Table, Copied]]:
+    def _staged(self, nullable: Sequence[str] = ()) -> Iterator[tuple[sa.Table, CopyResult]]:
         """Put the rows into a table of their own first, then change the one that they go to.
 
         A changing table is locked for its readers until the commit: so it changes when all rows are there.
         """
         table, types = self.table, self.incoming.types
         columns = [self.changes[name] if name in self.changes else table.columns[name] for name in types]
-        with explained(self.connection, table):
+        with table_errors(self.connection, table):
             staged = staging_table(self.connection, table, columns, nullable=nullable)
             staged.info[ROWS_OF] = table
         try:
-            copied = self.incoming.put_into(staged)
+            copied = self.incoming.copy_into(staged)
         except UnstorableValueError as error:  # of the table that they go to, for all that anybody knows
             reason = error.reason.replace(f'"{staged.name}"', f'"{table.name}"')
             raise UnstorableValueError(str(table), error.row, error.column, reason) from error
         self.watch.look(staged, copied.rows)
         if self.changes:
-            follow(self.connection, table, self.changes)
+            evolve(self.connection, table, self.changes)
         yield staged, copied
         staged.drop(self.connection, checkfirst=False)  # the transaction may need another

@@ -9,14 +9,14 @@ import sqlalchemy as sa
 
 from purchase_pipeline.postgres.errors import RefusedValueError, SchemaDriftError, UnstorableValueError
 from purchase_pipeline.postgres.frames.rows import Batch, DeclaredBatch
-from purchase_pipeline.postgres.schema.real_types import RealType
-from purchase_pipeline.postgres.schema.refusals import named
+from purchase_pipeline.postgres.schema.native_types import NativeType
+from purchase_pipeline.postgres.schema.pending_types import is_pending
+from purchase_pipeline.postgres.schema.table_errors import target_table
 from purchase_pipeline.postgres.schema.types import ColumnType, sql
-from purchase_pipeline.postgres.schema.untyped import is_open
 from purchase_pipeline.postgres.write.encoding import Encoding, encoding_for
-from purchase_pipeline.postgres.write.exact_arrays import missing
+from purchase_pipeline.postgres.write.exact_arrays import nulls
 
-PIECE_ROWS = 50_000  # encoded at a time: some megabytes
+CHUNK_ROWS = 50_000  # encoded at a time: some megabytes
 _REMEDY = (
     "Nothing was changed. The first batch settled the table's columns: give every batch the same ones, or declare them "
     'with metadata={"row_model": ...}.'
@@ -24,16 +24,16 @@ _REMEDY = (
 
 
 def encodings(
-    types: Mapping[str, ColumnType], real: Mapping[str, RealType], table: str, place: int = 1
+    types: Mapping[str, ColumnType], native: Mapping[str, NativeType], table: str, place: int = 1
 ) -> dict[str, Encoding]:
     """Return how each column of a batch is encoded.
 
     Raises:
         SchemaDriftError: columns that do not go together with the table's.
     """
-    found = {name: encoding_for(kind, real[name]) for name, kind in types.items()}
+    found = {name: encoding_for(kind, native[name]) for name, kind in types.items()}
     differences = [
-        f"column {name!r} is {real[name].shown}, and {sql(types[name])} in batch {place}"
+        f"column {name!r} is {native[name].label}, and {sql(types[name])} in batch {place}"
         for name, encoding in found.items()
         if encoding is None
     ]
@@ -43,7 +43,7 @@ def encodings(
 
 
 def encoded_batches(
-    first: Batch, batches: Iterator[Batch | DeclaredBatch], table: sa.Table, real: Mapping[str, RealType]
+    first: Batch, batches: Iterator[Batch | DeclaredBatch], table: sa.Table, native: Mapping[str, NativeType]
 ) -> Iterator[Any]:
     """Yield the rows of all batches as record batches, in the order of the first one's columns.
 
@@ -51,7 +51,7 @@ def encoded_batches(
         SchemaDriftError: a batch whose columns are not the first one's.
         UnstorableValueError: a value that its column would change.
     """
-    names, number, name_of_table = list(first.types), 0, str(named(table))
+    names, number, name_of_table = list(first.types), 0, str(target_table(table))
     wanted: Mapping[str, Encoding] = {}
     for place, batch in zip(count(1), chain([first], batches), strict=False):
         if not isinstance(batch, Batch):
@@ -59,11 +59,11 @@ def encoded_batches(
                 name_of_table, [f"batch {place} is declared, and the first is not"], _REMEDY
             )
         _require_names(batch, names, name_of_table, place)
-        types = {name: first.types[name] if is_open(kind) else kind for name, kind in batch.types.items()}
-        found = encodings(types, real, name_of_table, place)
+        types = {name: first.types[name] if is_pending(kind) else kind for name, kind in batch.types.items()}
+        found = encodings(types, native, name_of_table, place)
         wanted = wanted or found
-        _require_same(batch, found, wanted, name_of_table, place)
-        for piece in batch.frame.select(names).to_batches(max_chunksize=PIECE_ROWS):
+        _require_same_staging(batch, found, wanted, name_of_table, place)
+        for piece in batch.frame.select(names).to_batches(max_chunksize=CHUNK_ROWS):
             yield _encoded(piece, found, name_of_table, number)
             number += piece.num_rows
 
@@ -72,7 +72,7 @@ def _encoded(piece: Any, how: Mapping[str, Encoding], table: str, number: int) -
     try:
         return pa.record_batch(
             {
-                name: (missing if pa.types.is_null(values.type) else how[name].encode)(name, values)
+                name: (nulls if pa.types.is_null(values.type) else how[name].encode)(name, values)
                 for name, values in zip(piece.schema.names, piece.columns, strict=True)
             }
         )
@@ -94,7 +94,7 @@ def _require_names(batch: Batch, names: Sequence[str], table: str, place: int) -
         raise SchemaDriftError(table, differences, _REMEDY)
 
 
-def _require_same(
+def _require_same_staging(
     batch: Batch, found: Mapping[str, Encoding], first: Mapping[str, Encoding], table: str, place: int
 ) -> None:
     differences = [

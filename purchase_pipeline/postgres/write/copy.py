@@ -12,23 +12,23 @@ from psycopg import sql
 from psycopg.adapt import PyFormat, Transformer
 from psycopg.copy import LibpqWriter
 
-from purchase_pipeline.postgres.database_errors import words_of
+from purchase_pipeline.postgres.database_errors import server_message
 from purchase_pipeline.postgres.errors import UnstorableValueError
 from purchase_pipeline.postgres.frames.rows import Row
-from purchase_pipeline.postgres.schema.refusals import refusal
-from purchase_pipeline.postgres.schema.types import shown
+from purchase_pipeline.postgres.schema.table_errors import table_error
+from purchase_pipeline.postgres.schema.types import short_repr
+from purchase_pipeline.postgres.write.completeness import require_all
 from purchase_pipeline.postgres.write.copy_text import text_form
-from purchase_pipeline.postgres.write.stored import require_all
 
 _BLOCK_BYTES = 1 << 15  # of texts, joined at a time, as far as the rows before them tell
 _BLOCK_ROWS = 200
 _HEADER, _TRAILER = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff"  # PostgreSQL, COPY, "Binary Format"
-_A_ROWS_FAULT = ("22", "23")  # classes of SQLSTATE: a value, or a constraint
+_ROW_ERRORS = ("22", "23")  # classes of SQLSTATE: a value, or a constraint
 _TOO_LARGE = "54000"  # SQLSTATE of a row that no page holds
 
 
 @dataclass(frozen=True)
-class Copied:
+class CopyResult:
     """What PostgreSQL took: rows, by its own count, and the bytes of the COPY."""
 
     rows: int
@@ -47,7 +47,7 @@ class _CountingWriter(LibpqWriter):
 
 def copy_rows(
     connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: Iterable[Row]
-) -> Copied:
+) -> CopyResult:
     """Write rows into the table, inside the connection's transaction.
 
     Raises:
@@ -61,7 +61,7 @@ def copy_rows(
 
 def copy_batches(
     connection: sa.Connection, table: sa.Table, columns: Sequence[str], batches: Iterable[Any]
-) -> Copied:
+) -> CopyResult:
     """Write Arrow record batches, each column as the table's column takes it, in binary.
 
     Raises:
@@ -77,7 +77,7 @@ def _copied(
     columns: Sequence[str],
     options: LiteralString,
     write: Callable[[psycopg.Copy], int],
-) -> Copied:
+) -> CopyResult:
     driver = connection.connection.driver_connection
     if not isinstance(driver, psycopg.Connection):
         raise TypeError(f"COPY needs psycopg 3; this connection is by {type(driver).__module__}.")
@@ -93,12 +93,12 @@ def _copied(
                 written = write(copy)
         except psycopg.DatabaseError as error:
             if error.sqlstate == _TOO_LARGE:
-                raise refusal(connection, table, error) from error
-            if (error.sqlstate or "")[:2] not in _A_ROWS_FAULT:
+                raise table_error(connection, table, error) from error
+            if (error.sqlstate or "")[:2] not in _ROW_ERRORS:
                 raise
             raise _refused(error, table, columns) from error
         require_all(table, handed=written, stored=cursor.rowcount)
-    return Copied(written, writer.bytes)
+    return CopyResult(written, writer.bytes)
 
 
 def _encode(copy: psycopg.Copy, batches: Iterable[Any]) -> int:
@@ -132,11 +132,11 @@ def _write(copy: psycopg.Copy, table: sa.Table, columns: Sequence[str], rows: It
         try:
             copy.write_row(row)
         except (UnicodeError, psycopg.DataError, psycopg.ProgrammingError) as error:
-            raise _unwritable(copy.connection, table, columns, written, row) from error
+            raise _unadaptable(copy.connection, table, columns, written, row) from error
     return written
 
 
-def _unwritable(
+def _unadaptable(
     driver: psycopg.Connection[Any], table: sa.Table, columns: Sequence[str], number: int, row: Row
 ) -> UnstorableValueError:
     """Find the value that psycopg could not write, by writing each alone."""
@@ -146,7 +146,7 @@ def _unwritable(
             if value is not None:
                 transformer.get_dumper(value, PyFormat.TEXT).dump(value)
         except (UnicodeError, psycopg.Error) as error:
-            return UnstorableValueError(str(table), number, name, f"{shown(value)}: {error}")
+            return UnstorableValueError(str(table), number, name, f"{short_repr(value)}: {error}")
     return UnstorableValueError(str(table), number, None, f"{len(row)} values for {len(columns)} columns")
 
 
@@ -158,4 +158,4 @@ def _refused(error: psycopg.DatabaseError, table: sa.Table, columns: Sequence[st
     column = error.diag.column_name or next(
         (name for name in sorted(columns, key=len, reverse=True) if place.endswith(f" {name}")), None
     )
-    return UnstorableValueError(str(table), number and int(number.group()), column, words_of(error))
+    return UnstorableValueError(str(table), number and int(number.group()), column, server_message(error))

@@ -9,8 +9,8 @@ import pyarrow.compute as pc
 
 from purchase_pipeline.postgres.errors import RefusedValueError
 from purchase_pipeline.postgres.frames.exact import Array, cast_exactly, refuse_first
-from purchase_pipeline.postgres.schema.real_types import RealType
-from purchase_pipeline.postgres.schema.types import shown
+from purchase_pipeline.postgres.schema.native_types import NativeType
+from purchase_pipeline.postgres.schema.types import short_repr
 from purchase_pipeline.postgres.write.numeric_wire import numeric_wire
 
 Encode = Callable[[str, Array], Array]
@@ -21,39 +21,39 @@ _WIDE = 38  # digits of 128 bits
 _MOST_DECIMALS = 16_383  # PostgreSQL's documentation, table 8.2
 
 
-def integer_in(real: RealType) -> Encode:
+def integer_in(native: NativeType) -> Encode:
     """Return how integers are written into narrower ones."""
     return lambda name, values: cast_exactly(
-        name, values, INTEGERS[real.base], f"{{}} is beyond {real.shown}"
+        name, values, INTEGERS[native.base], f"{{}} is beyond {native.label}"
     )
 
 
-def whole_in(real: RealType) -> Encode:
+def whole_in(native: NativeType) -> Encode:
     """Return how floats are written as integers: those that are whole."""
-    reason = f"{{}} is no whole number that fits the column, which is {real.shown}"
-    return lambda name, values: cast_exactly(name, values, INTEGERS[real.base], reason)
+    reason = f"{{}} is no whole number that fits the column, which is {native.label}"
+    return lambda name, values: cast_exactly(name, values, INTEGERS[native.base], reason)
 
 
-def single_in(real: RealType) -> Encode:
+def single_in(native: NativeType) -> Encode:
     """Return how floats are written in 32 bits: those that have no more."""
 
     def encode(name: str, values: Array) -> Array:
         narrow = values.cast(pa.float32())
         same = pc.or_(pc.equal(narrow.cast(pa.float64()), values), pc.is_nan(values))
-        refuse_first(name, values, pc.invert(same), f"{{}} has more digits than {real.shown}")
+        refuse_first(name, values, pc.invert(same), f"{{}} has more digits than {native.label}")
         return narrow
 
     return encode
 
 
-def number_as_float(real: RealType) -> Encode:
+def number_as_float(native: NativeType) -> Encode:
     """Return how integers and decimals are written as floats: those that are floats."""
-    kind = pa.float32() if real.base == "float4" else pa.float64()
+    kind = pa.float32() if native.base == "float4" else pa.float64()
 
     def exact(value: Decimal | int) -> float:
         number = pa.scalar(float(value), pa.float64()).cast(kind).as_py()
         if number == number and number != value:  # noqa: PLR0124  # NaN alone is not itself
-            raise ValueError(f"{shown(value)} has more digits than {real.shown}")
+            raise ValueError(f"{short_repr(value)} has more digits than {native.label}")
         return float(number)
 
     def encode(name: str, values: Array) -> Array:
@@ -61,27 +61,27 @@ def number_as_float(real: RealType) -> Encode:
             if pa.types.is_integer(values.type):
                 return values.cast(kind)
         except pa.ArrowInvalid:  # large ones, of which some are floats
-            return one_by_one(name, values.to_pylist(), exact, kind)
-        return one_by_one(name, _decimals_of(values), exact, kind)
+            return convert_each(name, values.to_pylist(), exact, kind)
+        return convert_each(name, _decimals_of(values), exact, kind)
 
     return encode
 
 
-def numeric_in(real: RealType) -> Encode:
+def numeric_in(native: NativeType) -> Encode:
     """Return how integers and decimals are written as NUMERIC: those of no more decimals than it has."""
-    scale = _scale(real)
+    scale = _scale(native)
 
     def exact(value: Decimal) -> bytes:
         _, digits, exponent = value.as_tuple()
         if isinstance(exponent, int) and exponent < -scale and any(digits[scale + exponent :]):
-            raise ValueError(f"{shown(value)} has more than {scale} decimals")
+            raise ValueError(f"{short_repr(value)} has more than {scale} decimals")
         return numeric_wire(value)
 
     def encode(name: str, values: Array) -> Array:
         if pa.types.is_integer(values.type):
             values = values.cast(pa.decimal128(19, 0))
         if not pa.types.is_decimal128(values.type) or not scale >= 0:
-            return one_by_one(name, _decimals_of(values), exact, pa.large_binary())
+            return convert_each(name, _decimals_of(values), exact, pa.large_binary())
         if values.type.scale <= scale:
             return values
         return cast_exactly(name, values, pa.decimal128(_WIDE, scale), f"{{}} has more than {scale} decimals")
@@ -89,15 +89,15 @@ def numeric_in(real: RealType) -> Encode:
     return encode
 
 
-def float_as_numeric(real: RealType) -> Encode:
+def float_as_numeric(native: NativeType) -> Encode:
     """Return how floats are written: as the shortest decimal that is read as the same float."""
-    encode_decimals, scale = numeric_in(real), _scale(real)
+    encode_decimals, scale = numeric_in(native), _scale(native)
 
     def encode(name: str, values: Array) -> Array:
         texts = values.cast(pa.large_string())
         try:
             decimals = (
-                texts if real.modifier < 0 else texts.cast(pa.decimal128(_WIDE, min(max(scale, 0), 15)))
+                texts if native.modifier < 0 else texts.cast(pa.decimal128(_WIDE, min(max(scale, 0), 15)))
             )
         except pa.ArrowInvalid:  # more decimals, or no finite number
             decimals = texts
@@ -106,15 +106,15 @@ def float_as_numeric(real: RealType) -> Encode:
     return encode
 
 
-def _scale(real: RealType) -> int:
-    return real.digits[1] if real.modifier >= 0 else _MOST_DECIMALS
+def _scale(native: NativeType) -> int:
+    return native.digits[1] if native.modifier >= 0 else _MOST_DECIMALS
 
 
 def _decimals_of(values: Array) -> list[Decimal | None]:
     return [None if value is None else Decimal(value) for value in values.to_pylist()]
 
 
-def one_by_one(name: str, values: Iterable[Any], exact: Callable[[Any], Any], kind: Any) -> Array:  # noqa: ANN401
+def convert_each(name: str, values: Iterable[Any], exact: Callable[[Any], Any], kind: Any) -> Array:  # noqa: ANN401
     """Return an array of what becomes of each value, None of None.
 
     Raises:

@@ -11,14 +11,14 @@ import sqlalchemy as sa
 
 from purchase_pipeline.postgres.dagster_internals import TableSlice
 from purchase_pipeline.postgres.errors import UnstorableValueError
-from purchase_pipeline.postgres.schema.real_types import RealType, real_types
+from purchase_pipeline.postgres.schema.native_types import NativeType, native_types
 from purchase_pipeline.postgres.schema.result_types import result_types
 from purchase_pipeline.postgres.schema.types import ColumnType, family
 from purchase_pipeline.postgres.slices.conditions import slice_query
 from purchase_pipeline.postgres.statements import execute_text, with_values
-from purchase_pipeline.postgres.write.batches import Written, put_in_place
-from purchase_pipeline.postgres.write.copy import Copied
-from purchase_pipeline.postgres.write.incoming import Incoming
+from purchase_pipeline.postgres.write.batches import WriteResult, write_source
+from purchase_pipeline.postgres.write.copy import CopyResult
+from purchase_pipeline.postgres.write.row_source import RowSource
 from purchase_pipeline.postgres.write.staged_casts import STAGED, Cast, insert_cast
 from purchase_pipeline.postgres.write.staging import insert_query
 from purchase_pipeline.postgres.write_options import WriteOptions
@@ -51,7 +51,7 @@ def is_query(kind: Any) -> bool:  # noqa: ANN401
 
 def write_query(
     connection: sa.Connection, table_slice: TableSlice, query: sa.SelectBase, options: WriteOptions
-) -> Written:
+) -> WriteResult:
     """Write a query's rows, as `write_batches` does a stream's; nothing of them goes over the wire.
 
     It sees the database as of its transaction: the slice's own old rows are gone.
@@ -66,27 +66,27 @@ def write_query(
     started = time.perf_counter()
     types = _types_of(connection, query, f"{table_slice.schema}.{table_slice.table}")
     with _staged(connection, query, "WITH NO DATA"):
-        found = real_types(connection, sa.table(STAGED))
+        found = native_types(connection, sa.table(STAGED))
 
-    def fits(name: str, real: RealType) -> bool:
-        return real.base == found[name].base or real.base in _GOES_INTO.get(family(types[name]), ())
+    def fits(name: str, native: NativeType) -> bool:
+        return native.base == found[name].base or native.base in _GOES_INTO.get(family(types[name]), ())
 
-    def put_into(table: sa.Table) -> Copied:
-        real = real_types(connection, table)
+    def copy_into(table: sa.Table) -> CopyResult:
+        native = native_types(connection, table)
         casts = {
-            name: None if _keeps(one, real[name]) else Cast(name, one, real[name])
+            name: None if _is_lossless(one, native[name]) else Cast(name, one, native[name])
             for name, one in found.items()
         }
         if not any(casts.values()):
-            return Copied(insert_query(connection, table, list(types), query), bytes=0)
+            return CopyResult(insert_query(connection, table, list(types), query), bytes=0)
         with _staged(connection, query, "WITH DATA"):
-            return Copied(insert_cast(connection, table, casts), bytes=0)
+            return CopyResult(insert_cast(connection, table, casts), bytes=0)
 
-    incoming = Incoming(types, fits, put_into, counted=False)
-    table, written = put_in_place(connection, table_slice, incoming, options)
+    incoming = RowSource(types, fits, copy_into, counted=False)
+    table, written = write_source(connection, table_slice, incoming, options)
     seconds = time.perf_counter() - started
     preview = _first_rows(connection, table, table_slice, options.preview_rows)
-    return Written(table, options.declared, written, seconds, preview)
+    return WriteResult(table, options.declared, written, seconds, preview)
 
 
 @contextmanager
@@ -98,13 +98,13 @@ def _staged(connection: sa.Connection, query: sa.SelectBase, which: str) -> Iter
     execute_text(connection, f"DROP TABLE {STAGED}")
 
 
-def _keeps(found: RealType, real: RealType) -> bool:
+def _is_lossless(found: NativeType, native: NativeType) -> bool:
     """Tell whether an assignment from one type to the other can change nothing."""
-    if real.domain not in (None, found.domain):
+    if native.domain not in (None, found.domain):
         return False
-    if real.modifier not in (-1, found.modifier) or (real.modifier != -1 and real.base != found.base):
+    if native.modifier not in (-1, found.modifier) or (native.modifier != -1 and native.base != found.base):
         return False
-    return real.base == found.base or real.base in _WIDER.get(found.base, ())
+    return native.base == found.base or native.base in _WIDER.get(found.base, ())
 
 
 def _types_of(connection: sa.Connection, query: sa.SelectBase, table: str) -> dict[str, ColumnType]:

@@ -7,9 +7,9 @@ import psycopg
 import sqlalchemy as sa
 from psycopg import sql
 
-from purchase_pipeline.postgres.database_errors import words_of
+from purchase_pipeline.postgres.database_errors import server_message
 from purchase_pipeline.postgres.errors import UnstorableValueError
-from purchase_pipeline.postgres.schema.refusals import refusal
+from purchase_pipeline.postgres.schema.table_errors import table_error
 from purchase_pipeline.postgres.statements import Name, execute
 
 _NAME = "staged rows"  # which no query means to read: a temporary table hides others of its name
@@ -85,10 +85,12 @@ def write_rows(connection: sa.Connection, statement: sa.Executable, table: sa.Fr
     except sa.exc.DBAPIError as error:
         cause = error.orig
         if isinstance(cause, psycopg.errors.IntegrityError | psycopg.errors.DataError):
-            raise UnstorableValueError(str(table), None, cause.diag.column_name, words_of(cause)) from error
+            raise UnstorableValueError(
+                str(table), None, cause.diag.column_name, server_message(cause)
+            ) from error
         if not isinstance(cause, psycopg.Error) or cause.sqlstate not in _REFUSALS:
             raise
-        raise refusal(connection, table, cause) from error
+        raise table_error(connection, table, cause) from error
 
 
 def untyped(table: sa.Table, names: Sequence[str]) -> sa.TableClause:

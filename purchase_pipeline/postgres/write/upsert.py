@@ -16,20 +16,20 @@ from purchase_pipeline.postgres.errors import (
     UnusableMetadataError,
 )
 from purchase_pipeline.postgres.schema.table_facts import table_facts
-from purchase_pipeline.postgres.write.copy import Copied
-from purchase_pipeline.postgres.write.doubles import null_keys, settle_doubles
+from purchase_pipeline.postgres.write.completeness import require_all
+from purchase_pipeline.postgres.write.copy import CopyResult
+from purchase_pipeline.postgres.write.duplicates import drop_duplicates, null_keys
 from purchase_pipeline.postgres.write.staging import untyped, write_rows
-from purchase_pipeline.postgres.write.stored import require_all
 from purchase_pipeline.postgres.write.unique_indexes import UniqueIndexes, unique_indexes
 from purchase_pipeline.postgres.write_options import WriteOptions
 
 _NO_INDEX = (psycopg.errors.InvalidColumnReference, psycopg.errors.ObjectNotInPrerequisiteState)
-_NOT_BY_US = (psycopg.errors.InsufficientPrivilege, psycopg.errors.FeatureNotSupported)
+_NOT_ALLOWED = (psycopg.errors.InsufficientPrivilege, psycopg.errors.FeatureNotSupported)
 _Columns = Mapping[str, sa.ColumnElement[Any]] | sa.ColumnCollection[str, Any]
 
 
 @dataclass(frozen=True)
-class Merged(Copied):
+class MergeResult(CopyResult):
     """What became of the rows that were handed over.
 
     Attributes:
@@ -73,8 +73,8 @@ def require_columns(table_slice: TableSlice, names: Collection[str], options: Wr
 
 
 def merge_staged(
-    connection: sa.Connection, staged: sa.Table, table: sa.Table, options: WriteOptions, copied: Copied
-) -> Merged:
+    connection: sa.Connection, staged: sa.Table, table: sa.Table, options: WriteOptions, copied: CopyResult
+) -> MergeResult:
     """Merge the rows into the table: add those whose keys it lacks; in an upsert, update those that differ.
 
     Raises:
@@ -90,9 +90,9 @@ def merge_staged(
     if nulls and not indexes.nulls_equal:
         raise _null_key(table, nulls)
     _require_order(connection, rows, table, options.newest)
-    older = settle_doubles(connection, rows, table, keys, options.newest)
-    pair = _Pair(rows, target, keys, nulls, options.newest)
-    with _in_our_words(table, keys, indexes):
+    older = drop_duplicates(connection, rows, table, keys, options.newest)
+    pair = _Merge(rows, target, keys, nulls, options.newest)
+    with _merge_errors(table, keys, indexes):
         updated = 0
         if options.write_mode == "upsert" and pair.others:
             updated = write_rows(connection, pair.update(), table)
@@ -103,10 +103,12 @@ def merge_staged(
         dropped = copied.rows - connection.execute(sa.select(sa.func.count()).select_from(rows)).scalar_one()
         require_all(table, copied.rows, stored + dropped)
         older += stale
-    return Merged(copied.rows, copied.bytes, inserted, updated, None if options.newest is None else older)
+    return MergeResult(
+        copied.rows, copied.bytes, inserted, updated, None if options.newest is None else older
+    )
 
 
-class _Pair:
+class _Merge:
     """Staged rows, and the rows of the same keys in the table that they go to.
 
     The update comes before the insert, which then has new rows alone, save those that somebody else inserts meanwhile:
@@ -192,7 +194,7 @@ def _require_order(
 
 
 @contextmanager
-def _in_our_words(table: sa.Table, keys: Sequence[str], indexes: UniqueIndexes) -> Iterator[None]:
+def _merge_errors(table: sa.Table, keys: Sequence[str], indexes: UniqueIndexes) -> Iterator[None]:
     """Say what PostgreSQL says of a merge in terms of the asset's metadata."""
     try:
         yield
@@ -206,7 +208,7 @@ def _in_our_words(table: sa.Table, keys: Sequence[str], indexes: UniqueIndexes) 
         if isinstance(error.orig, psycopg.errors.CardinalityViolation):
             reason = f"several rows have the same {', '.join(keys)}, as the unique index compares them"
             raise UnstorableValueError(str(table), None, None, reason) from error
-        if isinstance(error.orig, _NOT_BY_US):
+        if isinstance(error.orig, _NOT_ALLOWED):
             raise PostgresWriteError(
                 f"Rows cannot be merged into table {table}: {error.orig.diag.message_primary}. Its row security, rules "
                 "or grants do not allow it: change them, or write to another table."

@@ -7,7 +7,7 @@ import psycopg
 import sqlalchemy as sa
 
 from purchase_pipeline.postgres.connections import transaction
-from purchase_pipeline.postgres.database_errors import refused, words_of
+from purchase_pipeline.postgres.database_errors import refusal_error, server_message
 from purchase_pipeline.postgres.errors import DatabaseRefusalError
 
 ROWS_OF = "rows_of"
@@ -43,7 +43,7 @@ _ROLE_AND_OWNER = """
 
 
 @contextmanager
-def explained(connection: sa.Connection, table: sa.Table, column: str | None = None) -> Iterator[None]:
+def table_errors(connection: sa.Connection, table: sa.Table, column: str | None = None) -> Iterator[None]:
     """Turn what PostgreSQL refuses of a table, or of a change of it, into an error that says what to do.
 
     Raises:
@@ -52,38 +52,38 @@ def explained(connection: sa.Connection, table: sa.Table, column: str | None = N
     try:
         yield
     except sa.exc.DBAPIError as error:
-        if not isinstance(error.orig, psycopg.Error) or not is_refusal(error.orig):
+        if not isinstance(error.orig, psycopg.Error) or not is_table_error(error.orig):
             raise
-        raise refusal(connection, table, error.orig, column) from error
+        raise table_error(connection, table, error.orig, column) from error
 
 
-def named(table: sa.FromClause) -> sa.Table:
+def target_table(table: sa.FromClause) -> sa.Table:
     """Return the table that errors name: of a staging table the one that its rows go to."""
     found: sa.Table = getattr(table, "info", {}).get(ROWS_OF, table)
     return found
 
 
-def is_refusal(error: psycopg.Error) -> bool:
+def is_table_error(error: psycopg.Error) -> bool:
     """Return whether the table, its owner or its layout is what PostgreSQL refuses."""
     state = error.sqlstate or ""
     return state[:2] in _CLASSES or state in _HINTS
 
 
-def refusal(
+def table_error(
     connection: sa.Connection, table: sa.FromClause, error: psycopg.Error, column: str | None = None
 ) -> DatabaseRefusalError:
     """Return the error that says so."""
-    table, words = named(table), words_of(error)
+    table, words = target_table(table), server_message(error)
     hint = (
-        _whose(connection, table, words)
+        _owner_hint(connection, table, words)
         if error.sqlstate == _RIGHTS
         else _HINTS.get(error.sqlstate or "", "")
     )
     column = column or error.diag.column_name
-    return refused(error, str(table), f", column {column!r}" if column else "", hint, column)
+    return refusal_error(error, str(table), f", column {column!r}" if column else "", hint, column)
 
 
-def _whose(connection: sa.Connection, table: sa.Table, words: str) -> str:
+def _owner_hint(connection: sa.Connection, table: sa.Table, words: str) -> str:
     """Say who may do what this role may not. The transaction has failed, so another one asks."""
     with transaction(connection.engine) as other:
         role, owner = other.exec_driver_sql(_ROLE_AND_OWNER, (table.schema, table.name)).one()

@@ -23,7 +23,7 @@ _COLUMNS = """
 """
 
 
-class RealType(NamedTuple):
+class NativeType(NamedTuple):
     """A type that is no domain.
 
     Attributes:
@@ -42,10 +42,10 @@ class RealType(NamedTuple):
     unbounded: str
     bounded: str
     domain: str | None = None
-    element: "RealType | None" = None
+    element: "NativeType | None" = None
 
     @property
-    def shown(self) -> str:
+    def label(self) -> str:
         """The type as errors name it."""
         own = (self.element or self).kind != "b" or self.of_domains
         return self.bounded if own else self.bounded.upper()
@@ -67,12 +67,12 @@ class RealType(NamedTuple):
         return modifier >> 16 & 0xFFFF, ((modifier & 0x7FF) ^ 1024) - 1024
 
 
-def real_types(connection: sa.Connection, table: sa.FromClause) -> dict[str, RealType]:
+def native_types(connection: sa.Connection, table: sa.FromClause) -> dict[str, NativeType]:
     """Return the columns of a table, in order, with their types: one look at the catalog."""
     schema = getattr(table, "schema", None)
     name = sql.Identifier(*filter(None, (schema, getattr(table, "name", "")))).as_string()
-    found: dict[str, RealType] = {}
+    found: dict[str, NativeType] = {}
     for column, *parts in connection.exec_driver_sql(_COLUMNS, (name,)):
-        step = RealType(*parts)
+        step = NativeType(*parts)
         found[column] = found[column]._replace(element=step) if column in found else step
     return found

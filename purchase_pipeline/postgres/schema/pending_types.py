@@ -10,26 +10,26 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from purchase_pipeline.postgres.schema.types import DOUBLE, TEXT, UNKNOWN_FLOAT, ColumnType, family
 
-_MARK = "No value so far: the first one settles the type"
+_COMMENT = "No value so far: the first one settles the type"
 
 
-def is_open(column_type: ColumnType) -> bool:
+def is_pending(column_type: ColumnType) -> bool:
     """Return whether nothing is known of the values, or of what is in their lists."""
     kind = family(column_type)
-    return kind == "unknown" or (kind == "array" and is_open(column_type.item_type))  # type: ignore[attr-defined]
+    return kind == "unknown" or (kind == "array" and is_pending(column_type.item_type))  # type: ignore[attr-defined]
 
 
 def new_column(name: str, column_type: ColumnType) -> sa.Column[Any]:
     """Return a column for inferred values, marked where none has told its type."""
-    return sa.Column(name, concrete(column_type), comment=_MARK if is_open(column_type) else None)
+    return sa.Column(name, concrete(column_type), comment=_COMMENT if is_pending(column_type) else None)
 
 
-def is_untyped(column: sa.Column[Any]) -> bool:
+def has_pending_type(column: sa.Column[Any]) -> bool:
     """Return whether a table's column is still without a type of its own."""
-    return column.comment == _MARK
+    return column.comment == _COMMENT
 
 
-def holds_values(column: sa.Column[Any], wanted: ColumnType) -> sa.ColumnElement[bool]:
+def has_values(column: sa.Column[Any], wanted: ColumnType) -> sa.ColumnElement[bool]:
     """Return the condition on rows that have a value all the same, for somebody wrote it past us."""
     if {family(column.type), family(wanted)} <= {"array", "json"}:
         return sa.func.array_remove(column, None) != sa.literal_column("'{}'")

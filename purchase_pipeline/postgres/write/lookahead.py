@@ -9,16 +9,16 @@ from itertools import chain, islice
 
 from purchase_pipeline.postgres.errors import RefusedValueError
 from purchase_pipeline.postgres.frames.rows import AnyBatch, Batch, DeclaredBatch
-from purchase_pipeline.postgres.schema.inference import common
+from purchase_pipeline.postgres.schema.inference import common_type
+from purchase_pipeline.postgres.schema.pending_types import is_pending
 from purchase_pipeline.postgres.schema.types import ColumnType
-from purchase_pipeline.postgres.schema.untyped import is_open
 
-_LOOKED_AHEAD = 8  # batches that are in memory at once, of a stream with a column that stays without a value
+_MAX_HELD = 8  # batches that are in memory at once, of a stream with a column that stays without a value
 
 _Types = Mapping[str, ColumnType]
 
 
-def with_first_batch(batches: Iterator[AnyBatch]) -> Iterator[AnyBatch]:
+def with_lookahead(batches: Iterator[AnyBatch]) -> Iterator[AnyBatch]:
     """Yield the batches that have rows, the first with all that is told of its types; without rows, one of columns.
 
     Raises:
@@ -33,7 +33,7 @@ def with_first_batch(batches: Iterator[AnyBatch]) -> Iterator[AnyBatch]:
             yield empty
         return
     types, held = _with_types_of(first.types, empty.types), list[AnyBatch]()
-    while any(map(is_open, types.values())) and len(held) < _LOOKED_AHEAD:
+    while any(map(is_pending, types.values())) and len(held) < _MAX_HELD:
         try:
             following = next(filled, None)
         except RefusedValueError as error:  # its row's number is known when its turn comes
@@ -69,7 +69,9 @@ def _with_rows(batches: Iterator[AnyBatch]) -> Iterator[AnyBatch]:
 def _with_types_of(types: _Types, others: _Types) -> _Types:
     """Return the types, and where one is open, what the other batch tells of it."""
     told = {
-        name: common(kind, others[name]) for name, kind in types.items() if is_open(kind) and name in others
+        name: common_type(kind, others[name])
+        for name, kind in types.items()
+        if is_pending(kind) and name in others
     }
     return {**types, **{name: kind for name, kind in told.items() if kind is not None}} if told else types
 

@@ -6,16 +6,16 @@ from contextlib import contextmanager
 import sqlalchemy as sa
 
 from purchase_pipeline.postgres.dagster_internals import TableSlice
-from purchase_pipeline.postgres.database_errors import is_refusal_of, words_of
+from purchase_pipeline.postgres.database_errors import has_sqlstate, server_message
 from purchase_pipeline.postgres.errors import RowsNotClearedError, UnusableMetadataError
 from purchase_pipeline.postgres.schema.table_facts import table_facts
-from purchase_pipeline.postgres.schema.tables import named_alike
-from purchase_pipeline.postgres.slices.conditions import message_of, slice_conditions
+from purchase_pipeline.postgres.schema.tables import table_clause
+from purchase_pipeline.postgres.slices.conditions import describe_slice, slice_conditions
 
 _NOT_COMPARABLE = ("22", "42804", "42883")  # SQLSTATEs: a value of no such type, and no such comparison
 
 
-def clear_slice(connection: sa.Connection, table: sa.Table, table_slice: TableSlice) -> None:
+def delete_slice(connection: sa.Connection, table: sa.Table, table_slice: TableSlice) -> None:
     """Delete the slice's rows, and make sure that they are gone: a trigger or a rule may keep some.
 
     Raises:
@@ -30,15 +30,15 @@ def clear_slice(connection: sa.Connection, table: sa.Table, table_slice: TableSl
             "BYPASSRLS; or write to another table.",
             table=str(table),
         )
-    same = named_alike(table)
-    with compared(table, table_slice):
+    same = table_clause(table)
+    with comparison_errors(table, table_slice):
         connection.execute(sa.delete(same).where(*slice_conditions(connection, same, table_slice)))
     left = count_slice(connection, table, table_slice) if facts.interferes else 0
     if left:
         raise RowsNotClearedError(
-            f"table {table}: {left} rows of {message_of(table_slice)} are there still after they were deleted, for a "
-            "trigger, a rule or a policy of the table keeps them: the new rows would come on top. Nothing was changed. "
-            "Remove or change it (psql's \\d shows it), or write to another table.",
+            f"table {table}: {left} rows of {describe_slice(table_slice)} remain after the DELETE: a trigger, rule or "
+            "policy of the table keeps them, and the new rows would be added to them. Nothing was changed. Remove or "
+            "change it (psql's \\d shows it), or write to another table.",
             table=str(table),
         )
 
@@ -49,8 +49,8 @@ def count_slice(connection: sa.Connection, table: sa.Table, table_slice: TableSl
     Raises:
         UnusableMetadataError: they cannot be told apart.
     """
-    same = named_alike(table)
-    with compared(table, table_slice):
+    same = table_clause(table)
+    with comparison_errors(table, table_slice):
         conditions = slice_conditions(connection, same, table_slice)
         return connection.execute(
             sa.select(sa.func.count()).select_from(same).where(*conditions)
@@ -58,7 +58,7 @@ def count_slice(connection: sa.Connection, table: sa.Table, table_slice: TableSl
 
 
 @contextmanager
-def compared(table: sa.FromClause, table_slice: TableSlice) -> Iterator[None]:
+def comparison_errors(table: sa.FromClause, table_slice: TableSlice) -> Iterator[None]:
     """Say by name what cannot be compared with the slice's keys.
 
     Raises:
@@ -67,11 +67,11 @@ def compared(table: sa.FromClause, table_slice: TableSlice) -> Iterator[None]:
     try:
         yield
     except sa.exc.DBAPIError as error:
-        if not is_refusal_of(error.orig, *_NOT_COMPARABLE):
+        if not has_sqlstate(error.orig, *_NOT_COMPARABLE):
             raise
         raise UnusableMetadataError(
-            f"table {table}: no row can be told to be of the partition {message_of(table_slice)}: "
-            f"{words_of(error.orig)}. Its keys have to be values of the column's type: name another column or "
+            f"table {table}: no row can be told to be of the partition {describe_slice(table_slice)}: "
+            f"{server_message(error.orig)}. Its keys have to be values of the column's type: name another column or "
             "expression as partition_expr, or change the keys.",
             table=str(table),
             sqlstate=error.orig.sqlstate,

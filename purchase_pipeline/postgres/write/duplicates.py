@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 import sqlalchemy as sa
 
 from purchase_pipeline.postgres.errors import UnstorableValueError
-from purchase_pipeline.postgres.schema.types import shown
+from purchase_pipeline.postgres.schema.types import short_repr
 
 _PLACE: sa.ColumnElement[str] = sa.literal_column("ctid")
 
@@ -17,7 +17,7 @@ def null_keys(connection: sa.Connection, staged: sa.TableClause, keys: Sequence[
     return {key: rows for key, rows in zip(keys, found, strict=True) if rows}
 
 
-def settle_doubles(
+def drop_duplicates(
     connection: sa.Connection,
     staged: sa.TableClause,
     table: sa.Table,
@@ -36,7 +36,7 @@ def settle_doubles(
         older, told = _drop_superseded(connection, staged, keys, newest), [*keys, newest]
         double = _double(connection, staged, told)
     if double is not None:
-        reason = f"several rows have {', '.join(told)} = {shown(tuple(double))}"
+        reason = f"several rows have {', '.join(told)} = {short_repr(tuple(double))}"
         equally_new = "" if newest is None else ", and differ: none of them is the newest"
         raise UnstorableValueError(str(table), None, None, reason + equally_new)
     return older

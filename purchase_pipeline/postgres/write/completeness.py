@@ -13,9 +13,9 @@ import sqlalchemy as sa
 from purchase_pipeline.postgres.dagster_internals import TableSlice
 from purchase_pipeline.postgres.errors import RowsNotStoredError, RowsOutsideSliceError
 from purchase_pipeline.postgres.schema.table_facts import table_facts
-from purchase_pipeline.postgres.schema.types import shown
-from purchase_pipeline.postgres.slices.clearing import compared, count_slice
-from purchase_pipeline.postgres.slices.conditions import expression_of, message_of, slice_conditions
+from purchase_pipeline.postgres.schema.types import short_repr
+from purchase_pipeline.postgres.slices.conditions import describe_slice, expression_of, slice_conditions
+from purchase_pipeline.postgres.slices.deletion import comparison_errors, count_slice
 from purchase_pipeline.postgres.write_options import WriteMode
 
 _WRITTEN_HERE = sa.literal_column("xmin = pg_current_xact_id()::xid", sa.Boolean())
@@ -31,12 +31,12 @@ def require_all(table: sa.FromClause, handed: int, stored: int) -> None:
         raise RowsNotStoredError(str(table), handed, stored)
 
 
-class SliceWatch:
+class SliceVerifier:
     """A slice of a table while rows of these columns are written to it.
 
     Attributes:
         interferes: whether triggers, rules or policies of the table may do something else with the rows.
-        looks_first: whether the rows are to be staged and looked at, before they come to those that are there.
+        inspects_first: whether the rows are to be staged and looked at, before they come to those that are there.
         counts: whether only the table tells where the rows are, once they are there.
     """
 
@@ -54,9 +54,9 @@ class SliceWatch:
         self._facts = table_facts(connection, table)
         self.interferes = self._facts.interferes
         # What the table fills in, the rows do not tell before they are there.
-        self._can_look = bool(cut_by) and not any(name in text for text in cut_by for name in filled_in)
-        self.looks_first = self._can_look and mode != "replace"
-        self.counts = self.interferes or (bool(cut_by) and not self.looks_first)
+        self._can_inspect = bool(cut_by) and not any(name in text for text in cut_by for name in filled_in)
+        self.inspects_first = self._can_inspect and mode != "replace"
+        self.counts = self.interferes or (bool(cut_by) and not self.inspects_first)
         self._before = self._count() if self.counts and mode == "append" else 0
 
     def look(self, staged: sa.Table, handed: int) -> None:
@@ -65,8 +65,8 @@ class SliceWatch:
         Raises:
             RowsOutsideSliceError: they are not.
         """
-        if self._can_look:
-            self._refuse_if_outside(staged.alias(self._table.name), handed)
+        if self._can_inspect:
+            self._refuse_outside(staged.alias(self._table.name), handed)
 
     def require(self, handed: int) -> None:
         """Make sure that the slice has as many more rows as were handed over.
@@ -76,7 +76,7 @@ class SliceWatch:
         """
         stored = self._count() - self._before if self.counts else handed
         if stored != handed and self._slice.partition_dimensions and self._facts.is_table:
-            self._refuse_if_outside(self._table, handed, _WRITTEN_HERE, missing=handed - stored)
+            self._refuse_outside(self._table, handed, _WRITTEN_HERE, missing=handed - stored)
         require_all(self._table, handed, stored)
 
     def require_merged(self, staged: sa.Table, keys: Sequence[str]) -> None:
@@ -99,11 +99,11 @@ class SliceWatch:
     def _count(self) -> int:
         return count_slice(self._connection, self._table, self._slice)
 
-    def _refuse_if_outside(
+    def _refuse_outside(
         self, rows: sa.FromClause, handed: int, *which: sa.ColumnElement[bool], missing: int | None = None
     ) -> None:
         """Refuse rows that lie outside of the slice; where so many are missing, if they are those."""
-        with compared(self._table, self._slice):
+        with comparison_errors(self._table, self._slice):
             conditions = slice_conditions(self._connection, rows, self._slice)
             dimensions = self._slice.partition_dimensions or ()
             values = [sa.cast(expression_of(rows, dimension), sa.Text) for dimension in dimensions]
@@ -114,7 +114,7 @@ class SliceWatch:
         if found is None or missing not in (None, found[0]):
             return
         example = ", ".join(
-            f"{dimension.partition_expr} = {'NULL' if value is None else shown(value)}"
+            f"{dimension.partition_expr} = {'NULL' if value is None else short_repr(value)}"
             for dimension, value in zip(dimensions, found[1:], strict=True)
         )
-        raise RowsOutsideSliceError(str(self._table), handed, found[0], message_of(self._slice), example)
+        raise RowsOutsideSliceError(str(self._table), handed, found[0], describe_slice(self._slice), example)

@@ -11,11 +11,11 @@ import sqlalchemy as sa
 from adbc_driver_manager import AdbcConnection, AdbcStatement
 from adbc_driver_manager import Error as AdbcError
 
-from purchase_pipeline.postgres.connections import settings_of
+from purchase_pipeline.postgres.connections import settings_query
 from purchase_pipeline.postgres.errors import RefusedValueError, UnfinishedReadError, UnreadableValueError
 from purchase_pipeline.postgres.frames.exact import refuse_times
-from purchase_pipeline.postgres.frames.readable import UNREADABLE, readable
-from purchase_pipeline.postgres.schema.real_types import real_types
+from purchase_pipeline.postgres.frames.read_columns import UNREADABLE, read_column
+from purchase_pipeline.postgres.schema.native_types import native_types
 from purchase_pipeline.postgres.schema.types import ColumnType, family
 from purchase_pipeline.postgres.statements import with_values
 
@@ -38,13 +38,13 @@ def read_batches(
         UnreadableValueError: from the iterator; a value that has no exact form in Arrow, by its column.
         UnfinishedReadError: from the iterator; the server went away, or refused to go on.
     """
-    real = real_types(connection, table)
-    asked = {name: readable(name, real[name]) for name in _names(query)}
+    native = native_types(connection, table)
+    asked = {name: read_column(name, native[name]) for name in _names(query)}
     columns = {name: one.column_type for name, one in asked.items()}
     rows = query.subquery()
     wanted = sa.select(*(one.expression for one in asked.values())).select_from(rows)
     source = _Source(
-        str(table), _conninfo(connection), settings_of(connection.engine), with_values(connection, wanted)
+        str(table), _conninfo(connection), settings_query(connection.engine), with_values(connection, wanted)
     )
     return columns, _batches(source, columns, batch_rows)
 

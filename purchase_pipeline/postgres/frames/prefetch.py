@@ -7,17 +7,17 @@ from itertools import islice
 from typing import Any
 
 from purchase_pipeline.postgres.frames.libraries import is_reader, library_of
-from purchase_pipeline.postgres.frames.rows import Batches, Item, RowStream, Together, closed_in_the_end
+from purchase_pipeline.postgres.frames.rows import Batches, Item, RowStream, Together, closing_iterator
 
 
 @contextmanager
-def first_batch_at_hand(value: Any) -> Iterator[Any]:  # noqa: ANN401
+def prefetched(value: Any) -> Iterator[Any]:  # noqa: ANN401
     """Give the same value, whose first batch is there if it is a stream; close the stream in the end.
 
     Of a `Together` that is its own value: those of the other tables may depend on it.
     """
     if isinstance(value, Together):
-        with first_batch_at_hand(value.value) as own:
+        with prefetched(value.value) as own:
             ready = Together(own, value.beside, value.upsert_keys)
             yield ready
         value.written.update(ready.written)
@@ -27,7 +27,7 @@ def first_batch_at_hand(value: Any) -> Iterator[Any]:  # noqa: ANN401
     if not (isinstance(value, RowStream | Batches | Iterator) or is_reader(kind)) or library_of(kind):
         yield value
         return
-    with closed_in_the_end(stream) as batches:
+    with closing_iterator(stream) as batches:
         resumed = _resumed(list(islice(batches, 1)), batches)
         if isinstance(value, RowStream):
             yield replace(value, batches=resumed)

@@ -8,35 +8,35 @@ import sqlalchemy as sa
 
 from purchase_pipeline.postgres.errors import SchemaDriftError
 from purchase_pipeline.postgres.frames.rows import Batch, DeclaredBatch, Row
-from purchase_pipeline.postgres.schema.real_types import RealType
+from purchase_pipeline.postgres.schema.native_types import NativeType
 from purchase_pipeline.postgres.schema.types import ColumnType
-from purchase_pipeline.postgres.write.copy import Copied, copy_rows
+from purchase_pipeline.postgres.write.copy import CopyResult, copy_rows
 
-Fits = Callable[[str, RealType], bool]
+Fits = Callable[[str, NativeType], bool]
 
 
 @dataclass(frozen=True)
-class Incoming:
+class RowSource:
     """Rows on their way into a table.
 
     Attributes:
         types: their columns, in order.
         fits: tells of a column, and of the type of the table's, whether it goes in unchanged as far as is known.
-        put_into: writes them all into a table that has the columns.
+        copy_into: writes them all into a table that has the columns.
         counted: whether it fails where the table takes fewer than there are; else it cannot know.
         declared: whether they are taken at their word.
     """
 
     types: Mapping[str, ColumnType]
     fits: Fits
-    put_into: Callable[[sa.Table], Copied]
+    copy_into: Callable[[sa.Table], CopyResult]
     counted: bool
     declared: bool = False
 
 
-def of_declared_rows(
+def declared_source(
     connection: sa.Connection, first: DeclaredBatch, batches: Iterator[Batch | DeclaredBatch]
-) -> Incoming:
+) -> RowSource:
     """Return rows of a declared table as what is to be written: taken at their word."""
 
     def rows(table: sa.Table) -> Iterator[Row]:
@@ -46,7 +46,7 @@ def of_declared_rows(
                 raise SchemaDriftError(str(table), [difference], "Nothing was changed.")
             yield from batch.rows
 
-    def put_into(table: sa.Table) -> Copied:
+    def copy_into(table: sa.Table) -> CopyResult:
         return copy_rows(connection, table, list(first.types), rows(table))
 
-    return Incoming(first.types, lambda _name, _real: True, put_into, counted=True, declared=True)
+    return RowSource(first.types, lambda _name, _real: True, copy_into, counted=True, declared=True)

@@ -9,14 +9,14 @@ from alembic.operations import Operations
 
 from purchase_pipeline.postgres.errors import SchemaDriftError
 from purchase_pipeline.postgres.schema.drift import NOTHING_CHANGED
-from purchase_pipeline.postgres.schema.refusals import explained
+from purchase_pipeline.postgres.schema.pending_types import has_pending_type, has_values
+from purchase_pipeline.postgres.schema.table_errors import table_errors
 from purchase_pipeline.postgres.schema.tables import forget_tables
 from purchase_pipeline.postgres.schema.types import ColumnType, family, sql
-from purchase_pipeline.postgres.schema.untyped import holds_values, is_untyped
 from purchase_pipeline.postgres.schema.widening import widened
 
 
-def follow(connection: sa.Connection, table: sa.Table, columns: Mapping[str, sa.Column[Any]]) -> None:
+def evolve(connection: sa.Connection, table: sa.Table, columns: Mapping[str, sa.Column[Any]]) -> None:
     """Add the columns that the table lacks, and retype those that it has, inside the connection's transaction.
 
     Raises:
@@ -25,7 +25,7 @@ def follow(connection: sa.Connection, table: sa.Table, columns: Mapping[str, sa.
     """
     operations = Operations(MigrationContext.configure(connection))
     for name, column in columns.items():
-        with explained(connection, table, name):
+        with table_errors(connection, table, name):
             if name in table.columns:
                 _retype(operations, table.columns[name], column)
             else:
@@ -37,7 +37,7 @@ def _retype(operations: Operations, old: sa.Column[Any], new: sa.Column[Any]) ->
     """Change a column's type; without a loss, or where there is nothing to lose."""
     table, connection = old.table, operations.get_bind()
     if sql(old.type) != sql(new.type):
-        if is_untyped(old):
+        if has_pending_type(old):
             _require_no_values(connection, old, new.type)
         using = None if widened(old.type, new.type) is not None else _using(connection, old, new.type)
         operations.alter_column(
@@ -48,7 +48,7 @@ def _retype(operations: Operations, old: sa.Column[Any], new: sa.Column[Any]) ->
 
 
 def _require_no_values(connection: sa.Connection, old: sa.Column[Any], wanted: ColumnType) -> None:
-    if connection.scalar(sa.select(sa.exists().where(holds_values(old, wanted)))):
+    if connection.scalar(sa.select(sa.exists().where(has_values(old, wanted)))):
         difference = f"column {old.name!r} is {sql(old.type)} in the table, and {sql(wanted)} in the data"
         raise SchemaDriftError(str(old.table), [difference], f"{NOTHING_CHANGED}.")
 

@@ -13,8 +13,8 @@ import sqlalchemy as sa
 
 from purchase_pipeline.postgres import Batches
 from purchase_pipeline.postgres.errors import UnreadableValueError
+from purchase_pipeline.postgres.frames.adbc import read_batches
 from purchase_pipeline.postgres.frames.loading import load_query
-from purchase_pipeline.postgres.frames.reading import read_batches
 from purchase_pipeline_tests.as_read import as_read
 
 LONG = "9" * 39

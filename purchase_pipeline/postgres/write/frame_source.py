@@ -6,42 +6,44 @@ import sqlalchemy as sa
 
 from purchase_pipeline.postgres.errors import RefusedValueError, UnstorableValueError
 from purchase_pipeline.postgres.frames.rows import Batch, DeclaredBatch
-from purchase_pipeline.postgres.schema.real_types import RealType, real_types
-from purchase_pipeline.postgres.schema.refusals import named
+from purchase_pipeline.postgres.schema.native_types import NativeType, native_types
+from purchase_pipeline.postgres.schema.table_errors import target_table
 from purchase_pipeline.postgres.schema.types import NamedType
 from purchase_pipeline.postgres.write.coercion import encoded_batches
-from purchase_pipeline.postgres.write.copy import Copied, copy_batches
+from purchase_pipeline.postgres.write.copy import CopyResult, copy_batches
 from purchase_pipeline.postgres.write.encoding import Encoding, encoding_for
-from purchase_pipeline.postgres.write.incoming import Incoming
+from purchase_pipeline.postgres.write.row_source import RowSource
 from purchase_pipeline.postgres.write.staged_casts import STAGED, Cast, insert_cast
 
 
-def of_frames(
+def frame_source(
     connection: sa.Connection, first: Batch, batches: Iterator[Batch | DeclaredBatch], *, looks: bool
-) -> Incoming:
+) -> RowSource:
     """Return frames as what is to be written; it may look at the first one's values to tell whether they fit."""
 
-    def fits(name: str, real: RealType) -> bool:
-        encoding = encoding_for(first.types[name], real)
+    def fits(name: str, native: NativeType) -> bool:
+        encoding = encoding_for(first.types[name], native)
         return encoding is not None and not (looks and _refused(encoding, name, first))
 
-    def put_into(table: sa.Table) -> Copied:
-        real = real_types(connection, table)
+    def copy_into(table: sa.Table) -> CopyResult:
+        native = native_types(connection, table)
         names = list(first.types)
-        casts = {name: _cast(name, encoding_for(first.types[name], real[name]), real[name]) for name in names}
-        encoded = encoded_batches(first, batches, table, real)
+        casts = {
+            name: _cast(name, encoding_for(first.types[name], native[name]), native[name]) for name in names
+        }
+        encoded = encoded_batches(first, batches, table, native)
         if not any(casts.values()):
             return copy_batches(connection, table, names, encoded)
-        staged = _staging(connection, casts, real)
+        staged = _staging(connection, casts, native)
         try:
             copied = copy_batches(connection, staged, names, encoded)
         except UnstorableValueError as error:
-            raise error.of(str(named(table))) from error
+            raise error.of(str(target_table(table))) from error
         rows = insert_cast(connection, table, casts)
         staged.drop(connection, checkfirst=False)  # the transaction may need another
-        return Copied(rows, copied.bytes)
+        return CopyResult(rows, copied.bytes)
 
-    return Incoming(first.types, fits, put_into, counted=True)
+    return RowSource(first.types, fits, copy_into, counted=True)
 
 
 def _refused(encoding: Encoding, name: str, first: Batch) -> bool:
@@ -53,17 +55,17 @@ def _refused(encoding: Encoding, name: str, first: Batch) -> bool:
     return False
 
 
-def _cast(name: str, encoding: Encoding | None, real: RealType) -> Cast | None:
+def _cast(name: str, encoding: Encoding | None, native: NativeType) -> Cast | None:
     staged = encoding and encoding.staged
-    return Cast(name, staged, real) if staged else None
+    return Cast(name, staged, native) if staged else None
 
 
 def _staging(
-    connection: sa.Connection, casts: Mapping[str, Cast | None], real: Mapping[str, RealType]
+    connection: sa.Connection, casts: Mapping[str, Cast | None], native: Mapping[str, NativeType]
 ) -> sa.Table:
     """Create a table for rows of which some columns are to be cast: it ends with the transaction."""
     columns = [
-        sa.Column(name, NamedType(cast.staged.unbounded if cast else real[name].declared))
+        sa.Column(name, NamedType(cast.staged.unbounded if cast else native[name].declared))
         for name, cast in casts.items()
     ]
     table = sa.Table(STAGED, sa.MetaData(), *columns, prefixes=["TEMPORARY"], postgresql_on_commit="DROP")

@@ -13,7 +13,7 @@ from purchase_pipeline.postgres.frames.exact import Array
 from purchase_pipeline.postgres.frames.json_text import json_text
 from purchase_pipeline.postgres.frames.rows import Batch, Row, by_column
 from purchase_pipeline.postgres.schema import types
-from purchase_pipeline.postgres.schema.inference import type_of_column
+from purchase_pipeline.postgres.schema.inference import inferred_column_type
 from purchase_pipeline.postgres.schema.types import ColumnType, family
 
 _ARROW: dict[str, Any] = {
@@ -73,7 +73,7 @@ def column_of_values(name: str, values: Sequence[Any]) -> tuple[ColumnType, Arra
     Raises:
         RefusedValueError: a value that no column type holds, alone or with those before it.
     """
-    column_type = type_of_column(name, values)
+    column_type = inferred_column_type(name, values)
     if family(column_type) == "numeric" and (decimals := _decimals(name, values)) is not None:
         return column_type, decimals
     arrow_type, convert = _arrow_type(column_type), _conversion(column_type)
@@ -84,7 +84,7 @@ def column_of_values(name: str, values: Sequence[Any]) -> tuple[ColumnType, Arra
             try:
                 pa.array([convert(value) if convert else value], arrow_type)
             except _REFUSALS as error:
-                raise RefusedValueError(name, position, f"{types.shown(value)}: {error}") from error
+                raise RefusedValueError(name, position, f"{types.short_repr(value)}: {error}") from error
         raise
 
 
