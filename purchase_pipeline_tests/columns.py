@@ -27,5 +27,5 @@ def stored(connection: sa.Connection, kind: str, values: Sequence[Any] | pa.Arra
     find = plain_column if isinstance(values, pa.Array | pa.ChunkedArray) else column_of_values
     column_type, plain = find("value", values)
     batch = Batch({"value": column_type}, pa.table({"value": plain}))
-    frame_source(connection, batch, iter(()), looks=False).copy_into(TABLE)
+    frame_source(connection, batch, iter(()), check_values=False).copy_into(TABLE)
     return [row[0] for row in connection.exec_driver_sql("SELECT value::text FROM things ORDER BY ctid")]

@@ -328,7 +328,7 @@ def test_writers_that_find_an_old_ledger_at_once_change_it_once(database_url: st
 def test_a_table_of_the_ledgers_name_that_is_somebody_elses_keeps_its_columns(things: Things) -> None:
     things.run("CREATE TABLE slice_ledger (entry text)")
 
-    with pytest.raises(ValueError, match="cannot be written as the ledger"):
+    with pytest.raises(ValueError, match="cannot be used as the ledger"):
         things.write(wide("", 1), at=whole())
 
     assert things.select(

@@ -166,14 +166,14 @@ def test_a_lock_that_another_keeps_is_told(table: sa.Engine, database_url: str) 
         refusal = refused(database_url, Together(frame, {"others": no_patience}))
 
     assert refusal.sqlstate == "55P03"
-    assert "Another transaction has kept its lock for longer than lock_timeout" in str(refusal)
+    assert "Another transaction has held its lock for longer than lock_timeout" in str(refusal)
     assert rows(table) == OLD
 
 
 @pytest.mark.parametrize(
     ("expression", "told"),
     [
-        ("Shop", "column \"Shop\" does not exist. Write it as the table does: 'shop'."),
+        ("Shop", "column \"Shop\" does not exist. Did you mean 'shop'?"),
         ("day", "column \"day\" does not exist. The columns are: 'shop', 'n'."),
         ("lower(day)", "column \"day\" does not exist. The columns are: 'shop', 'n'."),
         ("lower(shop", "syntax error"),
@@ -215,7 +215,7 @@ def test_a_key_that_is_no_value_of_its_column_is_told(
     with pytest.raises(UnusableMetadataError) as refusal:
         DirectIOManager(database_url).write(Place(["things"], BY_SHOP, SHOPS, "a"), pd.DataFrame({"n": [3]}))
 
-    assert f"no row can be told to be of the partition shop = 'a': {words}" in str(refusal.value)
+    assert f"cannot compare rows with partition shop = 'a': {words}" in str(refusal.value)
     assert refusal.value.sqlstate is not None
 
 

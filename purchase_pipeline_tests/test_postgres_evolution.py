@@ -87,7 +87,7 @@ def test_rows_that_stay_keep_their_type(
 ) -> None:
     io.write(Place(["things"], metadata), pd.DataFrame({"id": [1], "x": ["one"]}))
 
-    with pytest.raises(SchemaDriftError, match="column 'x' is TEXT in the table, and BIGINT in the data"):
+    with pytest.raises(SchemaDriftError, match="column 'x' is TEXT in the table, but BIGINT in the data"):
         io.write(Place(["things"], {**metadata, **EVOLVE}), pd.DataFrame({"id": [2], "x": [1]}))
 
     assert rows(engine) == [(1, "one")]

@@ -273,7 +273,7 @@ def test_a_query_of_another_type_is_refused_by_the_name_of_its_type(
     query: sa.Select[Any] = sa.select(sa.literal_column("'(1,2)'::point").label("value"))
 
     with pytest.raises(
-        SchemaDriftError, match="column 'value' is BIGINT in the table, and point in the data"
+        SchemaDriftError, match="column 'value' is BIGINT in the table, but point in the data"
     ):
         DirectIOManager(database_url).write(THINGS, query)
 

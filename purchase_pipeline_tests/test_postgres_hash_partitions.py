@@ -202,7 +202,7 @@ def test_a_unique_key_without_the_column_is_refused_by_name(store: Store, declar
 
     assert (
         'Table public.things cannot have "hash_partitions" by shop: its unique key (id) lacks shop. Add it to the key, '
-        "or leave hash_partitions out." in error_of(refused)
+        "or omit hash_partitions." in error_of(refused)
     )
     assert tree(store) is None
 
@@ -219,7 +219,7 @@ def test_a_unique_key_with_the_column_is_kept(store: Store) -> None:
 @pytest.mark.parametrize(
     ("metadata", "partitions", "words"),
     [
-        ({"hash_partitions": 4}, None, "by nothing: they take"),
+        ({"hash_partitions": 4}, None, "by nothing: they need"),
         ({"partition_expr": "lower(shop)", "hash_partitions": 4}, SHOPS, "by ['lower(shop)']: they take"),
         (
             {"partition_expr": "shop", "hash_partitions": 1},

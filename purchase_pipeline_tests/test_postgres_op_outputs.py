@@ -224,7 +224,7 @@ def test_what_another_run_has_replaced_is_refused_and_not_read(store: Store, kin
 
     assert quick.success
     assert seen == [[2]]
-    assert f"table public.apples has the output of run {quick.run_id}, and no longer" in error_of(slow[0])
+    assert f"table public.apples holds the output of run {quick.run_id}" in error_of(slow[0])
     assert "Limit the job to one run at a time" in error_of(slow[0])
     assert dine(3, wait=False).success
 

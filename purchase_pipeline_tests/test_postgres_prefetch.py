@@ -105,7 +105,7 @@ def test_a_stream_is_closed_when_its_transaction_does_not_begin(store: Store) ->
 
     refused = store.store(Batches(stream.frames("north")), BY_SHOP | {"schema": "x" * 70}, SHOPS, "north")
 
-    assert "a PostgreSQL name 63 at most" in error_of(refused)
+    assert "PostgreSQL truncates names after 63" in error_of(refused)
     assert stream.closed == 1
 
 

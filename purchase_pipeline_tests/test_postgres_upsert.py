@@ -358,12 +358,12 @@ def test_a_newest_without_an_order_is_refused(things: Things) -> None:
 @pytest.mark.parametrize(
     ("metadata", "complaint"),
     [
-        ({**UPSERT, "newest": "when"}, r"newest \['when'\] are no columns of the data"),
-        ({**UPSERT, "newest": "id"}, "none of the upsert_keys"),
-        ({**INSERT, "newest": "name"}, 'goes with "write_mode": "upsert"'),
-        ({"newest": "name"}, 'goes with "write_mode": "upsert"'),
+        ({**UPSERT, "newest": "when"}, r"newest \['when'\] are not columns of the data"),
+        ({**UPSERT, "newest": "id"}, "cannot be one of upsert_keys"),
+        ({**INSERT, "newest": "name"}, 'requires "write_mode": "upsert"'),
+        ({"newest": "name"}, 'requires "write_mode": "upsert"'),
         ({**UPSERT, "newest": 1}, "is 1; it is a column name"),
-        ({"write_mode": "insert"}, "go together: here are 'insert' and"),
+        ({"write_mode": "insert"}, "go together; got 'insert' and"),
     ],
 )
 def test_metadata_that_make_no_sense_are_refused(
@@ -544,9 +544,13 @@ def test_a_table_that_is_evolved_next_to_another_one_is_staged_on_its_own(things
 @pytest.mark.parametrize(
     ("metadata", "keys", "complaint"),
     [
-        (UPSERT, {"nowhere": ["id"]}, r"upsert_keys for \['nowhere'\]; its tables beside are \['others'\]"),
+        (
+            UPSERT,
+            {"nowhere": ["id"]},
+            r"upsert_keys for \['nowhere'\]; its companion tables are \['others'\]",
+        ),
         ({}, {"others": ["id"]}, "\"write_mode\" is 'replace'"),
-        (UPSERT, {"others": ["number"]}, r"others: upsert_keys \['number'\] are no columns of the data"),
+        (UPSERT, {"others": ["number"]}, r"others: upsert_keys \['number'\] are not columns of the data"),
     ],
 )
 def test_keys_of_tables_alongside_that_make_no_sense_are_refused(

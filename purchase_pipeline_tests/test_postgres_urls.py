@@ -63,7 +63,7 @@ def test_a_url_that_cannot_be_read_is_refused_without_a_word_of_it(url: str) -> 
 
     shown = "".join(traceback.format_exception(refused.value))
     assert SECRET not in shown
-    assert "It must be postgresql://user:password@host:port/database" in shown
+    assert "Expected postgresql://user:password@host:port/database" in shown
 
 
 @pytest.mark.parametrize(

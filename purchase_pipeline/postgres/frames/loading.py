@@ -1,4 +1,4 @@
-"""What was read in Arrow, as what an input is annotated with."""
+"""Conversion of Arrow data to the type that an input is annotated with."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -13,7 +13,7 @@ from purchase_pipeline.postgres.frames.rows import RowStream
 from purchase_pipeline.postgres.frames.to_python import python_dicts, python_rows
 from purchase_pipeline.postgres.schema.types import ColumnType
 
-Watch = Callable[[Iterator[pa.Table]], Iterator[pa.Table]]
+Checks = Callable[[Iterator[pa.Table]], Iterator[pa.Table]]
 
 
 def load_query(
@@ -21,20 +21,20 @@ def load_query(
     connection: sa.Connection,
     table: sa.Table,
     query: sa.Select[Any],
-    watched: Watch,
+    with_checks: Checks,
 ) -> Any:  # noqa: ANN401
-    """Return what a query of a table finds: a frame whole, a stream as it is asked for, with its errors watched."""
+    """Return a query's rows: a frame at once, a stream lazily; both pass through `with_checks`."""
     library = library_of(kind)
     if library is None:
         columns, frames = read_batches(connection, table, query)
-        return _as_stream(kind, columns, watched(frames))
+        return _as_stream(kind, columns, with_checks(frames))
     columns, frames = read_batches(connection, table, query, batch_rows=None)
-    (whole,) = watched(frames)
+    (whole,) = with_checks(frames)
     return library.from_arrow(columns, whole, kind)
 
 
 def load_empty(kind: Any) -> Any:  # noqa: ANN401
-    """Return what there is of a table that is not there yet."""
+    """Return an empty value, for a table that does not exist yet."""
     library = library_of(kind)
     return _as_stream(kind, {}, iter(())) if library is None else library.from_arrow({}, pa.table({}), kind)
 

@@ -1,16 +1,16 @@
-"""What typed frames must know, and PostgreSQL does not say: the shape of JSON."""
+"""The shape of JSON values, which typed frames need and PostgreSQL does not provide."""
 
 from collections.abc import Iterable
 from typing import Any
 
 Shape = Any
-"""None where every value is null; a class for scalars; a dict of shapes for objects; a list of one for arrays."""
+"""None if all values are null; a class for scalars; a dict of shapes for objects; a list of one shape for arrays."""
 
 MIXED: Shape = object()
 
 
 def shape_of(values: Iterable[Any]) -> Shape:
-    """Return the shape that all the values have, or MIXED: other keys, other classes, or an integer beyond 64 bits."""
+    """Return the shape of all values, or MIXED: different keys or classes, or an integer beyond 64 bits."""
     found: Shape = None
     for value in values:
         found = _merged_shapes(found, _shape(value))

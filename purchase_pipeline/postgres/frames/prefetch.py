@@ -1,4 +1,4 @@
-"""The first batch of a stream, asked for before a transaction is opened: while it is computed, nobody waits."""
+"""Prefetch of a stream's first batch, before a transaction is opened: computing it blocks nobody."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,9 +12,9 @@ from purchase_pipeline.postgres.frames.rows import Batches, Item, RowStream, Tog
 
 @contextmanager
 def prefetched(value: Any) -> Iterator[Any]:  # noqa: ANN401
-    """Give the same value, whose first batch is there if it is a stream; close the stream in the end.
+    """Yield the value with the first batch of its stream fetched; close the stream at the end.
 
-    Of a `Together` that is its own value: those of the other tables may depend on it.
+    For a `Together` only its own value is prefetched: other tables' streams may depend on it.
     """
     if isinstance(value, Together):
         with prefetched(value.value) as own:
@@ -39,5 +39,5 @@ def prefetched(value: Any) -> Iterator[Any]:  # noqa: ANN401
 
 def _resumed(first: list[Item], rest: Iterator[Item]) -> Iterator[Item]:
     if first:
-        yield first.pop()  # and keep it no longer than who takes it
+        yield first.pop()  # hold no reference after the consumer
     yield from rest

@@ -1,4 +1,4 @@
-"""A table's columns made to follow the data, as far as `drift` allows: added, retyped."""
+"""Schema evolution: add and retype a table's columns."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,11 +17,11 @@ from purchase_pipeline.postgres.schema.widening import widened
 
 
 def evolve(connection: sa.Connection, table: sa.Table, columns: Mapping[str, sa.Column[Any]]) -> None:
-    """Add the columns that the table lacks, and retype those that it has, inside the connection's transaction.
+    """Add missing columns and retype existing ones, inside the connection's transaction.
 
     Raises:
-        SchemaDriftError: a column that was without a value has some by now.
-        DatabaseRefusalError: PostgreSQL refuses a change.
+        SchemaDriftError: a column whose type was pending has values by now.
+        DatabaseRefusalError: PostgreSQL rejects a change.
     """
     operations = Operations(MigrationContext.configure(connection))
     for name, column in columns.items():
@@ -34,7 +34,7 @@ def evolve(connection: sa.Connection, table: sa.Table, columns: Mapping[str, sa.
 
 
 def _retype(operations: Operations, old: sa.Column[Any], new: sa.Column[Any]) -> None:
-    """Change a column's type; without a loss, or where there is nothing to lose."""
+    """Change a column's type, without loss or where no values exist."""
     table, connection = old.table, operations.get_bind()
     if sql(old.type) != sql(new.type):
         if has_pending_type(old):
@@ -47,17 +47,17 @@ def _retype(operations: Operations, old: sa.Column[Any], new: sa.Column[Any]) ->
         operations.alter_column(table.name, old.name, comment=new.comment, schema=table.schema)
 
 
-def _require_no_values(connection: sa.Connection, old: sa.Column[Any], wanted: ColumnType) -> None:
-    if connection.scalar(sa.select(sa.exists().where(has_values(old, wanted)))):
-        difference = f"column {old.name!r} is {sql(old.type)} in the table, and {sql(wanted)} in the data"
+def _require_no_values(connection: sa.Connection, old: sa.Column[Any], new_type: ColumnType) -> None:
+    if connection.scalar(sa.select(sa.exists().where(has_values(old, new_type)))):
+        difference = f"column {old.name!r} is {sql(old.type)} in the table, but {sql(new_type)} in the data"
         raise SchemaDriftError(str(old.table), [difference], f"{NOTHING_CHANGED}.")
 
 
-def _using(connection: sa.Connection, old: sa.Column[Any], wanted: ColumnType) -> str:
-    """Return what PostgreSQL makes a row's new value from, should a row be there: it is kept, or refused."""
+def _using(connection: sa.Connection, old: sa.Column[Any], new_type: ColumnType) -> str:
+    """Return the USING expression. If rows exist after all, it keeps their values or fails."""
     name = connection.dialect.identifier_preparer.quote(old.name)
     return (
         f"to_jsonb({name})"
-        if family(wanted) == "json"
-        else f"{name}::text::{wanted.compile(connection.dialect)}"
+        if family(new_type) == "json"
+        else f"{name}::text::{new_type.compile(connection.dialect)}"
     )

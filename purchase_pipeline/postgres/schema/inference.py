@@ -1,4 +1,4 @@
-"""Inference: which column type Python values ask for. It is never a narrow one.
+"""Type inference: the column type for Python values. It is never a narrow one.
 
 Integers become BIGINT, texts TEXT, decimals NUMERIC without bounds.
 """
@@ -58,7 +58,7 @@ class NoColumnTypeError(TypeError):
     """A value that no column type holds, alone or with the values before it.
 
     Attributes:
-        position: the value's, from 0.
+        position: index of the value.
     """
 
     def __init__(self, position: int, reason: str) -> None:
@@ -67,7 +67,7 @@ class NoColumnTypeError(TypeError):
 
 
 def inferred_type(values: Collection[object]) -> ColumnType:
-    """Return the type for a column of Python values, where None is a missing one.
+    """Return the type for a column of Python values; None is NULL.
 
     Raises:
         NoColumnTypeError: a value that no column type holds, alone or with the values before it.
@@ -77,16 +77,16 @@ def inferred_type(values: Collection[object]) -> ColumnType:
         if value is None or (value.__class__ in classes and value.__class__ in _BY_CLASS):
             continue
         classes.add(value.__class__)
-        wanted = _of_value(value)
-        if wanted is None:
+        value_type = _of_value(value)
+        if value_type is None:
             raise NoColumnTypeError(
-                position, f"{short_repr(value)} is {type(value).__name__}, which has no column type"
+                position, f"{short_repr(value)} is {type(value).__name__}, which no column type stores"
             )
-        mixed = common_type(found, wanted)
+        mixed = common_type(found, value_type)
         if mixed is None:
             raise NoColumnTypeError(
                 position,
-                f"{short_repr(value)} is {type(value).__name__}, the values before it are {sql(found)}",
+                f"{short_repr(value)} is {type(value).__name__}, but the values before it are {sql(found)}",
             )
         found = mixed
     if family(found) == "float" and classes != {float}:
@@ -107,7 +107,7 @@ def inferred_column_type(name: str, values: Collection[object]) -> ColumnType:
 
 
 def common_type(one: ColumnType, other: ColumnType) -> ColumnType | None:
-    """Return the type that holds the values of two inferred ones, or None."""
+    """Return the type that holds the values of both inferred types, or None."""
     families = {family(one), family(other)}
     if "unknown" in families:
         return other if family(one) == "unknown" else one
@@ -118,13 +118,13 @@ def common_type(one: ColumnType, other: ColumnType) -> ColumnType | None:
 
 
 def _of_value(value: object) -> ColumnType | None:
-    if isinstance(value, Enum):  # psycopg would write its name
+    if isinstance(value, Enum):  # psycopg would write the member's name
         return None
     if isinstance(value, int) and not isinstance(value, bool):
         return BIGINT if -(2**63) <= value < 2**63 else NUMERIC
     if isinstance(value, datetime):
         return NAIVE if value.tzinfo is None else ZONED
-    if isinstance(value, time):  # PostgreSQL would drop a zone without a word
+    if isinstance(value, time):  # PostgreSQL would silently drop the zone
         return TIME if value.tzinfo is None else None
     if isinstance(value, list | tuple):
         return _of_list(value)
@@ -134,12 +134,12 @@ def _of_value(value: object) -> ColumnType | None:
 def _refuse_inexact_integers(values: Collection[object]) -> None:
     for position, value in enumerate(values):
         if isinstance(value, int) and float(value) != value:
-            reason = f"{value} beside floats would become one, and has more digits than they have"
+            reason = f"{value} among floats would become one, which cannot represent it exactly"
             raise NoColumnTypeError(position, reason)
 
 
 def _of_list(values: list[Any] | tuple[Any, ...]) -> ColumnType:
-    """Return an array type for scalars of one kind; JSON for what is nested, or mixed."""
+    """Return an array type for scalars of one type, JSON for nested or mixed lists."""
     if any(isinstance(value, list | tuple | dict) for value in values):
         return JSON
     try:

@@ -1,4 +1,4 @@
-"""A slice's rows deleted and counted: what keeps one from the other is told by name."""
+"""Delete and count a slice's rows, with errors that say what prevents it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,22 +12,22 @@ from purchase_pipeline.postgres.schema.table_facts import table_facts
 from purchase_pipeline.postgres.schema.tables import table_clause
 from purchase_pipeline.postgres.slices.conditions import describe_slice, slice_conditions
 
-_NOT_COMPARABLE = ("22", "42804", "42883")  # SQLSTATEs: a value of no such type, and no such comparison
+_NOT_COMPARABLE = ("22", "42804", "42883")  # SQLSTATEs: invalid value of the type, no such operator
 
 
 def delete_slice(connection: sa.Connection, table: sa.Table, table_slice: TableSlice) -> None:
-    """Delete the slice's rows, and make sure that they are gone: a trigger or a rule may keep some.
+    """Delete the slice's rows, and check that they are gone: a trigger or rule may keep some.
 
     Raises:
-        UnusableMetadataError: they cannot be told apart.
-        RowsNotClearedError: some are there still, or may be where the role does not see them.
+        UnusableMetadataError: the rows cannot be compared with the partition's keys.
+        RowsNotClearedError: some remain, or may remain where row security hides them.
     """
     facts = table_facts(connection, table)
     if facts.hides_rows:
         raise RowsNotClearedError(
-            f"table {table}: row security hides rows from this role, so that old rows of a slice could stay, unseen, "
-            "next to the new ones. Nothing was changed. As its owner, give the role a policy FOR ALL USING (true), or "
-            "BYPASSRLS; or write to another table.",
+            f"table {table}: row security hides rows from this role, so that old rows could remain next to new ones. "
+            "Nothing was changed. As the owner, give the role a policy FOR ALL USING (true), or BYPASSRLS; or write to "
+            "another table.",
             table=str(table),
         )
     same = table_clause(table)
@@ -47,7 +47,7 @@ def count_slice(connection: sa.Connection, table: sa.Table, table_slice: TableSl
     """Count the slice's rows.
 
     Raises:
-        UnusableMetadataError: they cannot be told apart.
+        UnusableMetadataError: the rows cannot be compared with the partition's keys.
     """
     same = table_clause(table)
     with comparison_errors(table, table_slice):
@@ -59,10 +59,10 @@ def count_slice(connection: sa.Connection, table: sa.Table, table_slice: TableSl
 
 @contextmanager
 def comparison_errors(table: sa.FromClause, table_slice: TableSlice) -> Iterator[None]:
-    """Say by name what cannot be compared with the slice's keys.
+    """Translate errors of comparing rows with the slice's keys.
 
     Raises:
-        UnusableMetadataError: a key that is no value of its column's type, a column without equality, ...
+        UnusableMetadataError: a key is not a value of the column's type, the type has no equality, ...
     """
     try:
         yield
@@ -70,8 +70,8 @@ def comparison_errors(table: sa.FromClause, table_slice: TableSlice) -> Iterator
         if not has_sqlstate(error.orig, *_NOT_COMPARABLE):
             raise
         raise UnusableMetadataError(
-            f"table {table}: no row can be told to be of the partition {describe_slice(table_slice)}: "
-            f"{server_message(error.orig)}. Its keys have to be values of the column's type: name another column or "
+            f"table {table}: cannot compare rows with partition {describe_slice(table_slice)}: "
+            f"{server_message(error.orig)}. Partition keys must be values of the column's type: use another column or "
             "expression as partition_expr, or change the keys.",
             table=str(table),
             sqlstate=error.orig.sqlstate,

@@ -1,4 +1,4 @@
-"""Rows into a table by COPY, PostgreSQL's fastest way in."""
+"""COPY of rows into a table."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,16 +20,16 @@ from purchase_pipeline.postgres.schema.types import short_repr
 from purchase_pipeline.postgres.write.completeness import require_all
 from purchase_pipeline.postgres.write.copy_text import text_form
 
-_BLOCK_BYTES = 1 << 15  # of texts, joined at a time, as far as the rows before them tell
+_BLOCK_BYTES = 1 << 15  # of text joined at once, estimated from the rows before
 _BLOCK_ROWS = 200
 _HEADER, _TRAILER = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff"  # PostgreSQL, COPY, "Binary Format"
-_ROW_ERRORS = ("22", "23")  # classes of SQLSTATE: a value, or a constraint
-_TOO_LARGE = "54000"  # SQLSTATE of a row that no page holds
+_ROW_ERRORS = ("22", "23")  # SQLSTATE classes: data exceptions, constraint violations
+_TOO_LARGE = "54000"  # SQLSTATE of a row larger than a page
 
 
 @dataclass(frozen=True)
 class CopyResult:
-    """What PostgreSQL took: rows, by its own count, and the bytes of the COPY."""
+    """The number of rows that PostgreSQL stored, and the bytes sent by COPY."""
 
     rows: int
     bytes: int
@@ -48,13 +48,13 @@ class _CountingWriter(LibpqWriter):
 def copy_rows(
     connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: Iterable[Row]
 ) -> CopyResult:
-    """Write rows into the table, inside the connection's transaction.
+    """Write rows to the table, inside the connection's transaction.
 
     Raises:
-        UnstorableValueError: what psycopg or PostgreSQL says of a value, with its row and column.
-        RowsNotStoredError: a trigger kept rows away.
-        DatabaseRefusalError: this role may not write, or a row is larger than a page.
-        psycopg.Error: what is no row's fault: a lost connection, a full disk, a deadlock.
+        UnstorableValueError: psycopg or PostgreSQL rejects a value, with its row and column.
+        RowsNotStoredError: a trigger dropped rows.
+        DatabaseRefusalError: the role may not write, or a row is larger than a page.
+        psycopg.Error: errors not caused by a row: a lost connection, a full disk, a deadlock.
     """
     return _copied(connection, table, columns, "", lambda copy: _write(copy, table, columns, iter(rows)))
 
@@ -62,10 +62,10 @@ def copy_rows(
 def copy_batches(
     connection: sa.Connection, table: sa.Table, columns: Sequence[str], batches: Iterable[Any]
 ) -> CopyResult:
-    """Write Arrow record batches, each column as the table's column takes it, in binary.
+    """Write Arrow record batches in binary format, whose columns are encoded for the table.
 
     Raises:
-        UnstorableValueError: what PostgreSQL says of a value, with its row and column.
+        UnstorableValueError: PostgreSQL rejects a value, with its row and column.
         RowsNotStoredError, psycopg.Error: as `copy_rows`.
     """
     return _copied(connection, table, columns, " WITH (FORMAT BINARY)", lambda copy: _encode(copy, batches))
@@ -80,7 +80,7 @@ def _copied(
 ) -> CopyResult:
     driver = connection.connection.driver_connection
     if not isinstance(driver, psycopg.Connection):
-        raise TypeError(f"COPY needs psycopg 3; this connection is by {type(driver).__module__}.")
+        raise TypeError(f"COPY requires psycopg 3; this connection uses {type(driver).__module__}.")
     statement = sql.SQL("COPY {table} ({columns}) FROM STDIN{options}").format(
         table=sql.Identifier(*filter(None, (table.schema, table.name))),
         columns=sql.SQL(", ").join(map(sql.Identifier, columns)),
@@ -96,22 +96,20 @@ def _copied(
                 raise table_error(connection, table, error) from error
             if (error.sqlstate or "")[:2] not in _ROW_ERRORS:
                 raise
-            raise _refused(error, table, columns) from error
+            raise _rejected(error, table, columns) from error
         require_all(table, handed=written, stored=cursor.rowcount)
     return CopyResult(written, writer.bytes)
 
 
 def _encode(copy: psycopg.Copy, batches: Iterable[Any]) -> int:
-    from pgpq import ArrowToPostgresBinaryEncoder  # noqa: PLC0415  # with pyarrow, which a declared stream does without
+    from pgpq import ArrowToPostgresBinaryEncoder  # noqa: PLC0415  # needs pyarrow, which declared streams do not
 
     written = 0
     copy.write(_HEADER)
     for batch in batches:
         encoder = ArrowToPostgresBinaryEncoder(batch.schema)
         encoder.write_header()
-        encoded = (
-            encoder.write_batch(batch) + encoder.finish()
-        )  # it is the latter that has the rows, and a trailer
+        encoded = encoder.write_batch(batch) + encoder.finish()  # finish() returns the rows and a trailer
         copy.write(memoryview(encoded)[: -len(_TRAILER)])
         written += batch.num_rows
     copy.write(_TRAILER)
@@ -119,7 +117,7 @@ def _encode(copy: psycopg.Copy, batches: Iterable[Any]) -> int:
 
 
 def _write(copy: psycopg.Copy, table: sa.Table, columns: Sequence[str], rows: Iterator[Row]) -> int:
-    """Write rows as they are while they are texts; from the first that is not, let psycopg adapt each value."""
+    """Write rows of strings directly; from the first other row on, let psycopg adapt each value."""
     written, encoding = 0, copy.connection.info.encoding
     block = list(islice(rows, 1))
     while block and (text := text_form(block, len(columns), encoding)) is not None:
@@ -139,7 +137,7 @@ def _write(copy: psycopg.Copy, table: sa.Table, columns: Sequence[str], rows: It
 def _unadaptable(
     driver: psycopg.Connection[Any], table: sa.Table, columns: Sequence[str], number: int, row: Row
 ) -> UnstorableValueError:
-    """Find the value that psycopg could not write, by writing each alone."""
+    """Find the value that psycopg cannot adapt, by trying each."""
     transformer = Transformer(driver)
     for name, value in zip(columns, row, strict=False):
         try:
@@ -150,12 +148,12 @@ def _unadaptable(
     return UnstorableValueError(str(table), number, None, f"{len(row)} values for {len(columns)} columns")
 
 
-def _refused(error: psycopg.DatabaseError, table: sa.Table, columns: Sequence[str]) -> UnstorableValueError:
-    """Say PostgreSQL's own words, with the row and column that its context names."""
+def _rejected(error: psycopg.DatabaseError, table: sa.Table, columns: Sequence[str]) -> UnstorableValueError:
+    """Return PostgreSQL's message, with the row and column in its context."""
     copying = re.search(rf"^COPY {re.escape(table.name)}(.*)", error.diag.context or "", re.MULTILINE)
-    place = copying[1].partition(': "')[0] if copying else ""
-    number = re.search(r"\d+", place)
+    location = copying[1].partition(': "')[0] if copying else ""
+    number = re.search(r"\d+", location)
     column = error.diag.column_name or next(
-        (name for name in sorted(columns, key=len, reverse=True) if place.endswith(f" {name}")), None
+        (name for name in sorted(columns, key=len, reverse=True) if location.endswith(f" {name}")), None
     )
     return UnstorableValueError(str(table), number and int(number.group()), column, server_message(error))

@@ -1,4 +1,4 @@
-"""COPY's text form of rows that are texts already: they need no adapting, only joining."""
+"""COPY's text format for rows of strings, which need no adaptation, only joining."""
 
 from collections.abc import Sequence
 
@@ -11,9 +11,9 @@ _ESCAPES = str.maketrans(
 
 
 def text_form(rows: Sequence[Row], width: int, encoding: str) -> bytes | None:
-    """Return what COPY reads for rows of `width` texts each; None if one is anything else, or cannot be encoded.
+    """Return COPY data for rows of `width` strings; None if a value is not a string, or cannot be encoded.
 
-    The form's source: PostgreSQL's documentation, COPY, "Text Format".
+    For the format, see PostgreSQL's documentation of COPY, "Text Format".
     """
     if any(len(row) != width for row in rows):
         return None

@@ -1,8 +1,7 @@
-"""Which form data of a type takes on its way into a column, and whether it must be cast in the database.
+"""How values of a type are encoded for a column, and whether the database must cast them.
 
-Of what a column's own type would change, PostgreSQL's binary input says nothing: it rounds to a scale, pads, and cuts
-fields. So what `write.exact_arrays` does not know to be exact is staged in the type that the data has, and cast in the
-database, where `write.staged_casts` looks at what came of it.
+PostgreSQL's binary input silently rounds to a scale, pads, and truncates fields. So values that `write.exact_arrays`
+cannot prove exact are staged in their own type and cast in the database, where `write.staged_casts` checks the result.
 """
 
 from typing import Any, NamedTuple
@@ -39,11 +38,11 @@ _PLAIN = {base for _, base in BY_KINDS}
 
 
 class Encoding(NamedTuple):
-    """How a column goes to the server.
+    """How a column is sent to the server.
 
     Attributes:
-        encode: makes the Arrow array that is sent.
-        staged: the type that it is staged as, for PostgreSQL to cast; None: it is sent as the column's own.
+        encode: returns the Arrow array to send.
+        staged: the type in which it is staged, for PostgreSQL to cast; None: it is sent in the column's type.
     """
 
     encode: Encode
@@ -51,7 +50,7 @@ class Encoding(NamedTuple):
 
 
 def encoding_for(incoming: ColumnType, native: NativeType) -> Encoding | None:
-    """Return how data of a type goes into a column, or None: they do not go together."""
+    """Return the encoding of a type for a column, or None if they are incompatible."""
     if family(incoming) == "unknown":
         return Encoding(nulls, None if _is_plain(native) else _scalar(*_STAGED["text"]))
     direct = _direct(incoming, native)
@@ -96,7 +95,7 @@ def _may_be_cast(incoming: Any, native: NativeType) -> bool:  # noqa: ANN401
 def _casts_in_lists(element: ColumnType, native: NativeType) -> bool:
     if family(element) == "unknown":
         return True
-    # PostgreSQL makes of a float the NUMERIC of its first 15 digits.
+    # PostgreSQL casts a float to the NUMERIC of its first 15 digits.
     return encoding_for(element, native) is not None and (family(element), native.base) != (
         "float",
         "numeric",

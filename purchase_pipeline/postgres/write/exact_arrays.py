@@ -1,4 +1,4 @@
-"""Arrays made to fit a column's type: as binary COPY takes them, unchanged, or refused by the first that is not."""
+"""Encoders of arrays for binary COPY. They keep values unchanged, or reject the first that would change."""
 
 from collections.abc import Callable
 from struct import pack
@@ -30,16 +30,16 @@ from purchase_pipeline.postgres.write.exact_numbers import (
 _LONGEST_NAME = 63  # bytes
 _DAY = 86_400_000_000  # microseconds
 _IN_LISTS = {"bool", "int2", "int4", "int8", "float4", "float8", "text", "bytea", "date", "time", "timestamp"}
-"""Elements that pgpq writes with PostgreSQL's number for their type: of text it writes TEXT's, whatever it is for."""
+"""Element types for which pgpq writes the right OID; for text it always writes that of TEXT."""
 
 
 def nulls(_: str, values: Array) -> Array:
-    """Return a column without a value: it fits any."""
+    """Return a column of NULLs, which fits any type."""
     return pa.nulls(len(values), pa.large_binary())
 
 
 def array_encoder(element: Encode, native: NativeType) -> Encode | None:
-    """Return how lists are written whose elements are written so; None: arrays of that type only PostgreSQL makes."""
+    """Return an encoder for lists of such elements; None if only PostgreSQL can build the array."""
     if native.kind != "b" or native.base not in ELEMENTS:
         return None
 
@@ -60,15 +60,17 @@ def array_encoder(element: Encode, native: NativeType) -> Encode | None:
 
 
 def text_in(native: NativeType) -> Encode:
-    """Return how texts are written: no longer than the column, and of CHAR just as long, for it pads."""
-    most = native.modifier - 4 if native.modifier >= 0 else None  # PostgreSQL counts its own header
+    """Return an encoder for strings: not longer than the column; for CHAR, which pads, exactly as long."""
+    longest = native.modifier - 4 if native.modifier >= 0 else None  # the modifier includes a 4-byte header
 
     def encode(name: str, values: Array) -> Array:
-        if most is not None:
+        if longest is not None:
             length = pc.utf8_length(values)
-            wrong = pc.not_equal(length, most) if native.base == "bpchar" else pc.greater(length, most)
-            reason = f"{{}} does not have {most} characters" if native.base == "bpchar" else "{} is too long"
-            refuse_first(name, values, wrong, f"{reason}, and the column is {native.label}")
+            wrong = pc.not_equal(length, longest) if native.base == "bpchar" else pc.greater(length, longest)
+            reason = (
+                f"{{}} does not have {longest} characters" if native.base == "bpchar" else "{} is too long"
+            )
+            refuse_first(name, values, wrong, f"{reason} for the column, which is {native.label}")
         return values
 
     return encode
@@ -78,11 +80,11 @@ def _unchanged(_: NativeType) -> Encode:
     return lambda _name, values: values
 
 
-def _bytes_in(least: int, most: int) -> Callable[[NativeType], Encode]:
+def _bytes_in(shortest: int, longest: int) -> Callable[[NativeType], Encode]:
     def of(native: NativeType) -> Encode:
         def encode(name: str, values: Array) -> Array:
             size = pc.binary_length(values)
-            wrong = pc.or_(pc.less(size, least), pc.greater(size, most))
+            wrong = pc.or_(pc.less(size, shortest), pc.greater(size, longest))
             refuse_first(name, values, wrong, f"{{}} does not fit the column, which is {native.label}")
             return values
 
@@ -105,7 +107,7 @@ def _time_in(native: NativeType) -> Encode:
 
 
 def _interval_in(native: NativeType) -> Encode | None:
-    if native.modifier >= 0:  # it cuts fields: PostgreSQL casts, and the result is compared
+    if native.modifier >= 0:  # it truncates fields: cast in the database, and compared
         return None
 
     def wire(microseconds: int) -> bytes:
@@ -126,7 +128,7 @@ def _jsonb(values: Array) -> Array:
 
 
 def _text_as_json(native: NativeType) -> Encode:
-    """Return how texts of JSON are written; JSONB would keep but the last of two equal keys."""
+    """Return an encoder for JSON text; JSONB would keep only the last of duplicate keys."""
     if native.base == "json":
         return _unchanged(native)
 
@@ -191,4 +193,4 @@ BY_KINDS: dict[tuple[str, str], Callable[[NativeType], Encode | None]] = {
         )
     },
 }
-"""By the family of the data and the name of the column's type."""
+"""Encoders by the family of the values and the base type of the column."""

@@ -1,4 +1,4 @@
-"""Arrays of numbers made to fit a column's type, unchanged, or refused by the first that is not."""
+"""Encoders of numbers. They keep values unchanged, or reject the first that would change."""
 
 from collections.abc import Callable, Iterable
 from decimal import Decimal
@@ -14,7 +14,7 @@ from purchase_pipeline.postgres.schema.types import short_repr
 from purchase_pipeline.postgres.write.numeric_wire import numeric_wire
 
 Encode = Callable[[str, Array], Array]
-"""Takes a column's name and its values; raises RefusedValueError for the first that would change."""
+"""Takes a column's name and values; raises RefusedValueError for the first value that would change."""
 
 INTEGERS = {"int2": pa.int16(), "int4": pa.int32(), "int8": pa.int64()}
 _WIDE = 38  # digits of 128 bits
@@ -22,45 +22,45 @@ _MOST_DECIMALS = 16_383  # PostgreSQL's documentation, table 8.2
 
 
 def integer_in(native: NativeType) -> Encode:
-    """Return how integers are written into narrower ones."""
+    """Return an encoder for integers in a narrower integer column."""
     return lambda name, values: cast_exactly(
-        name, values, INTEGERS[native.base], f"{{}} is beyond {native.label}"
+        name, values, INTEGERS[native.base], f"{{}} is out of range for {native.label}"
     )
 
 
 def whole_in(native: NativeType) -> Encode:
-    """Return how floats are written as integers: those that are whole."""
-    reason = f"{{}} is no whole number that fits the column, which is {native.label}"
+    """Return an encoder for whole floats in an integer column."""
+    reason = f"{{}} is not a whole number in the range of {native.label}"
     return lambda name, values: cast_exactly(name, values, INTEGERS[native.base], reason)
 
 
 def single_in(native: NativeType) -> Encode:
-    """Return how floats are written in 32 bits: those that have no more."""
+    """Return an encoder for floats that are exact in 32 bits."""
 
     def encode(name: str, values: Array) -> Array:
         narrow = values.cast(pa.float32())
         same = pc.or_(pc.equal(narrow.cast(pa.float64()), values), pc.is_nan(values))
-        refuse_first(name, values, pc.invert(same), f"{{}} has more digits than {native.label}")
+        refuse_first(name, values, pc.invert(same), f"{{}} has more digits than {native.label} can store")
         return narrow
 
     return encode
 
 
 def number_as_float(native: NativeType) -> Encode:
-    """Return how integers and decimals are written as floats: those that are floats."""
+    """Return an encoder for integers and decimals that are exact as floats."""
     kind = pa.float32() if native.base == "float4" else pa.float64()
 
     def exact(value: Decimal | int) -> float:
         number = pa.scalar(float(value), pa.float64()).cast(kind).as_py()
-        if number == number and number != value:  # noqa: PLR0124  # NaN alone is not itself
-            raise ValueError(f"{short_repr(value)} has more digits than {native.label}")
+        if number == number and number != value:  # noqa: PLR0124  # false for NaN only
+            raise ValueError(f"{short_repr(value)} has more digits than {native.label} can store")
         return float(number)
 
     def encode(name: str, values: Array) -> Array:
         try:
             if pa.types.is_integer(values.type):
                 return values.cast(kind)
-        except pa.ArrowInvalid:  # large ones, of which some are floats
+        except pa.ArrowInvalid:  # large integers, some of which are exact
             return convert_each(name, values.to_pylist(), exact, kind)
         return convert_each(name, _decimals_of(values), exact, kind)
 
@@ -68,7 +68,7 @@ def number_as_float(native: NativeType) -> Encode:
 
 
 def numeric_in(native: NativeType) -> Encode:
-    """Return how integers and decimals are written as NUMERIC: those of no more decimals than it has."""
+    """Return an encoder for integers and decimals with no more decimal places than the NUMERIC column."""
     scale = _scale(native)
 
     def exact(value: Decimal) -> bytes:
@@ -90,7 +90,7 @@ def numeric_in(native: NativeType) -> Encode:
 
 
 def float_as_numeric(native: NativeType) -> Encode:
-    """Return how floats are written: as the shortest decimal that is read as the same float."""
+    """Return an encoder for floats as the shortest decimal that reads back as the same float."""
     encode_decimals, scale = numeric_in(native), _scale(native)
 
     def encode(name: str, values: Array) -> Array:
@@ -99,7 +99,7 @@ def float_as_numeric(native: NativeType) -> Encode:
             decimals = (
                 texts if native.modifier < 0 else texts.cast(pa.decimal128(_WIDE, min(max(scale, 0), 15)))
             )
-        except pa.ArrowInvalid:  # more decimals, or no finite number
+        except pa.ArrowInvalid:  # more decimals, or not finite
             decimals = texts
         return encode_decimals(name, decimals)
 
@@ -115,10 +115,10 @@ def _decimals_of(values: Array) -> list[Decimal | None]:
 
 
 def convert_each(name: str, values: Iterable[Any], exact: Callable[[Any], Any], kind: Any) -> Array:  # noqa: ANN401
-    """Return an array of what becomes of each value, None of None.
+    """Return an array of the converted values; None stays None.
 
     Raises:
-        RefusedValueError: the first value that `exact` raises ValueError, TypeError or OverflowError for.
+        RefusedValueError: the first value for which `exact` raises ValueError, TypeError or OverflowError.
     """
     found = []
     for position, value in enumerate(values):

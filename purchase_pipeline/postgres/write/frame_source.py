@@ -1,4 +1,4 @@
-"""Frames as what is to be written: in Arrow, each column encoded as the table's own, or staged and cast."""
+"""A row source for frames: Arrow columns, encoded for the table or staged and cast."""
 
 from collections.abc import Iterator, Mapping
 
@@ -17,13 +17,13 @@ from purchase_pipeline.postgres.write.staged_casts import STAGED, Cast, insert_c
 
 
 def frame_source(
-    connection: sa.Connection, first: Batch, batches: Iterator[Batch | DeclaredBatch], *, looks: bool
+    connection: sa.Connection, first: Batch, batches: Iterator[Batch | DeclaredBatch], *, check_values: bool
 ) -> RowSource:
-    """Return frames as what is to be written; it may look at the first one's values to tell whether they fit."""
+    """Return a source for frames. With `check_values`, the first frame's values decide whether a column fits."""
 
     def fits(name: str, native: NativeType) -> bool:
         encoding = encoding_for(first.types[name], native)
-        return encoding is not None and not (looks and _refused(encoding, name, first))
+        return encoding is not None and not (check_values and _is_rejected(encoding, name, first))
 
     def copy_into(table: sa.Table) -> CopyResult:
         native = native_types(connection, table)
@@ -40,13 +40,13 @@ def frame_source(
         except UnstorableValueError as error:
             raise error.of(str(target_table(table))) from error
         rows = insert_cast(connection, table, casts)
-        staged.drop(connection, checkfirst=False)  # the transaction may need another
+        staged.drop(connection, checkfirst=False)  # the transaction may create it again
         return CopyResult(rows, copied.bytes)
 
     return RowSource(first.types, fits, copy_into, counted=True)
 
 
-def _refused(encoding: Encoding, name: str, first: Batch) -> bool:
+def _is_rejected(encoding: Encoding, name: str, first: Batch) -> bool:
     try:
         for chunk in first.frame[name].chunks:
             encoding.encode(name, chunk)
@@ -63,7 +63,7 @@ def _cast(name: str, encoding: Encoding | None, native: NativeType) -> Cast | No
 def _staging(
     connection: sa.Connection, casts: Mapping[str, Cast | None], native: Mapping[str, NativeType]
 ) -> sa.Table:
-    """Create a table for rows of which some columns are to be cast: it ends with the transaction."""
+    """Create a temporary table for rows of which some columns will be cast."""
     columns = [
         sa.Column(name, NamedType(cast.staged.unbounded if cast else native[name].declared))
         for name, cast in casts.items()

@@ -1,4 +1,4 @@
-"""What is to be written, whatever it came as: its columns, whether they fit a table's, how they are put into it."""
+"""Rows to write, whatever they came from: their columns, whether these fit a table, how to copy them into it."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ Fits = Callable[[str, NativeType], bool]
 
 @dataclass(frozen=True)
 class RowSource:
-    """Rows on their way into a table.
+    """Rows to write to a table.
 
     Attributes:
-        types: their columns, in order.
-        fits: tells of a column, and of the type of the table's, whether it goes in unchanged as far as is known.
-        copy_into: writes them all into a table that has the columns.
-        counted: whether it fails where the table takes fewer than there are; else it cannot know.
-        declared: whether they are taken at their word.
+        types: column types, in order.
+        fits: returns whether a column's values fit the table's type unchanged, as far as is known.
+        copy_into: writes all rows to a table that has the columns.
+        counted: whether it raises if the table stores fewer rows; otherwise it cannot know.
+        declared: whether the types are declared, and only PostgreSQL checks values.
     """
 
     types: Mapping[str, ColumnType]
@@ -37,12 +37,12 @@ class RowSource:
 def declared_source(
     connection: sa.Connection, first: DeclaredBatch, batches: Iterator[Batch | DeclaredBatch]
 ) -> RowSource:
-    """Return rows of a declared table as what is to be written: taken at their word."""
+    """Return a source for rows of a declared table, whose values only PostgreSQL checks."""
 
     def rows(table: sa.Table) -> Iterator[Row]:
         for batch in chain([first], batches):
             if not isinstance(batch, DeclaredBatch) or batch.declared is not first.declared:
-                difference = "a batch is not of the first one's declaration"
+                difference = "a batch has another declaration than the first"
                 raise SchemaDriftError(str(table), [difference], "Nothing was changed.")
             yield from batch.rows
 

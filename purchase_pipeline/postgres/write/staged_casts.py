@@ -1,4 +1,4 @@
-"""Columns that PostgreSQL casts: staged as the data has them, and compared with what their cast makes of them."""
+"""Columns that PostgreSQL casts: they are staged in their own type, and compared with the result of the cast."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -19,7 +19,7 @@ _LOSSLESS_FROM_TEXT = {
     *("inet", "cidr", "macaddr", "macaddr8", "uuid", "pg_lsn"),
     *("xml", "ltree", "lquery", "ltxtquery", "jsonpath"),
 }
-"""Types that keep all that a text says, however it is spelled."""
+"""Types that preserve a string's meaning, however it is spelled."""
 _COMPARED_AS_TEXT = {"json", "xml", "point", "polygon", "jsonpath", "box", "path", "lseg", "line", "circle"}
 _FIRST_CHANGED = """
     SELECT row, value::text, result::text FROM (
@@ -40,35 +40,37 @@ _CHANGED_AS_FLOAT = """
     WHEN abs({whole}) < 9e18 THEN ({whole})::float8::bigint <> {whole} OR result::float8 <> value::float8
     ELSE true END
 """
-"""Of a decimal: times 2 for each of its places, it is whole where it is a float. A float as NUMERIC is rounded."""
+"""For decimals: doubled once per decimal place, the value is whole if it is exact as a float. Casting a float to
+NUMERIC rounds.
+"""
 _VALUE_ERRORS = (
     *(psycopg.DataError, psycopg.IntegrityError, psycopg.NotSupportedError),
-    # What extensions say of a text that they cannot read: LTREE, VECTOR, HSTORE before PostgreSQL 16.
+    # Errors of extensions that cannot parse a string: LTREE, VECTOR, HSTORE before PostgreSQL 16.
     *(psycopg.errors.SyntaxError, psycopg.errors.ProgramLimitExceeded, psycopg.errors.InternalError_),
 )
 _NO_CAST = (psycopg.errors.CannotCoerce, psycopg.errors.UndefinedFunction, psycopg.errors.DatatypeMismatch)
 
 
 STAGED = "cast_rows"
-"""The temporary table that rows are staged in."""
+"""The temporary table of staged rows."""
 
 
 class Cast(NamedTuple):
-    """The cast of a staged column: from one type to another."""
+    """The cast of a staged column, from one type to another."""
 
     column: str
     staged: NativeType
     native: NativeType
 
     def of(self, value: str) -> str:
-        """Return the cast of an expression, in SQL."""
+        """Return the SQL that casts an expression."""
         if self.native.base == "hstore" and self.staged.base == "jsonb":
             return f"{_HSTORE.format(hstore=self.native.unbounded, value=value)}::{self.native.declared}"
         return f"{value}::{self.native.declared}"
 
     @property
     def changed(self) -> sql.Composable:
-        """The condition that the cast changed a value. Where it cannot, it is false, but PostgreSQL has to cast."""
+        """Whether the cast changed a value. Even where it never does, evaluating this makes PostgreSQL cast."""
         staged, native = self.staged.element or self.staged, self.native.element or self.native
         if self.native.base == "bpchar" and self.native.modifier >= 0:
             return sql.SQL("length(value::text) <> {}").format(self.native.modifier - 4)
@@ -82,7 +84,7 @@ class Cast(NamedTuple):
             return sql.SQL("replace(result::text, ' ', '') IS DISTINCT FROM replace(value::text, ' ', '')")
         if {staged.base, native.base} & (_TEXTS | _COMPARED_AS_TEXT):
             return sql.SQL("result::text IS DISTINCT FROM value::text")
-        # Vectors are cast to no other array.
+        # Vectors can be cast to no other array.
         back = (
             f"real[]::{self.staged.bounded}" if native.base in ("vector", "halfvec") else self.staged.bounded
         )
@@ -90,7 +92,7 @@ class Cast(NamedTuple):
 
 
 def insert_cast(connection: sa.Connection, table: sa.Table, columns: Mapping[str, Cast | None]) -> int:
-    """Move staged rows into the table, those columns cast that have a cast, and return how many it took.
+    """Move staged rows into the table, casting columns that need it; return the number of rows stored.
 
     Raises:
         SchemaDriftError: PostgreSQL has no such cast.
@@ -111,10 +113,8 @@ def _require_exact(connection: sa.Connection, table: sa.Table, cast: Cast) -> No
         changed = _first_changed(connection, cast, 0, rows)
     except sa.exc.DBAPIError as error:
         if isinstance(error.orig, _NO_CAST):
-            difference = f"column {cast.column!r} is {cast.native.label}, and {cast.staged.label} in the data"
-            raise SchemaDriftError(
-                str(table), [difference], "PostgreSQL has no cast that keeps it."
-            ) from error
+            difference = f"column {cast.column!r} is {cast.native.label}, but {cast.staged.label} in the data"
+            raise SchemaDriftError(str(table), [difference], "PostgreSQL has no lossless cast.") from error
         if not isinstance(error.orig, _VALUE_ERRORS):
             raise
         row = _first_refused(connection, cast, rows)
@@ -126,14 +126,14 @@ def _require_exact(connection: sa.Connection, table: sa.Table, cast: Cast) -> No
             str(table),
             row,
             cast.column,
-            f"{short_repr(value)} would be stored as {short_repr(result)}, the column is {cast.native.label}",
+            f"{short_repr(value)} would be stored as {short_repr(result)} in the column, which is {cast.native.label}",
         )
 
 
 def _first_changed(
     connection: sa.Connection, cast: Cast, first: int, last: int
 ) -> tuple[int, str, str] | None:
-    with connection.begin_nested():  # so that what cannot be cast leaves the transaction usable
+    with connection.begin_nested():  # so that a failing cast does not abort the transaction
         found: Any = execute(
             connection,
             _FIRST_CHANGED,
@@ -147,7 +147,7 @@ def _first_changed(
 
 
 def _first_refused(connection: sa.Connection, cast: Cast, rows: int) -> int:
-    """Return the number of the first row that cannot be cast: it is in ever smaller halves."""
+    """Return the number of the first row that cannot be cast, by bisection."""
     first, last = 0, rows
     while last - first > 1:
         middle = (first + last) // 2

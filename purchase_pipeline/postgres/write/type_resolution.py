@@ -1,8 +1,8 @@
-"""The first values of a column without a type: one writer alone settles it, and the others go on from there.
+"""Resolution of pending types: one writer sets a column's type, and the others continue from there.
 
-A table that changes waits until nobody else is at work on it. Writers of several partitions that each had deleted their
-rows, and waited for the others, would wait for ever. So who is to settle a type takes its deletion back, which lets go
-of the table; waits its turn; and deletes again, in the table as it is by then.
+ALTER TABLE waits for all other writers. Writers of several partitions that had each deleted rows would deadlock. So a
+writer that must set a type rolls back its deletion, which releases the table, waits for its turn, and deletes again in
+the table as it is then.
 """
 
 import sqlalchemy as sa
@@ -17,20 +17,20 @@ _SAVEPOINT = "uncleared"
 
 
 def savepoint_before_delete(connection: sa.Connection, table: sa.Table) -> None:
-    """Set a savepoint before a slice is cleared, if the data may turn out to settle a type."""
+    """Set a savepoint before the deletion, if the data may set a pending type."""
     if any(map(has_pending_type, table.columns)):
         table.info[_SAVEPOINT] = connection.begin_nested()
 
 
 def release_savepoint(table: sa.Table) -> None:
-    """Let go of the savepoint: no type is to be settled, and the rows are to be this transaction's own."""
+    """Release the savepoint: no type will be set."""
     savepoint: sa.NestedTransaction | None = table.info.pop(_SAVEPOINT, None)
     if savepoint is not None:
         savepoint.commit()
 
 
 def resolve_alone(connection: sa.Connection, table: sa.Table, table_slice: TableSlice) -> sa.Table:
-    """Wait until no other writer settles a type of the table; return it as it is by then, with the slice cleared."""
+    """Wait for other writers that set a type; return the current table, with the slice deleted."""
     savepoint: sa.NestedTransaction | None = table.info.get(_SAVEPOINT)
     if savepoint is not None:
         savepoint.rollback()
@@ -38,7 +38,7 @@ def resolve_alone(connection: sa.Connection, table: sa.Table, table_slice: Table
     forget_tables(connection)
     current = existing_table(connection, table_slice.schema, table_slice.table)
     if current is None:
-        raise LookupError(f"Table {table} was dropped while its slice was written.")
+        raise LookupError(f"Table {table} was dropped during the write.")
     if savepoint is not None:
         delete_slice(connection, current, table_slice)
     return current
