@@ -1,4 +1,4 @@
-"""Columns as reading brings them from the server, made of the values that they mean."""
+"""Columns in the format in which they are read from the server."""
 
 import json
 from collections.abc import Sequence

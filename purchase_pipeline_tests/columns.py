@@ -1,4 +1,4 @@
-"""One column stored in a table of its own, without a run around it."""
+"""Store a single column without running Dagster."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,13 +16,13 @@ TABLE = sa.Table("things", sa.MetaData())
 
 
 def a_table(connection: sa.Connection, kind: str) -> NativeType:
-    """Make the table `things`, whose column `value` is of that type, for this transaction; return the type."""
+    """Create the temporary table `things` with a column `value` of the type; return its native type."""
     connection.exec_driver_sql(f"CREATE TEMPORARY TABLE things (value {kind}) ON COMMIT DROP")
     return native_types(connection, TABLE)["value"]
 
 
 def stored(connection: sa.Connection, kind: str, values: Sequence[Any] | pa.Array) -> list[str | None]:
-    """Return what a column of that type holds, as PostgreSQL writes it, once the values are put into it."""
+    """Return a column of that type as PostgreSQL text, after storing the values."""
     a_table(connection, kind)
     find = plain_column if isinstance(values, pa.Array | pa.ChunkedArray) else column_of_values
     column_type, plain = find("value", values)

@@ -1,4 +1,4 @@
-"""A column's type is the one that holds all its values, and never a narrower one than was asked for."""
+"""An inferred column type holds all values and is never narrower than necessary."""
 
 import math
 from datetime import UTC, date, datetime, time, timedelta
@@ -16,19 +16,19 @@ from purchase_pipeline.postgres.schema.types import ColumnType, family, sql
 
 
 class Colour(Enum):
-    """Members that are nothing but members."""
+    """An enum with plain members."""
 
     RED = "red"
 
 
 class Size(IntEnum):
-    """Members that are integers as well."""
+    """An enum whose members are integers."""
 
     SMALL = 1
 
 
 class Label(str):
-    """A text of a class of its own."""
+    """A subclass of str."""
 
     __slots__ = ()
 

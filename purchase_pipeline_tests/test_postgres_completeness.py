@@ -1,4 +1,4 @@
-"""As many rows are stored as were handed over, or none: whatever triggers and rules the table has."""
+"""All given rows are stored, or none, whatever triggers and rules the table has."""
 
 import dagster as dg
 import polars as pl
@@ -43,7 +43,7 @@ HARMLESS = """
 
 @pytest.fixture
 def store(database_url: str, engine: sa.Engine) -> Store:
-    """A database without tables."""
+    """An empty database."""
     return Store(database_url, engine)
 
 

@@ -1,4 +1,4 @@
-"""What PostgreSQL refuses is told by table, partition and SQLSTATE, with what to do about it, and nothing is lost."""
+"""Errors of PostgreSQL are reported with table, partition, SQLSTATE and what to do; nothing is lost."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -44,7 +44,7 @@ def rows(engine: sa.Engine) -> list[tuple[Any, ...]]:
 def refused(
     url: str, value: object = None, *, metadata: dict[str, Any] = BY_SHOP, key: str = "a"
 ) -> DatabaseRefusalError:
-    """Return how the write of a partition is refused."""
+    """Return the error of writing a partition."""
     value = pd.DataFrame({"shop": ["a"], "n": [3]}) if value is None else value
     with pytest.raises(DatabaseRefusalError) as refusal:
         DirectIOManager(url).write(Place(["things"], metadata, SHOPS, key), value)
@@ -74,7 +74,7 @@ def test_rows_that_are_referred_to_are_not_replaced(
 
 @pytest.fixture
 def loader_url(table: sa.Engine, database_url: str) -> Iterator[str]:
-    """The URL of a role that may do nothing yet."""
+    """The URL of a role without privileges."""
     name = f"loader_{uuid4().hex}"
     run(
         table,

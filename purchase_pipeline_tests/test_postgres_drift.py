@@ -1,4 +1,4 @@
-"""Data whose columns are not the table's: refused with every difference, or followed without a loss."""
+"""Schema drift: rejected with every difference, or followed without loss."""
 
 from datetime import date, datetime
 from decimal import Decimal
@@ -17,7 +17,7 @@ BY_SHOP = {"partition_expr": "shop"}
 
 
 class Fruit(BaseModel):
-    """What a fruit is, whatever a frame of them looks like."""
+    """The declared columns of a fruit."""
 
     id: int = Field(ge=1, le=1000)
     name: str = Field(description="What it is called")
@@ -25,7 +25,7 @@ class Fruit(BaseModel):
 
 
 class DearerFruit(Fruit):
-    """The same, a year later."""
+    """A later version of Fruit."""
 
     price: Decimal | None = Field(default=None, max_digits=8, decimal_places=2)
 

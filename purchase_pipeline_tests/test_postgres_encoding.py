@@ -1,4 +1,4 @@
-"""A value goes into its column as it is, or not at all."""
+"""A value is stored unchanged or not at all."""
 
 import math
 from collections.abc import Sequence

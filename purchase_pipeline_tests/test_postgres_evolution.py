@@ -1,4 +1,4 @@
-"""A table that evolves, and whose rows are all replaced, may take any types; what it cannot take is refused by name."""
+"""Schema evolution: a table that is replaced whole may change to any type; errors name what cannot change."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -18,7 +18,7 @@ THINGS = Place(["things"], EVOLVE)
 
 
 class Named(BaseModel):
-    """What a thing is, by now."""
+    """A changed model."""
 
     id: int
     name: str
@@ -26,7 +26,7 @@ class Named(BaseModel):
 
 @pytest.fixture
 def io(database_url: str) -> DirectIOManager:
-    """An empty database's IO manager."""
+    """The IO manager of an empty database."""
     return DirectIOManager(database_url)
 
 

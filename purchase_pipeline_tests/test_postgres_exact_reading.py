@@ -1,4 +1,4 @@
-"""What is read is what is stored, or refused by its column: nothing becomes another value on its way out."""
+"""Values are read exactly as stored, or rejected with their column."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Did not recognize type")
 
 
 def stored(database_url: str, column: str, *values: str | None) -> DirectIOManager:
-    """Store values, as texts that PostgreSQL reads, in a table of that one column."""
+    """Store values, given as PostgreSQL text, in a table of one column."""
     with psycopg.connect(database_url) as connection:
         connection.execute(TYPES)
         connection.execute(f"CREATE TABLE things (value {column})")

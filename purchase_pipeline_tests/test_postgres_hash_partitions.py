@@ -1,4 +1,4 @@
-"""Tables in PostgreSQL's own hash partitions, created with the table: written, read, counted, merged as any other."""
+"""Hash partitions: created with the table; written, read, counted and merged like any other table."""
 
 from collections.abc import Mapping
 from threading import Barrier, Thread
@@ -50,14 +50,14 @@ def store(database_url: str, engine: sa.Engine) -> Store:
 
 
 def tree(store: Store, table: str = "things") -> tuple[str | None, int] | None:
-    """Return by what a table is partitioned, and in how many; None where there is no table."""
+    """Return a table's partition key and its number of partitions; None without a table."""
     with store.engine.connect() as connection:
         found = connection.execute(sa.text(TREE), {"table": table}).first()
     return None if found is None else (found[0], found[1])
 
 
 def of_shop(shop: str, *numbers: int) -> pl.DataFrame:
-    """Return rows of a shop."""
+    """Return a shop's rows."""
     return pl.DataFrame({"shop": [shop] * len(numbers), "number": numbers})
 
 

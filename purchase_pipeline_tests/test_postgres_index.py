@@ -1,4 +1,4 @@
-"""What a pandas frame has besides its columns' values: a named index, and names that are no texts."""
+"""A pandas frame's named index, and column names that are not strings."""
 
 from datetime import date, datetime
 from typing import Any

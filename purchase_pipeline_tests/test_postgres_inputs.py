@@ -1,4 +1,4 @@
-"""An input reads the columns and rows that it asks for, or is refused with what there is to ask for."""
+"""An input reads the requested columns and rows, or fails with the valid choices."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ BY_SHOP = {"partition_expr": "shop"}
 
 @dataclass(frozen=True)
 class ReadAs:
-    """What an input is annotated with, what is made of it, and what that was."""
+    """An annotation, how to consume its value, and the expected result."""
 
     kind: Any = pd.DataFrame
     use: Callable[[Any], Any] = len
@@ -183,11 +183,11 @@ def test_a_filter_or_limit_that_cannot_work_is_refused(
 
 
 class PandasByDefault(PostgresIOManager):
-    """Reads an input without a type hint as a frame of pandas."""
+    """Reads inputs without a type hint as pandas frames."""
 
     @staticmethod
     def default_load_type() -> type | None:
-        """Return what an input without a type hint is read as."""
+        """Return the type for inputs without a type hint."""
         return pd.DataFrame
 
 

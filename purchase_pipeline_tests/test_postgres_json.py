@@ -1,4 +1,4 @@
-"""JSON read as any frame, or as text, and written back: the same JSON, not a text of it."""
+"""JSON read as any frame, or as text, and written back unchanged."""
 
 import pandas as pd
 import polars as pl
@@ -27,7 +27,7 @@ DOCUMENTS = [
 
 
 def stored(database_url: str, column: str, *values: str | None) -> DirectIOManager:
-    """Store values, as texts that PostgreSQL reads, and make an empty table to copy them to."""
+    """Store values, given as PostgreSQL text, and create an empty table to copy them to."""
     with psycopg.connect(database_url) as connection:
         connection.execute(f"CREATE TABLE things (value {column})")
         connection.execute(f"CREATE TABLE copies (value {column})")

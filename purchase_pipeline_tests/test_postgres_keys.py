@@ -24,7 +24,7 @@ def create(store: Store, kind: str) -> None:
 
 
 def a_row(kind: str, key: str) -> sa.Select[tuple[object, int]]:
-    """Return a query of one row: any type is PostgreSQL's own."""
+    """Return a query of one row, whose types are PostgreSQL's own."""
     value = sa.bindparam(None, key, type_=sa.Text).op("::")(sa.literal_column(kind))
     return sa.select(value.label("key"), sa.literal(1).label("n"))
 

@@ -1,4 +1,4 @@
-"""The real type of a column is what its domains are made of, with the bounds that hold."""
+"""The native type of a column: domains resolved, with the bounds that apply."""
 
 import pytest
 import sqlalchemy as sa
@@ -24,7 +24,7 @@ _TYPES = """
 
 @pytest.fixture
 def connection(transaction: sa.Connection) -> sa.Connection:
-    """A transaction with types of its own."""
+    """A transaction with custom types."""
     transaction.exec_driver_sql(_TYPES)
     return transaction
 

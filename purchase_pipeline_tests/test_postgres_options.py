@@ -1,4 +1,4 @@
-"""What metadata says of how an output is written: in the definition, or at run time, which holds for that output."""
+"""Write options in metadata: of the definition, or at run time for one output."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -17,7 +17,7 @@ SHOPS = dg.StaticPartitionsDefinition(["north", "south"])
 
 
 class Priced(BaseModel):
-    """A row whose number is small."""
+    """A model with a small number."""
 
     number: int
     price: float | None = None
@@ -35,7 +35,7 @@ def numbers(*values: int) -> pl.DataFrame:
 
 
 def output(store: Store, value: Any, said: Mapping[str, Any], **definition: Any) -> dg.ExecuteInProcessResult:  # noqa: ANN401
-    """Materialize `things` with metadata of the output alone."""
+    """Materialize `things` with metadata of the output only."""
 
     @dg.asset(**definition)  # type: ignore[untyped-decorator]  # Any of its arguments
     def things() -> dg.Output[Any]:

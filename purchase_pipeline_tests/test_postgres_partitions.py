@@ -1,4 +1,4 @@
-"""Partitions of every kind as conditions on a column or an expression, in the zone that they are meant in."""
+"""Partitions of every kind, as conditions on a column or expression, in their own time zone."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta

@@ -1,4 +1,4 @@
-"""Queries handed to the IO manager: PostgreSQL computes the rows where they are stored."""
+"""Queries as values: PostgreSQL computes the rows and stores them."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -31,7 +31,7 @@ DECLARED = sa.Table(
 
 @pytest.fixture
 def io(database_url: str, engine: sa.Engine) -> DirectIOManager:
-    """The IO manager, on a database with a table of sales."""
+    """The IO manager of a database with a table of sales."""
     with engine.begin() as connection:
         connection.execute(sa.text("CREATE TABLE sales (shop TEXT, product TEXT, price NUMERIC(8, 2))"))
         connection.execute(

@@ -1,4 +1,4 @@
-"""The slice that is written is the slice that was cleared: no row outside of it comes in, no old row of it stays."""
+"""A write changes exactly its slice: rows of other partitions are rejected, and no old row remains."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
@@ -32,7 +32,7 @@ REFUSED = (
 
 @pytest.fixture
 def store(database_url: str, engine: sa.Engine) -> Store:
-    """A database with rows of the shops a and b."""
+    """A database with rows of shops a and b."""
     store = Store(database_url, engine)
     run(
         store,
@@ -364,7 +364,7 @@ POLICIES = {
 
 @pytest.fixture
 def loader(store: Store, database_url: str) -> Iterator[Store]:
-    """The same database as seen by a role that owns nothing and may only write."""
+    """The same database for a role that may only write."""
     name = f"loader_{uuid4().hex}"
     run(
         store,

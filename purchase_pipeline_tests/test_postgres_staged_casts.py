@@ -1,4 +1,4 @@
-"""What PostgreSQL casts is compared with what it was: a value that a cast changes is refused by its row."""
+"""Cast values are compared with the originals: a changed value is rejected with its row."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -24,7 +24,7 @@ _TYPES = """
 
 @pytest.fixture
 def connection(transaction: sa.Connection) -> sa.Connection:
-    """A transaction with types of its own."""
+    """A transaction with custom types."""
     transaction.exec_driver_sql(_TYPES)
     return transaction
 

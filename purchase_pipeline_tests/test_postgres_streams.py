@@ -1,4 +1,4 @@
-"""Streams: written as they come, read as they are asked for, partitions of a range committed one by one."""
+"""Streams are written and read batch by batch; partitions of a range are committed one by one."""
 
 from collections.abc import Iterator
 from inspect import GEN_CLOSED, getgeneratorstate

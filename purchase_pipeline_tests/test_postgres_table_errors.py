@@ -1,4 +1,4 @@
-"""What PostgreSQL refuses of a table is the library's own error: the table, PostgreSQL's words, what to do."""
+"""PostgreSQL's errors about a table name the table, quote PostgreSQL, and say what to do."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -20,13 +20,13 @@ TwiceByCase = create_model("TwiceByCase", id=(int, ...), ID=(str, ...))
 
 @pytest.fixture
 def io(database_url: str) -> DirectIOManager:
-    """An empty database's IO manager."""
+    """The IO manager of an empty database."""
     return DirectIOManager(database_url)
 
 
 @pytest.fixture
 def loader(database_url: str, engine: sa.Engine) -> Iterator[DirectIOManager]:
-    """The IO manager of a role that owns nothing."""
+    """The IO manager of a role without ownership."""
     execute(engine, "CREATE ROLE loader LOGIN PASSWORD 'loader'", "GRANT ALL ON SCHEMA public TO loader")
     url = sa.make_url(database_url).set(username="loader", password="loader")  # noqa: S106
     yield DirectIOManager(url.render_as_string(hide_password=False))

@@ -1,4 +1,4 @@
-"""A column without a value says nothing of its type: the first value does, whenever it comes."""
+"""A column without values has no type until its first value."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -26,7 +26,7 @@ THINGS = Place(["things"])
 
 
 class Thing(BaseModel):
-    """What a thing is, once its author has said it."""
+    """A declared model."""
 
     id: int
     x: int | None = None

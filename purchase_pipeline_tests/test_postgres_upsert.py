@@ -1,4 +1,4 @@
-"""Rows merged by their keys: which are added, updated, left alone or refused, and that each is counted."""
+"""Upserts and inserts: which rows are inserted, updated, unchanged or rejected, and their counts."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -34,7 +34,7 @@ _BLIND_OPERATORS = """
 
 
 class Things:
-    """The table `things`, written by upserts and looked at past the IO manager."""
+    """The table `things`, written by upserts and inspected directly."""
 
     def __init__(self, database_url: str, engine: sa.Engine) -> None:
         self._io, self._engine = DirectIOManager(database_url), engine
@@ -45,7 +45,7 @@ class Things:
                 connection.exec_driver_sql(statement, values if "%s" in statement else None)
 
     def write(self, value: object, metadata: Mapping[str, Any] = UPSERT) -> tuple[int, ...]:
-        """Return how many rows were inserted, updated, left unchanged and, where told, older."""
+        """Return the numbers of inserted, updated, unchanged and, if reported, older rows."""
         told = self._io.write(Place(["things"], metadata), value)
         names = ("rows_inserted", "rows_updated", "rows_unchanged", "rows_older")
         return tuple(told[name].value for name in names if name in told)
@@ -58,7 +58,7 @@ class Things:
 
 @pytest.fixture
 def things(database_url: str, engine: sa.Engine) -> Things:
-    """A database without tables."""
+    """An empty database."""
     return Things(database_url, engine)
 
 

@@ -1,4 +1,4 @@
-"""Replace, append, upsert: what is there after, and what a refused write leaves."""
+"""Replace, append, upsert: the result of a write, and of a rejected one."""
 
 from decimal import Decimal
 

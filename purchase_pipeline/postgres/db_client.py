@@ -12,7 +12,7 @@ from purchase_pipeline.postgres.connections import transaction
 from purchase_pipeline.postgres.dagster_internals import DbClient, TableSlice
 from purchase_pipeline.postgres.database_errors import database_errors
 from purchase_pipeline.postgres.locks import lock_slice
-from purchase_pipeline.postgres.op_outputs import refuse_table_of_asset
+from purchase_pipeline.postgres.op_outputs import reject_table_of_asset
 from purchase_pipeline.postgres.schema.tables import check_names, existing_table
 from purchase_pipeline.postgres.slices.conditions import describe_slice, readable_query
 from purchase_pipeline.postgres.slices.deletion import delete_slice
@@ -81,7 +81,7 @@ class PostgresClient(DbClient[sa.Connection]):
     ) -> None:
         """Delete the slice's rows if the write mode replaces them, holding the slice's lock."""
         if not context.has_asset_key:
-            refuse_table_of_asset(connection, table_slice)
+            reject_table_of_asset(connection, table_slice)
         keys = context.asset_partition_keys if context.has_asset_partitions else []
         self.clear(self.options(context), table_slice, keys, connection)
 

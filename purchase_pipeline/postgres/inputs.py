@@ -57,7 +57,7 @@ class ReadOptions:
         Raises:
             UnusableMetadataError: the table does not have these columns.
         """
-        _refuse_missing(table_slice.columns or (), table)
+        _reject_missing(table_slice.columns or (), table)
         query = slice_query(connection, table, table_slice)
         if self.row_filter is not None:  # newlines, because it may end with a comment
             query = query.where(sa.literal_column(f"(\n{self.row_filter}\n)", sa.Boolean))
@@ -134,7 +134,7 @@ def _check_columns(columns: object) -> None:
         )
 
 
-def _refuse_missing(columns: Iterable[str], table: sa.Table) -> None:
+def _reject_missing(columns: Iterable[str], table: sa.Table) -> None:
     missing = [name for name in columns if name not in table.columns]
     if not missing:
         return

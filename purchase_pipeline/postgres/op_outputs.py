@@ -44,7 +44,7 @@ def ledger_name_of_output(table: str) -> str:
     return f"op output: {table}"
 
 
-def refuse_table_of_asset(connection: sa.Connection, table_slice: TableSlice) -> None:
+def reject_table_of_asset(connection: sa.Connection, table_slice: TableSlice) -> None:
     """Reject an op's output whose table is written by an asset.
 
     Raises:

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from purchase_pipeline.postgres.dagster_internals import RawMetadataValue
 from purchase_pipeline.postgres.materialization import add_partition_metadata
 from purchase_pipeline.postgres.op_outputs import ledger_name_of_output
-from purchase_pipeline.postgres.slices.keys import refuse_equal_keys
+from purchase_pipeline.postgres.slices.keys import reject_equal_keys
 from purchase_pipeline.postgres.slices.ledger import prepare_ledger, record_slices
 from purchase_pipeline.postgres.slices.partitions import Target
 from purchase_pipeline.postgres.write.batches import WriteResult
@@ -32,7 +32,7 @@ def record_write(
     """Write one ledger entry per partition, and return the row counts that are known exactly."""
     if target.keys and written.table is not None:
         dimensions = target.table_slice.partition_dimensions or ()
-        refuse_equal_keys(connection, written.table, dimensions, context)
+        reject_equal_keys(connection, written.table, dimensions, context)
     schema, keys, asset = target.table_slice.schema, target.keys, _asset(context, target)
     prepare_ledger(connection, schema)
     counts = Counts(dict.fromkeys(keys or [""], 0), exact=True, table=0)

@@ -13,7 +13,7 @@ from adbc_driver_manager import Error as AdbcError
 
 from purchase_pipeline.postgres.connections import settings_query
 from purchase_pipeline.postgres.errors import RefusedValueError, UnfinishedReadError, UnreadableValueError
-from purchase_pipeline.postgres.frames.exact import refuse_times
+from purchase_pipeline.postgres.frames.exact import reject_times
 from purchase_pipeline.postgres.frames.read_columns import UNREADABLE, read_column
 from purchase_pipeline.postgres.schema.native_types import native_types
 from purchase_pipeline.postgres.schema.types import ColumnType, family
@@ -127,7 +127,7 @@ def _checked(chunk: pa.Table, table: str, columns: Mapping[str, ColumnType], num
         if not pa.types.is_temporal(values.type) or not len(values):
             continue
         try:
-            refuse_times(name, values)
+            reject_times(name, values)
         except RefusedValueError as error:
             position = error.position or 0
             row = number + (position if rows is None else rows[position].as_py()) + 1

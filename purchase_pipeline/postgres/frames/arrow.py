@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from purchase_pipeline.postgres.errors import RefusedValueError
-from purchase_pipeline.postgres.frames.exact import Array, cast_exactly, refuse_times
+from purchase_pipeline.postgres.frames.exact import Array, cast_exactly, reject_times
 from purchase_pipeline.postgres.frames.json_text import json_text
 from purchase_pipeline.postgres.frames.rows import Batch
 from purchase_pipeline.postgres.schema import types
@@ -87,7 +87,7 @@ def plain_column(name: str, values: Array) -> tuple[ColumnType, Array]:
         return types.NUMERIC, _decimals(values)
     column_type, plain = _plain_type(name, kind)
     if pa.types.is_temporal(kind):
-        refuse_times(name, values)
+        reject_times(name, values)
     return column_type, cast_exactly(name, values, plain)
 
 

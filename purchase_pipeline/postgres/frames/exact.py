@@ -42,7 +42,7 @@ def cast_exactly(name: str, values: Array, kind: Any, reason: str | None = None)
         ) from error
 
 
-def refuse_first(name: str, values: Array, wrong: Array, reason: str) -> None:
+def reject_first(name: str, values: Array, wrong: Array, reason: str) -> None:
     """Raise for the first value where the mask is true; `{}` in the reason is the value.
 
     Raises:
@@ -53,7 +53,7 @@ def refuse_first(name: str, values: Array, wrong: Array, reason: str) -> None:
         raise RefusedValueError(name, position, reason.format(_shown(values[position])))
 
 
-def refuse_times(name: str, values: Array) -> None:
+def reject_times(name: str, values: Array) -> None:
     """Raise for dates, times and durations that Python, or microseconds, cannot represent."""
     kind = values.type
     unit = getattr(kind, "unit", None)
@@ -62,21 +62,21 @@ def refuse_times(name: str, values: Array) -> None:
     counts = values.cast(pa.int32() if kind.bit_width == 32 else pa.int64()).cast(pa.int64())  # noqa: PLR2004
     if unit == "ns":
         finer = pc.not_equal(pc.subtract(counts, pc.multiply(pc.divide(counts, 1000), 1000)), 0)
-        refuse_first(name, values, finer, "{} has a fraction of a microsecond, which cannot be stored")
+        reject_first(name, values, finer, "{} has a fraction of a microsecond, which cannot be stored")
     if pa.types.is_date(kind) or (
         pa.types.is_timestamp(kind) and unit != "ns"
     ):  # nanoseconds span 1677 to 2262
         day = 1 if unit == "day" else 86_400 * _SECOND[unit]
         beyond = pc.or_(pc.less(counts, _FIRST_DAY * day), pc.greater_equal(counts, (_LAST_DAY + 1) * day))
-        refuse_first(name, values, beyond, "{} is outside the years 1 to 9999, or infinite")
+        reject_first(name, values, beyond, "{} is outside the years 1 to 9999, or infinite")
     if pa.types.is_time(kind):
-        refuse_first(
+        reject_first(
             name, values, pc.greater_equal(counts, 86_400 * _SECOND[unit]), "24:00 is not a valid time"
         )
     if pa.types.is_duration(kind) and unit in ("s", "ms"):
         longest = _LONGEST * _SECOND[unit]
         beyond = pc.or_(pc.less(counts, -longest), pc.greater(counts, longest))
-        refuse_first(name, values, beyond, "{} exceeds 64 bits of microseconds")
+        reject_first(name, values, beyond, "{} exceeds 64 bits of microseconds")
 
 
 def _shown(scalar: Any) -> str:  # noqa: ANN401

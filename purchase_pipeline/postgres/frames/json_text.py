@@ -20,7 +20,7 @@ def json_text(value: object) -> str:
         ValueError: NaN, infinity, or too deep nesting.
     """
     try:
-        _refuse_non_text_keys(value)
+        _reject_non_text_keys(value)
         text = json.dumps(value, ensure_ascii=False, allow_nan=False)
     except RecursionError as error:
         raise ValueError("lists and dicts are nested too deep, or contain themselves") from error
@@ -83,12 +83,12 @@ def _with_decimal_point(match: re.Match[str]) -> str:
     return token if token.startswith('"') else f"{Decimal(token):f}.0"
 
 
-def _refuse_non_text_keys(value: object) -> None:
+def _reject_non_text_keys(value: object) -> None:
     if isinstance(value, dict):
         for key, inner in value.items():
             if not isinstance(key, str):
                 raise TypeError(f"JSON keys must be strings, not {short_repr(key)}")
-            _refuse_non_text_keys(inner)
+            _reject_non_text_keys(inner)
     elif isinstance(value, list | tuple):
         for inner in value:
-            _refuse_non_text_keys(inner)
+            _reject_non_text_keys(inner)

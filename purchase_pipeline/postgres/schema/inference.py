@@ -90,7 +90,7 @@ def inferred_type(values: Collection[object]) -> ColumnType:
             )
         found = mixed
     if family(found) == "float" and classes != {float}:
-        _refuse_inexact_integers(values)
+        _reject_inexact_integers(values)
     return found
 
 
@@ -131,7 +131,7 @@ def _of_value(value: object) -> ColumnType | None:
     return next((_BY_CLASS[kind] for kind in type(value).__mro__ if kind in _BY_CLASS), None)
 
 
-def _refuse_inexact_integers(values: Collection[object]) -> None:
+def _reject_inexact_integers(values: Collection[object]) -> None:
     for position, value in enumerate(values):
         if isinstance(value, int) and float(value) != value:
             reason = f"{value} among floats would become one, which cannot represent it exactly"

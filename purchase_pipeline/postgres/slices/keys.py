@@ -16,7 +16,7 @@ _CACHE = "keys_of_one_value"  # in a connection's `info`: results of earlier che
 _BYTEWISE_TYPES = ("text", "character varying")
 
 
-def refuse_equal_keys(
+def reject_equal_keys(
     connection: sa.Connection,
     table: sa.FromClause,
     dimensions: Sequence[TablePartitionDimension],

@@ -66,7 +66,7 @@ class SliceVerifier:
             RowsOutsideSliceError: some do not.
         """
         if self._can_inspect:
-            self._refuse_outside(staged.alias(self._table.name), handed)
+            self._reject_outside(staged.alias(self._table.name), handed)
 
     def check(self, handed: int) -> None:
         """Check that the slice has grown by the given number of rows.
@@ -76,7 +76,7 @@ class SliceVerifier:
         """
         stored = self._count() - self._before if self.counts else handed
         if stored != handed and self._slice.partition_dimensions and self._facts.is_table:
-            self._refuse_outside(self._table, handed, _WRITTEN_HERE, missing=handed - stored)
+            self._reject_outside(self._table, handed, _WRITTEN_HERE, missing=handed - stored)
         require_all(self._table, handed, stored)
 
     def check_merged(self, staged: sa.Table, keys: Sequence[str]) -> None:
@@ -99,7 +99,7 @@ class SliceVerifier:
     def _count(self) -> int:
         return count_slice(self._connection, self._table, self._slice)
 
-    def _refuse_outside(
+    def _reject_outside(
         self, rows: sa.FromClause, handed: int, *which: sa.ColumnElement[bool], missing: int | None = None
     ) -> None:
         """Raise if rows lie outside the slice; with `missing`, only if that many do."""

@@ -18,13 +18,16 @@ from purchase_pipeline.postgres.frames.rows import Row
 from purchase_pipeline.postgres.schema.table_errors import table_error
 from purchase_pipeline.postgres.schema.types import short_repr
 from purchase_pipeline.postgres.write.completeness import require_all
-from purchase_pipeline.postgres.write.copy_text import text_form
 
 _BLOCK_BYTES = 1 << 15  # of text joined at once, estimated from the rows before
 _BLOCK_ROWS = 200
 _HEADER, _TRAILER = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff"  # PostgreSQL, COPY, "Binary Format"
 _ROW_ERRORS = ("22", "23")  # SQLSTATE classes: data exceptions, constraint violations
 _TOO_LARGE = "54000"  # SQLSTATE of a row larger than a page
+_NEVER_SEPARATORS = "\b\v\f\r\\"
+_ESCAPES = str.maketrans(
+    {char: f"\\{name}" for char, name in zip(f"\t\n{_NEVER_SEPARATORS}", "tnbvfr\\", strict=True)}
+)
 
 
 @dataclass(frozen=True)
@@ -120,7 +123,7 @@ def _write(copy: psycopg.Copy, table: sa.Table, columns: Sequence[str], rows: It
     """Write rows of strings directly; from the first other row on, let psycopg adapt each value."""
     written, encoding = 0, copy.connection.info.encoding
     block = list(islice(rows, 1))
-    while block and (text := text_form(block, len(columns), encoding)) is not None:
+    while block and (text := text_format(block, len(columns), encoding)) is not None:
         copy.write(text)
         written += len(block)
         row_bytes = len(text) // len(block)
@@ -132,6 +135,23 @@ def _write(copy: psycopg.Copy, table: sa.Table, columns: Sequence[str], rows: It
         except (UnicodeError, psycopg.DataError, psycopg.ProgrammingError) as error:
             raise _unadaptable(copy.connection, table, columns, written, row) from error
     return written
+
+
+def text_format(rows: Sequence[Row], width: int, encoding: str) -> bytes | None:
+    """Return COPY data for rows of `width` strings; None if a value is not a string, or cannot be encoded.
+
+    For the format, see PostgreSQL's documentation of COPY, "Text Format".
+    """
+    if any(len(row) != width for row in rows):
+        return None
+    try:
+        text = "\n".join(map("\t".join, rows))
+        separators = text.count("\t") + text.count("\n")
+        if separators != len(rows) * width - 1 or any(char in text for char in _NEVER_SEPARATORS):
+            text = "\n".join("\t".join(value.translate(_ESCAPES) for value in row) for row in rows)
+        return f"{text}\n".encode(encoding)
+    except (TypeError, UnicodeEncodeError):
+        return None
 
 
 def _unadaptable(

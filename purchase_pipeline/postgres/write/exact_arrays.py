@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from purchase_pipeline.postgres.errors import RefusedValueError
-from purchase_pipeline.postgres.frames.exact import Array, refuse_first
+from purchase_pipeline.postgres.frames.exact import Array, reject_first
 from purchase_pipeline.postgres.frames.json_text import json_text, require_distinct_keys
 from purchase_pipeline.postgres.frames.to_python import python_values
 from purchase_pipeline.postgres.schema import types
@@ -70,7 +70,7 @@ def text_in(native: NativeType) -> Encode:
             reason = (
                 f"{{}} does not have {longest} characters" if native.base == "bpchar" else "{} is too long"
             )
-            refuse_first(name, values, wrong, f"{reason} for the column, which is {native.label}")
+            reject_first(name, values, wrong, f"{reason} for the column, which is {native.label}")
         return values
 
     return encode
@@ -85,7 +85,7 @@ def _bytes_in(shortest: int, longest: int) -> Callable[[NativeType], Encode]:
         def encode(name: str, values: Array) -> Array:
             size = pc.binary_length(values)
             wrong = pc.or_(pc.less(size, shortest), pc.greater(size, longest))
-            refuse_first(name, values, wrong, f"{{}} does not fit the column, which is {native.label}")
+            reject_first(name, values, wrong, f"{{}} does not fit the column, which is {native.label}")
             return values
 
         return encode
@@ -100,7 +100,7 @@ def _time_in(native: NativeType) -> Encode:
         if step > 1:
             counts = values.cast(pa.int64())
             finer = pc.not_equal(pc.multiply(pc.divide(counts, step), step), counts)
-            refuse_first(name, values, finer, f"{{}} is finer than {native.label}")
+            reject_first(name, values, finer, f"{{}} is finer than {native.label}")
         return values
 
     return encode

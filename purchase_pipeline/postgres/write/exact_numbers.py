@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from purchase_pipeline.postgres.errors import RefusedValueError
-from purchase_pipeline.postgres.frames.exact import Array, cast_exactly, refuse_first
+from purchase_pipeline.postgres.frames.exact import Array, cast_exactly, reject_first
 from purchase_pipeline.postgres.schema.native_types import NativeType
 from purchase_pipeline.postgres.schema.types import short_repr
 from purchase_pipeline.postgres.write.numeric_wire import numeric_wire
@@ -40,7 +40,7 @@ def single_in(native: NativeType) -> Encode:
     def encode(name: str, values: Array) -> Array:
         narrow = values.cast(pa.float32())
         same = pc.or_(pc.equal(narrow.cast(pa.float64()), values), pc.is_nan(values))
-        refuse_first(name, values, pc.invert(same), f"{{}} has more digits than {native.label} can store")
+        reject_first(name, values, pc.invert(same), f"{{}} has more digits than {native.label} can store")
         return narrow
 
     return encode
