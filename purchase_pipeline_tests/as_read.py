@@ -1,4 +1,4 @@
-"""Columns as reading brings them from the server, made of the values that they mean."""
+"""Columns in the format in which they are read from the server."""
 
 import json
 from collections.abc import Sequence
@@ -7,8 +7,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from purchase_pipeline.postgres.frames.python_rows import python_rows
 from purchase_pipeline.postgres.frames.rows import Batch
+from purchase_pipeline.postgres.frames.to_python import python_rows
 from purchase_pipeline.postgres.schema.types import ColumnType, family
 
 _KINDS = {

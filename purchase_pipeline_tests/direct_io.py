@@ -1,4 +1,4 @@
-"""The IO manager as a run calls it, without the run: a write costs milliseconds, so that a test can do thousands."""
+"""The IO manager without a run: a write takes milliseconds, so a test can do thousands."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ Frame = TypeVar("Frame")
 
 @dataclass(frozen=True)
 class Place:
-    """Where an asset's value lies: its key and metadata, and the partition or range of partitions meant."""
+    """An asset: its key and metadata, and the partition or range to use."""
 
     key: Sequence[str]
     metadata: Mapping[str, Any] = field(default_factory=dict)
@@ -26,12 +26,12 @@ class Place:
 
     @property
     def range(self) -> dg.PartitionKeyRange | None:
-        """The partitions meant, as Dagster says it."""
+        """The partition range."""
         return dg.PartitionKeyRange(self.first, self.last or self.first) if self.partitions else None
 
 
 class DirectIOManager:
-    """Writes and reads a place's rows through an IO manager of its own."""
+    """Writes and reads assets through its own IO manager."""
 
     def __init__(self, database_url: str) -> None:
         resource = PostgresIOManager(database_url=database_url)
@@ -39,18 +39,18 @@ class DirectIOManager:
         finalize(self, self._manager.close)
 
     def write(self, place: Place, value: object, *, run_id: str = "a run") -> Mapping[str, Any]:
-        """Write a frame or a stream, and return the metadata that the materialization would show."""
+        """Write a frame or stream, and return the materialization's metadata."""
         context = _output_context(place, run_id)
         self._manager.handle_output(context, value)
         return context.get_logged_metadata()
 
     def read(self, place: Place, columns: Sequence[str] | None = None) -> list[tuple[object, ...]]:
-        """Return the rows, as a downstream asset of the same partition gets them."""
+        """Return the rows as a downstream asset of the same partition reads them."""
         stream = self.read_as(RowStream, place, columns)
         return [tuple(row) for batch in stream.batches for row in batch]
 
     def read_as(self, kind: type[Frame], place: Place, columns: Sequence[str] | None = None) -> Frame:
-        """Return what a downstream asset of the same partition gets, its input annotated with that type."""
+        """Return what a downstream asset of the same partition reads with this annotation."""
         subset = None
         if place.partitions is not None and place.range is not None:
             subset = place.partitions.empty_subset().with_partition_key_range(place.partitions, place.range)
@@ -81,6 +81,6 @@ def _output_context(place: Place, run_id: str) -> dg.OutputContext:
 
 @cache
 def _no_resources() -> Resources:
-    """Build Dagster's empty resources once: left to itself, each context spends 60 ms on an instance for them."""
+    """Build Dagster's empty resources once: by default each context creates an instance for them, which takes 60 ms."""
     with dg.build_resources({}) as resources:
         return resources

@@ -1,4 +1,4 @@
-"""Column types that DDL can make, and the data that go into them: values of each kind, generated."""
+"""Column types in DDL, and generated data for them."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -32,7 +32,7 @@ PREPARATION = """
 
 @dataclass(frozen=True)
 class Data:
-    """A kind of data: its values, and what each library and PostgreSQL have it as; `rows` is how many are distinct."""
+    """A kind of data: its values, their types in PostgreSQL and the libraries, and the number of distinct ones."""
 
     values: st.SearchStrategy[Any]
     sql: str
@@ -42,7 +42,7 @@ class Data:
 
 
 def texts_of(*texts: str) -> Data:
-    """Return texts that a type reads, or does not, with a few that no type does."""
+    """Return strings that a type accepts or rejects, and a few that no type accepts."""
     return Data(
         st.sampled_from([*texts, "", "no such value"]), "text", pa.string(), pl.String, len(texts) + 2
     )
@@ -99,7 +99,7 @@ DATES = Data(st.dates(), "date", pa.date32(), pl.Date)
 
 
 def _of_steps(kind: Callable[[int], Any], most: int) -> st.SearchStrategy[Any]:
-    """Return moments so many microseconds after the first, some of them whole seconds or tenths."""
+    """Return moments in microseconds after the first, some of them whole seconds or tenths."""
     steps = st.sampled_from([1, 10**3, 10**4, 10**5, 10**6, 3_600 * 10**6])
     return st.builds(lambda number, step: kind(number // step * step), st.integers(0, most), steps)
 
@@ -176,10 +176,10 @@ class Column:
     """A column type.
 
     Attributes:
-        ddl: the type as a table has it.
-        wide: the same without bounds and domains: what says what a value's exact text is.
-        data: what is handed over.
-        read: what psycopg is asked for, so that it reads what the documents promise.
+        ddl: the type in DDL.
+        wide: the type without bounds and domains, which defines a value's exact text.
+        data: kinds of data to write.
+        read: SQL to select the column with psycopg, as documented.
     """
 
     ddl: str
@@ -189,7 +189,7 @@ class Column:
 
     @property
     def whole(self) -> bool:
-        """Whether it holds integers: as those, floats have all their digits, and as NUMERIC no more than they need."""
+        """Whether it stores integers. Floats then have all their digits; as NUMERIC, only as many as needed."""
         return any(name in self.ddl for name in ("int", "positive", "numbers", "oid"))
 
 

@@ -10,14 +10,14 @@ from purchase_pipeline.postgres import PostgresIOManager
 
 
 class Store:
-    """A database that assets are stored in, one after the other."""
+    """A database to store assets in."""
 
     def __init__(self, database_url: str, engine: sa.Engine) -> None:
         self.engine = engine
         self._database_url = database_url
 
     def io_manager(self, **config: Any) -> PostgresIOManager:  # noqa: ANN401  # what PostgresIOManager takes
-        """Return the IO manager, as an asset is given it."""
+        """Return a configured IO manager."""
         return PostgresIOManager(database_url=self._database_url, **config)
 
     def store(
@@ -67,7 +67,7 @@ class Store:
         return seen[0]
 
     def rows(self, name: str = "things") -> list[tuple[Any, ...]]:
-        """Return the table's rows, ordered by their first two columns or the only one, past the IO manager."""
+        """Return the table's rows, ordered by their first two columns, without the IO manager."""
         columns = self.columns(name)
         order = ", ".join(str(place) for place in range(1, min(2, len(columns)) + 1))
         with self.engine.connect() as connection:
@@ -82,7 +82,7 @@ class Store:
 
 
 def error_of(result: dg.ExecuteInProcessResult) -> str:
-    """Return what made the run fail, and what made that, a line each."""
+    """Return the messages of the run's failure and its causes, one per line."""
     (failure,) = [event for event in result.all_events if event.event_type_value == "STEP_FAILURE"]
     messages, error = list[str](), failure.step_failure_data.error
     while error is not None:

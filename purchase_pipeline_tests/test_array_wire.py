@@ -4,7 +4,7 @@ import pyarrow as pa
 import pytest
 import sqlalchemy as sa
 
-from purchase_pipeline.postgres.write.array_wire import ELEMENTS, lists_as_wire
+from purchase_pipeline.postgres.write.array_wire import ELEMENTS, array_wire
 
 
 @pytest.mark.parametrize("base", ELEMENTS)
@@ -27,7 +27,7 @@ def test_an_array_is_sent_as_postgresql_sends_it(
 ) -> None:
     column = pa.array(elements, pa.list_(pa.string()))
 
-    wires = lists_as_wire(column, column.flatten(), base).to_pylist()
+    wires = array_wire(column, column.flatten(), base).to_pylist()
 
     sent = [
         transaction.scalar(sa.text(f"SELECT array_send(CAST(:one AS {base}[]))"), {"one": one})
@@ -39,7 +39,7 @@ def test_an_array_is_sent_as_postgresql_sends_it(
 def test_a_missing_list_has_no_bytes() -> None:
     column = pa.array([None, ["a"], None], pa.list_(pa.string()))
 
-    wires = lists_as_wire(column, column.flatten(), "varchar").to_pylist()
+    wires = array_wire(column, column.flatten(), "varchar").to_pylist()
 
     assert [wire is None for wire in wires] == [True, False, True]
 
@@ -47,7 +47,7 @@ def test_a_missing_list_has_no_bytes() -> None:
 def test_instants_are_counted_from_2000(transaction: sa.Connection) -> None:
     column = pa.array([[0, None]], pa.list_(pa.timestamp("us", "UTC")))
 
-    wires = lists_as_wire(column, column.flatten(), "timestamptz").to_pylist()
+    wires = array_wire(column, column.flatten(), "timestamptz").to_pylist()
 
     sent = transaction.scalar(sa.text("SELECT array_send(ARRAY[to_timestamp(0), NULL])"))
     assert wires == [sent]

@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from purchase_pipeline.postgres.errors import RefusedValueError, UnreadableValueError
 from purchase_pipeline.postgres.frames.arrow_frames import from_arrow, reader, to_batch
-from purchase_pipeline.postgres.frames.python_rows import python_rows
+from purchase_pipeline.postgres.frames.to_python import python_rows
 from purchase_pipeline.postgres.schema import types
 from purchase_pipeline.postgres.schema.types import ColumnType, sql
 from purchase_pipeline_tests.as_read import as_read, values_in
@@ -131,20 +131,20 @@ def test_maps_are_dicts_wherever_they_stand(values: list[Any], kind: object, exp
 @pytest.mark.parametrize(
     ("values", "position", "words"),
     [
-        (pa.array([1000, 1], pa.timestamp("ns")), 1, r"\.000000001'\) is finer than microseconds"),
-        (pa.array([None, 1], pa.time64("ns")), 1, r"^1 as time64\[ns\] is finer than microseconds"),
-        (pa.array([-1], pa.duration("ns")), 0, r"\.999999999'\) is finer than microseconds"),
-        (pa.array([[0], None, [0, 1]], pa.list_(pa.timestamp("ns"))), 2, "is finer than microseconds"),
+        (pa.array([1000, 1], pa.timestamp("ns")), 1, r"\.000000001'\) has a fraction of a microsecond"),
+        (pa.array([None, 1], pa.time64("ns")), 1, r"^1 as time64\[ns\] has a fraction of a microsecond"),
+        (pa.array([-1], pa.duration("ns")), 0, r"\.999999999'\) has a fraction of a microsecond"),
+        (pa.array([[0], None, [0, 1]], pa.list_(pa.timestamp("ns"))), 2, "has a fraction of a microsecond"),
         (pa.array([{"a": 1}], pa.struct({"a": pa.time64("ns")})), 0, "time is not JSON serializable"),
         (pa.array([[("k", 1)]], TIMES_BY_TEXT), 0, "Timestamp is not JSON serializable"),
         (pa.array([None, {"a": NOON}], pa.struct({"a": pa.timestamp("us")})), 1, "not JSON serializable"),
-        (pa.array([0, 2_932_897], pa.int32()).cast(pa.date32()), 1, "beyond the years 1 to 9999"),
-        (pa.array([-719_163], pa.int32()).cast(pa.date32()), 0, "beyond the years 1 to 9999"),
-        (pa.array([0, 2**62], pa.timestamp("s")), 1, "beyond the years 1 to 9999"),
-        (pa.array([2**62], pa.timestamp("us", "UTC")), 0, "beyond the years 1 to 9999"),
-        (pa.array([2**62], pa.duration("s")), 0, "beyond 64 bits of microseconds"),
-        (pa.array([None, 86_400], pa.int32()).cast(pa.time32("s")), 1, "no time before midnight"),
-        (pa.chunked_array([[0], [2**62]], pa.timestamp("s")), 1, "beyond the years 1 to 9999"),
+        (pa.array([0, 2_932_897], pa.int32()).cast(pa.date32()), 1, "outside the years 1 to 9999"),
+        (pa.array([-719_163], pa.int32()).cast(pa.date32()), 0, "outside the years 1 to 9999"),
+        (pa.array([0, 2**62], pa.timestamp("s")), 1, "outside the years 1 to 9999"),
+        (pa.array([2**62], pa.timestamp("us", "UTC")), 0, "outside the years 1 to 9999"),
+        (pa.array([2**62], pa.duration("s")), 0, "exceeds 64 bits of microseconds"),
+        (pa.array([None, 86_400], pa.int32()).cast(pa.time32("s")), 1, "not a valid time"),
+        (pa.chunked_array([[0], [2**62]], pa.timestamp("s")), 1, "outside the years 1 to 9999"),
         (pa.array([[], [("k", 1), ("k", 2)]], pa.map_(pa.string(), pa.int64())), 1, "duplicate key was 'k'"),
         (pa.nulls(1, pa.month_day_nano_interval()), None, "no type for Arrow's month_day_nano_interval"),
         (pa.RunEndEncodedArray.from_arrays([2], [1]), None, "no type for Arrow's run_end_encoded"),

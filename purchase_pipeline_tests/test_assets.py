@@ -250,9 +250,7 @@ def test_a_trigger_that_swallows_purchases_fails_the_lot_and_the_one_before_stay
 
     result = ingest(pipeline)
 
-    assert "table public.tabela_compras: 200 rows were handed over, and 199 would be stored" in error_of(
-        result
-    )
+    assert "table public.tabela_compras: 200 rows were given, but 199 would be stored" in error_of(result)
     assert count(engine, EVERYTHING.format("*")) == before
     assert count(engine, "SELECT rows FROM slice_ledger WHERE asset = 'tabela_compras'") == (200,)
 

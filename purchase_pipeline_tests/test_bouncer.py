@@ -21,7 +21,7 @@ from purchase_pipeline.ingest.reconciliation import VerifiedLot, Verifier
 from purchase_pipeline.postgres import RowStream
 from purchase_pipeline.postgres.connections import engine_for, transaction
 from purchase_pipeline.postgres.errors import UnstorableValueError
-from purchase_pipeline.postgres.locks import hold_slice
+from purchase_pipeline.postgres.locks import lock_slice
 from purchase_pipeline.settings import Settings
 from purchase_pipeline.stack.database import dagster_storage_url
 from purchase_pipeline_tests.bouncer import Bouncer, a_bouncer
@@ -173,7 +173,7 @@ def test_a_writer_that_vanishes_holds_nobody_up(
     managers: list[DirectIOManager], through: sa.Engine, engine: sa.Engine
 ) -> None:
     vanishing = through.connect()
-    hold_slice(vanishing, "public", "sales", "shop 0")
+    lock_slice(vanishing, "public", "sales", "shop 0")
     driver = vanishing.connection.driver_connection
     assert isinstance(driver, psycopg.Connection)
     with socket.socket(fileno=os.dup(driver.fileno())) as wire:

@@ -19,7 +19,7 @@ from purchase_pipeline.ingest.landing.store import DamagedFileError, Landing, la
 from purchase_pipeline.ingest.reconciliation import Verifier
 from purchase_pipeline.ingest.row_splitter import RawFormat
 from purchase_pipeline.postgres.connections import engine_for
-from purchase_pipeline.postgres.locks import hold_slice
+from purchase_pipeline.postgres.locks import lock_slice
 from purchase_pipeline_tests.builders import a_raw_compra
 from purchase_pipeline_tests.drills.tcp_faults import at_byte, slow
 from purchase_pipeline_tests.drills.tcp_link import Link, Way, let_pass
@@ -247,7 +247,7 @@ def test_an_older_answer_is_not_loaded_over_a_newer_one_that_landed_while_it_wai
     engine, landing = engine_for(database_url), landing_at(address)
     with served(create_app()) as api_url, ThreadPoolExecutor() as pool, engine.connect() as writer:
         pipeline = a_pipeline(api_url, address, database_url)
-        hold_slice(writer, "public", "tabela_compras", "lote-0001")
+        lock_slice(writer, "public", "tabela_compras", "lote-0001")
         slow = pool.submit(ingest, pipeline, rows=300)
         wait_for(lambda: waiting_for_a_slice(engine))
         newer = land_lines(landing, "lote-0001", a_raw_compra())

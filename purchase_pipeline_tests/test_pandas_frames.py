@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from purchase_pipeline.postgres.errors import RefusedValueError
 from purchase_pipeline.postgres.frames.pandas_frames import from_arrow, to_batch
-from purchase_pipeline.postgres.frames.python_rows import python_rows
+from purchase_pipeline.postgres.frames.to_python import python_rows
 from purchase_pipeline.postgres.schema import types
 from purchase_pipeline.postgres.schema.types import ColumnType, sql
 from purchase_pipeline_tests.as_read import as_read, values_in
@@ -117,7 +117,7 @@ def test_a_name_that_is_no_text_is_refused(name: object) -> None:
     frame = pd.DataFrame([[1]], columns=pd.Index([name], dtype="object", tupleize_cols=False))
 
     with pytest.raises(
-        RefusedValueError, match=r"column names are texts, and .* rename the column"
+        RefusedValueError, match=r"column names must be strings, but .* rename the column"
     ) as caught:
         to_batch(frame)
 
@@ -148,21 +148,21 @@ def test_levels_of_the_index_that_have_a_name_are_the_first_columns(
         (pd.Series([0.5, 1j]), 0, r"\(0.5\+0j\) is complex"),
         (pd.Series([1, 1j], dtype="object"), 1, "1j is complex"),
         (pd.Series([1, "a"], dtype="object"), 1, "'a' is str, the values before it are BIGINT"),
-        (pd.Series([0.5, 2**53 + 1], dtype="object"), 1, "9007199254740993 beside floats"),
+        (pd.Series([0.5, 2**53 + 1], dtype="object"), 1, "9007199254740993 among floats"),
         (pd.Series(pd.period_range("2024", periods=2)), 0, "is Period"),
         (pd.Series(pd.interval_range(0, 2)), 0, "is Interval"),
-        (moments(1000, 1, unit="M8[ns]"), 1, r"00:00:00.000000001'\) is finer than microseconds"),
-        (moments(1, unit="m8[ns]"), 0, r"00:00:00.000000001'\) is finer than microseconds"),
+        (moments(1000, 1, unit="M8[ns]"), 1, r"00:00:00.000000001'\) has a fraction of a microsecond"),
+        (moments(1, unit="m8[ns]"), 0, r"00:00:00.000000001'\) has a fraction of a microsecond"),
         (
             moments(0, 253_402_300_800, unit="M8[s]"),
             1,
-            r"253402300800 as timestamp\[s\] is beyond the years 1 to 9999",
+            r"253402300800 as timestamp\[s\] is outside the years 1 to 9999",
         ),
-        (moments(-62_135_596_801, unit="M8[s]"), 0, "is beyond the years 1 to 9999"),
-        (moments(2**63 - 1, unit="M8[us]"), 0, "is beyond the years 1 to 9999"),
-        (moments(10**15, unit="m8[s]"), 0, "is beyond 64 bits of microseconds"),
-        (pd.Series([NOON, pd.Timestamp(1, unit="ns")], dtype="object"), 1, "is finer than microseconds"),
-        (pd.Series([[pd.Timedelta(1, unit="ns")]], dtype="object"), 0, "is finer than microseconds"),
+        (moments(-62_135_596_801, unit="M8[s]"), 0, "is outside the years 1 to 9999"),
+        (moments(2**63 - 1, unit="M8[us]"), 0, "is outside the years 1 to 9999"),
+        (moments(10**15, unit="m8[s]"), 0, "exceeds 64 bits of microseconds"),
+        (pd.Series([NOON, pd.Timestamp(1, unit="ns")], dtype="object"), 1, "has a fraction of a microsecond"),
+        (pd.Series([[pd.Timedelta(1, unit="ns")]], dtype="object"), 0, "has a fraction of a microsecond"),
         (pd.Series([np.datetime64("50000-01-01")], dtype="object"), 0, "year 50000 is out of range"),
         (pd.Series([np.timedelta64(5, "Y")], dtype="object"), 0, "Unit Y is not supported"),
         (pd.Series([timedelta.max], dtype="object"), 0, "too large"),

@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from purchase_pipeline.postgres.errors import RefusedValueError
 from purchase_pipeline.postgres.frames.polars_frames import from_arrow, to_batch
-from purchase_pipeline.postgres.frames.python_rows import python_rows
+from purchase_pipeline.postgres.frames.to_python import python_rows
 from purchase_pipeline.postgres.schema import types
 from purchase_pipeline.postgres.schema.types import ColumnType, sql
 from purchase_pipeline_tests.as_read import as_read, values_in
@@ -81,18 +81,18 @@ def test_a_zoned_time_is_handed_on_in_utc_in_lists_too(zone: str) -> None:
 @pytest.mark.parametrize(
     ("counts", "dtype", "position", "words"),
     [
-        ([0, 1], pl.Time, 1, "finer than microseconds"),
-        ([1000, 1], pl.Datetime("ns"), 1, "finer than microseconds"),
-        ([1], pl.Datetime("ns", "Asia/Tokyo"), 0, "finer than microseconds"),
-        ([None, -1], pl.Duration("ns"), 1, "finer than microseconds"),
-        ([2**62], pl.Duration("ms"), 0, "beyond 64 bits of microseconds"),
-        ([0, 253_402_300_800_000], pl.Datetime("ms"), 1, "beyond the years 1 to 9999"),
-        ([-62_135_596_800_001], pl.Datetime("ms"), 0, "beyond the years 1 to 9999"),
-        ([2**63 - 1], pl.Datetime("us", "UTC"), 0, "beyond the years 1 to 9999"),
-        ([0, 2_932_897], pl.Date, 1, "2932897 as date32.day. is beyond the years 1 to 9999"),
-        ([[0], [], None, [0, 1]], pl.List(pl.Time), 3, "finer than microseconds"),
+        ([0, 1], pl.Time, 1, "a fraction of a microsecond"),
+        ([1000, 1], pl.Datetime("ns"), 1, "a fraction of a microsecond"),
+        ([1], pl.Datetime("ns", "Asia/Tokyo"), 0, "a fraction of a microsecond"),
+        ([None, -1], pl.Duration("ns"), 1, "a fraction of a microsecond"),
+        ([2**62], pl.Duration("ms"), 0, "exceeds 64 bits of microseconds"),
+        ([0, 253_402_300_800_000], pl.Datetime("ms"), 1, "outside the years 1 to 9999"),
+        ([-62_135_596_800_001], pl.Datetime("ms"), 0, "outside the years 1 to 9999"),
+        ([2**63 - 1], pl.Datetime("us", "UTC"), 0, "outside the years 1 to 9999"),
+        ([0, 2_932_897], pl.Date, 1, "2932897 as date32.day. is outside the years 1 to 9999"),
+        ([[0], [], None, [0, 1]], pl.List(pl.Time), 3, "a fraction of a microsecond"),
         ([None, [[0], [2_932_897]]], pl.List(pl.List(pl.Date)), 1, "not JSON serializable|out of range"),
-        ([[0, 0], None, [0, 1]], pl.Array(pl.Datetime("ns"), 2), 2, "finer than microseconds"),
+        ([[0, 0], None, [0, 1]], pl.Array(pl.Datetime("ns"), 2), 2, "a fraction of a microsecond"),
     ],
 )
 def test_a_time_that_is_not_kept_is_refused_by_its_position(

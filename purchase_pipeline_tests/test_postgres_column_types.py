@@ -1,4 +1,4 @@
-"""A column's type is the one that holds all its values, and never a narrower one than was asked for."""
+"""An inferred column type holds all values and is never narrower than necessary."""
 
 import math
 from datetime import UTC, date, datetime, time, timedelta
@@ -11,24 +11,24 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, CITEXT, INET, JSON, TIMESTAMP
 
 from purchase_pipeline.postgres.schema import types
-from purchase_pipeline.postgres.schema.inference import NoColumnTypeError, common, inferred_type
+from purchase_pipeline.postgres.schema.inference import NoColumnTypeError, common_type, inferred_type
 from purchase_pipeline.postgres.schema.types import ColumnType, family, sql
 
 
 class Colour(Enum):
-    """Members that are nothing but members."""
+    """An enum with plain members."""
 
     RED = "red"
 
 
 class Size(IntEnum):
-    """Members that are integers as well."""
+    """An enum whose members are integers."""
 
     SMALL = 1
 
 
 class Label(str):
-    """A text of a class of its own."""
+    """A subclass of str."""
 
     __slots__ = ()
 
@@ -80,7 +80,7 @@ def test_a_type_holds_all_values_of_its_column(values: list[object], expected: s
         ([Colour.RED], 0, "RED: 'red'> is Colour"),
         ([1, Size.SMALL], 1, "is Size"),
         ([{1}], 0, r"\{1\} is set"),
-        ([time(1), time(1, tzinfo=UTC)], 1, "is time, which has no column type"),
+        ([time(1), time(1, tzinfo=UTC)], 1, "is time, which no column type stores"),
         ([1, "a"], 1, "'a' is str, the values before it are BIGINT"),
         ([True, 1], 1, "1 is int, the values before it are BOOLEAN"),
         ([date(1, 1, 1), datetime(1, 1, 1)], 1, "is datetime, the values before it are DATE"),
@@ -89,8 +89,8 @@ def test_a_type_holds_all_values_of_its_column(values: list[object], expected: s
         ([[], 1], 1, r"1 is int, the values before it are unknown\[\]"),
         ([1.5, Decimal(1)], 1, "is Decimal, the values before it are DOUBLE PRECISION"),
         ([1.5, 2**63], 1, "is int, the values before it are DOUBLE PRECISION"),
-        ([2**53 + 1, 0.5], 0, "9007199254740993 beside floats"),
-        ([0.5, 1, -(2**53) - 1], 2, "-9007199254740993 beside floats"),
+        ([2**53 + 1, 0.5], 0, "9007199254740993 among floats"),
+        ([0.5, 1, -(2**53) - 1], 2, "-9007199254740993 among floats"),
         (["a" * 100, 1j], 1, "1j is complex"),
         ([1, "a" * 100], 1, r"^'a{76}\.\.\. is str"),
     ],
@@ -125,7 +125,7 @@ def test_what_no_type_holds_is_refused_by_its_position(
 def test_two_types_have_a_common_one_or_none_either_way(
     one: ColumnType, other: ColumnType, expected: ColumnType | None
 ) -> None:
-    found = [common(one, other), common(other, one)]
+    found = [common_type(one, other), common_type(other, one)]
 
     assert [kind and sql(kind) for kind in found] == [expected and sql(expected)] * 2
 

@@ -1,4 +1,4 @@
-"""Writers that meet leave one writer's rows whole, and readers never see less than a whole slice."""
+"""Concurrent writers leave one writer's rows whole, and readers always see a whole slice."""
 
 import struct
 import subprocess
@@ -37,7 +37,7 @@ Row = tuple[object, ...]
 
 @dataclass(frozen=True)
 class Writer:
-    """One who writes so many rows into each of the slices that a place stands for."""
+    """A writer of that many rows to each slice of a place."""
 
     name: str
     place: Place
@@ -89,7 +89,7 @@ MEETINGS = [
 
 @pytest.fixture
 def database(database_url: str) -> Iterator[psycopg.Connection]:
-    """The test's database, to look at what the writers left."""
+    """The test's database, for inspecting the result."""
     with psycopg.connect(database_url, autocommit=True) as connection:
         yield connection
 
@@ -240,7 +240,7 @@ with psycopg.connect(sys.argv[1], autocommit=True) as connection:
 
 
 class Read(NamedTuple):
-    """One look at the slice: when, how many rows there were, and whether they were counted."""
+    """One observation of the slice: the time, the number of rows, and whether counting succeeded."""
 
     begin: float
     end: float

@@ -1,4 +1,4 @@
-"""One database, whatever way its URL is written."""
+"""Connections: URLs in any spelling, and settings of the server and the role."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -166,7 +166,7 @@ DEFAULTS = {
 
 @pytest.fixture
 def limited(database_url: str, engine: sa.Engine) -> Iterator[str]:
-    """The URL of a role that owns the test's database, and has small limits and other defaults."""
+    """The URL of the database's owner, with short limits and unusual defaults."""
     name, role = sa.make_url(database_url).database, f"role_{uuid4().hex}"
     with engine.begin() as connection:
         version = int(connection.scalar(sa.text("SHOW server_version_num")))
@@ -183,7 +183,7 @@ def limited(database_url: str, engine: sa.Engine) -> Iterator[str]:
 
 
 def in_force(connection: sa.Connection, *settings: str) -> list[str]:
-    """Return what some settings are in a transaction."""
+    """Return settings inside a transaction."""
     return [str(connection.scalar(sa.text(f"SHOW {setting}"))) for setting in settings]
 
 
@@ -226,7 +226,7 @@ def test_the_next_transaction_of_a_connection_begins_with_the_roles_limits(limit
 
 
 def waits(seconds: float) -> Iterator[pl.DataFrame]:
-    """Yield two batches, with a pause in between that is longer than the limits of the role."""
+    """Yield two batches, with a pause longer than the role's limits."""
     yield pl.DataFrame({"n": [1]})
     sleep(seconds)
     yield pl.DataFrame({"n": [2]})
@@ -252,7 +252,7 @@ def test_pauses_between_batches_outlast_the_limits_of_role_and_database(
 
 
 def slowly(frames: Batches[pl.DataFrame]) -> list[int]:
-    """Take one batch after the other, each for longer than the limits of the role."""
+    """Consume batches, each for longer than the role's limits."""
     found = list[int]()
     for frame in frames:
         sleep(0.6)

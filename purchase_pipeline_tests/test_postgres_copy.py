@@ -1,4 +1,4 @@
-"""COPY: rows of texts are joined, others are adapted value by value, batches are binary: the table is the same."""
+"""COPY: rows of strings are joined, others adapted value by value, batches are binary; the result is the same."""
 
 import tracemalloc
 from collections.abc import Iterator, Sequence
@@ -14,8 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from purchase_pipeline.postgres import UnstorableValueError
-from purchase_pipeline.postgres.write.copy import copy_batches, copy_rows
-from purchase_pipeline.postgres.write.copy_text import text_form
+from purchase_pipeline.postgres.write.copy import copy_batches, copy_rows, text_format
 from purchase_pipeline_tests.hostile import ACCEPTED
 
 TEXTS = (
@@ -46,14 +45,14 @@ PURCHASES = sa.Table(
 
 @pytest.fixture
 def connection(engine: sa.Engine) -> Iterator[sa.Connection]:
-    """A transaction with an empty table of two texts."""
+    """A transaction with an empty table of two TEXT columns."""
     with engine.connect() as connection:
         PURCHASES.create(connection)
         yield connection
 
 
 def copied(connection: sa.Connection, rows: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
-    """Copy rows into the empty table; return what is there, in the order of its coming, and take it out again."""
+    """Copy rows into the empty table; return its rows in insertion order, and empty it again."""
     written = copy_rows(connection, PURCHASES, ["one", "two"], iter(rows))
     assert written.rows == len(rows)
     there = [tuple(row) for row in connection.execute(sa.select(PURCHASES))]
@@ -152,8 +151,8 @@ def test_long_texts_are_not_gathered(connection: sa.Connection) -> None:
     ],
 )
 def test_only_rows_of_so_many_texts_are_joined(row: Sequence[Any]) -> None:
-    assert text_form([("a", "b"), ("c", "d")], 2, "utf-8") == b"a\tb\nc\td\n"
-    assert text_form([("a", "b"), row, ("c", "d")], 2, "utf-8") is None
+    assert text_format([("a", "b"), ("c", "d")], 2, "utf-8") == b"a\tb\nc\td\n"
+    assert text_format([("a", "b"), row, ("c", "d")], 2, "utf-8") is None
 
 
 def test_batches_are_written_in_binary_in_their_order(connection: sa.Connection) -> None:

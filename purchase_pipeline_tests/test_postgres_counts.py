@@ -1,4 +1,4 @@
-"""Row counts of a materialization and of the ledger: true, or not there."""
+"""Row counts of a materialization and of the ledger are exact or absent."""
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -19,13 +19,13 @@ INSERT = {"write_mode": "insert", "upsert_keys": ["id"]}
 BY_SHOP = {"partition_expr": "shop"}
 SHOPS = dg.StaticPartitionsDefinition(["north", "south", "west"])
 LARGE = 2500
-"""Rows of `wide`, which are too many to be counted after a write."""
+"""Rows of `wide`: too many to be counted after a write."""
 
 TABLE, PARTITION = "dagster/row_count", "dagster/partition_row_count"
 
 
 class Things:
-    """The table `things`, written by assets and looked at past the IO manager."""
+    """The table `things`, written by assets and inspected directly."""
 
     def __init__(self, database_url: str, engine: sa.Engine) -> None:
         self._io, self._engine = DirectIOManager(database_url), engine
@@ -45,7 +45,7 @@ class Things:
             return [tuple(row) for row in connection.exec_driver_sql(query)]
 
     def write(self, value: object, *, at: Place) -> tuple[int | None, int | None]:
-        """Return the counts that the materialization has, of the table and of the partition."""
+        """Return the materialization's counts of the table and of the partition."""
         told = self._io.write(at, value)
         table, partition = (told[name].value if name in told else None for name in (TABLE, PARTITION))
         return table, partition
@@ -53,7 +53,7 @@ class Things:
 
 @pytest.fixture
 def things(database_url: str, engine: sa.Engine) -> Things:
-    """A database without tables."""
+    """An empty database."""
     return Things(database_url, engine)
 
 
@@ -328,7 +328,7 @@ def test_writers_that_find_an_old_ledger_at_once_change_it_once(database_url: st
 def test_a_table_of_the_ledgers_name_that_is_somebody_elses_keeps_its_columns(things: Things) -> None:
     things.run("CREATE TABLE slice_ledger (entry text)")
 
-    with pytest.raises(ValueError, match="cannot be written as the ledger"):
+    with pytest.raises(ValueError, match="cannot be used as the ledger"):
         things.write(wide("", 1), at=whole())
 
     assert things.select(

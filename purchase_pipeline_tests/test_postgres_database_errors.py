@@ -1,4 +1,4 @@
-"""What PostgreSQL refuses is told by table, partition and SQLSTATE, with what to do about it, and nothing is lost."""
+"""Errors of PostgreSQL are reported with table, partition, SQLSTATE and what to do; nothing is lost."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -44,7 +44,7 @@ def rows(engine: sa.Engine) -> list[tuple[Any, ...]]:
 def refused(
     url: str, value: object = None, *, metadata: dict[str, Any] = BY_SHOP, key: str = "a"
 ) -> DatabaseRefusalError:
-    """Return how the write of a partition is refused."""
+    """Return the error of writing a partition."""
     value = pd.DataFrame({"shop": ["a"], "n": [3]}) if value is None else value
     with pytest.raises(DatabaseRefusalError) as refusal:
         DirectIOManager(url).write(Place(["things"], metadata, SHOPS, key), value)
@@ -74,7 +74,7 @@ def test_rows_that_are_referred_to_are_not_replaced(
 
 @pytest.fixture
 def loader_url(table: sa.Engine, database_url: str) -> Iterator[str]:
-    """The URL of a role that may do nothing yet."""
+    """The URL of a role without privileges."""
     name = f"loader_{uuid4().hex}"
     run(
         table,
@@ -166,14 +166,14 @@ def test_a_lock_that_another_keeps_is_told(table: sa.Engine, database_url: str) 
         refusal = refused(database_url, Together(frame, {"others": no_patience}))
 
     assert refusal.sqlstate == "55P03"
-    assert "Another transaction has kept its lock for longer than lock_timeout" in str(refusal)
+    assert "Another transaction has held its lock for longer than lock_timeout" in str(refusal)
     assert rows(table) == OLD
 
 
 @pytest.mark.parametrize(
     ("expression", "told"),
     [
-        ("Shop", "column \"Shop\" does not exist. Write it as the table does: 'shop'."),
+        ("Shop", "column \"Shop\" does not exist. Did you mean 'shop'?"),
         ("day", "column \"day\" does not exist. The columns are: 'shop', 'n'."),
         ("lower(day)", "column \"day\" does not exist. The columns are: 'shop', 'n'."),
         ("lower(shop", "syntax error"),
@@ -215,7 +215,7 @@ def test_a_key_that_is_no_value_of_its_column_is_told(
     with pytest.raises(UnusableMetadataError) as refusal:
         DirectIOManager(database_url).write(Place(["things"], BY_SHOP, SHOPS, "a"), pd.DataFrame({"n": [3]}))
 
-    assert f"no row can be told to be of the partition shop = 'a': {words}" in str(refusal.value)
+    assert f"cannot compare rows with partition shop = 'a': {words}" in str(refusal.value)
     assert refusal.value.sqlstate is not None
 
 

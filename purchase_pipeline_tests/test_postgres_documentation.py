@@ -1,4 +1,4 @@
-"""The IO manager's guide, followed to the letter."""
+"""The examples of the IO manager's guide work."""
 
 import subprocess
 import sys

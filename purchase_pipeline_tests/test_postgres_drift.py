@@ -1,4 +1,4 @@
-"""Data whose columns are not the table's: refused with every difference, or followed without a loss."""
+"""Schema drift: rejected with every difference, or followed without loss."""
 
 from datetime import date, datetime
 from decimal import Decimal
@@ -17,7 +17,7 @@ BY_SHOP = {"partition_expr": "shop"}
 
 
 class Fruit(BaseModel):
-    """What a fruit is, whatever a frame of them looks like."""
+    """The declared columns of a fruit."""
 
     id: int = Field(ge=1, le=1000)
     name: str = Field(description="What it is called")
@@ -25,7 +25,7 @@ class Fruit(BaseModel):
 
 
 class DearerFruit(Fruit):
-    """The same, a year later."""
+    """A later version of Fruit."""
 
     price: Decimal | None = Field(default=None, max_digits=8, decimal_places=2)
 
@@ -54,9 +54,9 @@ def test_a_frozen_table_refuses_new_missing_and_other_columns_all_at_once(store:
 
     message = error_of(result)
     assert "The data does not fit table public.things" in message
-    assert "column 'id' is BIGINT in the table, and TEXT in the data" in message
-    assert "column 'price' (DOUBLE PRECISION) is in the data, and not in the table" in message
-    assert "column 'fresh' (BOOLEAN) is in the table, and not in the data" in message
+    assert "column 'id' is BIGINT in the table, but TEXT in the data" in message
+    assert "column 'price' (DOUBLE PRECISION) is in the data, but not in the table" in message
+    assert "column 'fresh' (BOOLEAN) is in the table, but not in the data" in message
     assert store.rows() == [(1, "apple", True)]
 
 
@@ -100,7 +100,7 @@ def test_a_column_that_must_not_be_null_is_never_let_out(store: Store) -> None:
 
     result = store.store(pd.DataFrame({"name": ["fig"]}), metadata=EVOLVE)
 
-    assert "column 'id' (BIGINT) is in the table, and not in the data" in error_of(result)
+    assert "column 'id' (BIGINT) is in the table, but not in the data" in error_of(result)
     assert store.rows() == [(1, "apple")]
 
 
@@ -178,7 +178,7 @@ def test_a_float_that_is_whole_goes_into_an_integer_column_and_any_other_does_no
 
     result = store.store(pd.DataFrame({"value": [1.0, 1.5]}))
 
-    assert "row 2, column 'value': 1.5 is no whole number" in error_of(result)
+    assert "row 2, column 'value': 1.5 is not a whole number" in error_of(result)
     assert store.rows() == [(1,), (None,)]
 
 
@@ -210,7 +210,7 @@ def test_what_the_model_does_not_declare_is_refused(store: Store, policy: str, s
     frame = pd.DataFrame({"id": [date(2024, 1, 1)], "name": ["fig"], "taste": ["sweet"]})
     result = store.store(frame, metadata=metadata)
 
-    assert "column 'taste' is in the data, and not declared" in error_of(result)
+    assert "column 'taste' is in the data, but not declared" in error_of(result)
     assert "column 'id' is declared as INTEGER, and DATE in the data" in error_of(result)
     assert sa.inspect(store.engine).has_table("things") == stored_before
 
@@ -233,7 +233,7 @@ def test_a_model_that_changed_is_a_difference_until_the_table_may_follow(store: 
     frozen = store.store(frame, metadata=dearer)
     store.store(frame, metadata={**dearer, **EVOLVE})
 
-    assert "is NUMERIC(6, 2) in the table, and NUMERIC(8, 2) declared" in error_of(frozen)
+    assert "is NUMERIC(6, 2) in the table, but NUMERIC(8, 2) declared" in error_of(frozen)
     assert store.rows() == [(2, "truffle", Decimal("123456.78"))]
 
 

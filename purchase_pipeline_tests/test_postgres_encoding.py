@@ -1,4 +1,4 @@
-"""A value goes into its column as it is, or not at all."""
+"""A value is stored unchanged or not at all."""
 
 import math
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from purchase_pipeline.postgres import SchemaDriftError, UnstorableValueError
 from purchase_pipeline.postgres.schema import types
-from purchase_pipeline.postgres.schema.real_types import RealType
+from purchase_pipeline.postgres.schema.native_types import NativeType
 from purchase_pipeline.postgres.schema.types import ColumnType
 from purchase_pipeline.postgres.write.encoding import encoding_for
 from purchase_pipeline_tests.columns import a_table, stored
@@ -168,10 +168,10 @@ def test_a_list_that_stays_itself_is_stored(
         ("smallint", -(2**15) - 1, "-32769 is beyond SMALLINT"),
         ("double precision", 2**53 + 1, "9007199254740993 has more digits than DOUBLE PRECISION"),
         ("real", 2**24 + 1, "16777217 has more digits than REAL"),
-        ("bigint", 1.5, "1.5 is no whole number that fits the column, which is BIGINT"),
-        ("bigint", math.nan, "nan is no whole number"),
-        ("bigint", math.inf, "inf is no whole number"),
-        ("integer", 1e10, "10000000000.0 is no whole number that fits the column, which is INTEGER"),
+        ("bigint", 1.5, "1.5 is not a whole number in the range of BIGINT"),
+        ("bigint", math.nan, "nan is not a whole number"),
+        ("bigint", math.inf, "inf is not a whole number"),
+        ("integer", 1e10, "10000000000.0 is not a whole number in the range of INTEGER"),
         ("numeric(10, 2)", 0.125, r"Decimal\('0.125.*'\) has more than 2 decimals"),
         ("real", 0.1, "0.1 has more digits than REAL"),
         ("real", 1e300, "has more digits than REAL"),
@@ -182,10 +182,10 @@ def test_a_list_that_stays_itself_is_stored(
         ("numeric(40, 2)", Decimal(f"{'9' * 38}.125"), "has more than 2 decimals"),
         ("numeric(4, 2)", Decimal(100), "numeric field overflow"),
         ("numeric(4, -2)", 1250, "has more than -2 decimals"),
-        ("numeric", Decimal("1E-16384"), "has more than 16383 decimals"),
-        ("numeric", Decimal(f"0.{'3' * 16384}"), "has more than 16383 decimals"),
-        ("numeric", Decimal("1E+200000"), "has more than 131072 digits before its point"),
-        ("varchar(3)", "abcd", r"'abcd' is too long, and the column is CHARACTER VARYING\(3\)"),
+        ("numeric", Decimal("1E-16384"), "has more than 16383 decimal places"),
+        ("numeric", Decimal(f"0.{'3' * 16384}"), "has more than 16383 decimal places"),
+        ("numeric", Decimal("1E+200000"), "has more than 131072 digits before the decimal point"),
+        ("varchar(3)", "abcd", r"'abcd' is too long for the column, which is CHARACTER VARYING\(3\)"),
         ("char(3)", "ab", "'ab' does not have 3 characters"),
         ("name", "é" * 32, "does not fit the column, which is NAME"),
         ("text", "a\0b", "invalid byte sequence"),
@@ -196,8 +196,8 @@ def test_a_list_that_stays_itself_is_stored(
         ("money", Decimal("1.255"), r"'1.255' would be stored as '\$1.26'"),
         ("int4range", "[1,2]", r"'\[1,2\]' would be stored as '\[1,3\)'"),
         ("inet", "here", 'invalid input syntax for type inet: "here"'),
-        ("jsonb", '{"a": 1, "a": 2}', "has a key twice"),
-        ("jsonb", "here", "'here' is no JSON"),
+        ("jsonb", '{"a": 1, "a": 2}', "has duplicate keys"),
+        ("jsonb", "here", "'here' is not JSON"),
         ("jsonb", "[" * 100_000, "is nested too deep"),
         ("double precision[]", [1, 2**53 + 1], "9007199254740993 has more digits"),
         ("numeric(5, 1)[]", [Decimal("0.25")], "has more than 1 decimals"),
@@ -236,12 +236,12 @@ def test_only_the_lists_of_a_slice_are_written(transaction: sa.Connection) -> No
 
 
 def test_a_list_goes_into_no_column_of_scalars(transaction: sa.Connection) -> None:
-    with pytest.raises(SchemaDriftError, match=r"column 'value' is BIGINT, and BIGINT\[\] in batch 1"):
+    with pytest.raises(SchemaDriftError, match=r"column 'value' is BIGINT, but BIGINT\[\] in batch 1"):
         stored(transaction, "bigint", [[1]])
 
 
 def test_a_type_without_a_column_is_text_to_its_encoding() -> None:
-    unheard_of = RealType("mood", -1, "e", "mood", "mood")
+    unheard_of = NativeType("mood", -1, "e", "mood", "mood")
 
     assert encoding_for(types.BIGINT, unheard_of) is None
     assert encoding_for(types.TEXT, unheard_of) is not None

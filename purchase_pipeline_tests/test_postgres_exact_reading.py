@@ -1,4 +1,4 @@
-"""What is read is what is stored, or refused by its column: nothing becomes another value on its way out."""
+"""Values are read exactly as stored, or rejected with their column."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Did not recognize type")
 
 
 def stored(database_url: str, column: str, *values: str | None) -> DirectIOManager:
-    """Store values, as texts that PostgreSQL reads, in a table of that one column."""
+    """Store values, given as PostgreSQL text, in a table of one column."""
     with psycopg.connect(database_url) as connection:
         connection.execute(TYPES)
         connection.execute(f"CREATE TABLE things (value {column})")
@@ -82,14 +82,14 @@ def test_a_column_of_any_type_is_read_as_it_is(
         ("timestamptz", ["2024-01-01", None, "294276-01-01"], "row 3, column 'value': "),
         ("date[]", [None, "{2024-01-01,2024-01-02}", "{2024-01-01,infinity}"], "row 3, column 'value': "),
         ("timestamptz[]", ["{2024-01-01,2024-01-02}", "{NULL,-infinity}"], "row 2, column 'value': "),
-        ("time", ["24:00"], "row 1, column 'value': 24:00 is no time before midnight"),
-        ("interval", ["1 day", "1 mon"], "column 'value' cannot be read as it is: 1 mon$"),
-        ("interval", ["infinity"], "column 'value' cannot be read as it is: infinity$"),
-        ("interval", ["200000000 days"], "column 'value' cannot be read as it is: 200000000 days$"),
-        ("interval[]", ["{1 day,1 year}"], "column 'value' cannot be read as it is: 1 year$"),
-        ("integer[]", ["{{1,2},{3,4}}"], r"column 'value' cannot be read as it is: \{\{1,2\},\{3,4\}\}$"),
-        ("integer[]", ["[0:1]={1,2}"], r"column 'value' cannot be read as it is: \[0:1\]=\{1,2\}$"),
-        ("colour[]", ["{{red}}"], r"column 'value' cannot be read as it is: \{\{red\}\}$"),
+        ("time", ["24:00"], "row 1, column 'value': 24:00 is not a valid time"),
+        ("interval", ["1 day", "1 mon"], "column 'value' cannot be read exactly: 1 mon$"),
+        ("interval", ["infinity"], "column 'value' cannot be read exactly: infinity$"),
+        ("interval", ["200000000 days"], "column 'value' cannot be read exactly: 200000000 days$"),
+        ("interval[]", ["{1 day,1 year}"], "column 'value' cannot be read exactly: 1 year$"),
+        ("integer[]", ["{{1,2},{3,4}}"], r"column 'value' cannot be read exactly: \{\{1,2\},\{3,4\}\}$"),
+        ("integer[]", ["[0:1]={1,2}"], r"column 'value' cannot be read exactly: \[0:1\]=\{1,2\}$"),
+        ("colour[]", ["{{red}}"], r"column 'value' cannot be read exactly: \{\{red\}\}$"),
     ],
 )
 def test_a_value_without_an_exact_form_is_refused_by_its_column(
@@ -110,7 +110,7 @@ def test_a_value_far_into_a_stream_is_refused_by_its_column(database_url: str) -
             "FROM generate_series(1, 400000) AS number"
         )
 
-    with pytest.raises(UnreadableValueError, match="column 'value' cannot be read as it is: 1 mon"):
+    with pytest.raises(UnreadableValueError, match="column 'value' cannot be read exactly: 1 mon"):
         READERS[RowStream](manager.read_as(RowStream, THINGS))
 
 
@@ -188,7 +188,7 @@ def test_a_server_that_goes_away_is_told_from_a_value_that_cannot_be_read(databa
         )
 
         with pytest.raises(
-            UnfinishedReadError, match=r"table public.things was not read to its end: .*closed the connection"
+            UnfinishedReadError, match=r"Reading table public.things ended early: .*closed the connection"
         ):
             list(batches)
 

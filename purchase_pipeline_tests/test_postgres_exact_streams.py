@@ -1,4 +1,4 @@
-"""Streams whose batches are not alike, rows that are large, and servers that are reached another way."""
+"""Streams with dissimilar batches, large rows, and other ways to reach the server."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Did not recognize type")
 
 @pytest.fixture
 def manager(database_url: str) -> DirectIOManager:
-    """An IO manager on an empty database."""
+    """The IO manager of an empty database."""
     return DirectIOManager(database_url)
 
 

@@ -1,4 +1,4 @@
-"""What a column's type would change, by its precision, length, padding or fields, is refused by column and row."""
+"""Values that a column's precision, length, padding or fields would change are rejected with column and row."""
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, time, timedelta
@@ -36,14 +36,14 @@ pytestmark = pytest.mark.filterwarnings("ignore:Did not recognize type")
 
 @pytest.fixture
 def connection(database_url: str) -> Any:  # noqa: ANN401
-    """A connection of the test's own, to a database with types of its own."""
+    """A connection to a database with custom types."""
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute(TYPES)
         yield connection
 
 
 def texts(connection: psycopg.Connection[Any]) -> list[str | None]:
-    """Return what is stored, as PostgreSQL writes it, past the IO manager."""
+    """Return the stored values as PostgreSQL text, without the IO manager."""
     with connection.cursor() as cursor, cursor.copy("COPY (SELECT value FROM things) TO STDOUT") as copy:
         return [row[0] for row in copy.rows()]
 
@@ -273,7 +273,7 @@ def test_a_query_of_another_type_is_refused_by_the_name_of_its_type(
     query: sa.Select[Any] = sa.select(sa.literal_column("'(1,2)'::point").label("value"))
 
     with pytest.raises(
-        SchemaDriftError, match="column 'value' is BIGINT in the table, and point in the data"
+        SchemaDriftError, match="column 'value' is BIGINT in the table, but point in the data"
     ):
         DirectIOManager(database_url).write(THINGS, query)
 

@@ -1,4 +1,4 @@
-"""Columns of every type that DDL can make, filled with generated values: stored as they are, or refused.
+"""Columns of every type in DDL, filled with generated values: stored unchanged, or rejected.
 
 Equal means: PostgreSQL writes the stored value as it writes the one handed over in the type without its bounds, such as
 TEXT for VARCHAR(3); numbers and durations are compared as such. Read back, a value is what psycopg reads of it.
@@ -41,12 +41,12 @@ ONCE = settings(
     max_examples=1, derandomize=True, deadline=None, database=None, suppress_health_check=[*HealthCheck]
 )
 ROUTES = {"pandas": pd.DataFrame, "polars": pl.DataFrame, "pyarrow": pa.Table, "query": RowStream}
-"""How values are handed over, and as what they are read back."""
+"""Formats in which values are written and read back."""
 NUMBERS = count()
 
 
 def literal(value: Any) -> Any:  # noqa: ANN401
-    """Return the text that PostgreSQL reads a value's exact form of."""
+    """Return PostgreSQL's text of a value."""
     if isinstance(value, list):
         return list(map(literal, value))
     if isinstance(value, dict):
@@ -61,7 +61,7 @@ def literal(value: Any) -> Any:  # noqa: ANN401
 
 
 def number(value: Any) -> Any:  # noqa: ANN401
-    """Return a number, or a list of them, in a form that is equal where the numbers are."""
+    """Return a number, or list of numbers, in a form that compares by value."""
     if isinstance(value, list):
         return list(map(number, value))
     if value is None:
@@ -72,7 +72,7 @@ def number(value: Any) -> Any:  # noqa: ANN401
 
 @dataclass(frozen=True)
 class Trial:
-    """A table with one column of a type, and an old row, that data of one kind go into by one route."""
+    """A table with one column and an old row, and the data to write to it in one format."""
 
     connection: psycopg.Connection[Any]
     manager: DirectIOManager
@@ -93,7 +93,7 @@ class Trial:
             self.connection.execute(statement)
 
     def handed(self, values: Sequence[Any]) -> Any:  # noqa: ANN401
-        """Return what is handed over for rows of these values."""
+        """Return the data to write for these values."""
         rows = list(range(len(values)))
         if self.route == "pandas":
             return pd.DataFrame({"row": rows, "value": pd.Series(values, dtype="object")})
@@ -124,7 +124,7 @@ class Trial:
         return None
 
     def refused_row(self, error: PostgresWriteError) -> int | None:
-        """Return the row that was refused, None for the whole column, which is named; the old row is there still."""
+        """Return the rejected row, None for the whole column; check that it is named and that the old row remains."""
         old = self.connection.execute(f'SELECT row, value FROM "{self.name}"').fetchall()  # noqa: S608  # the test's own SQL
         assert old == [(-1, None)], error
         if isinstance(error, SchemaDriftError):
@@ -136,7 +136,7 @@ class Trial:
         return error.row
 
     def faults(self, values: Sequence[Any]) -> Iterator[str]:
-        """Yield what is stored otherwise than it was handed over, or read otherwise than it is stored."""
+        """Yield values that are stored or read changed."""
         found = self.connection.execute(
             f"SELECT row, {self.column.read.format('value')}, CASE WHEN value::text IS NOT NULL THEN concat(value) END "  # noqa: S608  # the test's own SQL
             f'FROM "{self.name}" ORDER BY row'
@@ -153,7 +153,7 @@ class Trial:
                 yield f"{value!r} is read as {seen!r}"
 
     def is_exact(self, handed: Any, value: Any, text: str | None) -> bool:  # noqa: ANN401
-        """Return whether that value, and its text, are what is stored of what was handed over."""
+        """Return whether the stored value and its text are those written."""
         wide = self.column.wide
         if wide.removesuffix("[]") in ("numeric", "float8"):
             meant = list(map(self.meant, handed)) if isinstance(handed, list) else self.meant(handed)
@@ -165,7 +165,7 @@ class Trial:
         return self.normal(text if wide == "jsonb" else None, text) == self.normal(literal(handed), None)
 
     def normal(self, value: Any, text: str | None) -> str | None:  # noqa: ANN401
-        """Return what PostgreSQL writes for a value in the wide type; the text itself for none."""
+        """Return PostgreSQL's text of a value in the wide type; without one, the text itself."""
         if value is None:
             return text
         kind = "text[]" if isinstance(value, list) else "text"
@@ -174,7 +174,7 @@ class Trial:
         return str(written)
 
     def meant(self, value: Any) -> Any:  # noqa: ANN401
-        """Return what a number handed over is: pandas has no NaN, and a float in NUMERIC is its shortest decimal."""
+        """Return the expected number: pandas has no NaN, and a float in NUMERIC is its shortest decimal."""
         if not isinstance(value, float):
             return value
         if self.route == "pandas" and math.isnan(value) and not self.column.wide.endswith("[]"):
@@ -187,7 +187,7 @@ class Trial:
 
 
 def arrow_array(data: Data, values: Sequence[Any]) -> Any:  # noqa: ANN401
-    """Return values in Arrow, whose own types for UUIDs and JSON are made of others."""
+    """Return values in Arrow, with its extension types for UUIDs and JSON."""
     if data is IDENTIFIERS:
         return pa.array([value and value.bytes for value in values], pa.binary(16)).cast(pa.uuid())
     if data is DOCUMENTS:
@@ -205,7 +205,7 @@ def arrow_array(data: Data, values: Sequence[Any]) -> Any:  # noqa: ANN401
 
 
 def column_of(frame: Any) -> list[Any]:  # noqa: ANN401
-    """Return the values in the order of the rows."""
+    """Return the values in row order."""
     if isinstance(frame, RowStream):
         pairs = [tuple(row) for batch in frame.batches for row in batch]
     elif isinstance(frame, pd.DataFrame):
@@ -246,7 +246,7 @@ def connection(database_url: str) -> Iterator[psycopg.Connection[Any]]:
 
 
 def once(data: Data, use: Callable[[list[Any]], None]) -> None:
-    """Use distinct values of a kind, generated."""
+    """Generate distinct values."""
 
     @ONCE
     @given(st.lists(data.values, min_size=data.rows, max_size=data.rows, unique_by=repr))

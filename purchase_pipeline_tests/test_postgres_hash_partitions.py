@@ -1,4 +1,4 @@
-"""Tables in PostgreSQL's own hash partitions, created with the table: written, read, counted, merged as any other."""
+"""Hash partitions: created with the table; written, read, counted and merged like any other table."""
 
 from collections.abc import Mapping
 from threading import Barrier, Thread
@@ -50,14 +50,14 @@ def store(database_url: str, engine: sa.Engine) -> Store:
 
 
 def tree(store: Store, table: str = "things") -> tuple[str | None, int] | None:
-    """Return by what a table is partitioned, and in how many; None where there is no table."""
+    """Return a table's partition key and its number of partitions; None without a table."""
     with store.engine.connect() as connection:
         found = connection.execute(sa.text(TREE), {"table": table}).first()
     return None if found is None else (found[0], found[1])
 
 
 def of_shop(shop: str, *numbers: int) -> pl.DataFrame:
-    """Return rows of a shop."""
+    """Return a shop's rows."""
     return pl.DataFrame({"shop": [shop] * len(numbers), "number": numbers})
 
 
@@ -202,7 +202,7 @@ def test_a_unique_key_without_the_column_is_refused_by_name(store: Store, declar
 
     assert (
         'Table public.things cannot have "hash_partitions" by shop: its unique key (id) lacks shop. Add it to the key, '
-        "or leave hash_partitions out." in error_of(refused)
+        "or omit hash_partitions." in error_of(refused)
     )
     assert tree(store) is None
 
@@ -219,7 +219,7 @@ def test_a_unique_key_with_the_column_is_kept(store: Store) -> None:
 @pytest.mark.parametrize(
     ("metadata", "partitions", "words"),
     [
-        ({"hash_partitions": 4}, None, "by nothing: they take"),
+        ({"hash_partitions": 4}, None, "by nothing: they need"),
         ({"partition_expr": "lower(shop)", "hash_partitions": 4}, SHOPS, "by ['lower(shop)']: they take"),
         (
             {"partition_expr": "shop", "hash_partitions": 1},

@@ -1,4 +1,4 @@
-"""A name is a name and a key is a value, whatever they are made of.
+"""Names and keys of any characters are only names and values.
 
 What PostgreSQL cannot have as a name is refused, before anything is written.
 """
@@ -67,7 +67,7 @@ CANNOT_BE_KEYS = ("...", "\a", "\b", "\f", "\n", "\r", "\t", "\v")
 
 @dataclass(frozen=True)
 class Case:
-    """One table, hostile in all its names."""
+    """A table with hostile names."""
 
     table: str
     schema: str
@@ -109,12 +109,12 @@ PLACES_OF_A_NAME: dict[str, Callable[[str], tuple[Place, RowStream]]] = {
 
 
 def possible_keys(names: Sequence[str]) -> list[str]:
-    """Return what Dagster takes as the key of a static partition."""
+    """Return a valid static partition key."""
     return [name for name in names if not any(part in name for part in CANNOT_BE_KEYS)]
 
 
 def cases_of(names: Sequence[str], step: int) -> list[Case]:
-    """Let each name be a table, a schema, two columns and a key; with a wider step, some of these."""
+    """Use each name as table, schema, column and key; with a wider step, only some."""
     keys = possible_keys(names)
     return [
         Case(
@@ -139,7 +139,7 @@ def told_of(case: object) -> Iterator[None]:
 
 @pytest.fixture
 def database(database_url: str) -> Iterator[psycopg.Connection]:
-    """The test's database, with a table that no one should touch."""
+    """The test's database, with a table that must not change."""
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("CREATE TABLE bystander AS SELECT 1 AS one, 1 AS two")
         yield connection
@@ -152,7 +152,7 @@ def manager(database_url: str) -> DirectIOManager:
 
 
 def catalog(database: psycopg.Connection) -> set[tuple[str, str, str]]:
-    """Return schema, table and column of all there is; an index counts as its table's."""
+    """Return schema, table and column of everything; an index counts as its table's."""
     found = database.execute("""
         SELECT nspname, coalesce(indexed.relname, relation.relname, ''), coalesce(attname, '')
         FROM pg_namespace
@@ -393,7 +393,7 @@ SHOPS = dg.DynamicPartitionsDefinition(name="shops")
 
 @dg.asset(partitions_def=SHOPS, metadata={"partition_expr": "shop"})
 def fruits(context: dg.AssetExecutionContext) -> RowStream:
-    """One fruit a shop."""
+    """One fruit per shop."""
     return rows_in(["shop", "fruit"], (context.partition_key, "apple"))
 
 

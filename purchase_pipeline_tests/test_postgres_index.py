@@ -1,4 +1,4 @@
-"""What a pandas frame has besides its columns' values: a named index, and names that are no texts."""
+"""A pandas frame's named index, and column names that are not strings."""
 
 from datetime import date, datetime
 from typing import Any
@@ -56,14 +56,16 @@ def test_a_column_whose_name_is_no_text_is_refused(database_url: str, name: obje
     frame = pd.DataFrame({"value": [1]})
     frame.columns = pd.Index([name], dtype="object", tupleize_cols=False)
 
-    with pytest.raises(UnstorableValueError, match=r"column names are texts, and .*: rename the column"):
+    with pytest.raises(
+        UnstorableValueError, match=r"column names must be strings, but .*: rename the column"
+    ):
         DirectIOManager(database_url).write(THINGS, frame)
 
 
 def test_an_index_whose_name_is_no_text_is_refused(database_url: str) -> None:
     frame = pd.DataFrame(TWO, index=pd.Index([1, 2], name=7))
 
-    with pytest.raises(UnstorableValueError, match="column names are texts, and 7 is int"):
+    with pytest.raises(UnstorableValueError, match="column names must be strings, but 7 is int"):
         DirectIOManager(database_url).write(THINGS, frame)
 
 

@@ -1,4 +1,4 @@
-"""An input reads the columns and rows that it asks for, or is refused with what there is to ask for."""
+"""An input reads the requested columns and rows, or fails with the valid choices."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ BY_SHOP = {"partition_expr": "shop"}
 
 @dataclass(frozen=True)
 class ReadAs:
-    """What an input is annotated with, what is made of it, and what that was."""
+    """An annotation, how to consume its value, and the expected result."""
 
     kind: Any = pd.DataFrame
     use: Callable[[Any], Any] = len
@@ -76,13 +76,16 @@ def read(store: Store, metadata: Mapping[str, Any]) -> pd.DataFrame:
     [
         (["name", "name"], """names 'name' more than once"""),
         (["name", "price", "name", "price"], """names 'name', 'price' more than once"""),
-        (["prize"], """names 'prize', and table public.things has 'shop', 'name', 'price'. Is 'price' meant?"""),
-        (["PRICE", "Name"], """names 'PRICE', 'Name', and table public.things has"""),
-        (["PRICE", "Name"], """Is 'price' and 'name' meant?"""),
+        (
+            ["prize"],
+            "names 'prize', but the columns of table public.things are 'shop', 'name', 'price'. Did you mean 'price'?",
+        ),
+        (["PRICE", "Name"], """names 'PRICE', 'Name', but the columns of table public.things are"""),
+        (["PRICE", "Name"], """Did you mean 'price' and 'name'?"""),
         (["price", "colour"], """names 'colour', and table public.things has 'shop', 'name', 'price'."""),
-        ([], """is []; it is a list of column names, one at least"""),
-        ("price", """is 'price'; it is a list of column names"""),
-        (5, """is 5; it is a list of column names"""),
+        ([], """is []; expected a list of at least one column name"""),
+        ("price", """is 'price'; expected a list of at least one column name"""),
+        (5, """is 5; expected a list of at least one column name"""),
         (["price", 5], """it is a list of column names"""),
     ],
 )  # fmt: skip
@@ -154,13 +157,16 @@ def test_filter_and_limit_go_with_partitions_and_every_kind_of_frame(
 @pytest.mark.parametrize(
     ("metadata", "complaint"),
     [
-        ({"row_filter": "prize > 10"}, "'prize > 10', and table public.things cannot be read by it: column"),
-        ({"row_filter": "price >"}, "'price >', and table public.things cannot be read by it: syntax error"),
-        ({"row_filter": "price"}, "'price', and table public.things cannot be read by it: argument of"),
-        ({"row_filter": "name::int > 1"}, "cannot be read by it: invalid input syntax for type integer"),
-        ({"row_filter": "1 / (price - 5) > 0"}, "cannot be read by it: division by zero"),
-        ({"row_filter": " "}, "' '; it is a condition in SQL"),
-        ({"row_filter": 5}, "5; it is a condition in SQL"),
+        ({"row_filter": "prize > 10"}, "'prize > 10', which fails on table public.things: column"),
+        ({"row_filter": "price >"}, "'price >', which fails on table public.things: syntax error"),
+        ({"row_filter": "price"}, "'price', which fails on table public.things: argument of"),
+        (
+            {"row_filter": "name::int > 1"},
+            "which fails on table public.things: invalid input syntax for type integer",
+        ),
+        ({"row_filter": "1 / (price - 5) > 0"}, "which fails on table public.things: division by zero"),
+        ({"row_filter": " "}, "' '; expected an SQL condition"),
+        ({"row_filter": 5}, "5; expected an SQL condition"),
         ({"limit": -1}, 'Metadata "limit" is -1; it is a number of rows.'),
         ({"limit": True}, 'Metadata "limit" is True; it is a number of rows.'),
         ({"limit": "10"}, """Metadata "limit" is '10'; it is a number of rows."""),
@@ -177,11 +183,11 @@ def test_a_filter_or_limit_that_cannot_work_is_refused(
 
 
 class PandasByDefault(PostgresIOManager):
-    """Reads an input without a type hint as a frame of pandas."""
+    """Reads inputs without a type hint as pandas frames."""
 
     @staticmethod
     def default_load_type() -> type | None:
-        """Return what an input without a type hint is read as."""
+        """Return the type for inputs without a type hint."""
         return pd.DataFrame
 
 
@@ -200,7 +206,7 @@ def test_a_value_loaded_without_a_type_is_refused_with_how_to_say_it(store: Stor
         CheckError, match=r"load_asset_value\('things', python_type=\.\.\.\) with pandas\.DataFrame"
     ):
         definitions.load_asset_value("things")
-    with pytest.raises(CheckError, match=r"python_type is <class 'int'>\. Say load_asset_value"):
+    with pytest.raises(CheckError, match=r"python_type is <class 'int'>\. Use load_asset_value"):
         definitions.load_asset_value("things", python_type=int)
     assert isinstance(definitions.load_asset_value("things", python_type=pd.DataFrame), pd.DataFrame)
 
@@ -213,7 +219,7 @@ def test_a_value_loaded_by_hand_may_be_filtered(store: Store) -> None:
 
     assert isinstance(frame, pd.DataFrame)
     assert frame.shape == (1, 1)
-    with pytest.raises(UnusableMetadataError, match="Is 'price' meant"):
+    with pytest.raises(UnusableMetadataError, match="Did you mean 'price'"):
         loader.load_asset_value(
             "things", python_type=pd.DataFrame, input_definition_metadata={"columns": ["prices"]}
         )

@@ -1,4 +1,4 @@
-"""The IO manager replaces a slice whole, or leaves what was there."""
+"""The IO manager replaces a slice whole, or changes nothing."""
 
 from collections.abc import Iterator, Sequence
 from threading import Barrier, Thread
@@ -22,7 +22,7 @@ Batches = Sequence[Sequence[tuple[object, ...]]]
 
 
 class FruitConfig(dg.Config):
-    """What a shop has; a name of None breaks the table's own rule."""
+    """A shop's rows; a NULL name violates the table's constraint."""
 
     names: list[str | None]
 

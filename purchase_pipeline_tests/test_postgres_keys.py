@@ -1,4 +1,4 @@
-"""Partition keys that are one value to their column are refused by both names; other spellings of one value work."""
+"""Partition keys that are equal in their column are rejected, naming both; other spellings of one value work."""
 
 from time import perf_counter
 
@@ -24,7 +24,7 @@ def create(store: Store, kind: str) -> None:
 
 
 def a_row(kind: str, key: str) -> sa.Select[tuple[object, int]]:
-    """Return a query of one row: any type is PostgreSQL's own."""
+    """Return a query of one row, whose types are PostgreSQL's own."""
     value = sa.bindparam(None, key, type_=sa.Text).op("::")(sa.literal_column(kind))
     return sa.select(value.label("key"), sa.literal(1).label("n"))
 
@@ -55,7 +55,7 @@ def test_two_keys_of_one_value_are_refused_whichever_is_written(
     for written in (key, other):
         result = store.store(a_row(kind, written), BY_KEY, partitions, written)
 
-        assert f"the partition keys {key!r}, {other!r} are one value to its column 'key'" in error_of(result)
+        assert f"partition keys {key!r}, {other!r} are equal in column 'key'" in error_of(result)
     assert store.rows() == []
 
 
@@ -95,7 +95,7 @@ def test_a_dimension_of_keys_of_one_value_is_refused(store: Store) -> None:
         a_row("bigint", "1"), {"partition_expr": {"key": "key", "n": "n"}}, partitions, "1|1"
     )
 
-    assert "the partition keys '1', '01' are one value to its column 'key'" in error_of(result)
+    assert "partition keys '1', '01' are equal in column 'key'" in error_of(result)
 
 
 def test_an_expression_that_makes_one_value_of_two_keys_is_refused(store: Store) -> None:
@@ -106,7 +106,7 @@ def test_an_expression_that_makes_one_value_of_two_keys_is_refused(store: Store)
         a_row("text", "2026-01-01"), {"partition_expr": "CAST(key AS date)"}, partitions, "2026-01-01"
     )
 
-    assert "'2026-01-01', '20260101' are one value to its column 'CAST(key AS date)'" in error_of(result)
+    assert "'2026-01-01', '20260101' are equal in column 'CAST(key AS date)'" in error_of(result)
 
 
 def test_dynamic_keys_are_looked_at_too(store: Store) -> None:
@@ -127,7 +127,7 @@ def test_dynamic_keys_are_looked_at_too(store: Store) -> None:
             raise_on_error=False,
         )
 
-    assert "the partition keys '1', '01' are one value" in error_of(result)
+    assert "partition keys '1', '01' are equal" in error_of(result)
 
 
 def test_a_hundred_thousand_keys_cost_a_write_no_second(store: Store, database_url: str) -> None:

@@ -1,4 +1,4 @@
-"""A slice of any size passes through the memory of a small one."""
+"""Memory does not grow with the size of a slice."""
 
 import json
 import subprocess
@@ -15,7 +15,7 @@ GROWTH_MIB = 20
 
 
 def peaks_of(what: str, database_url: str, rows: int) -> dict[str, dict[str, float]]:
-    """Run the process that writes or reads, and return what it told of each moment."""
+    """Run the writing or reading process, and return its memory reports."""
     begin = time.monotonic()
     command = [sys.executable, "-m", "purchase_pipeline_tests.big_slice", what, database_url, str(rows)]
     ran = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)

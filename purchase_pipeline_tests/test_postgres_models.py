@@ -1,4 +1,4 @@
-"""A pydantic model's fields become columns that hold all that the model lets through."""
+"""A pydantic model's fields become columns that store all values that the model accepts."""
 
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -14,20 +14,20 @@ from purchase_pipeline.postgres.schema.types import sql
 
 
 class Size(Enum):
-    """How big a parcel is."""
+    """A parcel's size."""
 
     SMALL = "small"
     LARGE = "large"
 
 
 class Address(BaseModel):
-    """Where it goes."""
+    """A parcel's address."""
 
     street: str
 
 
 class Parcel(BaseModel):
-    """One field of each kind."""
+    """A model with a field of each kind."""
 
     label: str = Field(max_length=10, description="Written on it")
     pieces: int = Field(ge=1, le=100)

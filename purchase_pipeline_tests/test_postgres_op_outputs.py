@@ -1,4 +1,4 @@
-"""Outputs of ops, each in a table of its own: in jobs, graph-backed assets, mapped ops, and runs at the same time."""
+"""Op outputs, each with its own table: in jobs, graph-backed assets, mapped ops and concurrent runs."""
 
 from collections.abc import Iterator, Sequence
 from threading import Event, Thread
@@ -25,17 +25,17 @@ def numbers(*values: int) -> pl.DataFrame:
 
 
 def values_of(frame: pl.DataFrame) -> list[int]:
-    """Return what it was made of."""
+    """Return the frame's values."""
     return list(frame["number"])
 
 
 def run(store: Store, job: dg.JobDefinition) -> dg.ExecuteInProcessResult:
-    """Run a job, whatever comes of it."""
+    """Run a job that may fail."""
     return job.execute_in_process(resources={"io_manager": store.io_manager()}, raise_on_error=False)
 
 
 def tables(store: Store) -> list[str]:
-    """Return the tables that there are, but for the ledger."""
+    """Return the tables, without the ledger."""
     return sorted(set(sa.inspect(store.engine).get_table_names()) - {"slice_ledger"})
 
 
@@ -50,7 +50,7 @@ def two() -> pl.DataFrame:
 
 
 def reader(seen: list[Any]) -> dg.OpDefinition:
-    """Return an op that notes what its two inputs are."""
+    """Return an op that records its two inputs."""
 
     @dg.op(out=dg.Out(dg.Nothing))
     def look(first: pl.DataFrame, second: pl.DataFrame) -> None:
@@ -224,7 +224,7 @@ def test_what_another_run_has_replaced_is_refused_and_not_read(store: Store, kin
 
     assert quick.success
     assert seen == [[2]]
-    assert f"table public.apples has the output of run {quick.run_id}, and no longer" in error_of(slow[0])
+    assert f"table public.apples holds the output of run {quick.run_id}" in error_of(slow[0])
     assert "Limit the job to one run at a time" in error_of(slow[0])
     assert dine(3, wait=False).success
 

@@ -1,4 +1,4 @@
-"""What metadata says of how an output is written: in the definition, or at run time, which holds for that output."""
+"""Write options in metadata: of the definition, or at run time for one output."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -17,7 +17,7 @@ SHOPS = dg.StaticPartitionsDefinition(["north", "south"])
 
 
 class Priced(BaseModel):
-    """A row whose number is small."""
+    """A model with a small number."""
 
     number: int
     price: float | None = None
@@ -35,7 +35,7 @@ def numbers(*values: int) -> pl.DataFrame:
 
 
 def output(store: Store, value: Any, said: Mapping[str, Any], **definition: Any) -> dg.ExecuteInProcessResult:  # noqa: ANN401
-    """Materialize `things` with metadata of the output alone."""
+    """Materialize `things` with metadata of the output only."""
 
     @dg.asset(**definition)  # type: ignore[untyped-decorator]  # Any of its arguments
     def things() -> dg.Output[Any]:
@@ -169,18 +169,18 @@ def test_an_ops_output_takes_them_too(store: Store) -> None:
 REFUSED = [
     (
         {"write_mode": "appendd"},
-        "Metadata \"write_mode\" is 'appendd'; it can be replace, append, upsert, insert.",
+        "Metadata \"write_mode\" is 'appendd'; expected one of replace, append, upsert, insert.",
     ),
-    ({"write_mode": 3}, 'Metadata "write_mode" is 3; it can be'),
+    ({"write_mode": 3}, 'Metadata "write_mode" is 3; expected one of'),
     ({"write_mode": "upsert"}, "go together"),
     ({"upsert_keys": ["number"]}, "go together"),
-    ({"schema_drift": "follow"}, "Metadata \"schema_drift\" is 'follow'; it can be freeze, evolve."),
+    ({"schema_drift": "follow"}, "Metadata \"schema_drift\" is 'follow'; expected one of freeze, evolve."),
     ({"preview_rows": -1}, 'Metadata "preview_rows" is -1; it is a number of rows.'),
     ({"preview_rows": True}, 'Metadata "preview_rows" is True; it is a number of rows.'),
     ({"row_model": "no.such:Model"}, "Metadata \"row_model\" is 'no.such:Model', and cannot be imported"),
     ({"hash_partitions": 1}, 'Metadata "hash_partitions" is 1; it is a number of partitions, 2 to 1,024.'),
-    ({"write-mode": "append"}, 'Metadata "write-mode" is no option of the IO manager. Write "write_mode"'),
-    ({"Write_Mode": "append"}, 'Metadata "Write_Mode" is no option'),
+    ({"write-mode": "append"}, 'Unknown metadata "write-mode". Did you mean "write_mode"?'),
+    ({"Write_Mode": "append"}, 'Unknown metadata "Write_Mode"'),
     ({"write_mod": "append"}, 'Write "write_mode"'),
     ({"upsert_key": ["number"]}, 'Write "upsert_keys"'),
     ({"schema_drfit": "evolve"}, 'Write "schema_drift"'),
@@ -191,11 +191,11 @@ REFUSED = [
 OF_THE_DEFINITION = [
     (
         {"partition_expr": "number"},
-        "Metadata \"partition_expr\" of an output is 'number'; it can be said in the definition",
+        "Metadata \"partition_expr\" of an output is 'number'; it must be set in the definition",
     ),
     (
         {"schema": "silver"},
-        "Metadata \"schema\" of an output is 'silver'; it can be said in the definition alone",
+        "Metadata \"schema\" of an output is 'silver'; it must be set in the definition",
     ),
 ]
 

@@ -1,4 +1,4 @@
-"""Partitions of every kind as conditions on a column or an expression, in the zone that they are meant in."""
+"""Partitions of every kind, as conditions on a column or expression, in their own time zone."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -97,14 +97,14 @@ def test_an_expression_may_stand_for_a_column(store: Store, expression: str) -> 
             DAYS,
             "2024-01-01",
             "2024-01-01",
-            "partition_expr 'day' is TEXT, and time windows need a DATE or TIMESTAMP",
+            "partition_expr 'day' is TEXT, but time windows need a DATE or TIMESTAMP",
         ),
         (DAYS, "2024-01-01", 20240101, "partition_expr 'day' is BIGINT"),
         (
             HOURS,
             "2024-01-01-05:00",
             date(2024, 1, 1),
-            "is a DATE, which cannot tell the hours of a day apart",
+            "is a DATE, which cannot distinguish hours",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""Queries handed to the IO manager: PostgreSQL computes the rows where they are stored."""
+"""Queries as values: PostgreSQL computes the rows and stores them."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -31,7 +31,7 @@ DECLARED = sa.Table(
 
 @pytest.fixture
 def io(database_url: str, engine: sa.Engine) -> DirectIOManager:
-    """The IO manager, on a database with a table of sales."""
+    """The IO manager of a database with a table of sales."""
     with engine.begin() as connection:
         connection.execute(sa.text("CREATE TABLE sales (shop TEXT, product TEXT, price NUMERIC(8, 2))"))
         connection.execute(
@@ -152,7 +152,7 @@ def test_columns_that_are_not_the_tables_are_refused_and_the_rows_stay(io: Direc
     io.write(Place(["revenue"]), REVENUE)
 
     with pytest.raises(
-        SchemaDriftError, match="column 'sales' \\(BIGINT\\) is in the data, and not in the table"
+        SchemaDriftError, match="column 'sales' \\(BIGINT\\) is in the data, but not in the table"
     ):
         io.write(Place(["revenue"]), REVENUE.add_columns(sa.func.count().label("sales")))
 
@@ -180,7 +180,7 @@ def test_an_evolving_table_follows_the_query(io: DirectIOManager) -> None:
             "not-null constraint",
         ),
         (sa.text("SELECT 1 AS product, 2 AS product").columns(), "two columns of the query have this name"),
-        (sa.text("SELECT 1").columns(), "no name: label it"),
+        (sa.text("SELECT 1").columns(), "no name: add a label"),
     ],
 )
 def test_what_the_table_cannot_hold_is_refused_and_the_rows_stay(
@@ -224,6 +224,6 @@ def test_a_query_of_a_table_that_is_not_there_says_so(io: DirectIOManager) -> No
     nothing: sa.Select[Any] = sa.select(sa.literal_column("1").label("one")).select_from(sa.table("nowhere"))
 
     with pytest.raises(
-        LookupError, match=r'relation "nowhere" does not exist\. Materialize what writes it first'
+        LookupError, match=r'relation "nowhere" does not exist\. Materialize the asset that writes it first'
     ):
         io.write(Place(["revenue"]), nothing)

@@ -1,4 +1,4 @@
-"""What a materialization tells of a write."""
+"""Metadata of a materialization."""
 
 import re
 from datetime import date

@@ -1,4 +1,4 @@
-"""Frames of every kind of value, generated: each comes back equal, or is refused with nothing lost."""
+"""Generated frames of every kind of value: read back equal, or rejected with nothing lost."""
 
 import math
 import re
@@ -26,20 +26,20 @@ from purchase_pipeline_tests.direct_io import DirectIOManager, Place
 STABLE = settings(derandomize=True, deadline=None, database=None, suppress_health_check=[*HealthCheck])
 EPOCH = datetime(1970, 1, 1)
 LONGEST = timedelta(days=106_751_990)
-"""What 64 bits of microseconds hold, to the day."""
+"""The range of 64 bits of microseconds, in days."""
 
 Values = list[Any]
 
 
 class Colour(Enum):
-    """An enumeration, whose members have no column type."""
+    """An enum, which has no column type."""
 
     RED = "red"
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of column, and how each library has it.
+    """A kind of column, and its types in each library.
 
     Attributes:
         values: what comes back equal.
@@ -64,14 +64,14 @@ class Kind:
 
 @dataclass(frozen=True)
 class Column:
-    """A column to be: its kind, and its values in order."""
+    """A column to generate: its kind and values."""
 
     kind: Kind
     values: Values
 
     @property
     def meant(self) -> Values:
-        """The values as they are to come back."""
+        """The expected values."""
         meaning = self.kind.meaning
         return [value if value is None or meaning is None else meaning(value) for value in self.values]
 
@@ -223,7 +223,7 @@ KINDS = {
 
 
 def rows_of(kinds: Sequence[Kind], *, least: int = 0) -> st.SearchStrategy[list[tuple[Any, ...]]]:
-    """Return rows of values of these kinds, of which some are missing."""
+    """Return rows of values of these kinds, some of them missing."""
     cells = (
         st.one_of(kind.values, kind.values, st.none()) if kind.missing else kind.values for kind in kinds
     )
@@ -240,7 +240,7 @@ def table_of(names: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> Table:
 
 @dataclass(frozen=True)
 class Library:
-    """A library of frames: which kinds it has, how its frames are made and read, and what it means by a value."""
+    """A frame library: its kinds of columns, how to build and read frames, and how it represents values."""
 
     has: Callable[[Kind], bool]
     make: Callable[[Table], Any]
@@ -248,7 +248,7 @@ class Library:
     meant: Callable[[Any], Any] = lambda value: value
 
     def names(self, *, unstorable: bool = False) -> list[str]:
-        """Return the names of its kinds; of those only that have values which are refused."""
+        """Return the names of its kinds, optionally only those with rejected values."""
         return [
             name
             for name, kind in KINDS.items()
@@ -256,17 +256,17 @@ class Library:
         ]
 
     def unstorable(self, kind: Kind) -> Sequence[Any]:
-        """Return the values that are refused in its columns of that kind."""
+        """Return the rejected values of a kind."""
         return [*kind.unstorable, *(kind.unstorable_objects if self is PANDAS else ())]
 
     def tables(self) -> st.SearchStrategy[Table]:
-        """Return tables of which every value can be stored."""
+        """Return tables whose values can all be stored."""
         return st.lists(st.sampled_from(self.names()), min_size=1, max_size=4).flatmap(
             lambda names: rows_of([KINDS[name] for name in names]).map(lambda rows: table_of(names, rows))
         )
 
     def poisoned_tables(self) -> st.SearchStrategy[tuple[Table, str, int]]:
-        """Return tables of which one value cannot be stored, with its column and its place in it."""
+        """Return tables with one value that cannot be stored, its column and its row."""
 
         @st.composite
         def poisoned(draw: st.DrawFn) -> tuple[Table, str, int]:
@@ -313,7 +313,7 @@ def arrow_array(kind: Kind, values: Values) -> Any:  # noqa: ANN401
 
 
 def in_utc(value: Any) -> Any:  # noqa: ANN401
-    """Return a zoned time in UTC: the libraries know other histories of the world's zones than Python does."""
+    """Return a datetime in UTC: the libraries' time zone histories differ from Python's."""
     if isinstance(value, list):
         return list(map(in_utc, value))
     return value.astimezone(UTC) if isinstance(value, datetime) and value.tzinfo else value
@@ -324,7 +324,7 @@ def rows_of_pandas(frame: pd.DataFrame) -> dict[str, Values]:
 
 
 def without_pandas(value: Any) -> Any:  # noqa: ANN401
-    """Return a value as Python has it: None, NaN, NaT and NA are one thing in pandas, a missing value."""
+    """Return a value as Python has it: None, NaN, NaT and NA are all missing values in pandas."""
     if value is pd.NA or value is pd.NaT or (isinstance(value, float) and math.isnan(value)):
         return None
     if isinstance(value, pd.Timestamp):
@@ -335,7 +335,7 @@ def without_pandas(value: Any) -> Any:  # noqa: ANN401
 
 
 def same(one: Any, other: Any) -> bool:  # noqa: ANN401
-    """Return whether two values are one, the sign of zero included."""
+    """Return whether two values are identical, including the sign of zero."""
     if isinstance(one, dict) and isinstance(other, dict):
         return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
     if isinstance(one, list) and isinstance(other, list):
@@ -360,12 +360,12 @@ PLACES = (Place([f"frame_{number}"]) for number in count())
 
 @pytest.fixture
 def manager(database_url: str) -> DirectIOManager:
-    """An IO manager on an empty database."""
+    """The IO manager of an empty database."""
     return DirectIOManager(database_url)
 
 
 def ordinary(table: Table) -> Table:
-    """Return a table of the same columns, with one row that nobody could object to."""
+    """Return a table of the same columns with one valid row."""
     return {name: Column(column.kind, [column.kind.ordinary]) for name, column in table.items()}
 
 

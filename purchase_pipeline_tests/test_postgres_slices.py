@@ -1,4 +1,4 @@
-"""The slice that is written is the slice that was cleared: no row outside of it comes in, no old row of it stays."""
+"""A write changes exactly its slice: rows of other partitions are rejected, and no old row remains."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
@@ -25,14 +25,14 @@ Rows = list[tuple[str | None, int]]
 OLD: Rows = [("a", 1), ("b", 2)]
 ASTRAY: Rows = [("a", 3), ("b", 4), ("b", 5)]
 REFUSED = (
-    "table public.things: 3 rows were handed over, and 1 would be stored in the partition that is written, shop = 'a': "
-    "2 rows lie outside of it, such as shop = 'b'. Nothing was changed."
+    "table public.things: 3 rows were given, but 1 would be stored in partition shop = 'a': "
+    "2 rows belong to another one, such as shop = 'b'. Nothing was changed."
 )
 
 
 @pytest.fixture
 def store(database_url: str, engine: sa.Engine) -> Store:
-    """A database with rows of the shops a and b."""
+    """A database with rows of shops a and b."""
     store = Store(database_url, engine)
     run(
         store,
@@ -110,7 +110,7 @@ def test_null_and_other_spellings_of_a_key_are_refused(
     result = store.store(a_row_stream([("a", 3), (astray, 4)]), BY_SHOP | mode, SHOPS, "a")
 
     seen = "NULL" if astray is None else repr(astray)
-    assert f"1 row lies outside of it, such as shop = {seen}" in error_of(result)
+    assert f"1 row belongs to another one, such as shop = {seen}" in error_of(result)
     assert store.rows() == OLD
 
 
@@ -164,14 +164,14 @@ def test_a_moment_outside_of_the_window_is_refused(
     for _ in range(2):
         result = store.store(pd.DataFrame({"day": [inside, outside]}), metadata, partitions, "2024-01-02")
 
-        assert "1 row lies outside of it, such as day = '2024-01-0" in error_of(result)
+        assert "1 row belongs to another one, such as day = '2024-01-0" in error_of(result)
         assert store.rows() == before
 
 
 def test_a_row_outside_of_a_range_is_refused(store: Store) -> None:
     result = store.store(a_frame([("a", 3), ("c", 4)]), BY_SHOP, SHOPS, ("a", "b"))
 
-    assert "shop in 'a', 'b': 1 row lies outside of it, such as shop = 'c'" in error_of(result)
+    assert "shop in 'a', 'b': 1 row belongs to another one, such as shop = 'c'" in error_of(result)
     assert store.rows() == OLD
 
 
@@ -181,7 +181,7 @@ def test_a_row_outside_of_a_range_of_days_is_refused(store: Store) -> None:
 
     result = store.store(frame, {"partition_expr": "day"}, DAYS, ("2024-01-02", "2024-01-04"))
 
-    assert "1 row lies outside of it, such as day = '2024-01-05'" in error_of(result)
+    assert "1 row belongs to another one, such as day = '2024-01-05'" in error_of(result)
     assert sa.inspect(store.engine).get_table_names() == []
 
 
@@ -205,7 +205,7 @@ def test_a_row_outside_along_one_dimension_is_refused(
         f"{name} = {str(value)!r}" if value else f"{name} = NULL"
         for name, value in (("day", day), ("shop", shop))
     ]
-    assert f"1 row lies outside of it, such as {', '.join(seen)}" in error_of(result)
+    assert f"1 row belongs to another one, such as {', '.join(seen)}" in error_of(result)
     assert store.rows() == []
 
 
@@ -220,7 +220,7 @@ def test_a_row_outside_by_an_expression_is_refused(
 
     result = store.store(a_frame([("A", 4), ("B", 5)]), metadata, SHOPS, "a")
 
-    assert f"1 row lies outside of it, such as {expression} = 'b'" in error_of(result)
+    assert f"1 row belongs to another one, such as {expression} = 'b'" in error_of(result)
     assert store.rows() == before
 
 
@@ -229,7 +229,7 @@ def test_a_row_outside_of_a_table_in_the_same_transaction_is_refused(store: Stor
 
     result = store.store(both, BY_SHOP, SHOPS, "a")
 
-    assert "table public.others: 2 rows were handed over, and 1 would be stored" in error_of(result)
+    assert "table public.others: 2 rows were given, but 1 would be stored" in error_of(result)
     assert store.rows() == OLD
     assert "others" not in sa.inspect(store.engine).get_table_names()
 
@@ -239,7 +239,7 @@ def test_partitions_before_the_one_with_a_row_outside_stay(store: Store) -> None
 
     result = store.store(parts, BY_SHOP, SHOPS, ("a", "b"))
 
-    assert "shop = 'b': 1 row lies outside of it, such as shop = 'a'" in error_of(result)
+    assert "shop = 'b': 1 row belongs to another one, such as shop = 'a'" in error_of(result)
     assert store.rows() == [("a", 3), ("b", 2)]
 
 
@@ -255,7 +255,7 @@ def test_a_row_outside_of_a_slice_over_hash_partitions_is_refused(store: Store, 
 
     result = store.store(a_frame(ASTRAY), BY_SHOP | mode, SHOPS, "a")
 
-    assert "2 rows lie outside of it, such as shop = 'b'" in error_of(result)
+    assert "2 rows belong to another one, such as shop = 'b'" in error_of(result)
     assert store.rows() == OLD
 
 
@@ -270,7 +270,7 @@ def test_a_row_that_the_table_itself_puts_outside_is_refused(
 
     result = store.store(pd.DataFrame({"n": [3, 5]}), BY_SHOP | mode, SHOPS, "a")
 
-    assert "2 rows were handed over" in error_of(result)
+    assert "2 rows were given" in error_of(result)
     assert store.rows() == []
 
 
@@ -284,7 +284,7 @@ def test_rows_appended_to_a_table_of_types_of_its_own_are_looked_at(store: Store
 
     result = store.store(RowStream(columns, iter([[good, ("b", "m")]])), BY_SHOP | APPEND, SHOPS, "a")
 
-    assert "1 row lies outside of it, such as shop = 'b'" in error_of(result)
+    assert "1 row belongs to another one, such as shop = 'b'" in error_of(result)
     assert store.rows() == [good]
 
 
@@ -338,9 +338,7 @@ def test_old_rows_that_the_table_keeps_are_noticed_before_new_ones_come_on_top(
 
     result = store.store(a_frame(rows), BY_SHOP, SHOPS, "a")
 
-    assert "table public.things: 1 rows of shop = 'a' are there still after they were deleted" in error_of(
-        result
-    )
+    assert "table public.things: 1 rows of shop = 'a' remain after the DELETE" in error_of(result)
     assert store.rows() == OLD
 
 
@@ -349,7 +347,7 @@ def test_a_whole_table_that_keeps_a_row_is_noticed(store: Store) -> None:
 
     result = store.store(a_frame([("a", 3)]))
 
-    assert "1 rows of the whole table are there still after they were deleted" in error_of(result)
+    assert "1 rows of the whole table remain after they were deleted" in error_of(result)
     assert store.rows() == OLD
 
 
@@ -366,7 +364,7 @@ POLICIES = {
 
 @pytest.fixture
 def loader(store: Store, database_url: str) -> Iterator[Store]:
-    """The same database as seen by a role that owns nothing and may only write."""
+    """The same database for a role that may only write."""
     name = f"loader_{uuid4().hex}"
     run(
         store,

@@ -1,4 +1,4 @@
-"""What PostgreSQL casts is compared with what it was: a value that a cast changes is refused by its row."""
+"""Cast values are compared with the originals: a changed value is rejected with its row."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -24,7 +24,7 @@ _TYPES = """
 
 @pytest.fixture
 def connection(transaction: sa.Connection) -> sa.Connection:
-    """A transaction with types of its own."""
+    """A transaction with custom types."""
     transaction.exec_driver_sql(_TYPES)
     return transaction
 
@@ -65,17 +65,17 @@ def test_a_value_that_its_cast_keeps_is_stored(
         ("whole[]", [0], 'violates check constraint "whole_check"'),
         ("small_whole[]", [1000], 'violates check constraint "small_whole_check"'),
         ("whole[]", [2**31], "out of range"),
-        ("code[]", ["abcd"], r"'\{abcd\}' would be stored as '\{abc\}', the column is code\[\]"),
+        ("code[]", ["abcd"], r"'\{abcd\}' would be stored as '\{abc\}' in the column, which is code\[\]"),
         (
             "price[]",
             [Decimal("1.255")],
-            r"'\{1.255\}' would be stored as '\{1.26\}', the column is price\[\]",
+            r"'\{1.255\}' would be stored as '\{1.26\}' in the column, which is price\[\]",
         ),
         ("mood[]", ["wild"], 'invalid input value for enum mood: "wild"'),
         ("other.mood[]", ["calm"], 'invalid input value for enum other.mood: "calm"'),
         ("cidr", "10.0.0.1/8", "invalid cidr value"),
         ("cidr[]", ["10.0.0.1/8"], "invalid cidr value"),
-        ("bit(3)", "1", "'1' would be stored as '100', the column is BIT"),
+        ("bit(3)", "1", "'1' would be stored as '100' in the column, which is BIT"),
         ("bit(3)[]", ["1"], r"'\{1\}' would be stored as '\{100\}'"),
         ("tsvector", "b a", "'b a' would be stored as"),
         ("interval(0)[]", [timedelta(microseconds=1)], "would be stored as"),

@@ -1,4 +1,4 @@
-"""Streams: written as they come, read as they are asked for, partitions of a range committed one by one."""
+"""Streams are written and read batch by batch; partitions of a range are committed one by one."""
 
 from collections.abc import Iterator
 from inspect import GEN_CLOSED, getgeneratorstate
@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from dagster._check import CheckError
 
 from purchase_pipeline.postgres import Batches, PerPartition, RowStream
-from purchase_pipeline.postgres.frames.reading import BATCH_ROWS
+from purchase_pipeline.postgres.frames.adbc import BATCH_ROWS
 from purchase_pipeline_tests.storing import Store, error_of, metadata_of
 
 SHOPS = dg.StaticPartitionsDefinition(["north", "south", "west"])
@@ -112,12 +112,12 @@ def test_a_stream_without_a_batch_empties_the_table(store: Store) -> None:
     ("second", "complaint"),
     [
         (pd.DataFrame({"id": [3]}), "column 'name' is missing in batch 2"),
-        (FRAMES[0].assign(price=1), "column 'price' is in batch 2, and not in the first"),
+        (FRAMES[0].assign(price=1), "column 'price' is in batch 2, but not in the first"),
         (pd.DataFrame({"id": ["3"], "name": ["fig"]}), "column 'id' is BIGINT, and TEXT in batch 2"),
         (pd.DataFrame({"id": [3], "name": ["a\0b"]}), "row 3, column 'name'"),
-        (pd.DataFrame({"id": [3.5], "name": ["fig"]}), "row 3, column 'id': 3.5 is no whole number"),
+        (pd.DataFrame({"id": [3.5], "name": ["fig"]}), "row 3, column 'id': 3.5 is not a whole number"),
         (pd.DataFrame({"id": [3, "x"], "name": ["fig", "x"]}), "row 4, column 'id': 'x' is str"),
-        (["fig"], "Cannot write ['fig'], list, out of an iterator"),
+        (["fig"], "Cannot write ['fig'] (list). Iterators may yield"),
     ],
 )
 def test_a_later_batch_that_does_not_fit_is_refused_with_its_place(
@@ -227,9 +227,9 @@ def test_what_was_committed_before_a_failure_stays_and_is_recorded(store: Store)
 @pytest.mark.parametrize(
     ("shops", "complaint"),
     [
-        (["north"], "nothing came for south"),
+        (["north"], "missing partitions: south"),
         (["north", "north"], "partition 'north' came twice"),
-        (["north", "west"], "partition 'west' is not of this run, which is for north, south"),
+        (["north", "west"], "partition 'west' is not in this run, whose partitions are north, south"),
     ],
 )
 def test_partitions_that_are_not_those_of_the_run_are_refused(
@@ -256,6 +256,6 @@ def test_what_cannot_be_read_is_refused_with_what_can(store: Store, kind: object
 
 def test_a_table_that_is_not_there_is_said_to_be_missing(store: Store) -> None:
     with pytest.raises(
-        LookupError, match=r"There is no table public.things: materialize what writes it first"
+        LookupError, match=r"Table public.things does not exist: materialize what writes it first"
     ):
         store.read(pd.DataFrame)

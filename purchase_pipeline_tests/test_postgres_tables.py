@@ -1,4 +1,4 @@
-"""Tables come into being once, whoever is first."""
+"""Concurrent writers create a table once."""
 
 from threading import Barrier, Thread
 

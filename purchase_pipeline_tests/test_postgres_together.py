@@ -28,7 +28,7 @@ def failing(shop: str) -> Iterator[pd.DataFrame]:
 
 @pytest.fixture
 def io(database_url: str) -> DirectIOManager:
-    """The IO manager on an empty database."""
+    """The IO manager of an empty database."""
     return DirectIOManager(database_url)
 
 

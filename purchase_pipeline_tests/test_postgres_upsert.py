@@ -1,4 +1,4 @@
-"""Rows merged by their keys: which are added, updated, left alone or refused, and that each is counted."""
+"""Upserts and inserts: which rows are inserted, updated, unchanged or rejected, and their counts."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -34,7 +34,7 @@ _BLIND_OPERATORS = """
 
 
 class Things:
-    """The table `things`, written by upserts and looked at past the IO manager."""
+    """The table `things`, written by upserts and inspected directly."""
 
     def __init__(self, database_url: str, engine: sa.Engine) -> None:
         self._io, self._engine = DirectIOManager(database_url), engine
@@ -45,7 +45,7 @@ class Things:
                 connection.exec_driver_sql(statement, values if "%s" in statement else None)
 
     def write(self, value: object, metadata: Mapping[str, Any] = UPSERT) -> tuple[int, ...]:
-        """Return how many rows were inserted, updated, left unchanged and, where told, older."""
+        """Return the numbers of inserted, updated, unchanged and, if reported, older rows."""
         told = self._io.write(Place(["things"], metadata), value)
         names = ("rows_inserted", "rows_updated", "rows_unchanged", "rows_older")
         return tuple(told[name].value for name in names if name in told)
@@ -58,7 +58,7 @@ class Things:
 
 @pytest.fixture
 def things(database_url: str, engine: sa.Engine) -> Things:
-    """A database without tables."""
+    """An empty database."""
     return Things(database_url, engine)
 
 
@@ -358,12 +358,12 @@ def test_a_newest_without_an_order_is_refused(things: Things) -> None:
 @pytest.mark.parametrize(
     ("metadata", "complaint"),
     [
-        ({**UPSERT, "newest": "when"}, r"newest \['when'\] are no columns of the data"),
-        ({**UPSERT, "newest": "id"}, "none of the upsert_keys"),
-        ({**INSERT, "newest": "name"}, 'goes with "write_mode": "upsert"'),
-        ({"newest": "name"}, 'goes with "write_mode": "upsert"'),
+        ({**UPSERT, "newest": "when"}, r"newest \['when'\] are not columns of the data"),
+        ({**UPSERT, "newest": "id"}, "cannot be one of upsert_keys"),
+        ({**INSERT, "newest": "name"}, 'requires "write_mode": "upsert"'),
+        ({"newest": "name"}, 'requires "write_mode": "upsert"'),
         ({**UPSERT, "newest": 1}, "is 1; it is a column name"),
-        ({"write_mode": "insert"}, "go together: here are 'insert' and"),
+        ({"write_mode": "insert"}, "go together; got 'insert' and"),
     ],
 )
 def test_metadata_that_make_no_sense_are_refused(
@@ -544,9 +544,13 @@ def test_a_table_that_is_evolved_next_to_another_one_is_staged_on_its_own(things
 @pytest.mark.parametrize(
     ("metadata", "keys", "complaint"),
     [
-        (UPSERT, {"nowhere": ["id"]}, r"upsert_keys for \['nowhere'\]; its tables beside are \['others'\]"),
+        (
+            UPSERT,
+            {"nowhere": ["id"]},
+            r"upsert_keys for \['nowhere'\]; its companion tables are \['others'\]",
+        ),
         ({}, {"others": ["id"]}, "\"write_mode\" is 'replace'"),
-        (UPSERT, {"others": ["number"]}, r"others: upsert_keys \['number'\] are no columns of the data"),
+        (UPSERT, {"others": ["number"]}, r"others: upsert_keys \['number'\] are not columns of the data"),
     ],
 )
 def test_keys_of_tables_alongside_that_make_no_sense_are_refused(

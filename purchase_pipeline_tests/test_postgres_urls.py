@@ -1,4 +1,4 @@
-"""A database's URL: read in all its spellings, several hosts too; and no password shown, whatever is wrong with it."""
+"""Database URLs: all spellings and several hosts are parsed, and no error shows a password."""
 
 import logging
 import traceback
@@ -51,7 +51,7 @@ UNREACHABLE = {
 
 @pytest.fixture(scope="module")
 def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dg.DagsterInstance]:
-    """Dagster's storage, which a failed run fills."""
+    """Dagster's storage, filled by a failed run."""
     with dg.instance_for_test(temp_dir=str(tmp_path_factory.mktemp("dagster"))) as instance:
         yield instance
 
@@ -63,7 +63,7 @@ def test_a_url_that_cannot_be_read_is_refused_without_a_word_of_it(url: str) -> 
 
     shown = "".join(traceback.format_exception(refused.value))
     assert SECRET not in shown
-    assert "It must be postgresql://user:password@host:port/database" in shown
+    assert "Expected postgresql://user:password@host:port/database" in shown
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_nothing_that_shows_an_engine_or_a_resource_has_the_password(url: str) -
 
 @pytest.fixture
 def socket(database_url: str) -> tuple[str, str, str]:
-    """Folder and port of the test's server, and the database's name."""
+    """Socket folder and port of the test server, and the database's name."""
     url = sa.make_url(database_url)
     return str(url.query["host"]), str(url.query["port"]), str(url.database)
 

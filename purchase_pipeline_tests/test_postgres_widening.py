@@ -1,4 +1,4 @@
-"""A column widens to a type that loses nothing of what it holds, nor of what comes."""
+"""A column widens to a type that holds its values and the new ones."""
 
 import pytest
 import sqlalchemy as sa

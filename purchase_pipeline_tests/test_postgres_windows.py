@@ -1,4 +1,4 @@
-"""Time windows where clocks are set: a column without a zone either tells them apart, or is refused by name."""
+"""Time windows where clocks are set back: distinguished, or rejected by name."""
 
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -30,7 +30,7 @@ def moments(*times: datetime) -> pd.DataFrame:
 
 
 def inside(definition: dg.TimeWindowPartitionsDefinition, key: str, *, zoned: bool) -> datetime:
-    """Return a moment of the partition, as the clock on the wall shows it, or as an instant."""
+    """Return a moment of the partition, in local time or as an instant."""
     start = definition.time_window_for_partition_key(key).start
     moment = (start.astimezone(ZoneInfo("UTC")) + timedelta(minutes=10)).astimezone(start.tzinfo)
     return moment if zoned else moment.replace(tzinfo=None)
@@ -156,7 +156,7 @@ def test_a_range_that_leaves_out_an_hour_where_clocks_are_set_back_is_refused() 
     definition = dg.MultiPartitionsDefinition({"at": hours, "shop": dg.StaticPartitionsDefinition(["a"])})
     keys = [f"{hour}|a" for hour in ("2024-11-03-00:00", "2024-11-03-01:00-0500")]
 
-    with pytest.raises(UnusableMetadataError, match="are not all those between them"):
+    with pytest.raises(UnusableMetadataError, match="do not cover all combinations"):
         dimensions_of(definition, {"at": "at", "shop": "shop"}, keys)
 
 

@@ -1,4 +1,4 @@
-"""Replace, append, upsert: what is there after, and what a refused write leaves."""
+"""Replace, append, upsert: the result of a write, and of a rejected one."""
 
 from decimal import Decimal
 
@@ -109,7 +109,7 @@ def test_upsert_keys_that_the_data_lack_are_refused_by_name(store: Store) -> Non
 
     result = store.store(fruits(_1="pear"), metadata={"write_mode": "upsert", "upsert_keys": ["number"]})
 
-    assert "['number'] are no columns of the data: ['id', 'name']" in error_of(result)
+    assert "['number'] are not columns of the data: ['id', 'name']" in error_of(result)
 
 
 def test_an_upsert_that_fails_leaves_every_row_as_it_was(store: Store) -> None:
@@ -134,13 +134,16 @@ def test_an_upsert_can_bring_a_new_column(store: Store) -> None:
 @pytest.mark.parametrize(
     ("metadata", "complaint"),
     [
-        ({"write_mode": "merge"}, "\"write_mode\" is 'merge'; it can be replace, append, upsert"),
-        ({"write_mode": "upsert"}, "go together: here are 'upsert' and []"),
-        ({"upsert_keys": ["id"]}, "go together: here are 'replace' and ['id']"),
-        ({"write_mode": "upsert", "upsert_keys": [1]}, '"upsert_keys" is [1]; it is a list of column names'),
-        ({"schema_drift": "ignore"}, "\"schema_drift\" is 'ignore'; it can be freeze, evolve"),
+        ({"write_mode": "merge"}, "\"write_mode\" is 'merge'; expected one of replace, append, upsert"),
+        ({"write_mode": "upsert"}, "go together; got 'upsert' and []"),
+        ({"upsert_keys": ["id"]}, "go together; got 'replace' and ['id']"),
+        (
+            {"write_mode": "upsert", "upsert_keys": [1]},
+            '"upsert_keys" is [1]; expected a list of column names',
+        ),
+        ({"schema_drift": "ignore"}, "\"schema_drift\" is 'ignore'; expected one of freeze, evolve"),
         ({"row_model": "nowhere:Fruit"}, "cannot be imported: No module named 'nowhere'"),
-        ({"row_model": "decimal:Decimal"}, "names <class 'decimal.Decimal'>; it is a pydantic model"),
+        ({"row_model": "decimal:Decimal"}, "is <class 'decimal.Decimal'>; expected a pydantic model"),
         ({"preview_rows": -1}, '"preview_rows" is -1; it is a number of rows'),
     ],
 )

@@ -1,7 +1,7 @@
-"""PostgreSQL as a home for Dagster assets: an IO manager that replaces a partition as a whole, or not at all.
+"""Store Dagster assets in PostgreSQL: an IO manager that replaces each partition atomically.
 
-It is independent of the rest of this project. A name is imported when it is first used: who needs a table's schema or
-an error need not load Dagster, which takes a second.
+Independent of the rest of this project. Names are imported on first use, so that code which needs only an error or a
+table's schema does not load Dagster (about a second).
 """
 
 from importlib import import_module

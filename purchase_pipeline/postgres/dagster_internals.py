@@ -1,6 +1,6 @@
-"""Names of Dagster that its documentation does not list, and that the IO manager cannot do without.
+"""Private names of Dagster that the IO manager needs.
 
-All are imported here, so that an upgrade of Dagster is held against one page.
+They are all imported here, so that an upgrade of Dagster is checked in one place.
 """
 
 from dagster._check import CheckError

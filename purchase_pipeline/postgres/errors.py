@@ -1,16 +1,16 @@
-"""What can be wrong with what is written. Each is terminal, save a refusal for a lock: the same data fails again.
+"""Errors. All are terminal except a lock timeout: the same data would fail again.
 
 PostgresWriteError
  ├─ UnusableUrlError       a database URL that cannot be read
- ├─ UnusableNameError      a name that PostgreSQL would cut, or cannot hold
- ├─ UnusableMetadataError  asset metadata that says nothing the IO manager understands
- ├─ UnstorableValueError   a value that its column cannot hold as it is
- ├─ RowsNotStoredError     fewer or more rows in the table than were handed over
- │   └─ RowsOutsideSliceError  rows that are not of the partition that is written
- ├─ OutputReplacedError    an op's output that another run has replaced before it was read
- ├─ RowsNotClearedError    old rows of the partition that cannot be deleted, or not be seen
- ├─ DatabaseRefusalError   what PostgreSQL refuses: a right is missing, something depends on it, it is too large, ...
- └─ SchemaDriftError       columns that are not the table's
+ ├─ UnusableNameError      a name that PostgreSQL would truncate, or cannot store
+ ├─ UnusableMetadataError  asset metadata that is not a valid option
+ ├─ UnstorableValueError   a value that its column cannot store unchanged
+ ├─ RowsNotStoredError     the table received more or fewer rows than were given
+ │   └─ RowsOutsideSliceError  rows that do not belong to the partition being written
+ ├─ OutputReplacedError    an op's output that another run replaced before it was read
+ ├─ RowsNotClearedError    old rows of the partition that cannot be deleted or seen
+ ├─ DatabaseRefusalError   PostgreSQL rejects the operation: missing privilege, dependent objects, ...
+ └─ SchemaDriftError       the data's columns do not match the table's
 """
 
 from collections.abc import Sequence
@@ -18,18 +18,18 @@ from collections.abc import Sequence
 from purchase_pipeline.errors import PipelineError
 
 
-def in_one_line(text: str) -> str:
-    """Return a text, which may hold what a row says, without what acts on a terminal or forges a line of a log."""
+def printable(text: str) -> str:
+    """Escape unprintable characters: row data must not act on a terminal or forge a log line."""
     return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
 
 
 class PostgresWriteError(PipelineError, ValueError):
-    """Nothing was written, and what was there before is there still.
+    """Nothing was written; the previous rows are unchanged.
 
     Attributes:
-        table: the table, with its schema; None where none is at fault.
-        column: name of the column; None where no single one is at fault.
-        sqlstate: PostgreSQL's code of what it refused; None where it was not asked.
+        table: the table, with its schema; None if not applicable.
+        column: the column; None if no single one is at fault.
+        sqlstate: PostgreSQL's error code; None if the error is not from PostgreSQL.
     """
 
     def __init__(
@@ -47,56 +47,56 @@ class PostgresWriteError(PipelineError, ValueError):
 
 
 class UnusableNameError(PostgresWriteError):
-    """A schema, table or column name that PostgreSQL would cut, or cannot hold."""
+    """A schema, table or column name that PostgreSQL would truncate, or cannot store."""
 
 
 class UnusableUrlError(PostgresWriteError):
-    """A database URL that cannot be read; none of it is shown."""
+    """A database URL that cannot be parsed. The message shows no part of it."""
 
 
 class UnusableMetadataError(PostgresWriteError):
-    """Asset metadata that the IO manager does not understand."""
+    """Asset metadata that the IO manager does not accept."""
 
 
 class UnstorableValueError(PostgresWriteError):
-    """A value that its column cannot hold as it is.
+    """A value that its column cannot store unchanged.
 
     Attributes:
-        row: position in what was written, from 1; None where it is not known.
-        column: name of the column; None where the whole row is at fault.
-        reason: why not.
+        row: number of the row in the data, from 1; None if unknown.
+        column: the column; None if the whole row is at fault.
+        reason: why it cannot be stored.
     """
 
     def __init__(self, table: str, row: int | None, column: str | None, reason: str) -> None:
-        place = (
+        location = (
             f"table {table}" + (f", row {row}" if row else "") + (f", column {column!r}" if column else "")
         )
-        super().__init__(f"{place}: {in_one_line(reason)}", table=table, column=column)
+        super().__init__(f"{location}: {printable(reason)}", table=table, column=column)
         self.row = row
         self.reason = reason
 
     def of(self, table: str) -> "UnstorableValueError":
-        """Return the same of the table that the rows were on their way to."""
+        """Return the same error for the table that the rows were meant for."""
         return UnstorableValueError(table, self.row, self.column, self.reason)
 
 
 _INTERFERENCE = (
-    ", for a trigger or a rule of the table drops, moves or adds rows. Nothing was changed. Remove or change the "
+    ": a trigger or rule of the table drops, moves or adds rows. Nothing was changed. Remove or change the "
     "trigger or rule (psql's \\d shows it), or write to another table."
 )
 
 
 class RowsNotStoredError(PostgresWriteError):
-    """A trigger or a rule of the table kept rows away, moved or added some.
+    """A trigger or rule of the table dropped, moved or added rows.
 
     Attributes:
-        handed: rows that were handed over.
+        handed: rows that were given.
         stored: rows that would have been stored.
     """
 
     def __init__(self, table: str, handed: int, stored: int, reason: str = _INTERFERENCE) -> None:
         super().__init__(
-            f"table {table}: {handed} rows were handed over, and {stored} would be stored{reason}",
+            f"table {table}: {handed} rows were given, but {stored} would be stored{reason}",
             table=table,
         )
         self.handed = handed
@@ -104,58 +104,57 @@ class RowsNotStoredError(PostgresWriteError):
 
 
 class UnreadableValueError(PipelineError, ValueError):
-    """A stored value that has no exact form in what it is read as, such as `infinity` as a date."""
+    """A stored value that the requested type cannot represent, such as `infinity` as a date."""
 
 
 class OutputReplacedError(PostgresWriteError):
-    """An op's output that another run has replaced before it was read. Worth another run, alone."""
+    """An op's output that another run replaced before it was read. Running the job again, alone, works."""
 
     def __init__(self, table: str, run_id: str, other_run_id: str | None) -> None:
         super().__init__(
-            f"table {table} has the output of run {other_run_id}, and no longer that of run {run_id}, which reads it: "
-            "an op's output has one table, whatever the run. Limit the job to one run at a time, make the op a "
-            "partitioned asset, or keep its output by another IO manager, as with dg.Out(io_manager_key=...)."
+            f"table {table} holds the output of run {other_run_id}, which replaced that of run {run_id} before it was "
+            "read: all runs share the table of an op's output. Limit the job to one run at a time, make the op a "
+            "partitioned asset, or store its output with another IO manager: dg.Out(io_manager_key=...)."
         )
 
 
 class RowsOutsideSliceError(RowsNotStoredError):
-    """Rows that are not of the partition that is written, and that no later write of it would replace."""
+    """Rows that do not belong to the partition being written; no later write of it would replace them."""
 
     def __init__(self, table: str, handed: int, outside: int, partition: str, example: str) -> None:
-        rows, lie = ("1 row", "lies") if outside == 1 else (f"{outside} rows", "lie")
+        rows, belong = ("1 row", "belongs") if outside == 1 else (f"{outside} rows", "belong")
         super().__init__(
             table,
             handed,
             handed - outside,
-            f" in the partition that is written, {in_one_line(partition)}: {rows} {lie} outside of it, such as "
-            f"{in_one_line(example)}. Nothing was changed. Leave them out, or write them with the partition that they "
-            "are of.",
+            f" in partition {printable(partition)}: {rows} {belong} to another one, such as {printable(example)}. "
+            "Nothing was changed. Leave them out, or write them with their own partition.",
         )
 
 
 class RowsNotClearedError(PostgresWriteError):
-    """Old rows of the slice that a trigger, a rule or a policy of the table keeps, so that they would be doubled."""
+    """Old rows of the slice that a trigger, rule or policy of the table keeps: they would be duplicated."""
 
 
 class DatabaseRefusalError(PostgresWriteError):
-    """What PostgreSQL refuses of a table, or of a change of one, or not now: `sqlstate` tells which."""
+    """PostgreSQL rejects an operation on a table, or rejects it for now; see `sqlstate`."""
 
 
 class UnfinishedReadError(PipelineError, OSError):
-    """A table was not read to its end: the server went away, or refused to go on. Another try may work."""
+    """A read ended early: the connection was lost, or the server canceled the query. Retrying may work."""
 
     transient = True
 
     def __init__(self, table: str, words: str) -> None:
-        said = in_one_line(" ".join(words.split()))
-        super().__init__(f"table {table} was not read to its end: {said}. Read it again from its beginning.")
+        message = printable(" ".join(words.split()))
+        super().__init__(f"Reading table {table} ended early: {message}. Read it again from the start.")
 
 
 class RefusedValueError(ValueError):
-    """A value of one batch that has no place in a table. The writer, who knows table and row, says it anew.
+    """A value of a batch that cannot be stored. The writer, which knows the table and the row, translates it.
 
     Attributes:
-        position: of the row in its batch, from 0; None where the whole column is at fault.
+        position: index of the row in its batch; None if the whole column is at fault.
     """
 
     def __init__(self, column: str | None, position: int | None, reason: str) -> None:
@@ -165,10 +164,10 @@ class RefusedValueError(ValueError):
 
 
 class SchemaDriftError(PostgresWriteError):
-    """Columns that are not the table's, with every difference.
+    """The data's columns do not match the table's.
 
     Attributes:
-        differences: one sentence each.
+        differences: every difference, one sentence each.
     """
 
     def __init__(self, table: str, differences: Sequence[str], remedy: str) -> None:

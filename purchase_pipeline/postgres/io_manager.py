@@ -16,24 +16,24 @@ from purchase_pipeline.postgres.write_options import WriteOptions
 
 
 class PostgresIOManager(dg.ConfigurableIOManagerFactory[PostgresDbIOManager]):
-    """Keeps assets as PostgreSQL tables and replaces a partition in one transaction: whole, or not at all.
+    """Stores assets as PostgreSQL tables and replaces each partition atomically, in one transaction.
 
-    Table and schema are the asset key's, `schema` config or metadata, as with Dagster's own database IO managers;
-    a partitioned asset names its column in `metadata={"partition_expr": ...}`. An asset's metadata may also say
-    `write_mode`, `upsert_keys`, `schema_drift`, `row_model` and `preview_rows`: see `WriteOptions`.
+    The table is named by the asset key; the schema by metadata, the `schema` setting, or the key's prefix, as with
+    Dagster's own database IO managers. A partitioned asset names its column in `metadata={"partition_expr": ...}`. For
+    `write_mode`, `upsert_keys`, `schema_drift`, `row_model` and `preview_rows`, see `WriteOptions`.
     """
 
     database_url: str = Field(repr=False, description="postgresql://user:password@host:port/database")
     schema_: str | None = Field(
         default=None,
         alias="schema",
-        description="Schema of the tables; else the asset key's prefix, else public",
+        description="Schema of the tables; by default the asset key's prefix, or public",
     )
     schema_drift: DriftPolicy = Field(
         default="freeze",
-        description="Data whose columns are not the table's: refused (freeze), or followed where lossless (evolve)",
+        description="If the data's columns differ from the table's: raise (freeze), or alter it without loss (evolve)",
     )
-    preview_rows: int = Field(default=0, ge=0, description="Rows that each materialization shows")
+    preview_rows: int = Field(default=0, ge=0, description="Number of rows to show in each materialization")
 
     @classmethod
     def _is_dagster_maintained(cls) -> bool:
@@ -41,17 +41,17 @@ class PostgresIOManager(dg.ConfigurableIOManagerFactory[PostgresDbIOManager]):
 
     @staticmethod
     def type_handlers() -> Sequence[DbTypeHandler[Any]]:
-        """Return handlers for more types, asked before ours: a subclass may have some."""
+        """Return handlers for more types, which take precedence. Override in a subclass."""
         return ()
 
     @staticmethod
     def default_load_type() -> type | None:
-        """Return what an input without a type hint is read as: a subclass may say."""
+        """Return the type for inputs without a type hint. Override in a subclass."""
         return None
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[PostgresDbIOManager]:
-        """Hand out the manager for a run, and close its connection after."""
+        """Yield the manager for a run, and close its connection afterwards."""
         manager = self.create_io_manager(context)
         try:
             yield manager
@@ -59,7 +59,7 @@ class PostgresIOManager(dg.ConfigurableIOManagerFactory[PostgresDbIOManager]):
             manager.close()
 
     def create_io_manager(self, context: dg.InitResourceContext) -> PostgresDbIOManager:  # noqa: ARG002
-        """Build the manager; nothing is opened before the first read or write. Who builds it closes it."""
+        """Build the manager. It connects on the first read or write; the caller closes it."""
         engine = engine_for(self.database_url, keeps_connection=True)
         options = WriteOptions(schema_drift=self.schema_drift, preview_rows=self.preview_rows)
         return PostgresDbIOManager(

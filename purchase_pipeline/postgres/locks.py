@@ -1,4 +1,4 @@
-"""Advisory locks: writers of the same thing take turns, and a transaction's end always sets it free."""
+"""Advisory locks: writers take turns, and the end of a transaction always releases them."""
 
 import hashlib
 from typing import NamedTuple
@@ -7,35 +7,34 @@ import sqlalchemy as sa
 
 
 class Lock(NamedTuple):
-    """What is held: whatever these names share. Holders of a shared lock keep out those alone that share it not."""
+    """A lock on a name of several parts. Shared locks conflict only with exclusive ones."""
 
     names: tuple[str | None, ...]
     shared: bool = False
 
 
-def hold_slice(connection: sa.Connection, schema: str, table: str, key: str | None) -> None:
-    """Wait until no other writer is at work on the slice, and keep them waiting until the transaction ends.
+def lock_slice(connection: sa.Connection, schema: str, table: str, key: str | None) -> None:
+    """Lock a slice until the transaction ends, waiting for its other writers.
 
-    A partition's writer shares the table with the writers of other partitions. Without a key, for a range, a whole
-    table, or a change of its columns, the writer has the table alone. Locks are taken from the table to the slice, so
-    that no two writers wait for each other.
+    The writer of one partition shares the table with writers of other partitions. Without a key (for a range, a whole
+    table, or a schema change) the writer locks the table. Locks are taken from table to slice, which rules out
+    deadlocks.
     """
     locks = [Lock(("table", schema, table), shared=key is not None)]
     if key is not None:
         locks.append(Lock(("slice", schema, table, key)))
-    hold_until_commit(connection, *locks)
+    lock_until_commit(connection, *locks)
 
 
-def hold_until_commit(connection: sa.Connection, *locks: Lock) -> None:
-    """Wait for the locks, one after the other, and hold them until the transaction ends.
+def lock_until_commit(connection: sa.Connection, *locks: Lock) -> None:
+    """Acquire the locks in order, and hold them until the transaction ends.
 
-    PostgreSQL's lock keys are 64-bit numbers: two names meet in one key once in 2^64, and then they only wait for
-    each other.
+    PostgreSQL's lock keys are 64-bit numbers. Two names that hash to the same key (1 in 2^64) only wait for each other.
     """
-    connection.execute(sa.select(*map(_taken, locks)))
+    connection.execute(sa.select(*map(_acquire, locks)))
 
 
-def _taken(lock: Lock) -> sa.ColumnElement[None]:
+def _acquire(lock: Lock) -> sa.ColumnElement[None]:
     take = sa.func.pg_advisory_xact_lock_shared if lock.shared else sa.func.pg_advisory_xact_lock
     return take(_key(lock))
 

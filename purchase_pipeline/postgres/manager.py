@@ -1,4 +1,4 @@
-"""Dagster's own database IO manager, taught what it may be handed, and to commit partitions one by one."""
+"""Dagster's database IO manager, extended with more value types and with partitions committed one by one."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
@@ -15,10 +15,10 @@ from purchase_pipeline.postgres.dagster_internals import (
     TableSlice,
 )
 from purchase_pipeline.postgres.db_client import PostgresClient
-from purchase_pipeline.postgres.frames.first_batch import first_batch_at_hand
 from purchase_pipeline.postgres.frames.libraries import WRITTEN, can_be_read, can_be_written
-from purchase_pipeline.postgres.frames.rows import PerPartition, Together, closed_in_the_end
-from purchase_pipeline.postgres.inputs import ReadOptions, load_type, unreadable
+from purchase_pipeline.postgres.frames.prefetch import prefetched
+from purchase_pipeline.postgres.frames.rows import PerPartition, Together, closing_iterator
+from purchase_pipeline.postgres.inputs import ReadOptions, load_type, no_handler_error
 from purchase_pipeline.postgres.materialization import add_partition_metadata, report_committed
 from purchase_pipeline.postgres.op_outputs import table_of_output
 from purchase_pipeline.postgres.slice_records import companion_asset
@@ -30,7 +30,7 @@ Metadata = dict[str, RawMetadataValue]
 
 
 class PostgresDbIOManager(DbIOManager):
-    """Refuses by name what it cannot write or read, and writes `PerPartition` a transaction a partition."""
+    """Rejects unsupported types by name, and writes `PerPartition` one transaction per partition."""
 
     def __init__(
         self,
@@ -45,7 +45,10 @@ class PostgresDbIOManager(DbIOManager):
         self._frames = FrameHandler(client, default_load_type)
         self._added_types = tuple(kind for handler in type_handlers for kind in handler.supported_types)
         super().__init__(
-            type_handlers=[*type_handlers, self._frames],  # asked in this order: FrameHandler takes the rest
+            type_handlers=[
+                *type_handlers,
+                self._frames,
+            ],  # in order of precedence: FrameHandler takes the rest
             db_client=client,
             database=database,
             schema=schema,
@@ -54,43 +57,41 @@ class PostgresDbIOManager(DbIOManager):
         )
 
     def close(self) -> None:
-        """Close the connection that is kept open between reads and writes."""
+        """Close the connection kept between reads and writes."""
         self._client.close()
 
     def handle_output(self, context: dg.OutputContext, obj: object) -> None:
-        """Write an output; of several partitions handed over one by one, each in a transaction of its own."""
+        """Write an output. `PerPartition` commits each partition in its own transaction."""
         if isinstance(obj, PerPartition):
             self._write_each(context, obj)
         else:
-            self._client.options(context)  # refused before a batch is computed
+            self._client.options(context)  # validated before the first batch is computed
             added = self._has_handler(type(obj))
-            with nullcontext(obj) if added else first_batch_at_hand(obj) as ready:
+            with nullcontext(obj) if added else prefetched(obj) as ready:
                 super().handle_output(context, ready)
 
     def load_input(self, context: dg.InputContext) -> object:
-        """Read an input as what it is annotated with.
+        """Read an input as its annotation says.
 
         Raises:
-            CheckError: no annotation, or one that nothing can be read as.
-            UnusableMetadataError: `columns`, `row_filter` or `limit` that say nothing that is understood.
+            CheckError: the annotation is missing or not supported.
+            UnusableMetadataError: invalid `columns`, `row_filter` or `limit`.
         """
         kind = load_type(context, self._default_load_type)
-        if (
-            get_origin(kind) is list and not context.has_asset_key
-        ):  # outputs that are collected come one by one
+        if get_origin(kind) is list and not context.has_asset_key:  # collected outputs are loaded one by one
             (kind,) = get_args(kind)
             context = cast(
                 "dg.InputContext", _Changed(context, dagster_type=SimpleNamespace(typing_type=kind))
             )
         if not (can_be_read(kind) or self._has_handler(kind)):
-            raise unreadable(context, kind)
-        ReadOptions.of(context)  # refused before a connection is opened
+            raise no_handler_error(context, kind)
+        ReadOptions.of(context)  # validated before connecting
         return super().load_input(context)
 
     def _get_table_slice(
         self, context: dg.OutputContext | dg.InputContext, output_context: dg.OutputContext
     ) -> TableSlice:
-        """Return the slice; over several dimensions, of all partitions of the run: the base knows but one range."""
+        """Return the slice. With several partition dimensions it covers all of the run's partitions."""
         if not context.has_asset_key:
             table = table_of_output(output_context, context)
             return super()._get_table_slice(context, output_context)._replace(table=table)
@@ -109,7 +110,7 @@ class PostgresDbIOManager(DbIOManager):
         if not (known or self._has_handler(obj_type)):
             raise CheckError(
                 f"PostgresIOManager does not have a handler for type '{obj_type}'. Return {WRITTEN}; a SQLAlchemy "
-                "select; or nothing, with '-> None', if the asset stores its own data."
+                "select; or None, annotated '-> None', if the asset stores its own data."
             )
 
     def _has_handler(self, kind: object) -> bool:
@@ -119,15 +120,15 @@ class PostgresDbIOManager(DbIOManager):
         table_slice = self._get_table_slice(context, context)
         done: list[tuple[dg.AssetKey, str, Metadata]] = []
         try:
-            with closed_in_the_end(output.partitions) as partitions:
-                for key, value, said in _expected(
+            with closing_iterator(output.partitions) as partitions:
+                for key, value, said in _checked_partitions(
                     partitions, [str(key) for key in context.asset_partition_keys]
                 ):
                     self._check_supported_type(type(value))
                     part = slice_of_partition(table_slice, context.asset_partitions_def, key)
                     options = self._client.options(context, said)
                     with (
-                        first_batch_at_hand(value) as ready,
+                        prefetched(value) as ready,
                         self._client.connect(context, part) as connection,
                     ):
                         self._client.clear(options, part, [key], connection)
@@ -153,7 +154,7 @@ class PostgresDbIOManager(DbIOManager):
 
 
 class _Changed:
-    """A context, but for some attributes."""
+    """A context with some attributes replaced."""
 
     def __init__(self, context: dg.OutputContext | dg.InputContext, **changes: object) -> None:
         self._context = context
@@ -163,18 +164,20 @@ class _Changed:
         return getattr(self._context, name)
 
 
-def _expected(
+def _checked_partitions(
     partitions: Iterable[tuple[Any, ...]], keys: Sequence[str]
 ) -> Iterator[tuple[str, Any, Mapping[str, RawMetadataValue]]]:
-    """Yield the partitions, each with what is said of it, and see to it that each of the run's comes once."""
-    left = sorted(keys)
+    """Yield the partitions with their metadata, and check that each of the run's comes exactly once."""
+    missing = sorted(keys)
     for key, value, *said in partitions:
-        if key not in left:
+        if key not in missing:
             fault = (
-                "came twice" if key in keys else f"is not of this run, which is for {', '.join(sorted(keys))}"
+                "came twice"
+                if key in keys
+                else f"is not in this run, whose partitions are {', '.join(sorted(keys))}"
             )
             raise ValueError(f"PerPartition: partition {key!r} {fault}.")
-        left.remove(key)
+        missing.remove(key)
         yield key, value, *(said or ({},))
-    if left:
-        raise ValueError(f"PerPartition: nothing came for {', '.join(left)}.")
+    if missing:
+        raise ValueError(f"PerPartition: missing partitions: {', '.join(missing)}.")

@@ -1,18 +1,16 @@
-"""Text that somebody else wrote, as Dagster's UI may render it: it takes Markdown in metadata and in check results."""
+"""Untrusted text for Dagster's UI, which renders Markdown in metadata and in check results."""
 
 import re
 
 _LONGEST = 80
 _PLAIN = re.compile(r"[\w ,.:;()%'+-]*")
-_MARKED = re.compile(
-    r"\b_|_\b|www\.", re.IGNORECASE
-)  # what is Markdown, or becomes a link, of plain characters
+_MARKED = re.compile(r"\b_|_\b|www\.", re.IGNORECASE)  # plain characters that are Markdown, or become a link
 
 
 def in_markdown(value: object) -> str:
-    """Return a value as Markdown that shows it, cut and in one line, and does nothing: no picture, no link, no table.
+    """Return a value as inert Markdown on one line, truncated: it makes no image, link or table.
 
-    What is more than plain words becomes code: a link that GitHub's Markdown finds by itself cannot be escaped.
+    Anything but plain words becomes code, because GitHub's autolinks cannot be escaped.
     """
     text = repr(str(value))[1:-1]
     if len(text) > _LONGEST:

@@ -1,4 +1,4 @@
-"""What a materialization tells: rows, bytes and their speed, the table's columns, a look at the first rows."""
+"""Metadata of a materialization: rows, bytes, speed, column schema, a preview of the first rows."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -9,12 +9,12 @@ import sqlalchemy as sa
 from purchase_pipeline.postgres.dagster_internals import DagsterEvent, RawMetadataValue
 from purchase_pipeline.postgres.markdown import in_markdown
 from purchase_pipeline.postgres.schema.types import sql
-from purchase_pipeline.postgres.write.batches import Written
-from purchase_pipeline.postgres.write.upsert import Merged
+from purchase_pipeline.postgres.write.batches import WriteResult
+from purchase_pipeline.postgres.write.upsert import MergeResult
 
 
-def write_metadata(written: Written, *, preview: bool) -> dict[str, RawMetadataValue]:
-    """Return the metadata of one write, but for how many rows are in the table."""
+def write_metadata(written: WriteResult, *, preview: bool) -> dict[str, RawMetadataValue]:
+    """Return the metadata of one write, except for row counts of the table."""
     seconds = max(written.seconds, 1e-9)
     metadata: dict[str, RawMetadataValue] = {
         "rows_written": written.copied.rows,
@@ -22,7 +22,7 @@ def write_metadata(written: Written, *, preview: bool) -> dict[str, RawMetadataV
         "rows_per_second": round(written.copied.rows / seconds),
         "seconds": round(written.seconds, 3),
     }
-    if isinstance(written.copied, Merged):
+    if isinstance(written.copied, MergeResult):
         metadata |= {name: rows for name, rows in written.copied.counts().items() if rows is not None}
     if written.table is not None:
         metadata["dagster/column_schema"] = column_schema(written.table, written.declared)
@@ -32,10 +32,12 @@ def write_metadata(written: Written, *, preview: bool) -> dict[str, RawMetadataV
 
 
 def column_schema(table: sa.Table, declared: sa.Table | None = None) -> dg.TableSchema:
-    """Return the table's columns with their types as PostgreSQL names them, and what their declaration adds."""
-    said = {} if declared is None else {column.name: column.info for column in declared.columns}
+    """Return the table's columns with their PostgreSQL types and the constraints of their declaration."""
+    declared_info = {} if declared is None else {column.name: column.info for column in declared.columns}
     return dg.TableSchema(
-        columns=[_table_column(column, said.get(column.name, column.info)) for column in table.columns]
+        columns=[
+            _table_column(column, declared_info.get(column.name, column.info)) for column in table.columns
+        ]
     )
 
 
@@ -51,7 +53,7 @@ def _table_column(column: sa.Column[Any], info: Mapping[Any, Any]) -> dg.TableCo
 
 
 def markdown_table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return rows as a Markdown table: no name or value breaks out of its cell, or is more than text in it."""
+    """Return rows as a Markdown table whose cells show names and values as plain text."""
     if not rows:
         return "no rows"
     lines = [
@@ -69,7 +71,7 @@ def _cell(value: object) -> str:
 def add_partition_metadata(
     context: dg.OutputContext, asset: dg.AssetKey, key: str, metadata: Mapping[str, RawMetadataValue]
 ) -> None:
-    """Let the materialization of one partition, out of the several of a run, say more than the others."""
+    """Add metadata to the materialization of one of the run's partitions."""
     if asset in _assets_of_step(context):
         context.step_context.add_asset_metadata(metadata, asset, key)
 
@@ -77,7 +79,7 @@ def add_partition_metadata(
 def report_committed(
     context: dg.OutputContext, asset: dg.AssetKey, key: str, metadata: Mapping[str, RawMetadataValue]
 ) -> None:
-    """Record a partition that stays though the step fails: Dagster itself records only for a step that succeeds."""
+    """Record a partition that stays committed although the step fails: Dagster records none then."""
     if asset in _assets_of_step(context):
         materialization = dg.AssetMaterialization(asset, partition=key, metadata=metadata)
         DagsterEvent.asset_materialization(context.step_context, materialization)

@@ -1,4 +1,4 @@
-"""Outputs of ops, which have no asset key: each has a table of its own, with the rows of the run that wrote it last."""
+"""Outputs of ops, which have no asset key. Each has its own table, which holds the rows of the last run."""
 
 import hashlib
 from collections.abc import Iterator
@@ -15,40 +15,40 @@ _UNNAMED = "result"  # Dagster's name for the output of an op that names none
 
 
 def table_of_output(output: dg.OutputContext, reader: dg.InputContext | dg.OutputContext) -> str:
-    """Return the table of an op's output: its name, if nothing else of the job has that; else its step's as well.
+    """Return the table of an op's output: its name if unique in the job, else prefixed with its step.
 
-    `reader` is whose step it is asked for: the output itself, or the input that reads it.
+    `reader` is the context of the step: the output itself, or the input that reads it.
 
     Raises:
-        UnusableMetadataError: several outputs of the job have one "table", and each would replace the others' rows.
+        UnusableMetadataError: several outputs of the job have the same "table", and would replace each other's rows.
     """
     named = (output.definition_metadata or {}).get("table")
-    if named and not _replaces(output):
+    if named and not _is_replace(output):
         return str(named)
     table = str(named or output.name)
-    sharing = _names_in(_job_of(reader)).count(table)
+    sharing = _table_names(_job_of(reader)).count(table)
     if named and sharing > 1:
         raise UnusableMetadataError(
-            f'Metadata "table" is {named!r} for one of {sharing} outputs or assets of this job that have this table, '
-            'and would replace each other\'s rows. Give each a table of its own, or "write_mode": "append".'
+            f'Metadata "table" is {named!r}, the table of {sharing} outputs or assets of this job, which would '
+            'replace each other\'s rows. Give each a table of its own, or "write_mode": "append".'
         )
     op, bracket, mapped = output.step_key.partition("[")
     if not named and (table == _UNNAMED or sharing > 1):
         table = f"{op}.{table}"
     keys = [f"[{mapped}"] if bracket else []
-    return _shortened("".join([table, *keys, f"[{output.mapping_key}]" if output.mapping_key else ""]))
+    return _truncated("".join([table, *keys, f"[{output.mapping_key}]" if output.mapping_key else ""]))
 
 
-def ledger_entry_of(table: str) -> str:
-    """Return what the ledger calls an op's output: no asset's key is written so."""
+def ledger_name_of_output(table: str) -> str:
+    """Return an op output's name in the ledger. No asset key looks like it."""
     return f"op output: {table}"
 
 
-def refuse_table_of_asset(connection: sa.Connection, table_slice: TableSlice) -> None:
-    """Keep an op's output out of a table that an asset has written.
+def reject_table_of_asset(connection: sa.Connection, table_slice: TableSlice) -> None:
+    """Reject an op's output whose table is written by an asset.
 
     Raises:
-        PostgresWriteError: it is one.
+        PostgresWriteError: the table belongs to an asset.
     """
     ledger = ledger_table(table_slice.schema)
     if not inspector_of(connection).has_table(LEDGER_NAME, schema=table_slice.schema):
@@ -58,28 +58,28 @@ def refuse_table_of_asset(connection: sa.Connection, table_slice: TableSlice) ->
     asset = connection.execute(sa.select(ledger.c.asset).where(of_asset).limit(1)).scalar()
     if asset is not None:
         raise PostgresWriteError(
-            f"table {table_slice.schema}.{table_slice.table} is written by the asset {asset!r}, by {ledger}, and an "
+            f"table {table_slice.schema}.{table_slice.table} belongs to asset {asset!r} (see {ledger}); an "
             "op's output of that name would replace its rows. Nothing was changed. Give the output another name, "
             '@op(out={"name": dg.Out()}), or another table, metadata={"table": "name"}.'
         )
 
 
 def require_run(connection: sa.Connection, table_slice: TableSlice, output: dg.OutputContext) -> None:
-    """Make sure that what was read until now is what the output's own run wrote, and no other run's since.
+    """Check that the rows read so far are those of the output's own run.
 
     Raises:
         OutputReplacedError: another run has replaced it.
     """
-    if not _replaces(output):  # its readers want the rows of all runs
+    if not _is_replace(output):  # readers get the rows of all runs
         return
     ledger = ledger_table(table_slice.schema)
-    entry = ledger.c.asset == ledger_entry_of(table_slice.table)
+    entry = ledger.c.asset == ledger_name_of_output(table_slice.table)
     run_id = connection.execute(sa.select(ledger.c.run_id).where(entry)).scalar()
     if run_id != output.run_id:
         raise OutputReplacedError(f"{table_slice.schema}.{table_slice.table}", output.run_id, run_id)
 
 
-def _replaces(output: dg.OutputContext) -> bool:
+def _is_replace(output: dg.OutputContext) -> bool:
     return bool((output.definition_metadata or {}).get("write_mode", "replace") == "replace")
 
 
@@ -90,8 +90,8 @@ def _job_of(context: dg.InputContext | dg.OutputContext) -> dg.JobDefinition | N
         return None
 
 
-def _names_in(job: dg.JobDefinition | None) -> list[str]:
-    """Return the tables that the outputs of a job's ops, and its assets, would have by their names alone."""
+def _table_names(job: dg.JobDefinition | None) -> list[str]:
+    """Return the default table names of a job's op outputs and assets."""
     if job is None:
         return []
     return [*_outputs_of(job.graph), *(key.path[-1] for key in job.asset_layer.executable_asset_keys)]
@@ -107,8 +107,8 @@ def _outputs_of(graph: dg.GraphDefinition) -> Iterator[str]:
             )
 
 
-def _shortened(name: str) -> str:
-    """Return a name that PostgreSQL takes whole: of a long one the beginning, and a digest of all of it."""
+def _truncated(name: str) -> str:
+    """Return a name that PostgreSQL does not truncate: a long one is cut and ends with a digest."""
     if len(name.encode()) <= LONGEST_NAME:
         return name
     digest = hashlib.blake2b(name.encode(), digest_size=6).hexdigest()

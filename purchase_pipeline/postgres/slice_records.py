@@ -1,4 +1,4 @@
-"""After a write: its slices noted in the ledger, and their rows counted for the materialization."""
+"""Record a write: ledger entries for its slices, and row counts for the materialization."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,31 +8,31 @@ import sqlalchemy as sa
 
 from purchase_pipeline.postgres.dagster_internals import RawMetadataValue
 from purchase_pipeline.postgres.materialization import add_partition_metadata
-from purchase_pipeline.postgres.op_outputs import ledger_entry_of
-from purchase_pipeline.postgres.slices.keys import refuse_keys_of_one_value
+from purchase_pipeline.postgres.op_outputs import ledger_name_of_output
+from purchase_pipeline.postgres.slices.keys import reject_equal_keys
 from purchase_pipeline.postgres.slices.ledger import prepare_ledger, record_slices
 from purchase_pipeline.postgres.slices.partitions import Target
-from purchase_pipeline.postgres.write.batches import Written
+from purchase_pipeline.postgres.write.batches import WriteResult
 from purchase_pipeline.postgres.write.counts import Counting, Counts
-from purchase_pipeline.postgres.write.upsert import Merged
+from purchase_pipeline.postgres.write.upsert import MergeResult
 from purchase_pipeline.postgres.write_options import WriteOptions
 
 _SOURCE = ("source_rows", "digest")
-"""Metadata of an output that go into the ledger: how much, and what, the slice was made from."""
+"""Output metadata that goes into the ledger: what the slice was made from."""
 _MERGED = ("rows_inserted", "rows_updated", "rows_unchanged", "rows_older")
 
 
-def note_slices(
+def record_write(
     connection: sa.Connection,
     context: dg.OutputContext,
     target: Target,
-    written: Written,
+    written: WriteResult,
     options: WriteOptions,
 ) -> dict[str, RawMetadataValue]:
-    """Write one ledger entry a partition, and return the row counts, as far as they are known for certain."""
+    """Write one ledger entry per partition, and return the row counts that are known exactly."""
     if target.keys and written.table is not None:
         dimensions = target.table_slice.partition_dimensions or ()
-        refuse_keys_of_one_value(connection, written.table, dimensions, context)
+        reject_equal_keys(connection, written.table, dimensions, context)
     schema, keys, asset = target.table_slice.schema, target.keys, _asset(context, target)
     prepare_ledger(connection, schema)
     counts = Counts(dict.fromkeys(keys or [""], 0), exact=True, table=0)
@@ -52,24 +52,24 @@ def note_slices(
 
 
 def _asset(context: dg.OutputContext, target: Target) -> str:
-    """Return what the ledger calls the table: the asset's key, its parts joined by slashes, or the op's output."""
+    """Return the table's name in the ledger: the asset key joined by slashes, or the op output's name."""
     if not context.has_asset_key:
-        return ledger_entry_of(target.table_slice.table)
+        return ledger_name_of_output(target.table_slice.table)
     return companion_asset(context, target.table_slice.table).to_escaped_user_string()
 
 
 def companion_asset(context: dg.OutputContext, table: str) -> dg.AssetKey:
-    """Return the key of the asset that a table is of: beside the output's own lie those of the same prefix."""
+    """Return the key of the asset that a table belongs to: companion tables share the output's key prefix."""
     return dg.AssetKey([*context.asset_key.path[:-1], table])
 
 
 def _entries(
-    context: dg.OutputContext, target: Target, asset: str, counts: Counts, written: Written
+    context: dg.OutputContext, target: Target, asset: str, counts: Counts, written: WriteResult
 ) -> list[dict[str, Any]]:
-    said: Mapping[str, Any] = {**(context.output_metadata or {}), **target.said}
-    source = {name: getattr(said.get(name), "value", said.get(name)) for name in _SOURCE}
+    metadata: Mapping[str, Any] = {**(context.output_metadata or {}), **target.metadata}
+    source = {name: getattr(metadata.get(name), "value", metadata.get(name)) for name in _SOURCE}
     merged = dict.fromkeys(_MERGED)
-    if isinstance(written.copied, Merged) and len(counts.slices) == 1:
+    if isinstance(written.copied, MergeResult) and len(counts.slices) == 1:
         merged = written.copied.counts()
     return [
         {

@@ -1,4 +1,4 @@
-"""SQL that SQLAlchemy has no words for: names as identifiers, values as parameters."""
+"""SQL that SQLAlchemy cannot express: names as identifiers, values as parameters."""
 
 from collections.abc import Sequence
 from typing import Any, LiteralString, NamedTuple
@@ -9,13 +9,13 @@ from psycopg import sql
 
 
 class Name(NamedTuple):
-    """A table, or what else lives in a schema."""
+    """The qualified name of a table or other object."""
 
     schema: str
     name: str
 
     def beside(self, name: str) -> "Name":
-        """Return another name of the same schema."""
+        """Return another name in the same schema."""
         return self._replace(name=name)
 
     def __str__(self) -> str:
@@ -29,9 +29,9 @@ def execute(
     /,
     **names: Name | str | Sequence[str] | sql.Composable,
 ) -> sa.CursorResult[Any]:
-    """Run a statement; `{name}` in it is an identifier, or several with commas between; `%s` is a value."""
+    """Run a statement. `{name}` becomes an identifier, or several separated by commas; `%s` is a value."""
     texts = {key: _composed(name).as_string() for key, name in names.items()}
-    if values:  # in the presence of which psycopg takes a name's % for a value, too
+    if values:  # with values, psycopg parses % in names as well
         texts = {key: text.replace("%", "%%") for key, text in texts.items()}
     return execute_text(connection, statement.format_map(texts), values)
 
@@ -39,23 +39,23 @@ def execute(
 def execute_text(
     connection: sa.Connection, statement: str, values: Sequence[object] = ()
 ) -> sa.CursorResult[Any]:
-    """Run a statement that PostgreSQL itself has written, or `execute`."""
+    """Run SQL text that is composed already."""
     if values:
         return connection.exec_driver_sql(statement, tuple(values))
     return connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
 
 
 def with_values(connection: sa.Connection, query: sa.SelectBase) -> str:
-    """Return a query with its values in it, as psycopg quotes them: COPY and CREATE TABLE take no parameters."""
+    """Return a query with literal values, as psycopg quotes them: COPY and CREATE TABLE take no parameters."""
     driver = connection.connection.driver_connection
     if not isinstance(driver, psycopg.Connection):
-        raise TypeError(f"This needs psycopg 3; the connection is by {type(driver).__module__}.")
+        raise TypeError(f"psycopg 3 is required; this connection uses {type(driver).__module__}.")
     compiled = query.compile(dialect=connection.dialect, compile_kwargs={"render_postcompile": True})
     return psycopg.ClientCursor(driver).mogrify(str(compiled).encode(), dict(compiled.params))
 
 
 def quoted(name: Name) -> str:
-    """Return a name as PostgreSQL's own functions take it."""
+    """Return a name as quoted text, for functions such as to_regclass."""
     return sql.Identifier(*name).as_string()
 
 

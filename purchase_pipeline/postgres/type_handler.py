@@ -1,4 +1,4 @@
-"""Between Dagster's base and PostgreSQL: a frame, stream or query into its slice, a slice into a frame or stream."""
+"""The type handler: writes a frame, stream or query to a slice, and reads a slice as a frame or stream."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -9,17 +9,17 @@ import dagster as dg
 import sqlalchemy as sa
 
 from purchase_pipeline.postgres.dagster_internals import DbTypeHandler, RawMetadataValue, TableSlice
-from purchase_pipeline.postgres.database_errors import from_elsewhere
+from purchase_pipeline.postgres.database_errors import from_source
 from purchase_pipeline.postgres.db_client import PostgresClient
 from purchase_pipeline.postgres.errors import UnusableMetadataError
-from purchase_pipeline.postgres.frames.first_batch import first_batch_at_hand
 from purchase_pipeline.postgres.frames.libraries import batches_of
-from purchase_pipeline.postgres.frames.rows import Batches, Item, RowStream, Together, closed_in_the_end
+from purchase_pipeline.postgres.frames.prefetch import prefetched
+from purchase_pipeline.postgres.frames.rows import Batches, Item, RowStream, Together, closing_iterator
 from purchase_pipeline.postgres.inputs import ReadOptions, load_type
 from purchase_pipeline.postgres.materialization import write_metadata
 from purchase_pipeline.postgres.op_outputs import require_run
 from purchase_pipeline.postgres.schema.tables import check_names, existing_table
-from purchase_pipeline.postgres.slice_records import note_slices
+from purchase_pipeline.postgres.slice_records import record_write
 from purchase_pipeline.postgres.slices.partitions import Target
 from purchase_pipeline.postgres.write.batches import write_batches
 from purchase_pipeline.postgres.write.queries import is_query, write_query
@@ -27,7 +27,7 @@ from purchase_pipeline.postgres.write_options import WriteOptions
 
 
 class FrameHandler(DbTypeHandler[Any]):
-    """Writes and reads all that `WRITTEN` and `READ` name."""
+    """Writes and reads the types listed in `WRITTEN` and `READ`."""
 
     def __init__(self, client: PostgresClient, default_load_type: type | None = None) -> None:
         self._client = client
@@ -35,7 +35,7 @@ class FrameHandler(DbTypeHandler[Any]):
 
     @property
     def supported_types(self) -> Sequence[type[object]]:
-        """Anything: what cannot be written or read is refused before a connection is opened."""
+        """Any type: unsupported ones are rejected before a connection is opened."""
         return [RowStream, Batches, object]
 
     def handle_output(
@@ -45,7 +45,7 @@ class FrameHandler(DbTypeHandler[Any]):
         obj: Any,  # noqa: ANN401
         connection: sa.Connection,
     ) -> Mapping[str, RawMetadataValue]:
-        """Write the slice, whose old rows are gone by now, and note it in the ledger."""
+        """Write the slice, whose old rows are already deleted, and record it in the ledger."""
         keys = [str(key) for key in context.asset_partition_keys] if context.has_asset_partitions else []
         return self.write(context, Target(table_slice, keys), obj, connection)
 
@@ -56,22 +56,22 @@ class FrameHandler(DbTypeHandler[Any]):
         obj: Any,  # noqa: ANN401
         connection: sa.Connection,
     ) -> dict[str, RawMetadataValue]:
-        """Write the slice, and those beside it; note them, and return what to tell of the slice."""
-        options = self._client.options(context, target.said)
+        """Write the slice and those of companion tables, record them, and return the metadata of the slice."""
+        options = self._client.options(context, target.metadata)
         if not isinstance(obj, Together):
             return _write_one(context, target, obj, connection, options)
-        _require_beside(obj, options)
+        _check_companion_keys(obj, options)
         metadata = _write_one(context, target, obj.value, connection, options)
         for name, value in obj.beside.items():
             table_slice = target.table_slice._replace(table=name, columns=None)
             keys = tuple(obj.upsert_keys.get(name, options.upsert_keys))
-            own = replace(options, declared=None, upsert_keys=keys)
-            obj.written[name] = self._write_beside(
-                context, target._replace(table_slice=table_slice), value, connection, own
+            companion_options = replace(options, declared=None, upsert_keys=keys)
+            obj.written[name] = self._write_companion(
+                context, target._replace(table_slice=table_slice), value, connection, companion_options
             )
         return metadata
 
-    def _write_beside(
+    def _write_companion(
         self,
         context: dg.OutputContext,
         target: Target,
@@ -79,12 +79,12 @@ class FrameHandler(DbTypeHandler[Any]):
         connection: sa.Connection,
         options: WriteOptions,
     ) -> dict[str, RawMetadataValue]:
-        """Write the slice of a table beside as the asset's own, and return what to tell of it."""
+        """Write the slice of a companion table, and return its metadata."""
         table_slice = target.table_slice
         check_names([table_slice.table])
         if callable(value):
             value = value(connection)
-        with first_batch_at_hand(value) as ready:
+        with prefetched(value) as ready:
             self._client.clear(options, table_slice, target.keys, connection)
             metadata = _write_one(context, target, ready, connection, options)
         return {
@@ -94,53 +94,53 @@ class FrameHandler(DbTypeHandler[Any]):
         }
 
     def load_input(self, context: dg.InputContext, table_slice: TableSlice, connection: sa.Connection) -> Any:  # noqa: ANN401
-        """Read the slice as what the input is annotated with; a stream is read as it is asked for.
+        """Read the slice as the input's annotation says. A stream is read lazily.
 
         Raises:
-            LookupError: there is no such table.
-            UnusableMetadataError: columns that it does not have, or a row filter that PostgreSQL refuses.
+            LookupError: the table does not exist.
+            UnusableMetadataError: the table lacks a column, or PostgreSQL rejects the row filter.
         """
         kind, options = load_type(context, self._default_load_type), ReadOptions.of(context)
         table = existing_table(connection, table_slice.schema, table_slice.table)
         if table is None:
             if context.has_asset_partitions and not context.asset_partition_keys:
-                return _loading().load_nothing(kind)  # no partition is before the first
+                return _loading().load_empty(kind)  # nothing precedes the first partition
             raise LookupError(
-                f"There is no table {table_slice.schema}.{table_slice.table}: materialize what writes it first."
+                f"Table {table_slice.schema}.{table_slice.table} does not exist: materialize what writes it first."
             )
         query = options.query(connection, table, table_slice)
         output = None if context.has_asset_key else context.upstream_output
 
-        def watched(frames: Iterator[Item]) -> Iterator[Item]:
-            explained = options.explained_while(frames, table)
-            return explained if output is None else self._of_its_run(explained, table_slice, output)
+        def with_checks(frames: Iterator[Item]) -> Iterator[Item]:
+            checked = options.with_filter_errors(frames, table)
+            return checked if output is None else self._checked_run(checked, table_slice, output)
 
-        return _loading().load_query(kind, connection, table, query, watched)
+        return _loading().load_query(kind, connection, table, query, with_checks)
 
-    def _of_its_run(
+    def _checked_run(
         self, batches: Iterator[Item], table_slice: TableSlice, output: dg.OutputContext
     ) -> Iterator[Item]:
-        """Look whose rows they are once the first are read: all batches are of one moment, and that is before."""
-        with closed_in_the_end(batches) as own:
-            first = next(own, None)
+        """Check the output's run once the first batch is read: the query's snapshot is older than that."""
+        with closing_iterator(batches) as stream:
+            first = next(stream, None)
             with self._client.reading() as connection:
                 require_run(connection, table_slice, output)
             if first is not None:
                 yield first
-            yield from own
+            yield from stream
 
 
-def _require_beside(together: Together, options: WriteOptions) -> None:
-    """Make sure that keys are given for tables that are written by keys.
+def _check_companion_keys(together: Together, options: WriteOptions) -> None:
+    """Check that `upsert_keys` name companion tables, in a mode that uses keys.
 
     Raises:
-        UnusableMetadataError: they are not.
+        UnusableMetadataError: they do not.
     """
     others = [name for name in together.upsert_keys if name not in together.beside]
     if others or (together.upsert_keys and not options.merges):
         raise UnusableMetadataError(
-            f"Together has upsert_keys for {list(together.upsert_keys)!r}; its tables beside are "
-            f'{list(together.beside)!r}, and the asset\'s "write_mode" is {options.write_mode!r}: keys go with '
+            f"Together has upsert_keys for {list(together.upsert_keys)!r}; its companion tables are "
+            f'{list(together.beside)!r}, and the asset\'s "write_mode" is {options.write_mode!r}. Keys require '
             '"upsert" or "insert".'
         )
 
@@ -155,12 +155,12 @@ def _write_one(
     if is_query(type(value)):
         written = write_query(connection, target.table_slice, value, options)
     else:
-        with closed_in_the_end(batches_of(value)) as batches:
-            written = write_batches(connection, target.table_slice, from_elsewhere(batches), options)
-    counts = note_slices(connection, context, target, written, options)
+        with closing_iterator(batches_of(value)) as batches:
+            written = write_batches(connection, target.table_slice, from_source(batches), options)
+    counts = record_write(connection, context, target, written, options)
     return write_metadata(written, preview=options.preview_rows > 0) | counts
 
 
 def _loading() -> Any:  # noqa: ANN401
-    """Return the module that needs pyarrow: who only writes declared streams does without."""
+    """Import the module that needs pyarrow; writing declared streams does not."""
     return import_module("purchase_pipeline.postgres.frames.loading")

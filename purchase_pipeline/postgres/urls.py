@@ -1,4 +1,4 @@
-"""A database's URL, in any of its spellings, whose password is neither in an error nor in what shows the URL."""
+"""Database URLs in any spelling, parsed without exposing the password."""
 
 import re
 from urllib.parse import unquote
@@ -8,30 +8,30 @@ import sqlalchemy as sa
 
 from purchase_pipeline.postgres.errors import UnusableUrlError
 
-_FORM = (
-    "It must be postgresql://user:password@host:port/database, "
+_EXPECTED = (
+    "Expected postgresql://user:password@host:port/database, "
     "with @ : / ? # % in the password as %40 %3A %2F %3F %23 %25"
 )
 
 
 def parsed_url(text: str) -> tuple[sa.URL, dict[str, str]]:
-    """Return the URL without what of its query is secret, and that: arguments of the connection.
+    """Return the URL without secrets in its query, and those secrets as connection arguments.
 
-    Several hosts, `host1:1,host2:2`, become the query's: SQLAlchemy knows them there alone.
+    Several hosts, `host1:1,host2:2`, move to the query, the only place where SQLAlchemy accepts them.
 
     Raises:
-        UnusableUrlError: what is no URL of PostgreSQL, without a word of it, for any may be of a password.
+        UnusableUrlError: not a PostgreSQL URL. The message shows no part of it: any may belong to a password.
     """
     url = None if _has_stray_at(text) else _read(text)
     if url is None:
-        raise UnusableUrlError(f"The database's URL cannot be read. {_FORM}.")
+        raise UnusableUrlError(f"Invalid database URL. {_EXPECTED}.")
     options = {
         option.keyword.decode(): option.dispchar == b"*" for option in psycopg.pq.Conninfo.get_defaults()
     }
     if unknown := sorted(url.query.keys() - options.keys()):
         names = ", ".join(map(repr, unknown)) if all(map(str.isidentifier, unknown)) else "some names"
         raise UnusableUrlError(
-            f"The database's URL has {names} after the ?, which libpq does not know. {_FORM}."
+            f"The database URL has {names} after the ?, which libpq does not support. {_EXPECTED}."
         )
     secret = {key: value for key, value in url.query.items() if options[key]}
     last = {key: value if isinstance(value, str) else value[-1] for key, value in secret.items()}
@@ -39,9 +39,9 @@ def parsed_url(text: str) -> tuple[sa.URL, dict[str, str]]:
 
 
 def _has_stray_at(text: str) -> bool:
-    """Tell whether an `@` may stand elsewhere than at the end of user and password: then part of one looks like a host.
+    """Return whether an `@` may belong to the password, so that part of it would be read as the host.
 
-    Such as `ana:a@b@host/db`, or `host:5432/db?password=a@b`.
+    For example `ana:a@b@host/db`, or `host:5432/db?password=a@b`.
     """
     before, at, after = text.partition("://")[2].partition("@")
     return bool(at) and ("@" in after or re.search(r"[?&]\w+=", before) is not None)

@@ -1,4 +1,4 @@
-"""What metadata says of how an output is written: of its definition, and of the one run."""
+"""How an output is written, as metadata of its definition and of the run say."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -27,8 +27,8 @@ _OPTIONS = (
     "preview_rows",
     "hash_partitions",
 )
-_OF_DEFINITIONS = ("partition_expr", "schema", "table")
-_ALIKE = 0.85  # of difflib's ratio: one or two letters
+_DEFINITION_OPTIONS = ("partition_expr", "schema", "table")
+_ARROW_CLASSES = 0.85  # difflib ratio: one or two letters differ
 _ROWS, _PARTITIONS = range(sys.maxsize), range(2, 1025)
 
 
@@ -37,14 +37,14 @@ class WriteOptions:
     """How an asset is written.
 
     Attributes:
-        write_mode: `replace` the slice; `append` to it; `upsert`: rows of the same keys are updated; or `insert`:
-            rows whose keys are there already are left alone.
-        upsert_keys: columns whose values tell one row from another.
-        newest: of an upsert, the column that says which version of a row is newer; None: the one that comes last.
-        schema_drift: what happens when the data's columns are not the table's.
-        declared: the table as its author declares it, whatever the data look like; None: inferred.
-        preview_rows: how many rows the materialization shows.
-        hash_partitions: in how many of PostgreSQL's own partitions a table is created; 0: in none.
+        write_mode: `replace` the slice; `append` to it; `upsert`: update rows with the same keys, insert others;
+            `insert`: skip rows whose keys exist.
+        upsert_keys: columns that identify a row.
+        newest: for upserts, the column that orders versions of a row; None: the last one written wins.
+        schema_drift: what to do when the data's columns differ from the table's.
+        declared: the declared table, which the data must match; None: inferred.
+        preview_rows: rows to show in the materialization.
+        hash_partitions: number of hash partitions for a new table; 0: not partitioned.
     """
 
     write_mode: WriteMode = "replace"
@@ -57,19 +57,19 @@ class WriteOptions:
 
     @property
     def merges(self) -> bool:
-        """Whether rows are told from one another by their keys."""
+        """Whether rows are matched by their keys."""
         return self.write_mode in ("upsert", "insert")
 
     def updated(
         self, definition: Mapping[str, Any], output: Mapping[str, Any] = MappingProxyType({})
     ) -> "WriteOptions":
-        """Return the options as the metadata of the definition change them, and then those of this one output.
+        """Return the options updated by the definition's metadata, then by this output's.
 
         Raises:
-            UnusableMetadataError: a name or value that is none of those possible, keys that do not go with the mode, or
-                what an output cannot say, for the inputs that read it go by the definition.
+            UnusableMetadataError: an unknown name, an invalid value, keys that do not match the mode, or an option that
+                an output cannot set because inputs read it from the definition.
         """
-        metadata = {**_understood(definition), **_said_by_run(_understood(output), definition)}
+        metadata = {**_options_in(definition), **_output_options(_options_in(output), definition)}
         changed = replace(
             self,
             write_mode=_one_of(WriteMode, "write_mode", metadata, self.write_mode),
@@ -84,48 +84,50 @@ class WriteOptions:
         )
         if changed.merges != bool(changed.upsert_keys):
             raise UnusableMetadataError(
-                'Metadata "write_mode": "upsert" (or "insert") and "upsert_keys": ["column", ...] go together: '
-                f"here are {changed.write_mode!r} and {list(changed.upsert_keys)!r}."
+                'Metadata "write_mode": "upsert" (or "insert") and "upsert_keys": ["column", ...] go together; '
+                f"got {changed.write_mode!r} and {list(changed.upsert_keys)!r}."
             )
         if changed.newest is not None and (
             changed.write_mode != "upsert" or changed.newest in changed.upsert_keys
         ):
             raise UnusableMetadataError(
-                f'Metadata "newest" is {changed.newest!r}: it goes with "write_mode": "upsert", and is none of the '
-                f"upsert_keys. Here are {changed.write_mode!r} and {list(changed.upsert_keys)!r}."
+                f'Metadata "newest" is {changed.newest!r}; it requires "write_mode": "upsert", and cannot be one of '
+                f"upsert_keys. Got {changed.write_mode!r} and {list(changed.upsert_keys)!r}."
             )
         return changed
 
 
-def _understood(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options among metadata, out of Dagster's wrapping; a misspelt one is refused, not passed over."""
-    for name in metadata.keys() - {*_OPTIONS, *_OF_DEFINITIONS}:
+def _options_in(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options in the metadata, unwrapped; a misspelt one is an error."""
+    for name in metadata.keys() - {*_OPTIONS, *_DEFINITION_OPTIONS}:
         spelled = name.lower().replace("-", "_").replace(" ", "_")
-        if meant := get_close_matches(spelled, [*_OPTIONS, "partition_expr"], n=1, cutoff=_ALIKE):
+        if meant := get_close_matches(spelled, [*_OPTIONS, "partition_expr"], n=1, cutoff=_ARROW_CLASSES):
             raise UnusableMetadataError(
-                f'Metadata "{name}" is no option of the IO manager. Write "{meant[0]}", or give it another name.'
+                f'Unknown metadata "{name}". Did you mean "{meant[0]}"? Otherwise rename it.'
             )
-    return {name: _unwrapped(metadata[name]) for name in (*_OPTIONS, *_OF_DEFINITIONS) if name in metadata}
+    return {
+        name: _unwrapped(metadata[name]) for name in (*_OPTIONS, *_DEFINITION_OPTIONS) if name in metadata
+    }
 
 
 def _unwrapped(value: object) -> object:
-    """Return what `Output` metadata wrap, but for what points to a class."""
+    """Return the value of Dagster's metadata wrappers, except for references to classes."""
     plain = isinstance(value, dg.MetadataValue) and not isinstance(value, dg.PythonArtifactMetadataValue)
     return value.value if plain else value  # type: ignore[attr-defined]
 
 
-def _said_by_run(output: Mapping[str, Any], definition: Mapping[str, Any]) -> dict[str, Any]:
-    for name in _OF_DEFINITIONS:
-        # Some attach a table's columns under the name of "schema".
+def _output_options(output: Mapping[str, Any], definition: Mapping[str, Any]) -> dict[str, Any]:
+    for name in _DEFINITION_OPTIONS:
+        # "schema" may also be a TableSchema that users attach.
         said = None if isinstance(output.get(name), dg.TableSchema) else output.get(name)
         if said not in (None, _unwrapped(definition.get(name))):
             raise UnusableMetadataError(
-                f'Metadata "{name}" of an output is {said!r}; it can be said in the definition alone, '
-                f"@asset(metadata={{{name!r}: ...}}), for that is where an input that reads the table looks."
+                f'Metadata "{name}" of an output is {said!r}; it must be set in the definition, '
+                f"@asset(metadata={{{name!r}: ...}}), where inputs that read the table look for it."
             )
     options = {name: output[name] for name in _OPTIONS if name in output}
     if options.get("write_mode", "upsert") != "upsert":
-        options.setdefault("upsert_keys", ())  # those of the definition go with its own mode
+        options.setdefault("upsert_keys", ())  # the definition's keys belong to its own mode
     return options
 
 
@@ -133,7 +135,7 @@ def _one_of(choice: Any, name: str, metadata: Mapping[str, Any], otherwise: Any)
     value = metadata.get(name, otherwise)
     if value not in get_args(choice):
         raise UnusableMetadataError(
-            f'Metadata "{name}" is {value!r}; it can be {", ".join(get_args(choice))}.'
+            f'Metadata "{name}" is {value!r}; expected one of {", ".join(get_args(choice))}.'
         )
     return value
 
@@ -142,14 +144,14 @@ def _names(name: str, metadata: Mapping[str, Any]) -> Sequence[str]:
     value = metadata.get(name, ())
     names = [value] if isinstance(value, str) else value
     if not isinstance(names, Sequence) or not all(isinstance(one, str) for one in names):
-        raise UnusableMetadataError(f'Metadata "{name}" is {value!r}; it is a list of column names.')
+        raise UnusableMetadataError(f'Metadata "{name}" is {value!r}; expected a list of column names.')
     return tuple(dict.fromkeys(names))
 
 
 def _newest(metadata: Mapping[str, Any]) -> str | None:
     value = metadata.get("newest")
     if value is not None and not isinstance(value, str):
-        raise UnusableMetadataError(f'Metadata "newest" is {value!r}; it is a column name.')
+        raise UnusableMetadataError(f'Metadata "newest" is {value!r}; expected a column name.')
     return value
 
 
@@ -157,26 +159,26 @@ def _number(name: str, metadata: Mapping[str, Any], otherwise: int, kind: str, p
     value = metadata.get(name, otherwise)
     if isinstance(value, int) and not isinstance(value, bool) and (value in possible or value == otherwise):
         return value
-    raise UnusableMetadataError(f'Metadata "{name}" is {value!r}; it is a number of {kind}.')
+    raise UnusableMetadataError(f'Metadata "{name}" is {value!r}; expected a number of {kind}.')
 
 
 def _declared(said: object) -> sa.Table | None:
-    """Return the table that `row_model` names: Dagster's metadata point to a class, and do not hold it."""
+    """Return the table that `row_model` refers to: Dagster's metadata hold references to classes, not classes."""
     if said is None:
         return None
     try:
         named = _imported(said)
     except (ImportError, AttributeError, ValueError) as error:
         raise UnusableMetadataError(
-            f'Metadata "row_model" is {said!r}, and cannot be imported: {error}.'
+            f'Metadata "row_model" is {said!r}, which cannot be imported: {error}.'
         ) from error
     if isinstance(named, sa.Table):
         return named
     if isinstance(named, type) and issubclass(named, BaseModel):
         return sa.Table("declared", sa.MetaData(), *columns_from_model(named))
     raise UnusableMetadataError(
-        f'Metadata "row_model" names {named!r}; it is a pydantic model, as MetadataValue.python_artifact(Model), or '
-        'the import path "package.module:NAME" of one, or of a SQLAlchemy Table.'
+        f'Metadata "row_model" is {named!r}; expected a pydantic model, as MetadataValue.python_artifact(Model), or '
+        'the import path "package.module:NAME" of a model or SQLAlchemy Table.'
     )
 
 

@@ -1,1 +1,1 @@
-"""Frames: pandas, polars and Arrow, each known by a module that those import who use it."""
+"""Frames of pandas, polars and Arrow, each in a module that is imported only if its library is in use."""

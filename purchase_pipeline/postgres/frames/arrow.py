@@ -1,4 +1,4 @@
-"""Arrow, the one form that all frames take on their way to a table: plain types, each with what it means."""
+"""Arrow as the common representation of all frames: plain types, each with its column type."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from purchase_pipeline.postgres.errors import RefusedValueError
-from purchase_pipeline.postgres.frames.exact import Array, cast_exactly, refuse_times
+from purchase_pipeline.postgres.frames.exact import Array, cast_exactly, reject_times
 from purchase_pipeline.postgres.frames.json_text import json_text
 from purchase_pipeline.postgres.frames.rows import Batch
 from purchase_pipeline.postgres.schema import types
@@ -16,7 +16,7 @@ from purchase_pipeline.postgres.schema.types import ColumnType
 
 FRAME_TYPES = (pa.Table, pa.RecordBatch)
 
-_MOST_DIGITS = 38  # of 128 bits
+_MOST_DIGITS = 38  # in 128 bits
 _EXTENSIONS = {"arrow.uuid": types.IDENTIFIER, "arrow.json": types.JSON}
 _PLAIN: tuple[tuple[Callable[[Any], bool], ColumnType, Any], ...] = (
     (pa.types.is_boolean, types.BOOLEAN, pa.bool_()),
@@ -38,10 +38,10 @@ _PLAIN: tuple[tuple[Callable[[Any], bool], ColumnType, Any], ...] = (
 
 
 def to_batch(frame: pa.Table | pa.RecordBatch) -> Batch:
-    """Return the frame with plain types. NaN is a number, and stays one.
+    """Return the frame with plain types. NaN stays NaN.
 
     Raises:
-        RefusedValueError: a column, or a value, that PostgreSQL has no type for.
+        RefusedValueError: PostgreSQL has no type for a column or value.
     """
     return batch_of(
         (name, *plain_column(name, values))
@@ -50,10 +50,10 @@ def to_batch(frame: pa.Table | pa.RecordBatch) -> Batch:
 
 
 def batch_of(columns: Iterable[tuple[str, ColumnType, Array]]) -> Batch:
-    """Return columns, each with its name, type and values, as one batch.
+    """Return a batch of columns, given by name, type and values.
 
     Raises:
-        RefusedValueError: two columns of one name.
+        RefusedValueError: two columns have the same name.
     """
     found: dict[str, tuple[ColumnType, Array]] = {}
     for name, column_type, values in columns:
@@ -69,10 +69,10 @@ def batch_of(columns: Iterable[tuple[str, ColumnType, Array]]) -> Batch:
 def plain_column(name: str, values: Array) -> tuple[ColumnType, Array]:
     """Return an array's column type, and its values in the plain Arrow type of that.
 
-    Times are counted in microseconds, instants in UTC; what is nested is the text that JSON has for it.
+    Times are in microseconds, instants in UTC; nested values become JSON text.
 
     Raises:
-        RefusedValueError: a type that PostgreSQL has none for, or a value that would change.
+        RefusedValueError: PostgreSQL has no such type, or a value would change.
     """
     kind = values.type
     if isinstance(kind, pa.BaseExtensionType):
@@ -87,7 +87,7 @@ def plain_column(name: str, values: Array) -> tuple[ColumnType, Array]:
         return types.NUMERIC, _decimals(values)
     column_type, plain = _plain_type(name, kind)
     if pa.types.is_temporal(kind):
-        refuse_times(name, values)
+        reject_times(name, values)
     return column_type, cast_exactly(name, values, plain)
 
 
@@ -119,7 +119,7 @@ def _of_extension(name: str, values: Array) -> tuple[ColumnType, Array]:
 
 
 def _decimals(values: Array) -> Array:
-    """Return decimals in 128 bits, or, where they do not fit, their texts."""
+    """Return decimals of 128 bits, or their text if they do not fit."""
     for scale in (values.type.scale, 0):
         try:
             return values.cast(pa.decimal128(_MOST_DIGITS, scale))
@@ -130,7 +130,7 @@ def _decimals(values: Array) -> Array:
 
 def _of_lists(name: str, values: Array) -> tuple[ColumnType, Array]:
     element = values.type.value_type
-    if isinstance(element, pa.BaseExtensionType):  # of which Arrow joins no lists
+    if isinstance(element, pa.BaseExtensionType):  # Arrow cannot concatenate lists of them
         column_type, elements = _of_lists(name, values.cast(pa.large_list(element.storage_type)))
         named = _EXTENSIONS.get(element.extension_name)
         return ARRAY(named) if named else column_type, elements

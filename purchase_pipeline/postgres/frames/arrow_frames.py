@@ -1,4 +1,4 @@
-"""What was read as Arrow tables and readers, in Arrow's own types. Imported by those who use pyarrow."""
+"""Arrow tables and readers, in Arrow's own types. Imported only if pyarrow is in use."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -11,7 +11,7 @@ from purchase_pipeline.postgres.frames.arrow import FRAME_TYPES, to_batch
 from purchase_pipeline.postgres.frames.exact import Array
 from purchase_pipeline.postgres.frames.json_text import json_values
 from purchase_pipeline.postgres.frames.nested import Shape, shape_of
-from purchase_pipeline.postgres.frames.python_rows import storage_of
+from purchase_pipeline.postgres.frames.to_python import storage_of
 from purchase_pipeline.postgres.schema.types import ColumnType, family
 
 __all__ = ["FRAME_TYPES", "from_arrow", "reader", "to_batch", "typed_column"]
@@ -32,7 +32,7 @@ _WIDE = 38  # of 128
 
 
 def from_arrow(columns: Mapping[str, ColumnType], frame: pa.Table, frame_type: type = pa.Table) -> Any:  # noqa: ANN401
-    """Return a table, or one record batch. JSON is structs and lists where all values have one shape, else text."""
+    """Return a table or record batch. JSON becomes structs and lists if all values have one shape, else text."""
     table = pa.table({name: typed_column(kind, frame[name], _WIDEST) for name, kind in columns.items()})
     if not issubclass(frame_type, pa.RecordBatch):
         return table
@@ -44,7 +44,7 @@ def from_arrow(columns: Mapping[str, ColumnType], frame: pa.Table, frame_type: t
 
 
 def reader(columns: Mapping[str, ColumnType], frames: Iterator[pa.Table]) -> pa.RecordBatchReader:
-    """Return a reader. Its schema must be known before the rows: JSON, and NUMERIC without a scale, are text."""
+    """Return a reader. Its schema is fixed before the first row, so JSON and NUMERIC without a scale are text."""
     schema = pa.schema([(name, _fixed(column_type)) for name, column_type in columns.items()])
 
     def fixed(frame: pa.Table, name: str) -> Array:
@@ -53,7 +53,7 @@ def reader(columns: Mapping[str, ColumnType], frames: Iterator[pa.Table]) -> pa.
         except pa.ArrowInvalid as error:
             hint = "Read it as pyarrow.Table, where such a column is text."
             raise UnreadableValueError(
-                f"column {name!r} has a value without a decimal: {error}. {hint}"
+                f"column {name!r} has a value that no decimal can represent: {error}. {hint}"
             ) from error
 
     def record_batches() -> Iterator[pa.RecordBatch]:
@@ -64,7 +64,7 @@ def reader(columns: Mapping[str, ColumnType], frames: Iterator[pa.Table]) -> pa.
 
 
 def typed_column(column_type: Any, values: Array, most_digits: int) -> Array:  # noqa: ANN401
-    """Return a column in the type that Arrow has for it; as text where it has none, or not that many digits."""
+    """Return a column in Arrow's matching type; as text if there is none, or too many digits."""
     kind = family(column_type)
     if kind == "json":
         return _nested_column(_as_text(values))
@@ -97,7 +97,7 @@ def _cast(values: Array, kind: Any) -> Array:  # noqa: ANN401
 
 
 def _as_text(values: Array) -> Array:
-    """Return texts as they are, and UUIDs as theirs."""
+    """Return strings unchanged, UUIDs and other extension types as strings."""
     if not isinstance(values.type, pa.BaseExtensionType):
         return values.cast(pa.string())
     if values.type.extension_name == "arrow.uuid":
@@ -121,12 +121,14 @@ def _decimals(column_type: Any, texts: Array, most_digits: int) -> Array:  # noq
             0,
         )
         scale = pc.max(fraction).as_py() or 0
-    written = pc.max(pc.count_substring_regex(texts, r"\d")).as_py() or 0  # Arrow's cast of more wraps around
+    written = (
+        pc.max(pc.count_substring_regex(texts, r"\d")).as_py() or 0
+    )  # Arrow's cast silently overflows beyond that
     for digits in (_WIDE, _WIDEST):
         try:
             if max(scale, written) <= digits <= most_digits:
                 return texts.cast(_decimal_type(digits, scale))
-        except pa.ArrowInvalid:  # too many digits with that scale, or no finite number
+        except pa.ArrowInvalid:  # too many digits with that scale, or not finite
             continue
     return texts
 

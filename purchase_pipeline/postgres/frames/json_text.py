@@ -1,4 +1,4 @@
-"""JSON as text, and as dicts and lists, where neither way changes a value."""
+"""Lossless conversion between JSON text and dicts and lists."""
 
 import json
 import re
@@ -6,34 +6,33 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from purchase_pipeline.postgres.schema.types import shown
+from purchase_pipeline.postgres.schema.types import short_repr
 
 _SURROGATE = re.compile(r"\\u[dD]")
 _TEXT_OR_LARGE_FLOAT = re.compile(r'"(?:[^"\\]|\\.)*"|-?[\d.]+e\+\d+')
 
 
 def json_text(value: object) -> str:
-    """Return a value of dicts, lists and scalars as JSON's text.
+    """Return dicts, lists and scalars as JSON text.
 
     Raises:
-        TypeError: a key that is no text, or a value that JSON has none for.
-        ValueError: NaN or an infinity, or what is nested too deep.
+        TypeError: a key is not a string, or a value is not JSON.
+        ValueError: NaN, infinity, or too deep nesting.
     """
     try:
-        _refuse_keys_that_are_no_text(value)
+        _reject_non_text_keys(value)
         text = json.dumps(value, ensure_ascii=False, allow_nan=False)
     except RecursionError as error:
-        raise ValueError("lists and dicts nested too deep, or in themselves") from error
-    return _TEXT_OR_LARGE_FLOAT.sub(_with_a_point, text) if "e+" in text else text
+        raise ValueError("lists and dicts are nested too deep, or contain themselves") from error
+    return _TEXT_OR_LARGE_FLOAT.sub(_with_decimal_point, text) if "e+" in text else text
 
 
 def json_values(texts: Sequence[str | None]) -> Sequence[Any]:
-    """Return texts of JSON as dicts and lists; as they are where one is neither, or would change.
+    """Return JSON texts as dicts and lists; unchanged if one is neither, or would change.
 
-    That is one with a number that is no float, an object that has a key twice, or half a character.
+    That is a number that is not exact as a float, an object with duplicate keys, or a lone surrogate.
 
-    A scalar alone stays text: written back, it could not be told from a text that is no JSON, nor null from a missing
-    value.
+    Scalars stay text: written back, they could not be told from strings, nor null from NULL.
     """
     if not all(text is None or text[:1] in "{[" for text in texts):
         return texts
@@ -44,7 +43,7 @@ def json_values(texts: Sequence[str | None]) -> Sequence[Any]:
 
 
 def require_distinct_keys(text: str) -> None:
-    """Make sure that a text is JSON in which no object has a key twice: JSONB keeps but the last.
+    """Check that a text is JSON without duplicate keys, of which JSONB keeps only the last.
 
     Raises:
         ValueError: it is not.
@@ -52,46 +51,44 @@ def require_distinct_keys(text: str) -> None:
     try:
         json.loads(text, object_pairs_hook=_distinct)
     except json.JSONDecodeError as error:
-        raise ValueError(f"{shown(text)} is no JSON: {error}") from error
+        raise ValueError(f"{short_repr(text)} is not JSON: {error}") from error
     except RecursionError as error:
-        raise ValueError(f"{shown(text)} is nested too deep") from error
+        raise ValueError(f"{short_repr(text)} is nested too deep") from error
 
 
 def _loaded(text: str) -> Any:  # noqa: ANN401
     value = json.loads(text, parse_float=_exact_float, object_pairs_hook=_distinct)
     if _SURROGATE.search(text):
-        json_text(
-            value
-        ).encode()  # of half a character, which only JSON's own text has a form for, this is an error
+        json_text(value).encode()  # raises for a lone surrogate, which only JSON text can hold
     return value
 
 
 def _distinct(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise ValueError(f"a JSON object has a key twice, among {shown([key for key, _ in pairs])}")
+        raise ValueError(f"a JSON object has duplicate keys among {short_repr([key for key, _ in pairs])}")
     return found
 
 
 def _exact_float(digits: str) -> float:
     number = float(digits)
     if Decimal(digits) != Decimal(repr(number)):
-        raise ValueError(f"{digits} is no float")
+        raise ValueError(f"{digits} is not exact as a float")
     return number
 
 
-def _with_a_point(match: re.Match[str]) -> str:
-    """Write a large float out: of 1e+16, PostgreSQL would make an integer."""
+def _with_decimal_point(match: re.Match[str]) -> str:
+    """Write large floats without exponent: PostgreSQL would turn 1e+16 into an integer."""
     token = match.group()
     return token if token.startswith('"') else f"{Decimal(token):f}.0"
 
 
-def _refuse_keys_that_are_no_text(value: object) -> None:
+def _reject_non_text_keys(value: object) -> None:
     if isinstance(value, dict):
         for key, inner in value.items():
             if not isinstance(key, str):
-                raise TypeError(f"JSON keys are texts, and {shown(key)} is none")
-            _refuse_keys_that_are_no_text(inner)
+                raise TypeError(f"JSON keys must be strings, not {short_repr(key)}")
+            _reject_non_text_keys(inner)
     elif isinstance(value, list | tuple):
         for inner in value:
-            _refuse_keys_that_are_no_text(inner)
+            _reject_non_text_keys(inner)

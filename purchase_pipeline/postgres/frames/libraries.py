@@ -1,4 +1,4 @@
-"""Which objects can be written and read, and who knows how. A library is imported only by those who use it."""
+"""Types that can be written and read, and the modules for them. Libraries are imported only if in use."""
 
 import sys
 from collections.abc import Iterator, Mapping
@@ -12,7 +12,7 @@ from purchase_pipeline.postgres.frames.rows import (
     PerPartition,
     RowStream,
     Together,
-    closed_in_the_end,
+    closing_iterator,
 )
 from purchase_pipeline.postgres.schema import types
 from purchase_pipeline.postgres.schema.types import ColumnType
@@ -31,7 +31,7 @@ _LIBRARIES = {
 
 
 class FrameLibrary(Protocol):
-    """What a module for a library of frames has."""
+    """The interface of a frame library's module."""
 
     FRAME_TYPES: tuple[type, ...]
 
@@ -39,11 +39,11 @@ class FrameLibrary(Protocol):
         """Return a frame's columns in Arrow."""
 
     def from_arrow(self, columns: Mapping[str, ColumnType], frame: Any, frame_type: type) -> Any:  # noqa: ANN401
-        """Return what was read as a frame of that class."""
+        """Return the rows as a frame of that class."""
 
 
 def library_of(frame_type: type) -> FrameLibrary | None:
-    """Return the module for a class of frames. Whose library is not imported has no frame to be asked for."""
+    """Return the module for a frame class. A library that is not imported has no frames."""
     for name, module in _LIBRARIES.items():
         if name in sys.modules:
             library = cast("FrameLibrary", import_module(module))
@@ -53,7 +53,7 @@ def library_of(frame_type: type) -> FrameLibrary | None:
 
 
 def is_reader(kind: type) -> bool:
-    """Return whether it is a `pyarrow.RecordBatchReader`, or a class of them."""
+    """Return whether a class is `pyarrow.RecordBatchReader` or derived from it."""
     arrow = sys.modules.get("pyarrow")
     return arrow is not None and issubclass(kind, arrow.RecordBatchReader)
 
@@ -78,11 +78,11 @@ def can_be_read(kind: Any) -> bool:  # noqa: ANN401
 
 
 def batches_of(value: Any) -> Iterator[Batch | DeclaredBatch]:  # noqa: ANN401
-    """Yield the batches of what can be written; a stream that was begun is closed in the end.
+    """Yield the batches of a value; close its stream at the end.
 
     Raises:
-        RefusedValueError: a column or value that PostgreSQL has no type for.
-        TypeError: an iterator of something else.
+        RefusedValueError: PostgreSQL has no type for a column or value.
+        TypeError: an iterator of unsupported items.
     """
     library = library_of(type(value))
     if library is not None:
@@ -90,7 +90,7 @@ def batches_of(value: Any) -> Iterator[Batch | DeclaredBatch]:  # noqa: ANN401
     elif isinstance(value, RowStream):
         yield from _batches_of_rows(value)
     else:
-        with closed_in_the_end(value) as frames:
+        with closing_iterator(value) as frames:
             if is_reader(type(value)):
                 yield from batches_of(value.schema.empty_table())
             for frame in frames:
@@ -104,14 +104,14 @@ def _batches_of_item(frame: Any) -> Iterator[Batch | DeclaredBatch]:  # noqa: AN
         yield from batches_of(frame)
     else:
         raise TypeError(
-            f"Cannot write {types.shown(frame)}, {type(frame).__name__}, out of an iterator of {WRITTEN}."
+            f"Cannot write {types.short_repr(frame)} ({type(frame).__name__}). Iterators may yield {WRITTEN}."
         )
 
 
 def _batches_of_rows(stream: RowStream) -> Iterator[Batch | DeclaredBatch]:
     table = stream.table
     declared = {} if table is None else {name: table.columns[name].type for name in stream.columns}
-    with closed_in_the_end(stream.batches) as batches:
+    with closing_iterator(stream.batches) as batches:
         for rows in batches:
             if table is None:
                 yield _python_values().batch_of_rows(stream.columns, rows)
@@ -120,5 +120,5 @@ def _batches_of_rows(stream: RowStream) -> Iterator[Batch | DeclaredBatch]:
 
 
 def _python_values() -> Any:  # noqa: ANN401
-    """Return the module that needs pyarrow: a stream that is declared does without."""
-    return import_module("purchase_pipeline.postgres.frames.python_values")
+    """Import the module that needs pyarrow; declared streams do not."""
+    return import_module("purchase_pipeline.postgres.frames.from_python")

@@ -1,4 +1,4 @@
-"""What was read in Arrow, as what an input is annotated with."""
+"""Conversion of Arrow data to the type that an input is annotated with."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -6,14 +6,14 @@ from typing import Any
 import pyarrow as pa
 import sqlalchemy as sa
 
+from purchase_pipeline.postgres.frames.adbc import read_batches
 from purchase_pipeline.postgres.frames.arrow_frames import reader
 from purchase_pipeline.postgres.frames.libraries import is_reader, library_of
-from purchase_pipeline.postgres.frames.python_rows import python_dicts, python_rows
-from purchase_pipeline.postgres.frames.reading import read_batches
 from purchase_pipeline.postgres.frames.rows import RowStream
+from purchase_pipeline.postgres.frames.to_python import python_dicts, python_rows
 from purchase_pipeline.postgres.schema.types import ColumnType
 
-Watch = Callable[[Iterator[pa.Table]], Iterator[pa.Table]]
+Checks = Callable[[Iterator[pa.Table]], Iterator[pa.Table]]
 
 
 def load_query(
@@ -21,25 +21,25 @@ def load_query(
     connection: sa.Connection,
     table: sa.Table,
     query: sa.Select[Any],
-    watched: Watch,
+    with_checks: Checks,
 ) -> Any:  # noqa: ANN401
-    """Return what a query of a table finds: a frame whole, a stream as it is asked for, with its errors watched."""
+    """Return a query's rows: a frame at once, a stream lazily; both pass through `with_checks`."""
     library = library_of(kind)
     if library is None:
         columns, frames = read_batches(connection, table, query)
-        return _streamed(kind, columns, watched(frames))
+        return _as_stream(kind, columns, with_checks(frames))
     columns, frames = read_batches(connection, table, query, batch_rows=None)
-    (whole,) = watched(frames)
+    (whole,) = with_checks(frames)
     return library.from_arrow(columns, whole, kind)
 
 
-def load_nothing(kind: Any) -> Any:  # noqa: ANN401
-    """Return what there is of a table that is not there yet."""
+def load_empty(kind: Any) -> Any:  # noqa: ANN401
+    """Return an empty value, for a table that does not exist yet."""
     library = library_of(kind)
-    return _streamed(kind, {}, iter(())) if library is None else library.from_arrow({}, pa.table({}), kind)
+    return _as_stream(kind, {}, iter(())) if library is None else library.from_arrow({}, pa.table({}), kind)
 
 
-def _streamed(kind: Any, columns: Mapping[str, ColumnType], frames: Iterator[pa.Table]) -> Any:  # noqa: ANN401
+def _as_stream(kind: Any, columns: Mapping[str, ColumnType], frames: Iterator[pa.Table]) -> Any:  # noqa: ANN401
     if kind is RowStream:
         return RowStream(tuple(columns), (python_rows(columns, frame) for frame in frames))
     if is_reader(kind):

@@ -1,19 +1,19 @@
-"""What typed frames must know, and PostgreSQL does not say: the shape of JSON."""
+"""The shape of JSON values, which typed frames need and PostgreSQL does not provide."""
 
 from collections.abc import Iterable
 from typing import Any
 
 Shape = Any
-"""None where every value is null; a class for scalars; a dict of shapes for objects; a list of one for arrays."""
+"""None if all values are null; a class for scalars; a dict of shapes for objects; a list of one shape for arrays."""
 
 MIXED: Shape = object()
 
 
 def shape_of(values: Iterable[Any]) -> Shape:
-    """Return the shape that all the values have, or MIXED: other keys, other classes, or an integer beyond 64 bits."""
+    """Return the shape of all values, or MIXED: different keys or classes, or an integer beyond 64 bits."""
     found: Shape = None
     for value in values:
-        found = _both(found, _shape(value))
+        found = _merged_shapes(found, _shape(value))
         if found is MIXED:
             break
     return found
@@ -31,13 +31,13 @@ def _shape(value: Any) -> Shape:  # noqa: ANN401
     return None if value is None else type(value)
 
 
-def _both(one: Shape, other: Shape) -> Shape:
+def _merged_shapes(one: Shape, other: Shape) -> Shape:
     if one is None or other is None:
         return other if one is None else one
     if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
-        shapes = {key: _both(one[key], other[key]) for key in one}
+        shapes = {key: _merged_shapes(one[key], other[key]) for key in one}
         return MIXED if MIXED in shapes.values() else shapes
     if isinstance(one, list) and isinstance(other, list):
-        element = _both(one[0], other[0])
+        element = _merged_shapes(one[0], other[0])
         return MIXED if element is MIXED else [element]
     return one if one is other else MIXED

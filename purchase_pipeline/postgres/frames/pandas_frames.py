@@ -1,4 +1,4 @@
-"""pandas frames: columns by dtype, missing values as NULL. Imported by those who use pandas."""
+"""pandas frames: columns by dtype, missing values as NULL. Imported only if pandas is in use."""
 
 import math
 from collections.abc import Mapping
@@ -15,45 +15,45 @@ from purchase_pipeline.postgres.errors import RefusedValueError
 from purchase_pipeline.postgres.frames.arrow import batch_of, plain_column
 from purchase_pipeline.postgres.frames.arrow_frames import typed_column
 from purchase_pipeline.postgres.frames.exact import Array
-from purchase_pipeline.postgres.frames.python_rows import python_values
-from purchase_pipeline.postgres.frames.python_values import column_of_values
+from purchase_pipeline.postgres.frames.from_python import column_of_values
 from purchase_pipeline.postgres.frames.rows import Batch
+from purchase_pipeline.postgres.frames.to_python import python_values
 from purchase_pipeline.postgres.schema import types
-from purchase_pipeline.postgres.schema.types import ColumnType, family, shown
+from purchase_pipeline.postgres.schema.types import ColumnType, family, short_repr
 
 FRAME_TYPES = (pd.DataFrame,)
 
-_FINER = "is finer than microseconds, which is what is kept"
+_FINER = "has a fraction of a microsecond, which cannot be stored"
 _KEPT = {str, bytes, bool, int, Decimal}
 _PLAIN = {*_KEPT, float, type(None)}
-_ALIKE = {str, bytes, bool, int, date, UUID}
-"""Classes of which Arrow makes what we would, where a column has one of them alone."""
+_ARROW_CLASSES = {str, bytes, bool, int, date, UUID}
+"""Classes that Arrow converts as we do, if a column has only one of them."""
 _MISSING = {type(None), type(pd.NA), type(pd.NaT)}
 _WITH_MISSING = {
     pa.int64(): pd.Int64Dtype(),
     pa.bool_(): pd.BooleanDtype(),
-    pa.string(): pd.StringDtype(na_value=np.nan),  # pandas' own, which it does not see where all are missing
+    pa.string(): pd.StringDtype(na_value=np.nan),  # pandas' default, which it cannot infer if all are missing
 }
-_HAS_DTYPE = {"boolean", "integer", "float", "text", "timestamp", "zoned timestamp", "interval"}
+_WITH_DTYPE = {"boolean", "integer", "float", "text", "timestamp", "zoned timestamp", "interval"}
 
 
 def to_batch(frame: pd.DataFrame) -> Batch:
-    """Return the frame's columns, a named index before them. None, NaN, NaT and NA are missing values.
+    """Return the frame's columns, after those of a named index. None, NaN, NaT and NA are NULL.
 
     Raises:
-        RefusedValueError: a column, or a value, that PostgreSQL has no type for, or a name that is no text.
+        RefusedValueError: PostgreSQL has no type for a column or value, or a name is not a string.
     """
     if any(name is not None for name in frame.index.names):
         frame = _with_index(frame)
     for name in frame.columns:
         if not isinstance(name, str):
-            reason = f"column names are texts, and {shown(name)} is {type(name).__name__}: rename the column"
+            reason = f"column names must be strings, but {short_repr(name)} is {type(name).__name__}: rename the column"
             raise RefusedValueError(str(name), None, reason)
     return batch_of((name, *_column(name, frame.iloc[:, place])) for place, name in enumerate(frame.columns))
 
 
 def _with_index(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the frame with its index's named levels as its first columns."""
+    """Return the frame with the named levels of its index as first columns."""
     levels = [
         (name, frame.index.get_level_values(place))
         for place, name in enumerate(frame.index.names)
@@ -68,16 +68,16 @@ def _with_index(frame: pd.DataFrame) -> pd.DataFrame:
 def from_arrow(
     columns: Mapping[str, ColumnType],
     frame: pa.Table,
-    frame_type: type = pd.DataFrame,  # noqa: ARG001  # as every library's is called
+    frame_type: type = pd.DataFrame,  # noqa: ARG001  # part of the interface
 ) -> pd.DataFrame:
-    """Return a frame whose dtypes depend on the columns, and for integers and booleans on whether one is missing."""
+    """Return a frame. Dtypes depend on the columns, and for integers and booleans on whether values are missing."""
     series = {place: _series(kind, frame[name]) for place, (name, kind) in enumerate(columns.items())}
     found = pd.DataFrame(series, index=range(frame.num_rows))
     return found.set_axis(pd.Index(list(columns), dtype="str") if columns else found.columns, axis="columns")
 
 
 def _series(column_type: ColumnType, values: Array) -> "pd.Series[Any]":
-    if family(column_type) not in _HAS_DTYPE:
+    if family(column_type) not in _WITH_DTYPE:
         return pd.Series(list(python_values(column_type, values)), dtype="object")
     typed = typed_column(column_type, values, 0)
     mapper = _WITH_MISSING.get if typed.null_count else None
@@ -94,9 +94,7 @@ def _column(name: str, series: "pd.Series[Any]") -> tuple[ColumnType, Array]:
     if isinstance(dtype, pd.PeriodDtype | pd.IntervalDtype):
         return _objects(name, series.astype(object))
     if dtype == np.float64 and isinstance(dtype, np.dtype) and not series.count():
-        return types.UNKNOWN_FLOAT, pa.nulls(
-            len(series)
-        )  # what pandas makes of nothing, and of what is missing
+        return types.UNKNOWN_FLOAT, pa.nulls(len(series))  # pandas' dtype for missing data
     try:
         values = pa.array(series, from_pandas=True)
     except (pa.ArrowException, UnicodeError):
@@ -109,11 +107,11 @@ def _objects(name: str, series: "pd.Series[Any]") -> tuple[ColumnType, Array]:
         raise RefusedValueError(name, None, f"PostgreSQL has no type for the dtype {series.dtype}")
     values = series.tolist()
     classes = {value.__class__ for value in values} - _MISSING
-    if len(classes) == 1 and classes <= _ALIKE:
+    if len(classes) == 1 and classes <= _ARROW_CLASSES:
         try:
             return plain_column(name, pa.array(values, from_pandas=True))
         except (pa.ArrowException, UnicodeError, OverflowError):
-            pass  # one by one, which says of which value
+            pass  # one by one, to find the value
     plain = [
         value if value.__class__ in _KEPT else _plain_cell(name, position, value)
         for position, value in enumerate(values)
@@ -122,7 +120,7 @@ def _objects(name: str, series: "pd.Series[Any]") -> tuple[ColumnType, Array]:
 
 
 def _plain_cell(name: str, position: int, value: Any) -> Any:  # noqa: ANN401
-    """Return a cell's value without pandas and NumPy: None for a missing one, Python's own class for any other."""
+    """Return a cell without pandas and NumPy types; None if missing."""
     try:
         plain = _plain(value)
     except (ValueError, TypeError, OverflowError, RecursionError) as error:
@@ -149,7 +147,7 @@ def _plain_scalar(value: Any) -> Any:  # noqa: ANN401
         value = pd.Timedelta(value)
     if value is pd.NA or value is pd.NaT:
         return None
-    if isinstance(value, memoryview):  # psycopg takes those alone that have no gaps
+    if isinstance(value, memoryview):  # psycopg accepts only contiguous ones
         return value.tobytes()
     if isinstance(value, pd.Timestamp | pd.Timedelta):
         return _to_the_microsecond(value)

@@ -1,4 +1,4 @@
-"""Rows on their way to a table or from it: in batches, so that a table need not fit into memory."""
+"""Rows to write or read, in batches, so that a table need not fit into memory."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,15 +19,15 @@ Item = TypeVar("Item")
 
 
 def by_column(rows: Sequence[Row], columns: int) -> Iterable[Sequence[Any]]:
-    """Return the values of each column, of which there are some even where there is no row."""
+    """Return the values of each column, also if there are no rows."""
     return zip(*rows, strict=True) if rows else ((),) * columns
 
 
 @contextmanager
-def closed_in_the_end(items: Iterable[Item]) -> Iterator[Iterator[Item]]:
-    """Iterate; however it ends, midway too, close the iterator if it can be closed, as generators can.
+def closing_iterator(items: Iterable[Item]) -> Iterator[Iterator[Item]]:
+    """Yield an iterator, and close it at the end if it is a generator.
 
-    A generator that is let go midway keeps its files and connections open until the garbage is collected.
+    A generator that is abandoned keeps its files and connections open until it is garbage-collected.
     """
     iterator = iter(items)
     try:
@@ -40,14 +40,14 @@ def closed_in_the_end(items: Iterable[Item]) -> Iterator[Iterator[Item]]:
 
 @dataclass(frozen=True)
 class RowStream:
-    """A table, or a slice of one, as batches of rows.
+    """A table or slice as batches of rows.
 
     Attributes:
-        columns: names of the columns that the rows fill, in the rows' order.
-        batches: the rows, a batch at a time; read once. Of a declared table a value may be the text that PostgreSQL
-            reads: rows of texts alone are written fastest.
-        table: the table's declaration, taken at its word. Its columns, keys and comments count; its name and schema
-            are the asset's. Without one the types are inferred from the first batch.
+        columns: names of the rows' columns, in order.
+        batches: batches of rows, iterated once. With a declared table, values may be strings that PostgreSQL parses;
+            rows of strings only are the fastest to write.
+        table: the table's declaration: its columns, keys and comments apply; its name and schema are the asset's.
+            Without it, types are inferred from the first batch.
     """
 
     columns: Sequence[str]
@@ -56,10 +56,10 @@ class RowStream:
 
 
 class Batches(Generic[Frame]):
-    """A table, or a slice of one, as an iterator of frames, read once.
+    """A table or slice as an iterator of frames, iterated once.
 
-    `Batches[pandas.DataFrame](frames)` writes them as they come, in one transaction; an input annotated so reads them
-    as it goes. Frames: `pandas.DataFrame`, `polars.DataFrame`, `pyarrow.Table`, `pyarrow.RecordBatch`, or a list of
+    `Batches[pandas.DataFrame](frames)` writes frames as they come, in one transaction; an input with that annotation
+    reads lazily. Frames: `pandas.DataFrame`, `polars.DataFrame`, `pyarrow.Table`, `pyarrow.RecordBatch`, or a list of
     rows as dicts.
     """
 
@@ -71,11 +71,11 @@ class Batches(Generic[Frame]):
     @classmethod
     @cache
     def __class_getitem__(cls, frame_type: Any) -> Any:  # noqa: ANN401
-        """Return a class of its own, for Dagster takes classes alone as types."""
+        """Return a subclass: Dagster accepts only classes as types."""
         kind = get_origin(frame_type) or frame_type
         if not isinstance(kind, type):
             return super().__class_getitem__(frame_type)  # type: ignore[misc]  # Generic's own
-        # Dagster tells types apart by their names: several libraries have a DataFrame.
+        # Dagster identifies types by name, and several libraries have a DataFrame.
         return type(f"{cls.__name__}[{kind.__module__}.{kind.__qualname__}]", (cls,), {"frame_type": kind})
 
     def __iter__(self) -> Iterator[Frame]:
@@ -83,10 +83,10 @@ class Batches(Generic[Frame]):
 
 
 class PerPartition:
-    """The data of the run's partitions, be it one or a range of them: each is committed alone, as it comes.
+    """The data of the run's partitions, each committed in its own transaction.
 
-    `PerPartition((key, frame) for ...)`, or `(key, frame, metadata)`: metadata of that partition's materialization, as
-    an output's. What is committed stays when a later partition fails.
+    `PerPartition((key, frame) for ...)`, or `(key, frame, metadata)` to add metadata to the partition's
+    materialization. Committed partitions stay when a later one fails.
     """
 
     def __init__(
@@ -97,19 +97,19 @@ class PerPartition:
 
 @dataclass(frozen=True)
 class Together:
-    """A slice, and the same partition's slices in other tables: replaced in one transaction, all or none.
+    """A slice, and the same partition's slices of companion tables, replaced in one transaction.
 
-    For outputs that belong together, such as rows and their rejects, which one by one would be committed one by one.
-    The asset of a table beside is then materialized without a value: `MaterializeResult(key, metadata=written[name])`;
-    out of `PerPartition` without metadata too, for they are told of each partition.
+    For outputs that belong together, such as rows and rejects, which would otherwise be committed one by one. The asset
+    of a companion table is materialized without a value: `MaterializeResult(key, metadata=written[name])`; within
+    `PerPartition` the metadata is added for each partition.
 
     Attributes:
-        value: what goes into the asset's own table; anything that can be written.
-        beside: what goes into other tables of its schema, cut by the same `partition_expr`, by the tables' names.
-            Written after `value`, in order: a stream may depend on what came before. A function is called with the
-            transaction's connection, while the slice's old rows are still there, and returns what goes in.
-        upsert_keys: of an upsert or insert, the keys of tables beside; a table that is not named has the asset's own.
-        written: once committed, what there is to tell of each table beside: its materialization's metadata.
+        value: data of the asset's own table; anything that can be written.
+        beside: data of companion tables in the same schema and with the same `partition_expr`, by table name. They are
+            written after `value`, in order, so a stream may depend on earlier ones. A function is called with the
+            transaction's connection, before the slice's old rows are deleted, and returns the data.
+        upsert_keys: keys of companion tables for upserts and inserts; by default the asset's keys.
+        written: metadata of each companion table's materialization, once committed.
     """
 
     value: Any
@@ -120,10 +120,10 @@ class Together:
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows with the types of their columns, whatever they came in.
+    """Rows with their column types, whatever they came from.
 
     Attributes:
-        types: each column's type, in order.
+        types: column types, in order.
         frame: a `pyarrow.Table` of these columns, in the plain types of `frames.arrow`.
     """
 
@@ -133,11 +133,11 @@ class Batch:
 
 @dataclass(frozen=True)
 class DeclaredBatch:
-    """Rows of a table that their author declares: PostgreSQL alone says what it takes.
+    """Rows of a declared table, whose values only PostgreSQL checks.
 
     Attributes:
-        types: each column's type as declared, in the rows' order.
-        rows: values as psycopg takes them, or the texts that PostgreSQL reads; None for a missing one.
+        types: declared column types, in the rows' order.
+        rows: values that psycopg adapts, or strings that PostgreSQL parses; None for NULL.
         declared: the table's declaration.
     """
 

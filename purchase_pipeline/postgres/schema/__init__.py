@@ -1,1 +1,1 @@
-"""Columns: their types, what goes into them unchanged, how they widen, what a pydantic model says of them."""
+"""Columns and their types: inference, drift, widening, pydantic models, PostgreSQL's catalog."""

@@ -1,4 +1,4 @@
-"""Tables in hash partitions, PostgreSQL's own, which are chosen when a table is created and stay."""
+"""Tables in PostgreSQL's own hash partitions, which are chosen when the table is created."""
 
 from collections.abc import Iterator, Sequence
 
@@ -12,34 +12,34 @@ from purchase_pipeline.postgres.errors import UnusableMetadataError
 from purchase_pipeline.postgres.schema.tables import check_names, create_if_missing
 
 _REFUSED = (
-    psycopg.errors.UndefinedObject,  # a type that has no hash
+    psycopg.errors.UndefinedObject,  # a type without a hash function
     psycopg.errors.InvalidObjectDefinition,  # a generated column
     psycopg.errors.FeatureNotSupported,  # an exclusion constraint without the column
-    psycopg.errors.DuplicateTable,  # a table with a partition's name
+    psycopg.errors.DuplicateTable,  # a table with the name of a partition
 )
 
 
 def hash_columns(table: sa.Table, table_slice: TableSlice, upsert_keys: Sequence[str]) -> list[str]:
-    """Return the columns whose hash places a row: the upsert's keys, or else the columns of `partition_expr`.
+    """Return the hash key: the upsert's keys, or else the columns of `partition_expr`.
 
-    A time window is a range, which no hash finds, so its column is taken only where there is no other.
+    A hash cannot serve ranges, so the column of a time window is used only if there is no other.
 
     Raises:
-        UnusableMetadataError: there is no such column, or a unique key of the table lacks one.
+        UnusableMetadataError: there is no such column, or a unique key of the table does not include it.
     """
     dimensions = table_slice.partition_dimensions or []
     keyed = [each for each in dimensions if not isinstance(each.partitions, TimeWindow)]
     columns = list(upsert_keys) or [each.partition_expr for each in keyed or dimensions]
     if not columns or not set(columns) <= set(table.columns.keys()):
         raise UnusableMetadataError(
-            f'Table {table} cannot have "hash_partitions" by {columns or "nothing"}: they take a "partition_expr" that '
+            f'Table {table} cannot have "hash_partitions" by {columns or "nothing"}: they need a "partition_expr" that '
             f'is a column, or "upsert_keys"; the columns are {", ".join(table.columns.keys())}.'
         )
     for key in _unique_keys(table):
         if missing := [column for column in columns if column not in key]:
             raise UnusableMetadataError(
                 f'Table {table} cannot have "hash_partitions" by {", ".join(columns)}: its unique key '
-                f"({', '.join(key)}) lacks {', '.join(missing)}. Add it to the key, or leave hash_partitions out."
+                f"({', '.join(key)}) does not include {', '.join(missing)}. Add it to the key, or omit hash_partitions."
             )
     return columns
 
@@ -47,10 +47,10 @@ def hash_columns(table: sa.Table, table_slice: TableSlice, upsert_keys: Sequence
 def create_with_hash_partitions(
     connection: sa.Connection, table: sa.Table, columns: Sequence[str], count: int
 ) -> None:
-    """Create a table that does not exist in that many partitions by the hash of the columns.
+    """Create a missing table with that many partitions by the hash of the columns.
 
     Raises:
-        UnusableNameError: a partition's name, the table's with a number, that PostgreSQL would cut.
+        UnusableNameError: PostgreSQL would truncate a partition's name (the table's and a number).
         UnusableMetadataError: PostgreSQL cannot partition such a table.
     """
     quote = connection.dialect.identifier_preparer.quote
@@ -71,7 +71,7 @@ def create_with_hash_partitions(
             )
             connection.exec_driver_sql(statement.as_string(), execution_options={"no_parameters": True})
 
-    # Only if this writer creates the table: another one may be first.
+    # Runs only if this writer creates the table: another one may be first.
     sa.event.listen(table, "after_create", create_partitions)
     try:
         create_if_missing(connection, [table])
@@ -80,7 +80,7 @@ def create_with_hash_partitions(
             raise
         raise UnusableMetadataError(
             f'Table {table} cannot have "hash_partitions" by {", ".join(columns)}: '
-            f"{error.orig.diag.message_primary}. Leave hash_partitions out, or change what the message names."
+            f"{error.orig.diag.message_primary}. Omit hash_partitions, or change what the message names."
         ) from error
 
 

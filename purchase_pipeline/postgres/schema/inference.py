@@ -1,4 +1,4 @@
-"""Inference: which column type Python values ask for. It is never a narrow one.
+"""Type inference: the column type for Python values. It is never a narrow one.
 
 Integers become BIGINT, texts TEXT, decimals NUMERIC without bounds.
 """
@@ -30,7 +30,7 @@ from purchase_pipeline.postgres.schema.types import (
     ZONED,
     ColumnType,
     family,
-    shown,
+    short_repr,
     sql,
 )
 
@@ -58,7 +58,7 @@ class NoColumnTypeError(TypeError):
     """A value that no column type holds, alone or with the values before it.
 
     Attributes:
-        position: the value's, from 0.
+        position: index of the value.
     """
 
     def __init__(self, position: int, reason: str) -> None:
@@ -67,7 +67,7 @@ class NoColumnTypeError(TypeError):
 
 
 def inferred_type(values: Collection[object]) -> ColumnType:
-    """Return the type for a column of Python values, where None is a missing one.
+    """Return the type for a column of Python values; None is NULL.
 
     Raises:
         NoColumnTypeError: a value that no column type holds, alone or with the values before it.
@@ -77,23 +77,24 @@ def inferred_type(values: Collection[object]) -> ColumnType:
         if value is None or (value.__class__ in classes and value.__class__ in _BY_CLASS):
             continue
         classes.add(value.__class__)
-        wanted = _of_value(value)
-        if wanted is None:
+        value_type = _of_value(value)
+        if value_type is None:
             raise NoColumnTypeError(
-                position, f"{shown(value)} is {type(value).__name__}, which has no column type"
+                position, f"{short_repr(value)} is {type(value).__name__}, which no column type stores"
             )
-        mixed = common(found, wanted)
+        mixed = common_type(found, value_type)
         if mixed is None:
             raise NoColumnTypeError(
-                position, f"{shown(value)} is {type(value).__name__}, the values before it are {sql(found)}"
+                position,
+                f"{short_repr(value)} is {type(value).__name__}, but the values before it are {sql(found)}",
             )
         found = mixed
     if family(found) == "float" and classes != {float}:
-        _refuse_integers_that_are_no_floats(values)
+        _reject_inexact_integers(values)
     return found
 
 
-def type_of_column(name: str, values: Collection[object]) -> ColumnType:
+def inferred_column_type(name: str, values: Collection[object]) -> ColumnType:
     """Return the type for a named column of a batch.
 
     Raises:
@@ -105,40 +106,40 @@ def type_of_column(name: str, values: Collection[object]) -> ColumnType:
         raise RefusedValueError(name, error.position, str(error)) from error
 
 
-def common(one: ColumnType, other: ColumnType) -> ColumnType | None:
-    """Return the type that holds the values of two inferred ones, or None."""
+def common_type(one: ColumnType, other: ColumnType) -> ColumnType | None:
+    """Return the type that holds the values of both inferred types, or None."""
     families = {family(one), family(other)}
     if "unknown" in families:
         return other if family(one) == "unknown" else one
     if families == {"array"}:
-        elements = common(one.item_type, other.item_type)  # type: ignore[attr-defined]  # both are arrays
+        elements = common_type(one.item_type, other.item_type)  # type: ignore[attr-defined]  # both are arrays
         return JSON if elements is None else ARRAY(elements)
     return one if len(families) == 1 else _MIXTURES.get(frozenset(families))
 
 
 def _of_value(value: object) -> ColumnType | None:
-    if isinstance(value, Enum):  # psycopg would write its name
+    if isinstance(value, Enum):  # psycopg would write the member's name
         return None
     if isinstance(value, int) and not isinstance(value, bool):
         return BIGINT if -(2**63) <= value < 2**63 else NUMERIC
     if isinstance(value, datetime):
         return NAIVE if value.tzinfo is None else ZONED
-    if isinstance(value, time):  # PostgreSQL would drop a zone without a word
+    if isinstance(value, time):  # PostgreSQL would silently drop the zone
         return TIME if value.tzinfo is None else None
     if isinstance(value, list | tuple):
         return _of_list(value)
     return next((_BY_CLASS[kind] for kind in type(value).__mro__ if kind in _BY_CLASS), None)
 
 
-def _refuse_integers_that_are_no_floats(values: Collection[object]) -> None:
+def _reject_inexact_integers(values: Collection[object]) -> None:
     for position, value in enumerate(values):
         if isinstance(value, int) and float(value) != value:
-            reason = f"{value} beside floats would become one, and has more digits than they have"
+            reason = f"{value} among floats would become one, which cannot represent it exactly"
             raise NoColumnTypeError(position, reason)
 
 
 def _of_list(values: list[Any] | tuple[Any, ...]) -> ColumnType:
-    """Return an array type for scalars of one kind; JSON for what is nested, or mixed."""
+    """Return an array type for scalars of one type, JSON for nested or mixed lists."""
     if any(isinstance(value, list | tuple | dict) for value in values):
         return JSON
     try:

@@ -1,5 +1,6 @@
-"""Columns from a pydantic model: the contract is written once, and the table follows it."""
+"""Columns from a pydantic model, so that the schema is written once."""
 
+from collections.abc import Iterable
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -13,11 +14,21 @@ from pydantic.fields import FieldInfo
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from purchase_pipeline.postgres.schema import types
-from purchase_pipeline.postgres.schema.constraints import message_of
 from purchase_pipeline.postgres.schema.inference import inferred_type
 from purchase_pipeline.postgres.schema.types import ColumnType
 
 _BEYOND_INTEGER = 2**31
+_BOUNDS = {
+    "gt": "> {}",
+    "ge": "≥ {}",
+    "lt": "< {}",
+    "le": "≤ {}",
+    "multiple_of": "a multiple of {}",
+    "min_length": "at least {} long",
+    "max_length": "at most {} long",
+    "max_digits": "at most {} digits",
+    "decimal_places": "at most {} decimal places",
+}
 _BY_CLASS: dict[Any, ColumnType] = {
     str: types.TEXT,
     bool: types.BOOLEAN,
@@ -39,16 +50,15 @@ _BY_CLASS: dict[Any, ColumnType] = {
 
 
 def columns_from_model(model: type[BaseModel]) -> list[sa.Column[Any]]:
-    """Return one column a field, in order, with the field's description as its comment.
+    """Return one column per field, in order, with the field's description as its comment.
 
-    Texts become TEXT whatever their bound: a bound is the contract's to change, not a migration's. Integers become
-    INTEGER where the model bounds them to it from below and from above, else BIGINT; decimals NUMERIC with the model's
-    digits; a plain `datetime` TIMESTAMP, `AwareDatetime` TIMESTAMP WITH TIME ZONE; a list of scalars an array; what
-    is nested, JSONB. A field that is not required, or may be None, may be NULL. Its bounds are told in words, in the
-    column's `info`.
+    Strings become TEXT even if bounded, so that changing a bound needs no migration. Integers become INTEGER if the
+    model bounds them to it, else BIGINT; decimals NUMERIC with the model's digits; `datetime` TIMESTAMP,
+    `AwareDatetime` TIMESTAMP WITH TIME ZONE; a list of scalars an array; nested values JSONB. An optional field is
+    nullable. The bounds are described in the column's `info`.
 
     Raises:
-        TypeError: a field of a type that has no column type here.
+        TypeError: a field whose type has no column type.
     """
     return [_column(name, field) for name, field in model.model_fields.items()]
 
@@ -63,15 +73,15 @@ def _column(name: str, field: FieldInfo) -> sa.Column[Any]:
         column_type,
         nullable=optional or not field.is_required(),
         comment=field.description,
-        info={"constraints": message_of(bounds)},
+        info={"constraints": _constraints(bounds)},
     )
 
 
 def _unwrapped(annotation: Any, bounds: list[Any]) -> tuple[Any, list[Any], bool]:  # noqa: ANN401
-    """Return what is annotated, without `Annotated` and `| None`, with all bounds, and whether None is allowed."""
+    """Return the annotation without `Annotated` and `| None`, all its bounds, and whether None is allowed."""
     if get_origin(annotation) is Annotated:
-        inner, *said = get_args(annotation)
-        more = [bound for one in said for bound in (one.metadata if isinstance(one, FieldInfo) else [one])]
+        inner, *extras = get_args(annotation)
+        more = [bound for one in extras for bound in (one.metadata if isinstance(one, FieldInfo) else [one])]
         return _unwrapped(inner, bounds + more)
     if get_origin(annotation) in (Union, UnionType) and NoneType in get_args(annotation):
         others = [one for one in get_args(annotation) if one is not NoneType]
@@ -104,19 +114,29 @@ def _of_class(annotation: object) -> ColumnType | None:
 
 
 def _fits_integer(bounds: list[Any]) -> bool:
-    """Return whether the bounds, from below and from above, leave nothing that an INTEGER does not hold."""
-    lowest = [*_all(bounds, "ge"), *(bound + 1 for bound in _all(bounds, "gt"))]
-    highest = [*_all(bounds, "le"), *(bound - 1 for bound in _all(bounds, "lt"))]
+    """Return whether the bounds keep all values within INTEGER."""
+    lowest = [*_bounds_named(bounds, "ge"), *(bound + 1 for bound in _bounds_named(bounds, "gt"))]
+    highest = [*_bounds_named(bounds, "le"), *(bound - 1 for bound in _bounds_named(bounds, "lt"))]
     return max(lowest, default=-_BEYOND_INTEGER - 1) >= -_BEYOND_INTEGER and (
         min(highest, default=_BEYOND_INTEGER) < _BEYOND_INTEGER
     )
 
 
 def _decimal(bounds: list[Any]) -> ColumnType:
-    """Return NUMERIC with the model's digits; a number of digits alone would mean to PostgreSQL: no decimals."""
-    digits, places = _all(bounds, "max_digits"), _all(bounds, "decimal_places")
+    """Return NUMERIC with the model's digits; precision without scale would mean no decimals to PostgreSQL."""
+    digits, places = _bounds_named(bounds, "max_digits"), _bounds_named(bounds, "decimal_places")
     return sa.Numeric(min(digits) if digits and places else None, min(places, default=None))
 
 
-def _all(bounds: list[Any], name: str) -> list[Any]:
+def _bounds_named(bounds: list[Any], name: str) -> list[Any]:
     return [value for bound in bounds if (value := getattr(bound, name, None)) is not None]
+
+
+def _constraints(bounds: Iterable[Any]) -> list[str]:
+    """Describe a field's bounds, one phrase each. Patterns and custom validators are left out."""
+    return [
+        words.format(value)
+        for bound in bounds
+        for name, words in _BOUNDS.items()
+        if (value := getattr(bound, name, None)) is not None
+    ]

@@ -1,4 +1,4 @@
-"""The columns of a query's result, with their types as PostgreSQL describes them."""
+"""Column types of a query's result, as PostgreSQL describes them."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -27,14 +27,14 @@ _BY_NAME: dict[str, ColumnType] = {
 
 
 def result_types(result: sa.CursorResult[Any]) -> dict[str, ColumnType]:
-    """Return the columns of a result, in order, with their types as PostgreSQL describes them."""
+    """Return the result's columns, in order, with their types."""
     description: Sequence[psycopg.Column] = result.cursor.description  # type: ignore[assignment]
     return {column.name: _column_type(column) for column in description}
 
 
 def _column_type(column: psycopg.Column) -> ColumnType:
     known = psycopg.adapters.types.get(column.type_code)
-    if known is None:  # an enumeration, say: psycopg hands on its text
+    if known is None:  # such as an enum, which psycopg returns as text
         return types.TEXT
     is_array = column.type_code == known.array_oid
     if known.name == "numeric":

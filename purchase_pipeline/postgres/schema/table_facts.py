@@ -1,14 +1,14 @@
-"""What the catalog tells of a table: what else happens to its rows, who may not see some, how large it is."""
+"""Facts about a table from the catalog: triggers and rules, hidden rows, size."""
 
 from typing import NamedTuple
 
 import sqlalchemy as sa
 from psycopg import sql
 
-from purchase_pipeline.postgres.schema.tables import looked_at
+from purchase_pipeline.postgres.schema.tables import inspection_cache
 
-_SMALL_BYTES = 4 << 20  # counted within a few milliseconds
-# What a DELETE does not see are rows that no policy for reading, or none for deleting, lets through.
+_SMALL_BYTES = 4 << 20  # takes a few milliseconds to count
+# A DELETE does not see rows that the policies for SELECT or DELETE hide.
 _FACTS = """
     WITH RECURSIVE family AS (
         SELECT to_regclass(%s)::oid AS oid
@@ -39,15 +39,15 @@ _FACTS = """
 
 
 class TableFacts(NamedTuple):
-    """What the catalog tells.
+    """What the catalog says about a table.
 
     Attributes:
-        oid: PostgreSQL's number of the table.
-        is_table: it keeps rows of its own, and is no view or somebody else's.
-        interferes: it, or one that inherits from it, has triggers, rules or policies; a view always has.
-        hides_rows: row security may keep rows out of sight; a policy of the role's that lets all through does not.
-        steady: its rows go by no cascade, crash or table that inherits from it.
-        small: it could be counted at once when it was looked at.
+        oid: the table's OID.
+        is_table: it stores rows of its own; not a view or foreign table.
+        interferes: it, or a child table, has triggers, rules or policies; always true of a view.
+        hides_rows: row security may hide rows from the role; false if its policies let all through.
+        steady: no cascade, crash or child table can remove its rows.
+        small: it was small enough to be counted when it was first looked up.
     """
 
     oid: int = 0
@@ -59,9 +59,9 @@ class TableFacts(NamedTuple):
 
 
 def table_facts(connection: sa.Connection, table: sa.FromClause) -> TableFacts:
-    """Return what is known of the table, until this transaction changes one."""
+    """Return the facts, cached until this transaction changes a table."""
     name = sql.Identifier(*filter(None, (table.schema, table.name))).as_string()  # type: ignore[attr-defined]
-    known: dict[str, TableFacts] = looked_at(connection)["facts"]
+    known: dict[str, TableFacts] = inspection_cache(connection)["facts"]
     if name not in known:
         found = connection.exec_driver_sql(_FACTS, (name, name, _SMALL_BYTES, name)).first()
         known[name] = TableFacts(*found) if found else TableFacts()

@@ -1,4 +1,4 @@
-"""Column types: the few that Python's values have, which family one is of, how it is named."""
+"""Column types: one for each kind of Python value, their families and SQL names."""
 
 from typing import Any
 
@@ -12,15 +12,15 @@ ColumnType = TypeEngine[Any]
 POSTGRESQL: sa.Dialect = PGDialect(paramstyle="named")  # type: ignore[no-untyped-call]  # SQLAlchemy left it so
 
 UNKNOWN: ColumnType = NullType()
-"""The type of a column without a single value: it fits any other, and becomes TEXT in a new table."""
+"""The type of a column without values. It is compatible with any other, and becomes TEXT in a new table."""
 
 
 class _UnknownFloat(NullType):
-    """A type that nothing is known of, and that is a float's as long as no value says otherwise."""
+    """An unknown type that is a float unless values say otherwise."""
 
 
 UNKNOWN_FLOAT: ColumnType = _UnknownFloat()
-"""The type of a float column without a single value, which pandas makes of whatever is missing."""
+"""The type of a float column without values, which pandas creates for missing data."""
 
 BOOLEAN: ColumnType = sa.Boolean()
 BIGINT: ColumnType = sa.BigInteger()
@@ -56,7 +56,7 @@ _FAMILIES: tuple[tuple[type, str], ...] = (
 
 
 class NamedType(sa.types.UserDefinedType[Any]):
-    """A type of PostgreSQL's that is known by its name alone."""
+    """A PostgreSQL type that is known only by name."""
 
     cache_ok = True
 
@@ -64,18 +64,18 @@ class NamedType(sa.types.UserDefinedType[Any]):
         self.name = name
 
     def get_col_spec(self, **_: object) -> str:
-        """Return the name, as SQL."""
+        """Return the name as SQL."""
         return self.name
 
 
-def shown(value: object) -> str:
-    """Return a value as an error may show it: recognisable, and short."""
+def short_repr(value: object) -> str:
+    """Return a value's repr for error messages, shortened."""
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."  # noqa: PLR2004  # a line of a terminal
 
 
 def sql(column_type: ColumnType) -> str:
-    """Return the type as PostgreSQL names it: two spellings of one type give one text."""
+    """Return the type's SQL name; equal types have equal names."""
     kind = family(column_type)
     if kind == "unknown":
         return "unknown"
@@ -90,7 +90,7 @@ def sql(column_type: ColumnType) -> str:
 
 
 def family(column_type: ColumnType) -> str:
-    """Return which kind of values a type holds, whatever its bounds; `other` for what Python has no class for."""
+    """Return the kind of values that a type holds; `other` if Python has no class for them."""
     if isinstance(column_type, sa.DateTime):
         return "zoned timestamp" if column_type.timezone else "timestamp"
     return next((name for kind, name in _FAMILIES if isinstance(column_type, kind)), "other")

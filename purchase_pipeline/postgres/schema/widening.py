@@ -1,4 +1,4 @@
-"""Widening: the type that holds all that a column has, unchanged, and what comes."""
+"""Widening: the type that holds all existing and all new values unchanged."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,37 +13,37 @@ _INTEGERS = ("SMALLINT", "INTEGER", "BIGINT")
 _UNBOUNDED = float("inf")
 
 
-def widened(column: ColumnType, wanted: ColumnType) -> ColumnType | None:
-    """Return the narrowest of the two, or of the types above both, that loses nothing of either; None if none does."""
-    kinds = family(column), family(wanted)
+def widened(column: ColumnType, new_type: ColumnType) -> ColumnType | None:
+    """Return the narrowest type that holds the values of both without loss, or None."""
+    kinds = family(column), family(new_type)
     if kinds in _WIDENED:
-        return _WIDENED[kinds](column, wanted)
+        return _WIDENED[kinds](column, new_type)
     if kinds == ("array", "array"):
-        element = widened(column.item_type, wanted.item_type)  # type: ignore[attr-defined]  # both are arrays
+        element = widened(column.item_type, new_type.item_type)  # type: ignore[attr-defined]  # both are arrays
         return element and ARRAY(element)
     return None
 
 
-def _wider_integer(column: ColumnType, wanted: ColumnType) -> ColumnType:
-    return max(column, wanted, key=lambda one: _INTEGERS.index(sql(one)))
+def _wider_integer(column: ColumnType, new_type: ColumnType) -> ColumnType:
+    return max(column, new_type, key=lambda one: _INTEGERS.index(sql(one)))
 
 
-def _wider_numeric(column: Any, wanted: Any) -> ColumnType:  # noqa: ANN401
-    holds = all(one >= other for one, other in zip(_digits(wanted), _digits(column), strict=True))
-    return wanted if holds else types.NUMERIC
+def _wider_numeric(column: Any, new_type: Any) -> ColumnType:  # noqa: ANN401
+    holds = all(one >= other for one, other in zip(_digits(new_type), _digits(column), strict=True))
+    return new_type if holds else types.NUMERIC
 
 
 def _digits(numeric: sa.Numeric[Any]) -> tuple[float, float]:
-    """Return how many digits a NUMERIC has before its point, and after."""
+    """Return a NUMERIC's digits before and after its decimal point."""
     if numeric.precision is None:
         return _UNBOUNDED, _UNBOUNDED
     scale = numeric.scale or 0
     return numeric.precision - scale, scale
 
 
-def _longer_text(column: Any, wanted: Any) -> ColumnType:  # noqa: ANN401
-    lengths = [one.length or _UNBOUNDED for one in (column, wanted)]
-    return wanted if lengths[1] >= lengths[0] else types.TEXT
+def _longer_text(column: Any, new_type: Any) -> ColumnType:  # noqa: ANN401
+    lengths = [one.length or _UNBOUNDED for one in (column, new_type)]
+    return new_type if lengths[1] >= lengths[0] else types.TEXT
 
 
 _WIDENED: dict[tuple[str, str], Callable[[ColumnType, ColumnType], ColumnType]] = {
@@ -53,5 +53,5 @@ _WIDENED: dict[tuple[str, str], Callable[[ColumnType, ColumnType], ColumnType]] 
     ("numeric", "numeric"): _wider_numeric,
     ("float", "float"): lambda *_: types.DOUBLE,
     ("text", "text"): _longer_text,
-    ("date", "timestamp"): lambda _, wanted: wanted,
+    ("date", "timestamp"): lambda _, new_type: new_type,
 }

@@ -1,1 +1,1 @@
-"""A table's slices: conditions on rows, partitions of a range, the ledger of what was committed."""
+"""Slices of a table: conditions, deletion, partitions of a range, the ledger of commits."""

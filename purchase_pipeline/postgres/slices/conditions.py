@@ -1,4 +1,4 @@
-"""Slices: a table's partition as a condition on its rows, the query that reads it."""
+"""Slices: a partition as a condition on a table's rows, and the query that reads it."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -9,33 +9,33 @@ from sqlalchemy.dialects.postgresql.base import PGDialect
 
 from purchase_pipeline.postgres.connections import quote_all_names
 from purchase_pipeline.postgres.dagster_internals import TablePartitionDimension, TableSlice
-from purchase_pipeline.postgres.database_errors import is_refusal_of, words_of
+from purchase_pipeline.postgres.database_errors import has_sqlstate, server_message
 from purchase_pipeline.postgres.errors import UnusableMetadataError
 from purchase_pipeline.postgres.schema.result_types import result_types
 from purchase_pipeline.postgres.schema.types import ColumnType
-from purchase_pipeline.postgres.slices.windows import check_window, written
+from purchase_pipeline.postgres.slices.windows import bound_text, check_window
 
 _READABLE = quote_all_names(PGDialect(paramstyle="named"))  # type: ignore[no-untyped-call]  # SQLAlchemy left it so
 _KEYS_SHOWN = 3
 
 
 class _Untyped(sa.types.UserDefinedType[str]):
-    """A text sent without a type, so that PostgreSQL reads it as whatever type the column has."""
+    """A string sent without a type, so that PostgreSQL infers it from the column."""
 
     cache_ok = True
 
     def literal_processor(self, dialect: sa.Dialect) -> Callable[[str], str]:  # noqa: ARG002
-        """Quote a key for the query that is shown."""
+        """Quote a key for the readable query."""
         return lambda key: "'" + key.replace("'", "''") + "'"
 
 
 def untyped(text: str) -> sa.BindParameter[str]:
-    """Return a text as a parameter that PostgreSQL reads as the type it is compared with."""
+    """Return a parameter of the type that it is compared with."""
     return sa.bindparam(None, text, type_=_Untyped())
 
 
 def quoted_list(texts: Sequence[str]) -> str:
-    """Return texts as PostgreSQL writes an array of them."""
+    """Return strings as a PostgreSQL array literal."""
     escaped = (text.replace("\\", "\\\\").replace('"', '\\"') for text in texts)
     return "{" + ",".join(f'"{text}"' for text in escaped) + "}"
 
@@ -43,14 +43,13 @@ def quoted_list(texts: Sequence[str]) -> str:
 def slice_conditions(
     connection: sa.Connection, table: sa.FromClause, table_slice: TableSlice
 ) -> list[sa.ColumnElement[bool]]:
-    """Return what is true of the slice's rows, as the table stands: keys and times are parameters.
+    """Return the conditions for the slice's rows; keys and times are parameters.
 
-    A `partition_expr` is a column's name, or else its author's own SQL. The bounds of a time window are instants for
-    a zoned column, and the wall's time in the partitions' zone for any other.
+    A `partition_expr` is a column's name, or else SQL written by the author. Bounds of a time window are instants for a
+    column with a time zone, and local times in the partitions' zone for any other.
 
     Raises:
-        UnusableMetadataError: a `partition_expr` that the table does not understand, or time windows over one that
-            cannot tell them apart.
+        UnusableMetadataError: `partition_expr` is not valid for the table, or cannot distinguish the time windows.
     """
     dimensions = table_slice.partition_dimensions or ()
     for dimension in dimensions:
@@ -64,10 +63,10 @@ def check_windows(
     dimension: TablePartitionDimension,
     windows: Iterable[TimeWindow | Sequence[str]],
 ) -> None:
-    """Make sure that a `partition_expr` is understood, and that it can tell apart those of its windows that are times.
+    """Check that a `partition_expr` is valid, and can distinguish its time windows.
 
     Raises:
-        UnusableMetadataError: it is not, or cannot.
+        UnusableMetadataError: it is not or cannot.
     """
     column_type = _type_of(connection, table, dimension)
     for window in windows:
@@ -76,7 +75,7 @@ def check_windows(
 
 
 def slice_query(connection: sa.Connection, table: sa.Table, table_slice: TableSlice) -> sa.Select[Any]:
-    """Return the query that reads the slice: its columns, in the order asked for, or all."""
+    """Return the query for the slice's columns, or all."""
     columns: list[sa.ColumnElement[Any]] = [
         sa.column(name) for name in table_slice.columns or table.columns.keys()
     ]
@@ -84,7 +83,7 @@ def slice_query(connection: sa.Connection, table: sa.Table, table_slice: TableSl
 
 
 def readable_query(table_slice: TableSlice) -> str:
-    """Return the query that reads the slice, as a person would type it."""
+    """Return the slice's query as a person would type it."""
     table = sa.table(table_slice.table, schema=table_slice.schema)
     columns: list[sa.ColumnElement[Any]] = [sa.column(name) for name in table_slice.columns or ()]
     query = sa.select(*columns or [sa.literal_column("*")]).select_from(table)
@@ -94,13 +93,13 @@ def readable_query(table_slice: TableSlice) -> str:
 
 
 def partition_columns(table_slice: TableSlice, names: Sequence[str]) -> list[str]:
-    """Return the columns that the slice is cut by; none if an expression is among them."""
+    """Return the partition's columns; none if one is an expression."""
     wanted = [dimension.partition_expr for dimension in table_slice.partition_dimensions or ()]
     return wanted if set(wanted) <= set(names) else []
 
 
 def expression_of(table: sa.FromClause, dimension: TablePartitionDimension) -> sa.ColumnElement[Any]:
-    """Return what `partition_expr` names: the table's column of that name, or an expression."""
+    """Return the column that `partition_expr` names, or its expression."""
     text = dimension.partition_expr
     if text in table.columns:
         return table.columns[text]
@@ -110,10 +109,10 @@ def expression_of(table: sa.FromClause, dimension: TablePartitionDimension) -> s
 def _type_of(
     connection: sa.Connection, table: sa.FromClause, dimension: TablePartitionDimension
 ) -> ColumnType:
-    """Return the type of a `partition_expr`: of an expression, as PostgreSQL says it without reading a row.
+    """Return the type of a `partition_expr`; PostgreSQL describes an expression without reading rows.
 
     Raises:
-        UnusableMetadataError: it is no column of the table, or no expression of its rows.
+        UnusableMetadataError: it is neither a column of the table nor a valid expression.
     """
     text = dimension.partition_expr
     if text in table.columns:
@@ -123,29 +122,30 @@ def _type_of(
     try:
         return next(iter(result_types(connection.execute(query)).values()))
     except sa.exc.DBAPIError as error:
-        if not is_refusal_of(error.orig, "22", "42", "0A"):
+        if not has_sqlstate(error.orig, "22", "42", "0A"):
             raise
         names = [column.name for column in table.columns]
-        alike = [name for name in names if name.casefold() == text.casefold()]
+        similar = [name for name in names if name.casefold() == text.casefold()]
+        columns = ", ".join(map(repr, similar or names))
+        hint = f"Did you mean {columns}?" if similar else f"The columns are {columns}."
         raise UnusableMetadataError(
-            f"table {table}: partition_expr {text!r} is neither one of its columns nor an SQL expression of them: "
-            f"{words_of(error.orig)}. {'Write it as the table does' if alike else 'The columns are'}: "
-            f"{', '.join(map(repr, alike or names))}.",
+            f"table {table}: partition_expr {text!r} is neither a column nor a valid SQL expression: "
+            f"{server_message(error.orig)}. {hint}",
             table=str(table),
             column=text,
             sqlstate=error.orig.sqlstate,
         ) from error
 
 
-def message_of(table_slice: TableSlice) -> str:
-    """Return what is true of the slice's rows, for a person: `day = 'a'`, `day from ... to ...`."""
+def describe_slice(table_slice: TableSlice) -> str:
+    """Describe the slice: `day = 'a'`, `day from ... to ...`."""
     return " and ".join(map(_dimension_in_words, table_slice.partition_dimensions or ())) or "the whole table"
 
 
 def _dimension_in_words(dimension: TablePartitionDimension) -> str:
     name, partitions = dimension.partition_expr, dimension.partitions
     if isinstance(partitions, TimeWindow):
-        return f"{name} from {written(partitions.start)} to {written(partitions.end)}"
+        return f"{name} from {bound_text(partitions.start)} to {bound_text(partitions.end)}"
     first = ", ".join(map(repr, sorted(partitions)[:_KEYS_SHOWN]))
     if len(partitions) == 1:
         return f"{name} = {first}"
@@ -157,5 +157,5 @@ def _condition(
 ) -> sa.ColumnElement[bool]:
     if not isinstance(partitions, TimeWindow):
         return expression.in_([untyped(key) for key in partitions])
-    start, end = (untyped(written(bound)) for bound in partitions)
+    start, end = (untyped(bound_text(bound)) for bound in partitions)
     return sa.and_(expression >= start, expression < end)

@@ -1,4 +1,4 @@
-"""Partition keys that are one value to their column: `1` and `01` to a BIGINT, say, replace each other's rows."""
+"""Partition keys that are equal in their column, such as `1` and `01` in a BIGINT, which would overlap."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,46 +8,46 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import array
 
 from purchase_pipeline.postgres.dagster_internals import TablePartitionDimension
-from purchase_pipeline.postgres.database_errors import is_refusal_of
+from purchase_pipeline.postgres.database_errors import has_sqlstate
 from purchase_pipeline.postgres.errors import UnusableMetadataError
 from purchase_pipeline.postgres.slices.conditions import expression_of, quoted_list, untyped
 
-_LOOKED_AT = "keys_of_one_value"  # in a connection's `info`: what it has found out
-_EACH_ITSELF = ("text", "character varying")
+_CACHE = "keys_of_one_value"  # in a connection's `info`: results of earlier checks
+_BYTEWISE_TYPES = ("text", "character varying")
 
 
-def refuse_keys_of_one_value(
+def reject_equal_keys(
     connection: sa.Connection,
     table: sa.FromClause,
     dimensions: Sequence[TablePartitionDimension],
     context: dg.OutputContext,
 ) -> None:
-    """Make sure that no key that is written is the value of another key of its partitions, written or not.
+    """Check that no written key equals another key of the partitions, written or not.
 
-    A connection looks at an asset's keys once; and not at all where they are texts, each of which is itself.
+    The result is cached per connection. Text columns with a deterministic collation need no check.
 
     Raises:
-        UnusableMetadataError: two keys are one value.
+        UnusableMetadataError: two keys are equal.
     """
-    known: dict[object, Any] = connection.info.setdefault(_LOOKED_AT, {})
+    known: dict[object, Any] = connection.info.setdefault(_CACHE, {})
     for dimension, definition in zip(dimensions, _definitions(context), strict=True):
-        place = (str(table), dimension.partition_expr)
+        column = (str(table), dimension.partition_expr)
         if isinstance(definition, dg.TimeWindowPartitionsDefinition):
             continue
-        if place not in known:
-            known[place] = _tells_bytes_apart(connection, _value_of(table, dimension))
-        if known[place]:
+        if column not in known:
+            known[column] = _compares_bytes(connection, _value_of(table, dimension))
+        if known[column]:
             continue
         keys = _keys_of(definition, context)
-        every = (*place, hash(tuple(keys)))
-        if every not in known:
-            known[every] = _alike(connection, _value_of(table, dimension), keys)
-        for alike in known[every]:
-            if not set(alike).isdisjoint(dimension.partitions):
+        all_keys = (*column, hash(tuple(keys)))
+        if all_keys not in known:
+            known[all_keys] = _equal_keys(connection, _value_of(table, dimension), keys)
+        for equal in known[all_keys]:
+            if not set(equal).isdisjoint(dimension.partitions):
                 raise UnusableMetadataError(
-                    f"table {table}: the partition keys {', '.join(map(repr, alike))} are one value to its column "
+                    f"table {table}: partition keys {', '.join(map(repr, equal))} are equal in column "
                     f"{dimension.partition_expr!r}, and would replace each other's rows. Nothing was changed. Keep one "
-                    "of them, or use a column of TEXT.",
+                    "of them, or use a TEXT column.",
                     table=str(table),
                     column=dimension.partition_expr,
                 )
@@ -67,12 +67,12 @@ def _keys_of(definition: dg.PartitionsDefinition[str], context: dg.OutputContext
 
 
 def _value_of(table: sa.FromClause, dimension: TablePartitionDimension) -> sa.ScalarSelect[Any]:
-    """Return no value of a `partition_expr`, for the sake of its type and collation."""
+    """Return a NULL of the type and collation of a `partition_expr`."""
     return sa.select(expression_of(table, dimension)).select_from(table).limit(0).scalar_subquery()
 
 
-def _tells_bytes_apart(connection: sa.Connection, value: sa.ScalarSelect[Any]) -> bool:
-    """Tell whether two texts are never one value of the type."""
+def _compares_bytes(connection: sa.Connection, value: sa.ScalarSelect[Any]) -> bool:
+    """Return whether different strings are always different values of the type."""
     collation = sa.table(
         "pg_collation", sa.column("oid"), sa.column("collisdeterministic"), schema="pg_catalog"
     )
@@ -80,33 +80,35 @@ def _tells_bytes_apart(connection: sa.Connection, value: sa.ScalarSelect[Any]) -
     exact = sa.select(collation.c.collisdeterministic).where(collation.c.oid == own).scalar_subquery()
     kind = sa.cast(sa.func.pg_typeof(value), sa.Text)
     is_text = sa.or_(
-        *(kind == name for name in _EACH_ITSELF)
-    )  # SQLAlchemy's IN takes a hostile name for its own mark
+        *(kind == name for name in _BYTEWISE_TYPES)
+    )  # not IN: SQLAlchemy mistakes some names for its placeholder
     return bool(connection.execute(sa.select(sa.and_(is_text, exact))).scalar())
 
 
-def _alike(
+def _equal_keys(
     connection: sa.Connection, value: sa.ScalarSelect[Any], keys: Sequence[str]
 ) -> list[tuple[str, ...]]:
-    """Return the groups of keys that are one value; a key that is none cannot be written, and is in no group."""
+    """Return the groups of equal keys; a key that is not a valid value is in no group."""
     try:
         with connection.begin_nested():
-            return _groups(connection, value, keys)
+            return _equal_groups(connection, value, keys)
     except sa.exc.DBAPIError as error:
-        if not is_refusal_of(error.orig, "22"):
+        if not has_sqlstate(error.orig, "22"):
             raise
     listed = sa.func.unnest(sa.cast(quoted_list(keys), sa.ARRAY(sa.Text))).column_valued("key")
     valid = sa.func.pg_input_is_valid(listed, sa.cast(sa.func.pg_typeof(value), sa.Text))
-    return _groups(connection, value, connection.execute(sa.select(listed).where(valid)).scalars().all())
+    return _equal_groups(
+        connection, value, connection.execute(sa.select(listed).where(valid)).scalars().all()
+    )
 
 
-def _groups(
+def _equal_groups(
     connection: sa.Connection, value: sa.ScalarSelect[Any], keys: Sequence[str]
 ) -> list[tuple[str, ...]]:
     values = sa.func.unnest(sa.func.array_cat(array([value]), untyped(quoted_list(keys))))
-    rows = values.table_valued("value", with_ordinality="place").render_derived()
-    places = sa.func.array_agg(rows.c.place)
-    query = sa.select(places).where(rows.c.value.is_not(None)).group_by(rows.c.value)
+    rows = values.table_valued("value", with_ordinality="column").render_derived()
+    positions = sa.func.array_agg(rows.c.column)
+    query = sa.select(positions).where(rows.c.value.is_not(None)).group_by(rows.c.value)
     found = connection.execute(query.having(sa.func.count() > 1)).scalars()
-    # The first place, which PostgreSQL counts from 1, is that of no value.
-    return [tuple(keys[place - 2] for place in sorted(group)) for group in found]
+    # Positions count from 1, and the first is the NULL.
+    return [tuple(keys[column - 2] for column in sorted(group)) for group in found]

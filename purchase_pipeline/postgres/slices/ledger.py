@@ -1,4 +1,4 @@
-"""The ledger: for each slice of each table, what was committed last, written in the slice's own transaction."""
+"""The ledger: the last commit of each slice of each table, written in the same transaction."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,18 +15,18 @@ from purchase_pipeline.postgres.schema.tables import create_if_missing
 from purchase_pipeline.postgres.statements import Name, execute, quoted
 
 LEDGER_NAME = "slice_ledger"
-_NOT_OURS = "42"  # SQLSTATE's class of columns, indexes and rights that are not there
+_WRONG_TABLE = "42"  # SQLSTATE class of missing columns, indexes and privileges
 
 
-class AccountedRows(NamedTuple):
-    """What the ledger notes of an asset's table.
+class RecordedRows(NamedTuple):
+    """What the ledger records about an asset's table.
 
     Attributes:
-        entries: how many there are, of slices of the table, or of nobody knows which.
-        complete: their slices are all the rows of the table, as far as those who wrote them could tell.
-        table: rows of all of them.
-        slices: rows of those asked for.
-        shared: another asset writes the table.
+        entries: number of entries for the table, or without a table's OID.
+        complete: their slices cover all rows of the table, as far as their writers know.
+        table: rows of all entries.
+        slices: rows of the given keys.
+        shared: another asset writes the same table.
     """
 
     entries: int
@@ -38,15 +38,15 @@ class AccountedRows(NamedTuple):
 
 @cache
 def ledger_table(schema: str | None = None) -> sa.Table:
-    """Return the ledger's declaration. Each schema keeps its own, so that its owner owns all that a load writes."""
+    """Return the ledger's declaration. Each schema has its own, so that its owner owns everything a load writes."""
     return sa.Table(
         LEDGER_NAME,
         sa.MetaData(schema=schema),
-        sa.Column("asset", sa.Text, primary_key=True, comment="Asset key, its parts joined by slashes"),
+        sa.Column("asset", sa.Text, primary_key=True, comment="Asset key, joined by slashes"),
         sa.Column("partition", sa.Text, primary_key=True, comment="Partition key; '' for a whole table"),
         sa.Column("run_id", sa.Text, nullable=False, comment="Dagster run that wrote the slice"),
         sa.Column(
-            "rows", sa.BigInteger, nullable=False, comment="Rows in the slice; where unknown, written last"
+            "rows", sa.BigInteger, nullable=False, comment="Rows in the slice; if unknown, rows written last"
         ),
         sa.Column("source_rows", sa.BigInteger, comment="Rows of the source that the slice was made from"),
         sa.Column("digest", sa.Text, comment="Digest of the source that the slice was made from"),
@@ -57,17 +57,17 @@ def ledger_table(schema: str | None = None) -> sa.Table:
             server_default=sa.func.clock_timestamp(),
             comment="When the slice was written",
         ),
-        sa.Column("rows_inserted", sa.BigInteger, comment="Of an upsert or insert: rows that were not there"),
-        sa.Column("rows_updated", sa.BigInteger, comment="Of an upsert: rows that were there, and different"),
+        sa.Column("rows_inserted", sa.BigInteger, comment="Of an upsert or insert: new rows"),
+        sa.Column("rows_updated", sa.BigInteger, comment="Of an upsert: existing rows that changed"),
         sa.Column(
-            "rows_unchanged", sa.BigInteger, comment="Of an upsert or insert: rows that were left alone"
+            "rows_unchanged", sa.BigInteger, comment="Of an upsert or insert: rows that did not change"
         ),
-        sa.Column("rows_older", sa.BigInteger, comment="Of an upsert by newest: rows that came too late"),
-        sa.Column("table_oid", sa.BigInteger, comment="PostgreSQL's number of the table"),
+        sa.Column("rows_older", sa.BigInteger, comment="Of an upsert by newest: outdated rows, skipped"),
+        sa.Column("table_oid", sa.BigInteger, comment="OID of the table"),
         sa.Column(
-            "cut_by", sa.Text, comment="How the table is cut, if the slices of this cut are all its rows"
+            "cut_by", sa.Text, comment="How the table is partitioned, if these slices cover all its rows"
         ),
-        comment="One row a slice: what was committed last, in the transaction that committed it",
+        comment="One row per slice: its last commit, written in the same transaction",
     )
 
 
@@ -77,10 +77,10 @@ _COLUMNS = (
 
 
 def prepare_ledger(connection: sa.Connection, schema: str) -> None:
-    """Create the ledger, or add the columns that one of an older version lacks; two writers at once do so once.
+    """Create the ledger, or add columns that an older version lacks; concurrent writers do so once.
 
     Raises:
-        PostgresWriteError: the table of that name is not ours.
+        PostgresWriteError: a table of that name exists that is not a ledger.
     """
     ledger = ledger_table(schema)
     name = quoted(Name(schema, LEDGER_NAME))
@@ -96,35 +96,35 @@ def prepare_ledger(connection: sa.Connection, schema: str) -> None:
             )
             for column in missing
         )
-        with _ours(ledger):
+        with _ledger_errors(ledger):
             execute(connection, "ALTER TABLE {ledger} {added}", ledger=Name(schema, LEDGER_NAME), added=added)
 
 
 def record_slices(connection: sa.Connection, schema: str, entries: Sequence[Mapping[str, Any]]) -> None:
-    """Write or replace the entries of these `(asset, partition)`.
+    """Insert or replace the entries of these `(asset, partition)` pairs.
 
     Raises:
-        PostgresWriteError: the table of that name is not ours.
+        PostgresWriteError: a table of that name exists that is not a ledger.
     """
     ledger = ledger_table(schema)
     new = insert(ledger)
-    # The time, too, is the new row's own: Citus refuses a function that is called here.
+    # `committed_at` comes from the new row, too: Citus does not allow a function call here.
     values = {column.name: new.excluded[column.name] for column in ledger.columns if not column.primary_key}
     keys = [ledger.c.asset, ledger.c.partition]
-    with _ours(ledger):
+    with _ledger_errors(ledger):
         connection.execute(new.on_conflict_do_update(index_elements=keys, set_=values), list(entries))
 
 
-def accounted_rows(
+def recorded_rows(
     connection: sa.Connection, schema: str, asset: str, account: tuple[int, str], keys: Sequence[str]
-) -> AccountedRows:
-    """Return what is noted of an asset's table: no table but the ledger is read for it.
+) -> RecordedRows:
+    """Return the recorded rows of an asset's table, reading only the ledger.
 
-    `account` is the table's number, and how it is cut. An asset that has not written the table yet ends the accounts of
-    others: from now on nobody's entries have all of its rows.
+    `account` is the table's OID, and how it is partitioned. When an asset writes the table for the first time, the
+    entries of other assets are marked incomplete: none of them covers all rows any more.
 
     Raises:
-        PostgresWriteError: the table of that name is not ours.
+        PostgresWriteError: a table of that name exists that is not a ledger.
     """
     ledger, (table_oid, cut_by) = ledger_table(schema), account
     ours = sa.func.coalesce(ledger.c.table_oid, table_oid) == table_oid
@@ -143,20 +143,22 @@ def accounted_rows(
     others = (
         ledger.update().values(cut_by=None).where(ledger.c.table_oid == table_oid, ledger.c.asset != asset)
     )
-    with _ours(ledger):
-        entries, all_of_it, table, slices = connection.execute(query).one()
+    with _ledger_errors(ledger):
+        entries, complete_table, table, slices = connection.execute(query).one()
         shared = not entries and connection.execute(others).rowcount > 0
-    return AccountedRows(entries, all_of_it, int(table), int(slices), shared)
+    return RecordedRows(entries, complete_table, int(table), int(slices), shared)
 
 
 @contextmanager
-def _ours(ledger: sa.Table) -> Iterator[None]:
+def _ledger_errors(ledger: sa.Table) -> Iterator[None]:
     try:
         yield
     except sa.exc.ProgrammingError as error:
-        if not (isinstance(error.orig, psycopg.Error) and (error.orig.sqlstate or "").startswith(_NOT_OURS)):
+        if not (
+            isinstance(error.orig, psycopg.Error) and (error.orig.sqlstate or "").startswith(_WRONG_TABLE)
+        ):
             raise
         raise PostgresWriteError(
-            f"table {ledger} cannot be written as the ledger of what was committed: {error.orig.diag.message_primary}. "
-            "Is it somebody else's? Rename it, or give the assets another schema."
+            f"table {ledger} cannot be used as the ledger of commits: {error.orig.diag.message_primary}. "
+            "If it is another table, rename it, or give the assets another schema."
         ) from error

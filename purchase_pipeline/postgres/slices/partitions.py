@@ -1,4 +1,4 @@
-"""Partitions of a range, one by one: the slice of each, and how many rows it has."""
+"""Partitions of a range: the slice of each, and its number of rows."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
@@ -19,44 +19,44 @@ from purchase_pipeline.postgres.slices.conditions import (
     slice_conditions,
     untyped,
 )
-from purchase_pipeline.postgres.slices.windows import instant, written
+from purchase_pipeline.postgres.slices.windows import bound_text, in_utc
 
 _Window = TimeWindow | Sequence[str]
 
 
 class Target(NamedTuple):
-    """What is written: a slice, the keys of its partitions (none for a whole table), what else was said of it."""
+    """What is written: a slice, its partition keys (none for a whole table), and metadata given for it."""
 
     table_slice: TableSlice
     keys: Sequence[str]
-    said: Mapping[str, RawMetadataValue] = MappingProxyType({})
+    metadata: Mapping[str, RawMetadataValue] = MappingProxyType({})
 
     def is_of(self, context: dg.OutputContext) -> bool:
-        """Tell whether the table is the output's own, and not one beside it."""
+        """Return whether the table is the output's own, and not a companion table."""
         return not context.has_asset_key or context.asset_key.path[-1] == self.table_slice.table
 
 
 def dimensions_of(
     definition: dg.MultiPartitionsDefinition, partition_expr: object, keys: Sequence[str]
 ) -> list[TablePartitionDimension]:
-    """Return the slice along each dimension that these partitions have together.
+    """Return the slice that the partitions cover together, as one window or set of keys per dimension.
 
     Raises:
-        UnusableMetadataError: a dimension without an expression; or partitions that do not fill the slice between
-            them, so that replacing it would clear others too.
+        UnusableMetadataError: a dimension without an expression; or partitions that do not cover the slice between
+            them, so that replacing it would delete others.
     """
     expressions = partition_expr if isinstance(partition_expr, Mapping) else {}
     missing = [part.name for part in definition.partitions_defs if not expressions.get(part.name)]
     if missing:
         raise UnusableMetadataError(
-            f"partition_expr is {partition_expr!r}; it needs an expression for each dimension, and has none for "
+            f"partition_expr is {partition_expr!r}; it needs an expression for each dimension; missing: "
             f"{', '.join(map(repr, missing))}."
         )
     columns = list(zip(*(_windows(definition, key) for key in keys), strict=True)) or [()] * len(expressions)
     merged = [_merged(windows) for windows in columns]
     if prod(size for _, size in merged) != len(keys):
         raise UnusableMetadataError(
-            f"The {len(keys)} partitions of this run are not all those between them along each dimension: "
+            f"The {len(keys)} partitions of this run do not cover all combinations of their dimensions: "
             "run them one by one."
         )
     return [
@@ -68,7 +68,7 @@ def dimensions_of(
 def slice_of_partition(
     table_slice: TableSlice, definition: dg.PartitionsDefinition[str], key: str
 ) -> TableSlice:
-    """Return one partition's slice out of a range's."""
+    """Return the slice of one partition of a range."""
     return table_slice._replace(
         partition_dimensions=[
             dimension._replace(partitions=window)
@@ -82,10 +82,10 @@ def slice_of_partition(
 def rows_by_partition(
     connection: sa.Connection, table: sa.Table, target: Target, definition: dg.PartitionsDefinition[str]
 ) -> dict[str, int]:
-    """Count the rows of each partition in a slice, in one pass over it.
+    """Count the rows of each partition of a slice, in one scan.
 
     Raises:
-        UnusableMetadataError: time windows that the column cannot tell apart, though it can tell the whole slice.
+        UnusableMetadataError: the column cannot distinguish the time windows.
     """
     table_slice = target.table_slice
     windows = {key: _windows(definition, key) for key in target.keys}
@@ -122,30 +122,30 @@ def _windows(definition: dg.PartitionsDefinition[str], key: str) -> list[_Window
 
 
 def _merged(windows: Iterable[_Window]) -> tuple[_Window, int]:
-    """Return several windows of one dimension as one, and how many different ones they are; 0 for a gap in time."""
-    times = {instant(window.start): window for window in windows if isinstance(window, TimeWindow)}
+    """Merge windows of one dimension; return also how many distinct ones there are, 0 if there is a gap in time."""
+    times = {in_utc(window.start): window for window in windows if isinstance(window, TimeWindow)}
     if times:
         ordered = [times[start] for start in sorted(times)]
-        gap = any(instant(one.end) != instant(other.start) for one, other in pairwise(ordered))
+        gap = any(in_utc(one.end) != in_utc(other.start) for one, other in pairwise(ordered))
         return TimeWindow(ordered[0].start, ordered[-1].end), 0 if gap else len(times)
     keys = list(dict.fromkeys(_start(window) for window in windows))
     return keys, len(keys)
 
 
 def _starts(windows: Sequence[_Window]) -> list[str]:
-    """Return where the windows start, each once, in order of time."""
-    times = {instant(window.start): window for window in windows if isinstance(window, TimeWindow)}
+    """Return the distinct starts of the windows, in order of time."""
+    times = {in_utc(window.start): window for window in windows if isinstance(window, TimeWindow)}
     return [_start(times[start]) for start in sorted(times)] or list(dict.fromkeys(map(_start, windows)))
 
 
 def _start(window: _Window) -> str:
-    return written(window.start) if isinstance(window, TimeWindow) else window[0]
+    return bound_text(window.start) if isinstance(window, TimeWindow) else window[0]
 
 
 def _bucket(
     expression: sa.ColumnElement[Any], partitions: _Window, places: Sequence[str]
 ) -> sa.ColumnElement[int]:
-    """Return the number, from 1, of the partition that a row lies in."""
+    """Return the 1-based number of the partition that a row belongs to."""
     listed = untyped(quoted_list(places))
     if isinstance(partitions, TimeWindow):
         return sa.func.width_bucket(expression, listed)

@@ -1,1 +1,1 @@
-"""From batches of rows to a table's slice: compared with its columns, encoded, copied, counted."""
+"""Writing a table's slice: batches compared with its columns, encoded, copied, counted."""

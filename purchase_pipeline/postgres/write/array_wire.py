@@ -1,4 +1,4 @@
-"""Arrays as PostgreSQL receives them, for the elements that pgpq has no form for: exact numbers, instants, UUIDs."""
+"""Arrays in PostgreSQL's binary format, for elements that pgpq cannot encode: exact numbers, instants, UUIDs."""
 
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
@@ -31,14 +31,14 @@ ELEMENTS = {
     "uuid": 2950,
     "jsonb": 3802,
 }
-"""PostgreSQL's numbers for them (src/include/catalog/pg_type.dat); types that are no base types have one a database."""
-_Y2K = 946_684_800_000_000  # microseconds from 1970: where PostgreSQL counts from
+"""OIDs of the base types (src/include/catalog/pg_type.dat). Those of other types differ between databases."""
+_Y2K = 946_684_800_000_000  # microseconds from 1970 to PostgreSQL's epoch
 
 
-def lists_as_wire(lists: Array, flat: Array, base: str) -> Array:
+def array_wire(lists: Array, flat: Array, base: str) -> Array:
     """Return lists as the bytes that `array_recv` reads (PostgreSQL, src/backend/utils/adt/arrayfuncs.c).
 
-    Of the lists only the lengths count, and which are missing; `flat` is their elements, encoded.
+    Of the lists, only lengths and nulls are used; `flat` holds their encoded elements.
     """
     elements, oid = _as_bytes(flat), ELEMENTS[base]
     lengths: list[int] = pc.fill_null(pc.list_value_length(lists), 0).to_pylist()

@@ -1,4 +1,4 @@
-"""Rows into a table by COPY, PostgreSQL's fastest way in."""
+"""COPY of rows into a table."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -12,24 +12,27 @@ from psycopg import sql
 from psycopg.adapt import PyFormat, Transformer
 from psycopg.copy import LibpqWriter
 
-from purchase_pipeline.postgres.database_errors import words_of
+from purchase_pipeline.postgres.database_errors import server_message
 from purchase_pipeline.postgres.errors import UnstorableValueError
 from purchase_pipeline.postgres.frames.rows import Row
-from purchase_pipeline.postgres.schema.refusals import refusal
-from purchase_pipeline.postgres.schema.types import shown
-from purchase_pipeline.postgres.write.copy_text import text_form
-from purchase_pipeline.postgres.write.stored import require_all
+from purchase_pipeline.postgres.schema.table_errors import table_error
+from purchase_pipeline.postgres.schema.types import short_repr
+from purchase_pipeline.postgres.write.completeness import require_all
 
-_BLOCK_BYTES = 1 << 15  # of texts, joined at a time, as far as the rows before them tell
+_BLOCK_BYTES = 1 << 15  # of text joined at once, estimated from the rows before
 _BLOCK_ROWS = 200
 _HEADER, _TRAILER = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff"  # PostgreSQL, COPY, "Binary Format"
-_A_ROWS_FAULT = ("22", "23")  # classes of SQLSTATE: a value, or a constraint
-_TOO_LARGE = "54000"  # SQLSTATE of a row that no page holds
+_ROW_ERRORS = ("22", "23")  # SQLSTATE classes: data exceptions, constraint violations
+_TOO_LARGE = "54000"  # SQLSTATE of a row larger than a page
+_NEVER_SEPARATORS = "\b\v\f\r\\"
+_ESCAPES = str.maketrans(
+    {char: f"\\{name}" for char, name in zip(f"\t\n{_NEVER_SEPARATORS}", "tnbvfr\\", strict=True)}
+)
 
 
 @dataclass(frozen=True)
-class Copied:
-    """What PostgreSQL took: rows, by its own count, and the bytes of the COPY."""
+class CopyResult:
+    """The number of rows that PostgreSQL stored, and the bytes sent by COPY."""
 
     rows: int
     bytes: int
@@ -47,25 +50,25 @@ class _CountingWriter(LibpqWriter):
 
 def copy_rows(
     connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: Iterable[Row]
-) -> Copied:
-    """Write rows into the table, inside the connection's transaction.
+) -> CopyResult:
+    """Write rows to the table, inside the connection's transaction.
 
     Raises:
-        UnstorableValueError: what psycopg or PostgreSQL says of a value, with its row and column.
-        RowsNotStoredError: a trigger kept rows away.
-        DatabaseRefusalError: this role may not write, or a row is larger than a page.
-        psycopg.Error: what is no row's fault: a lost connection, a full disk, a deadlock.
+        UnstorableValueError: psycopg or PostgreSQL rejects a value, with its row and column.
+        RowsNotStoredError: a trigger dropped rows.
+        DatabaseRefusalError: the role may not write, or a row is larger than a page.
+        psycopg.Error: errors not caused by a row: a lost connection, a full disk, a deadlock.
     """
     return _copied(connection, table, columns, "", lambda copy: _write(copy, table, columns, iter(rows)))
 
 
 def copy_batches(
     connection: sa.Connection, table: sa.Table, columns: Sequence[str], batches: Iterable[Any]
-) -> Copied:
-    """Write Arrow record batches, each column as the table's column takes it, in binary.
+) -> CopyResult:
+    """Write Arrow record batches in binary format, whose columns are encoded for the table.
 
     Raises:
-        UnstorableValueError: what PostgreSQL says of a value, with its row and column.
+        UnstorableValueError: PostgreSQL rejects a value, with its row and column.
         RowsNotStoredError, psycopg.Error: as `copy_rows`.
     """
     return _copied(connection, table, columns, " WITH (FORMAT BINARY)", lambda copy: _encode(copy, batches))
@@ -77,10 +80,10 @@ def _copied(
     columns: Sequence[str],
     options: LiteralString,
     write: Callable[[psycopg.Copy], int],
-) -> Copied:
+) -> CopyResult:
     driver = connection.connection.driver_connection
     if not isinstance(driver, psycopg.Connection):
-        raise TypeError(f"COPY needs psycopg 3; this connection is by {type(driver).__module__}.")
+        raise TypeError(f"COPY requires psycopg 3; this connection uses {type(driver).__module__}.")
     statement = sql.SQL("COPY {table} ({columns}) FROM STDIN{options}").format(
         table=sql.Identifier(*filter(None, (table.schema, table.name))),
         columns=sql.SQL(", ").join(map(sql.Identifier, columns)),
@@ -93,25 +96,23 @@ def _copied(
                 written = write(copy)
         except psycopg.DatabaseError as error:
             if error.sqlstate == _TOO_LARGE:
-                raise refusal(connection, table, error) from error
-            if (error.sqlstate or "")[:2] not in _A_ROWS_FAULT:
+                raise table_error(connection, table, error) from error
+            if (error.sqlstate or "")[:2] not in _ROW_ERRORS:
                 raise
-            raise _refused(error, table, columns) from error
+            raise _rejected(error, table, columns) from error
         require_all(table, handed=written, stored=cursor.rowcount)
-    return Copied(written, writer.bytes)
+    return CopyResult(written, writer.bytes)
 
 
 def _encode(copy: psycopg.Copy, batches: Iterable[Any]) -> int:
-    from pgpq import ArrowToPostgresBinaryEncoder  # noqa: PLC0415  # with pyarrow, which a declared stream does without
+    from pgpq import ArrowToPostgresBinaryEncoder  # noqa: PLC0415  # needs pyarrow, which declared streams do not
 
     written = 0
     copy.write(_HEADER)
     for batch in batches:
         encoder = ArrowToPostgresBinaryEncoder(batch.schema)
         encoder.write_header()
-        encoded = (
-            encoder.write_batch(batch) + encoder.finish()
-        )  # it is the latter that has the rows, and a trailer
+        encoded = encoder.write_batch(batch) + encoder.finish()  # finish() returns the rows and a trailer
         copy.write(memoryview(encoded)[: -len(_TRAILER)])
         written += batch.num_rows
     copy.write(_TRAILER)
@@ -119,10 +120,10 @@ def _encode(copy: psycopg.Copy, batches: Iterable[Any]) -> int:
 
 
 def _write(copy: psycopg.Copy, table: sa.Table, columns: Sequence[str], rows: Iterator[Row]) -> int:
-    """Write rows as they are while they are texts; from the first that is not, let psycopg adapt each value."""
+    """Write rows of strings directly; from the first other row on, let psycopg adapt each value."""
     written, encoding = 0, copy.connection.info.encoding
     block = list(islice(rows, 1))
-    while block and (text := text_form(block, len(columns), encoding)) is not None:
+    while block and (text := text_format(block, len(columns), encoding)) is not None:
         copy.write(text)
         written += len(block)
         row_bytes = len(text) // len(block)
@@ -132,30 +133,47 @@ def _write(copy: psycopg.Copy, table: sa.Table, columns: Sequence[str], rows: It
         try:
             copy.write_row(row)
         except (UnicodeError, psycopg.DataError, psycopg.ProgrammingError) as error:
-            raise _unwritable(copy.connection, table, columns, written, row) from error
+            raise _unadaptable(copy.connection, table, columns, written, row) from error
     return written
 
 
-def _unwritable(
+def text_format(rows: Sequence[Row], width: int, encoding: str) -> bytes | None:
+    """Return COPY data for rows of `width` strings; None if a value is not a string, or cannot be encoded.
+
+    For the format, see PostgreSQL's documentation of COPY, "Text Format".
+    """
+    if any(len(row) != width for row in rows):
+        return None
+    try:
+        text = "\n".join(map("\t".join, rows))
+        separators = text.count("\t") + text.count("\n")
+        if separators != len(rows) * width - 1 or any(char in text for char in _NEVER_SEPARATORS):
+            text = "\n".join("\t".join(value.translate(_ESCAPES) for value in row) for row in rows)
+        return f"{text}\n".encode(encoding)
+    except (TypeError, UnicodeEncodeError):
+        return None
+
+
+def _unadaptable(
     driver: psycopg.Connection[Any], table: sa.Table, columns: Sequence[str], number: int, row: Row
 ) -> UnstorableValueError:
-    """Find the value that psycopg could not write, by writing each alone."""
+    """Find the value that psycopg cannot adapt, by trying each."""
     transformer = Transformer(driver)
     for name, value in zip(columns, row, strict=False):
         try:
             if value is not None:
                 transformer.get_dumper(value, PyFormat.TEXT).dump(value)
         except (UnicodeError, psycopg.Error) as error:
-            return UnstorableValueError(str(table), number, name, f"{shown(value)}: {error}")
+            return UnstorableValueError(str(table), number, name, f"{short_repr(value)}: {error}")
     return UnstorableValueError(str(table), number, None, f"{len(row)} values for {len(columns)} columns")
 
 
-def _refused(error: psycopg.DatabaseError, table: sa.Table, columns: Sequence[str]) -> UnstorableValueError:
-    """Say PostgreSQL's own words, with the row and column that its context names."""
+def _rejected(error: psycopg.DatabaseError, table: sa.Table, columns: Sequence[str]) -> UnstorableValueError:
+    """Return PostgreSQL's message, with the row and column in its context."""
     copying = re.search(rf"^COPY {re.escape(table.name)}(.*)", error.diag.context or "", re.MULTILINE)
-    place = copying[1].partition(': "')[0] if copying else ""
-    number = re.search(r"\d+", place)
+    location = copying[1].partition(': "')[0] if copying else ""
+    number = re.search(r"\d+", location)
     column = error.diag.column_name or next(
-        (name for name in sorted(columns, key=len, reverse=True) if place.endswith(f" {name}")), None
+        (name for name in sorted(columns, key=len, reverse=True) if location.endswith(f" {name}")), None
     )
-    return UnstorableValueError(str(table), number and int(number.group()), column, words_of(error))
+    return UnstorableValueError(str(table), number and int(number.group()), column, server_message(error))

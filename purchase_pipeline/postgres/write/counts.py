@@ -1,9 +1,8 @@
-"""How many rows a table and its slice have after a write: what is known for certain, or nothing.
+"""Row counts of a table and its slice after a write: exact, or unknown.
 
-A table that was small before the write is counted. Of a large one the ledger's rows are added up, if they are all that
-the table has: they were when it was small, the same asset has written it since, its slices do not overlap, and no
-trigger, rule, cascade or crash takes rows away. What somebody else writes past the IO manager into a large table,
-nobody sees.
+A small table is counted. For a large one the ledger's rows are added up, if they cover the table: it was small when its
+entries began, only this asset has written it since, its slices do not overlap, and no trigger, rule, cascade or crash
+removes rows. Changes to a large table outside the IO manager go unnoticed.
 """
 
 import json
@@ -16,23 +15,23 @@ from dagster import TimeWindow
 
 from purchase_pipeline.postgres.dagster_internals import TableSlice
 from purchase_pipeline.postgres.schema.table_facts import table_facts
-from purchase_pipeline.postgres.slices.clearing import count_slice
-from purchase_pipeline.postgres.slices.ledger import accounted_rows
+from purchase_pipeline.postgres.slices.deletion import count_slice
+from purchase_pipeline.postgres.slices.ledger import recorded_rows
 from purchase_pipeline.postgres.slices.partitions import Target, rows_by_partition
-from purchase_pipeline.postgres.write.copy import Copied
-from purchase_pipeline.postgres.write.upsert import Merged
+from purchase_pipeline.postgres.write.copy import CopyResult
+from purchase_pipeline.postgres.write.upsert import MergeResult
 from purchase_pipeline.postgres.write_options import WriteMode
 
 
 class Counts(NamedTuple):
-    """Rows after a write.
+    """Row counts after a write.
 
     Attributes:
-        slices: by partition, what the ledger notes.
-        exact: the slices have just as many; else it is what was written last.
-        table: of the whole table; None: not known.
-        table_oid: PostgreSQL's number of the table.
-        cut_by: how the table is cut, if the ledger's entries of this cut have all of its rows.
+        slices: rows by partition, for the ledger.
+        exact: whether these are the slices' row counts; if not, the rows written last.
+        table: rows of the whole table; None: unknown.
+        table_oid: the table's OID.
+        cut_by: how the table is partitioned, if the ledger's entries cover all its rows.
     """
 
     slices: Mapping[str, int]
@@ -43,7 +42,7 @@ class Counts(NamedTuple):
 
 
 class Counting:
-    """The count of one write's rows, before the ledger knows of it."""
+    """Counts the rows of one write, before it is recorded in the ledger."""
 
     def __init__(
         self,
@@ -57,15 +56,17 @@ class Counting:
         self._definition = context.asset_partitions_def if target.keys else None
         facts = table_facts(connection, table)
         self._oid, self._small = facts.oid, facts.small
-        self._steady = facts.steady and not facts.interferes and not _folds(table, target.table_slice)
-        self._cut_by = _cut(target.table_slice, self._definition)
+        self._steady = (
+            facts.steady and not facts.interferes and not _is_repeated_hour(table, target.table_slice)
+        )
+        self._cut_by = _partitioning(target.table_slice, self._definition)
         schema, keys = target.table_slice.schema, target.keys or [""]
-        self._known = accounted_rows(connection, schema, asset, (self._oid, self._cut_by), keys)
+        self._known = recorded_rows(connection, schema, asset, (self._oid, self._cut_by), keys)
 
-    def counts(self, copied: Copied, write_mode: WriteMode) -> Counts:
+    def counts(self, copied: CopyResult, write_mode: WriteMode) -> Counts:
         """Return the rows of the slices and of the table."""
         known, whole = self._known, write_mode == "replace" and not self._target.keys
-        complete = self._steady and not (isinstance(copied, Merged) and self._target.keys)
+        complete = self._steady and not (isinstance(copied, MergeResult) and self._target.keys)
         if not whole:
             complete = complete and (known.complete if known.entries else self._small and not known.shared)
         before = 0 if write_mode == "replace" else known.slices if complete else None
@@ -82,9 +83,9 @@ class Counting:
             complete, total = complete and counted == total, counted
         return Counts(slices, exact, total, self._oid, self._cut_by if complete else None)
 
-    def _slices(self, copied: Copied, before: int | None) -> tuple[Mapping[str, int], bool]:
-        """Return the rows by partition, and whether they are known: those before, if they are, and those added."""
-        target, added = self._target, copied.inserted if isinstance(copied, Merged) else copied.rows
+    def _slices(self, copied: CopyResult, before: int | None) -> tuple[Mapping[str, int], bool]:
+        """Return the rows by partition, and whether they are exact: previous rows, if known, plus added ones."""
+        target, added = self._target, copied.inserted if isinstance(copied, MergeResult) else copied.rows
         if self._definition is not None and len(target.keys) > 1:
             return rows_by_partition(self._connection, self._table, target, self._definition), True
         key = target.keys[0] if target.keys else ""
@@ -93,8 +94,8 @@ class Counting:
         return {key: copied.rows if before is None else before + added}, before is not None
 
 
-def _cut(table_slice: TableSlice, definition: dg.PartitionsDefinition[str] | None) -> str:
-    """Say how a table is cut into slices: those of one cut do not overlap."""
+def _partitioning(table_slice: TableSlice, definition: dg.PartitionsDefinition[str] | None) -> str:
+    """Describe how a table is partitioned: slices of one partitioning do not overlap."""
     parts = [definition]
     if isinstance(definition, dg.MultiPartitionsDefinition):
         parts = [part.partitions_def for part in definition.partitions_defs]
@@ -108,8 +109,8 @@ def _cut(table_slice: TableSlice, definition: dg.PartitionsDefinition[str] | Non
     )
 
 
-def _folds(table: sa.Table, table_slice: TableSlice) -> bool:
-    """Tell whether the slice is an hour that clocks show twice, as a column without a zone cannot tell it."""
+def _is_repeated_hour(table: sa.Table, table_slice: TableSlice) -> bool:
+    """Return whether the slice is a repeated hour (clocks set back), ambiguous without a time zone."""
     for expression, window in table_slice.partition_dimensions or ():
         column = table.columns.get(expression)
         zoned = column is not None and getattr(column.type, "timezone", False)

@@ -1,15 +1,14 @@
-"""Which form data of a type takes on its way into a column, and whether it must be cast in the database.
+"""How values of a type are encoded for a column, and whether the database must cast them.
 
-Of what a column's own type would change, PostgreSQL's binary input says nothing: it rounds to a scale, pads, and cuts
-fields. So what `write.exact_arrays` does not know to be exact is staged in the type that the data has, and cast in the
-database, where `write.staged_casts` looks at what came of it.
+PostgreSQL's binary input silently rounds to a scale, pads, and truncates fields. So values that `write.exact_arrays`
+cannot prove exact are staged in their own type and cast in the database, where `write.staged_casts` checks the result.
 """
 
 from typing import Any, NamedTuple
 
-from purchase_pipeline.postgres.schema.real_types import RealType
+from purchase_pipeline.postgres.schema.native_types import NativeType
 from purchase_pipeline.postgres.schema.types import ColumnType, family
-from purchase_pipeline.postgres.write.exact_arrays import BY_KINDS, lists_of, missing, text_in
+from purchase_pipeline.postgres.write.exact_arrays import BY_KINDS, array_encoder, nulls, text_in
 from purchase_pipeline.postgres.write.exact_numbers import Encode
 
 _STAGED = {
@@ -39,74 +38,77 @@ _PLAIN = {base for _, base in BY_KINDS}
 
 
 class Encoding(NamedTuple):
-    """How a column goes to the server.
+    """How a column is sent to the server.
 
     Attributes:
-        encode: makes the Arrow array that is sent.
-        staged: the type that it is staged as, for PostgreSQL to cast; None: it is sent as the column's own.
+        encode: returns the Arrow array to send.
+        staged: the type in which it is staged, for PostgreSQL to cast; None: it is sent in the column's type.
     """
 
     encode: Encode
-    staged: RealType | None = None
+    staged: NativeType | None = None
 
 
-def encoding_for(incoming: ColumnType, real: RealType) -> Encoding | None:
-    """Return how data of a type goes into a column, or None: they do not go together."""
+def encoding_for(incoming: ColumnType, native: NativeType) -> Encoding | None:
+    """Return the encoding of a type for a column, or None if they are incompatible."""
     if family(incoming) == "unknown":
-        return Encoding(missing, None if _is_plain(real) else _scalar(*_STAGED["text"]))
-    direct = _direct(incoming, real)
+        return Encoding(nulls, None if _is_plain(native) else _scalar(*_STAGED["text"]))
+    direct = _direct(incoming, native)
     if direct is not None:
         return Encoding(direct)
-    if not _may_be_cast(incoming, real):
+    if not _may_be_cast(incoming, native):
         return None
     staged = _staged(incoming)
     encode = staged and _direct(incoming, staged)
     return Encoding(encode, staged) if staged and encode else None
 
 
-def _is_plain(real: RealType) -> bool:
-    return _is_plain(real.element) if real.element else real.kind == "e" or real.base in _PLAIN
+def _is_plain(native: NativeType) -> bool:
+    return _is_plain(native.element) if native.element else native.kind == "e" or native.base in _PLAIN
 
 
-def _direct(incoming: Any, real: RealType) -> Encode | None:  # noqa: ANN401
+def _direct(incoming: Any, native: NativeType) -> Encode | None:  # noqa: ANN401
     kind = family(incoming)
-    if kind == "array" and real.element is not None:
+    if kind == "array" and native.element is not None:
         unknown = family(incoming.item_type) == "unknown"
-        element = missing if unknown else _direct(incoming.item_type, real.element)
-        return lists_of(element, real.element) if element and not real.of_domains else None
-    if kind == "text" and real.kind == "e":
-        return text_in(real)
+        element = nulls if unknown else _direct(incoming.item_type, native.element)
+        return array_encoder(element, native.element) if element and not native.of_domains else None
+    if kind == "text" and native.kind == "e":
+        return text_in(native)
     if kind == "array" and family(incoming.item_type) not in _IN_JSON:
         return None
-    exact_in = BY_KINDS.get((kind, real.base))
-    return exact_in and exact_in(real)
+    exact_in = BY_KINDS.get((kind, native.base))
+    return exact_in and exact_in(native)
 
 
-def _may_be_cast(incoming: Any, real: RealType) -> bool:  # noqa: ANN401
+def _may_be_cast(incoming: Any, native: NativeType) -> bool:  # noqa: ANN401
     kind = family(incoming)
-    if kind == "array" and real.element is not None:
-        return _casts_in_lists(incoming.item_type, real.element)
-    if kind in _STAGED and _STAGED[kind][0] == real.base:
+    if kind == "array" and native.element is not None:
+        return _casts_in_lists(incoming.item_type, native.element)
+    if kind in _STAGED and _STAGED[kind][0] == native.base:
         return True
-    return kind in _CAST.get(real.base, ()) or (
-        kind == "text" and (real.base == "uuid" or not _is_plain(real))
+    return kind in _CAST.get(native.base, ()) or (
+        kind == "text" and (native.base == "uuid" or not _is_plain(native))
     )
 
 
-def _casts_in_lists(element: ColumnType, real: RealType) -> bool:
+def _casts_in_lists(element: ColumnType, native: NativeType) -> bool:
     if family(element) == "unknown":
         return True
-    # PostgreSQL makes of a float the NUMERIC of its first 15 digits.
-    return encoding_for(element, real) is not None and (family(element), real.base) != ("float", "numeric")
+    # PostgreSQL casts a float to the NUMERIC of its first 15 digits.
+    return encoding_for(element, native) is not None and (family(element), native.base) != (
+        "float",
+        "numeric",
+    )
 
 
-def _staged(incoming: Any) -> RealType | None:  # noqa: ANN401
+def _staged(incoming: Any) -> NativeType | None:  # noqa: ANN401
     if family(incoming) != "array":
         names = _STAGED.get(family(incoming))
         return names and _scalar(*names)
     base, name = _STAGED.get(family(incoming.item_type), _STAGED["text"])
-    return RealType(f"_{base}", -1, "b", f"{name}[]", f"{name}[]", element=_scalar(base, name))
+    return NativeType(f"_{base}", -1, "b", f"{name}[]", f"{name}[]", element=_scalar(base, name))
 
 
-def _scalar(base: str, name: str) -> RealType:
-    return RealType(base, -1, "b", name, name)
+def _scalar(base: str, name: str) -> NativeType:
+    return NativeType(base, -1, "b", name, name)

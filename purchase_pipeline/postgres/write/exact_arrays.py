@@ -1,4 +1,4 @@
-"""Arrays made to fit a column's type: as binary COPY takes them, unchanged, or refused by the first that is not."""
+"""Encoders of arrays for binary COPY. They keep values unchanged, or reject the first that would change."""
 
 from collections.abc import Callable
 from struct import pack
@@ -9,20 +9,20 @@ import pyarrow.compute as pc
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from purchase_pipeline.postgres.errors import RefusedValueError
-from purchase_pipeline.postgres.frames.exact import Array, refuse_first
+from purchase_pipeline.postgres.frames.exact import Array, reject_first
 from purchase_pipeline.postgres.frames.json_text import json_text, require_distinct_keys
-from purchase_pipeline.postgres.frames.python_rows import python_values
+from purchase_pipeline.postgres.frames.to_python import python_values
 from purchase_pipeline.postgres.schema import types
-from purchase_pipeline.postgres.schema.real_types import RealType
-from purchase_pipeline.postgres.write.array_wire import ELEMENTS, lists_as_wire
+from purchase_pipeline.postgres.schema.native_types import NativeType
+from purchase_pipeline.postgres.write.array_wire import ELEMENTS, array_wire
 from purchase_pipeline.postgres.write.exact_numbers import (
     INTEGERS,
     Encode,
+    convert_each,
     float_as_numeric,
     integer_in,
     number_as_float,
     numeric_in,
-    one_by_one,
     single_in,
     whole_in,
 )
@@ -30,28 +30,28 @@ from purchase_pipeline.postgres.write.exact_numbers import (
 _LONGEST_NAME = 63  # bytes
 _DAY = 86_400_000_000  # microseconds
 _IN_LISTS = {"bool", "int2", "int4", "int8", "float4", "float8", "text", "bytea", "date", "time", "timestamp"}
-"""Elements that pgpq writes with PostgreSQL's number for their type: of text it writes TEXT's, whatever it is for."""
+"""Element types for which pgpq writes the right OID; for text it always writes that of TEXT."""
 
 
-def missing(_: str, values: Array) -> Array:
-    """Return a column without a value: it fits any."""
+def nulls(_: str, values: Array) -> Array:
+    """Return a column of NULLs, which fits any type."""
     return pa.nulls(len(values), pa.large_binary())
 
 
-def lists_of(element: Encode, real: RealType) -> Encode | None:
-    """Return how lists are written whose elements are written so; None: arrays of that type only PostgreSQL makes."""
-    if real.kind != "b" or real.base not in ELEMENTS:
+def array_encoder(element: Encode, native: NativeType) -> Encode | None:
+    """Return an encoder for lists of such elements; None if only PostgreSQL can build the array."""
+    if native.kind != "b" or native.base not in ELEMENTS:
         return None
 
     def encode(name: str, lists: Array) -> Array:
         flat, rows = lists.flatten(), pc.list_parent_indices(lists)
         try:
-            flat = missing(name, flat) if pa.types.is_null(flat.type) else element(name, flat)
+            flat = nulls(name, flat) if pa.types.is_null(flat.type) else element(name, flat)
         except RefusedValueError as error:
             row = None if error.position is None else rows[error.position].as_py()
             raise RefusedValueError(name, row, str(error)) from error
-        if flat.null_count == len(flat) or not (real.base in _IN_LISTS or pa.types.is_decimal(flat.type)):
-            return lists_as_wire(lists, flat, real.base)
+        if flat.null_count == len(flat) or not (native.base in _IN_LISTS or pa.types.is_decimal(flat.type)):
+            return array_wire(lists, flat, native.base)
         offsets = pc.cumulative_sum(pc.fill_null(pc.list_value_length(lists), 0).cast(pa.int64()))
         offsets = pa.concat_arrays([pa.array([0], pa.int64()), offsets])
         return pa.LargeListArray.from_arrays(offsets, flat, mask=lists.is_null())
@@ -59,31 +59,33 @@ def lists_of(element: Encode, real: RealType) -> Encode | None:
     return encode
 
 
-def text_in(real: RealType) -> Encode:
-    """Return how texts are written: no longer than the column, and of CHAR just as long, for it pads."""
-    most = real.modifier - 4 if real.modifier >= 0 else None  # PostgreSQL counts its own header
+def text_in(native: NativeType) -> Encode:
+    """Return an encoder for strings: not longer than the column; for CHAR, which pads, exactly as long."""
+    longest = native.modifier - 4 if native.modifier >= 0 else None  # the modifier includes a 4-byte header
 
     def encode(name: str, values: Array) -> Array:
-        if most is not None:
+        if longest is not None:
             length = pc.utf8_length(values)
-            wrong = pc.not_equal(length, most) if real.base == "bpchar" else pc.greater(length, most)
-            reason = f"{{}} does not have {most} characters" if real.base == "bpchar" else "{} is too long"
-            refuse_first(name, values, wrong, f"{reason}, and the column is {real.shown}")
+            wrong = pc.not_equal(length, longest) if native.base == "bpchar" else pc.greater(length, longest)
+            reason = (
+                f"{{}} does not have {longest} characters" if native.base == "bpchar" else "{} is too long"
+            )
+            reject_first(name, values, wrong, f"{reason} for the column, which is {native.label}")
         return values
 
     return encode
 
 
-def _unchanged(_: RealType) -> Encode:
+def _unchanged(_: NativeType) -> Encode:
     return lambda _name, values: values
 
 
-def _bytes_in(least: int, most: int) -> Callable[[RealType], Encode]:
-    def of(real: RealType) -> Encode:
+def _bytes_in(shortest: int, longest: int) -> Callable[[NativeType], Encode]:
+    def of(native: NativeType) -> Encode:
         def encode(name: str, values: Array) -> Array:
             size = pc.binary_length(values)
-            wrong = pc.or_(pc.less(size, least), pc.greater(size, most))
-            refuse_first(name, values, wrong, f"{{}} does not fit the column, which is {real.shown}")
+            wrong = pc.or_(pc.less(size, shortest), pc.greater(size, longest))
+            reject_first(name, values, wrong, f"{{}} does not fit the column, which is {native.label}")
             return values
 
         return encode
@@ -91,21 +93,21 @@ def _bytes_in(least: int, most: int) -> Callable[[RealType], Encode]:
     return of
 
 
-def _time_in(real: RealType) -> Encode:
-    step = 10 ** (6 - real.modifier) if real.modifier >= 0 else 1
+def _time_in(native: NativeType) -> Encode:
+    step = 10 ** (6 - native.modifier) if native.modifier >= 0 else 1
 
     def encode(name: str, values: Array) -> Array:
         if step > 1:
             counts = values.cast(pa.int64())
             finer = pc.not_equal(pc.multiply(pc.divide(counts, step), step), counts)
-            refuse_first(name, values, finer, f"{{}} is finer than {real.shown}")
+            reject_first(name, values, finer, f"{{}} is finer than {native.label}")
         return values
 
     return encode
 
 
-def _interval_in(real: RealType) -> Encode | None:
-    if real.modifier >= 0:  # it cuts fields: PostgreSQL casts, and the result is compared
+def _interval_in(native: NativeType) -> Encode | None:
+    if native.modifier >= 0:  # it truncates fields: cast in the database, and compared
         return None
 
     def wire(microseconds: int) -> bytes:
@@ -114,7 +116,9 @@ def _interval_in(real: RealType) -> Encode | None:
             days, rest = days + 1, rest - _DAY
         return pack(">qii", rest, days, 0)
 
-    return lambda name, values: one_by_one(name, values.cast(pa.int64()).to_pylist(), wire, pa.large_binary())
+    return lambda name, values: convert_each(
+        name, values.cast(pa.int64()).to_pylist(), wire, pa.large_binary()
+    )
 
 
 def _jsonb(values: Array) -> Array:
@@ -123,34 +127,34 @@ def _jsonb(values: Array) -> Array:
     return pc.binary_join_element_wise(version, values.cast(pa.large_binary()), nothing)
 
 
-def _text_as_json(real: RealType) -> Encode:
-    """Return how texts of JSON are written; JSONB would keep but the last of two equal keys."""
-    if real.base == "json":
-        return _unchanged(real)
+def _text_as_json(native: NativeType) -> Encode:
+    """Return an encoder for JSON text; JSONB would keep only the last of duplicate keys."""
+    if native.base == "json":
+        return _unchanged(native)
 
     def encode(name: str, values: Array) -> Array:
-        one_by_one(name, values.to_pylist(), require_distinct_keys, pa.null())
+        convert_each(name, values.to_pylist(), require_distinct_keys, pa.null())
         return _jsonb(values)
 
     return encode
 
 
-def _json_in(real: RealType) -> Encode:
-    return lambda _, values: values if real.base == "json" else _jsonb(values)
+def _json_in(native: NativeType) -> Encode:
+    return lambda _, values: values if native.base == "json" else _jsonb(values)
 
 
-def _as_json(column_type: Any) -> Callable[[RealType], Encode]:  # noqa: ANN401
-    def of(real: RealType) -> Encode:
+def _as_json(column_type: Any) -> Callable[[NativeType], Encode]:  # noqa: ANN401
+    def of(native: NativeType) -> Encode:
         def encode(name: str, values: Array) -> Array:
-            texts = one_by_one(name, python_values(column_type, values), json_text, pa.large_string())
-            return texts if real.base == "json" else _jsonb(texts)
+            texts = convert_each(name, python_values(column_type, values), json_text, pa.large_string())
+            return texts if native.base == "json" else _jsonb(texts)
 
         return encode
 
     return of
 
 
-BY_KINDS: dict[tuple[str, str], Callable[[RealType], Encode | None]] = {
+BY_KINDS: dict[tuple[str, str], Callable[[NativeType], Encode | None]] = {
     ("boolean", "bool"): _unchanged,
     **{("integer", base): integer_in for base in INTEGERS},
     **{("float", base): whole_in for base in INTEGERS},
@@ -189,4 +193,4 @@ BY_KINDS: dict[tuple[str, str], Callable[[RealType], Encode | None]] = {
         )
     },
 }
-"""By the family of the data and the name of the column's type."""
+"""Encoders by the family of the values and the base type of the column."""

@@ -1,4 +1,4 @@
-"""Rows that a query finds: PostgreSQL computes them and stores them, and none leaves the server."""
+"""Writing the rows of a query: PostgreSQL computes and stores them, and none leaves the server."""
 
 import time
 from collections import Counter
@@ -11,14 +11,14 @@ import sqlalchemy as sa
 
 from purchase_pipeline.postgres.dagster_internals import TableSlice
 from purchase_pipeline.postgres.errors import UnstorableValueError
-from purchase_pipeline.postgres.schema.real_types import RealType, real_types
+from purchase_pipeline.postgres.schema.native_types import NativeType, native_types
 from purchase_pipeline.postgres.schema.result_types import result_types
 from purchase_pipeline.postgres.schema.types import ColumnType, family
 from purchase_pipeline.postgres.slices.conditions import slice_query
 from purchase_pipeline.postgres.statements import execute_text, with_values
-from purchase_pipeline.postgres.write.batches import Written, put_in_place
-from purchase_pipeline.postgres.write.copy import Copied
-from purchase_pipeline.postgres.write.incoming import Incoming
+from purchase_pipeline.postgres.write.batches import WriteResult, write_source
+from purchase_pipeline.postgres.write.copy import CopyResult
+from purchase_pipeline.postgres.write.row_source import RowSource
 from purchase_pipeline.postgres.write.staged_casts import STAGED, Cast, insert_cast
 from purchase_pipeline.postgres.write.staging import insert_query
 from purchase_pipeline.postgres.write_options import WriteOptions
@@ -40,75 +40,75 @@ _GOES_INTO = {
     "date": {"timestamp"},
     "json": {"json", "jsonb"},
 }
-"""What a query's columns may be assigned to, by family: the same as what a frame's may."""
-_UNNAMED = "?column?"  # PostgreSQL's word for it
+"""Base types to data_clause a query's columns may be assigned, by family: the same as for frames."""
+_UNNAMED = "?column?"  # PostgreSQL's name for a column without one
 
 
 def is_query(kind: Any) -> bool:  # noqa: ANN401
-    """Return whether values of a class are queries: `select`, `union_all`, `text(...).columns(...)`, ..."""
+    """Return whether a class is a query: `select`, `union_all`, `text(...).columns(...)`, ..."""
     return isinstance(kind, type) and issubclass(kind, sa.SelectBase)
 
 
 def write_query(
     connection: sa.Connection, table_slice: TableSlice, query: sa.SelectBase, options: WriteOptions
-) -> Written:
-    """Write a query's rows, as `write_batches` does a stream's; nothing of them goes over the wire.
+) -> WriteResult:
+    """Write a query's rows, as `write_batches` does a stream's, without sending them over the network.
 
-    It sees the database as of its transaction: the slice's own old rows are gone.
+    The query runs in the write's transaction: the slice's old rows are already deleted.
 
     Raises:
-        LookupError: a table that the query reads is not there.
-        SchemaDriftError: columns that are not the table's.
-        UnstorableValueError: two columns of one name, one without a name, or a value that its column cannot hold.
+        LookupError: the query reads a table that does not exist.
+        SchemaDriftError: the query's columns do not match the table's.
+        UnstorableValueError: duplicate or missing column names, or a value that its column cannot store.
         RowsNotStoredError: a trigger or rule of the table dropped, moved or added rows.
-        UnusableNameError: a column's name that PostgreSQL would cut.
+        UnusableNameError: PostgreSQL would truncate a column's name.
     """
     started = time.perf_counter()
     types = _types_of(connection, query, f"{table_slice.schema}.{table_slice.table}")
     with _staged(connection, query, "WITH NO DATA"):
-        found = real_types(connection, sa.table(STAGED))
+        found = native_types(connection, sa.table(STAGED))
 
-    def fits(name: str, real: RealType) -> bool:
-        return real.base == found[name].base or real.base in _GOES_INTO.get(family(types[name]), ())
+    def fits(name: str, native: NativeType) -> bool:
+        return native.base == found[name].base or native.base in _GOES_INTO.get(family(types[name]), ())
 
-    def put_into(table: sa.Table) -> Copied:
-        real = real_types(connection, table)
+    def copy_into(table: sa.Table) -> CopyResult:
+        native = native_types(connection, table)
         casts = {
-            name: None if _keeps(one, real[name]) else Cast(name, one, real[name])
+            name: None if _is_lossless(one, native[name]) else Cast(name, one, native[name])
             for name, one in found.items()
         }
         if not any(casts.values()):
-            return Copied(insert_query(connection, table, list(types), query), bytes=0)
+            return CopyResult(insert_query(connection, table, list(types), query), bytes=0)
         with _staged(connection, query, "WITH DATA"):
-            return Copied(insert_cast(connection, table, casts), bytes=0)
+            return CopyResult(insert_cast(connection, table, casts), bytes=0)
 
-    incoming = Incoming(types, fits, put_into, counted=False)
-    table, written = put_in_place(connection, table_slice, incoming, options)
+    source = RowSource(types, fits, copy_into, counted=False)
+    table, written = write_source(connection, table_slice, source, options)
     seconds = time.perf_counter() - started
     preview = _first_rows(connection, table, table_slice, options.preview_rows)
-    return Written(table, options.declared, written, seconds, preview)
+    return WriteResult(table, options.declared, written, seconds, preview)
 
 
 @contextmanager
-def _staged(connection: sa.Connection, query: sa.SelectBase, which: str) -> Iterator[None]:
-    """Have a table of the query's columns, types and, `WITH DATA`, rows: PostgreSQL makes it."""
-    text = f"CREATE TEMPORARY TABLE {STAGED} ON COMMIT DROP AS {with_values(connection, query)} {which}"
+def _staged(connection: sa.Connection, query: sa.SelectBase, data_clause: str) -> Iterator[None]:
+    """Create a temporary table with the query's columns, types and, `WITH DATA`, rows."""
+    text = f"CREATE TEMPORARY TABLE {STAGED} ON COMMIT DROP AS {with_values(connection, query)} {data_clause}"
     execute_text(connection, text)
     yield
     execute_text(connection, f"DROP TABLE {STAGED}")
 
 
-def _keeps(found: RealType, real: RealType) -> bool:
-    """Tell whether an assignment from one type to the other can change nothing."""
-    if real.domain not in (None, found.domain):
+def _is_lossless(found: NativeType, native: NativeType) -> bool:
+    """Return whether an assignment between the types never changes a value."""
+    if native.domain not in (None, found.domain):
         return False
-    if real.modifier not in (-1, found.modifier) or (real.modifier != -1 and real.base != found.base):
+    if native.modifier not in (-1, found.modifier) or (native.modifier != -1 and native.base != found.base):
         return False
-    return real.base == found.base or real.base in _WIDER.get(found.base, ())
+    return native.base == found.base or native.base in _WIDER.get(found.base, ())
 
 
 def _types_of(connection: sa.Connection, query: sa.SelectBase, table: str) -> dict[str, ColumnType]:
-    """Ask PostgreSQL for the columns and their types, without computing a row."""
+    """Return the query's columns and types, without computing a row."""
     every_column: sa.Select[Any] = sa.select(sa.literal_column("*")).select_from(query.subquery()).limit(0)
     try:
         result = connection.execute(every_column)
@@ -116,12 +116,14 @@ def _types_of(connection: sa.Connection, query: sa.SelectBase, table: str) -> di
         if not isinstance(error.orig, psycopg.errors.UndefinedTable):
             raise
         seen = error.orig.diag.message_primary
-        raise LookupError(f"The query for {table}: {seen}. Materialize what writes it first.") from error
+        raise LookupError(
+            f"The query for table {table}: {seen}. Materialize the asset that writes it first."
+        ) from error
     for name, count in Counter(result.keys()).items():
         if count > 1:
             raise UnstorableValueError(table, None, name, "two columns of the query have this name")
         if name == _UNNAMED:
-            raise UnstorableValueError(table, None, None, "a column of the query has no name: label it")
+            raise UnstorableValueError(table, None, None, "a column of the query has no name: add a label")
     return result_types(result)
 
 

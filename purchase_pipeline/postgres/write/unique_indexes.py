@@ -1,4 +1,4 @@
-"""The unique indexes of a table: which of them tells rows of the same keys, and how."""
+"""The unique indexes of a table: which of them serve an upsert by some keys."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -6,7 +6,7 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from psycopg import sql
 
-# PostgreSQL 14 has no indnullsnotdistinct: as JSON, a field that is missing is NULL.
+# PostgreSQL 14 has no indnullsnotdistinct: via JSON, a missing field is NULL.
 _UNIQUE = """
     SELECT relname,
         ARRAY(
@@ -22,11 +22,11 @@ _UNIQUE = """
 
 
 class UniqueIndexes(NamedTuple):
-    """What the unique indexes of a table say of some keys.
+    """What the unique indexes of a table say about some keys.
 
     Attributes:
-        nulls_equal: NULLs in a key are equal to each other (NULLS NOT DISTINCT).
-        unfit: those that serve no upsert, each with the reason.
+        nulls_equal: whether NULLs are equal (NULLS NOT DISTINCT).
+        unfit: indexes that no upsert can use, with the reasons.
     """
 
     nulls_equal: bool
@@ -34,12 +34,12 @@ class UniqueIndexes(NamedTuple):
 
 
 def unique_indexes(connection: sa.Connection, table: sa.Table, keys: Sequence[str]) -> UniqueIndexes:
-    """Look at the unique indexes of a table."""
+    """Read the unique indexes of a table."""
     name = sql.Identifier(*filter(None, (table.schema, table.name))).as_string()
     nulls_equal, unfit = False, []
-    for index, columns, not_distinct, fault in connection.exec_driver_sql(_UNIQUE, (name,)):
-        if fault is not None:
-            unfit.append(f"{index} {fault}")
+    for index, columns, not_distinct, defect in connection.exec_driver_sql(_UNIQUE, (name,)):
+        if defect is not None:
+            unfit.append(f"{index} {defect}")
         elif set(columns) == set(keys):
             nulls_equal = nulls_equal or not_distinct
     return UniqueIndexes(nulls_equal, unfit)

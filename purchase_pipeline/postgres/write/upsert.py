@@ -1,4 +1,4 @@
-"""Staged rows merged into a table by their keys: added, updated where they differ, or left alone; each counted."""
+"""Merges of staged rows into a table by keys: inserted, updated if different, or unchanged; all counted."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,26 +16,26 @@ from purchase_pipeline.postgres.errors import (
     UnusableMetadataError,
 )
 from purchase_pipeline.postgres.schema.table_facts import table_facts
-from purchase_pipeline.postgres.write.copy import Copied
-from purchase_pipeline.postgres.write.doubles import null_keys, settle_doubles
+from purchase_pipeline.postgres.write.completeness import require_all
+from purchase_pipeline.postgres.write.copy import CopyResult
+from purchase_pipeline.postgres.write.duplicates import drop_duplicates, null_keys
 from purchase_pipeline.postgres.write.staging import untyped, write_rows
-from purchase_pipeline.postgres.write.stored import require_all
 from purchase_pipeline.postgres.write.unique_indexes import UniqueIndexes, unique_indexes
 from purchase_pipeline.postgres.write_options import WriteOptions
 
 _NO_INDEX = (psycopg.errors.InvalidColumnReference, psycopg.errors.ObjectNotInPrerequisiteState)
-_NOT_BY_US = (psycopg.errors.InsufficientPrivilege, psycopg.errors.FeatureNotSupported)
+_NOT_ALLOWED = (psycopg.errors.InsufficientPrivilege, psycopg.errors.FeatureNotSupported)
 _Columns = Mapping[str, sa.ColumnElement[Any]] | sa.ColumnCollection[str, Any]
 
 
 @dataclass(frozen=True)
-class Merged(Copied):
-    """What became of the rows that were handed over.
+class MergeResult(CopyResult):
+    """The result of a merge.
 
     Attributes:
-        inserted: rows that were not there.
-        updated: rows that were there, and were different.
-        older: rows of which there was a newer version, in the table or in the data; None: nobody asked.
+        inserted: new rows.
+        updated: existing rows that changed.
+        older: rows skipped for a newer version, in the table or in the data; None without `newest`.
     """
 
     inserted: int
@@ -43,9 +43,9 @@ class Merged(Copied):
     older: int | None
 
     def counts(self) -> dict[str, int | None]:
-        """Return all of them by name. Unchanged are rows that were there to the letter, or came twice.
+        """Return all counts by name. Unchanged rows are identical to existing ones, or duplicates.
 
-        Of an insert, unchanged are those whose keys were there.
+        For inserts, unchanged rows are those whose keys existed.
         """
         unchanged = self.rows - self.inserted - self.updated - (self.older or 0)
         return {
@@ -57,31 +57,31 @@ class Merged(Copied):
 
 
 def require_columns(table_slice: TableSlice, names: Collection[str], options: WriteOptions) -> None:
-    """Make sure that the data have the columns that they are to be merged by.
+    """Check that the data have the columns of the keys and of `newest`.
 
     Raises:
-        UnusableMetadataError: they have not.
+        UnusableMetadataError: a column is missing.
     """
-    wanted = {"upsert_keys": options.upsert_keys, "newest": filter(None, [options.newest])}
-    for said, columns in wanted.items():
+    required = {"upsert_keys": options.upsert_keys, "newest": filter(None, [options.newest])}
+    for option, columns in required.items():
         missing = [column for column in columns if column not in names]
         if missing:
             raise UnusableMetadataError(
-                f"Table {table_slice.schema}.{table_slice.table}: {said} {missing!r} are no columns of the data: "
+                f"Table {table_slice.schema}.{table_slice.table}: {option} {missing!r} are not columns of the data: "
                 f"{list(names)!r}."
             )
 
 
 def merge_staged(
-    connection: sa.Connection, staged: sa.Table, table: sa.Table, options: WriteOptions, copied: Copied
-) -> Merged:
-    """Merge the rows into the table: add those whose keys it lacks; in an upsert, update those that differ.
+    connection: sa.Connection, staged: sa.Table, table: sa.Table, options: WriteOptions, copied: CopyResult
+) -> MergeResult:
+    """Merge the rows into the table: insert those with new keys; in an upsert, update those that differ.
 
     Raises:
-        UnusableMetadataError: keys that no unique index of the table has, or a `newest` that has no order.
-        UnstorableValueError: two staged rows of the same keys, or a row that the table's constraints refuse.
-        RowsNotStoredError: a row that is not in the table in the end.
-        PostgresWriteError: a table that the role may not, or PostgreSQL cannot, merge rows into.
+        UnusableMetadataError: the keys have no unique index, or `newest` has no order.
+        UnstorableValueError: staged rows have duplicate keys, or a constraint of the table rejects a row.
+        RowsNotStoredError: a row is missing from the table afterwards.
+        PostgresWriteError: the role may not merge into the table, or PostgreSQL cannot.
     """
     keys, names = options.upsert_keys, [column.name for column in staged.columns]
     rows, target = untyped(staged, names), untyped(table, names)
@@ -90,9 +90,9 @@ def merge_staged(
     if nulls and not indexes.nulls_equal:
         raise _null_key(table, nulls)
     _require_order(connection, rows, table, options.newest)
-    older = settle_doubles(connection, rows, table, keys, options.newest)
-    pair = _Pair(rows, target, keys, nulls, options.newest)
-    with _in_our_words(table, keys, indexes):
+    older = drop_duplicates(connection, rows, table, keys, options.newest)
+    pair = _Merge(rows, target, keys, nulls, options.newest)
+    with _merge_errors(table, keys, indexes):
         updated = 0
         if options.write_mode == "upsert" and pair.others:
             updated = write_rows(connection, pair.update(), table)
@@ -103,14 +103,16 @@ def merge_staged(
         dropped = copied.rows - connection.execute(sa.select(sa.func.count()).select_from(rows)).scalar_one()
         require_all(table, copied.rows, stored + dropped)
         older += stale
-    return Merged(copied.rows, copied.bytes, inserted, updated, None if options.newest is None else older)
+    return MergeResult(
+        copied.rows, copied.bytes, inserted, updated, None if options.newest is None else older
+    )
 
 
-class _Pair:
-    """Staged rows, and the rows of the same keys in the table that they go to.
+class _Merge:
+    """The statements that merge staged rows into their table.
 
-    The update comes before the insert, which then has new rows alone, save those that somebody else inserts meanwhile:
-    these it updates.
+    The update runs before the insert, which then meets existing keys only if another writer inserts them meanwhile:
+    these rows are updated.
     """
 
     def __init__(
@@ -126,7 +128,7 @@ class _Pair:
         self._same = sa.and_(*(self._equal(key, null=key in nulls) for key in keys))
 
     def update(self) -> sa.Update:
-        """Update the rows that differ: in their bytes, for json or xml has no equality, and 1.0 equals 1.00."""
+        """Update rows that differ. Bytes are compared: json and xml have no equality, and 1.0 equals 1.00."""
         old, new = ([rows.columns[name] for name in self.others] for rows in (self._target, self._staged))
         differ = sa.func.record_image_ne(sa.func.row(*old), sa.func.row(*new))
         return (
@@ -136,7 +138,7 @@ class _Pair:
         )
 
     def insert(self, write_mode: str) -> Insert:
-        """Insert the rows whose keys are not there."""
+        """Insert rows with new keys."""
         there = sa.exists().where(self._same).correlate(self._staged)
         names = self._staged.columns.keys()
         new = insert(self._target).from_select(names, sa.select(self._staged).where(~there))
@@ -149,7 +151,7 @@ class _Pair:
         )
 
     def count(self) -> sa.Select[int, int]:
-        """Count the staged rows whose keys are in the table, and those of them that are older than what is there."""
+        """Count the staged rows whose keys are in the table, and those of them that are older."""
         older = sa.false() if self._newest is None else ~sa.and_(*self._not_older(self._staged.columns))
         pairs = self._staged.join(self._target, self._same)
         return sa.select(sa.func.count(), sa.func.count().filter(older)).select_from(pairs)
@@ -161,14 +163,14 @@ class _Pair:
     def _not_older(self, new: _Columns) -> list[sa.ColumnElement[bool]]:
         if self._newest is None:
             return []
-        known, told = self._target.columns[self._newest], new[self._newest]
-        return [sa.or_(known.is_(None), sa.func.coalesce(told >= known, sa.false()))]
+        known, candidate = self._target.columns[self._newest], new[self._newest]
+        return [sa.or_(known.is_(None), sa.func.coalesce(candidate >= known, sa.false()))]
 
 
 def _null_key(table: sa.Table, nulls: dict[str, int]) -> UnstorableValueError:
     key, rows = next(iter(nulls.items()))
     reason = (
-        f"{rows} {'row has' if rows == 1 else 'rows have'} NULL in this column of upsert_keys. NULL equals nothing, so "
+        f"{rows} {'row has' if rows == 1 else 'rows have'} NULL in this column of upsert_keys. NULLs are distinct, so "
         "each run would add them again: give them a value, or make the unique index NULLS NOT DISTINCT (PostgreSQL 15)."
     )
     return UnstorableValueError(str(table), None, key, reason)
@@ -186,14 +188,14 @@ def _require_order(
         if not isinstance(error.orig, psycopg.errors.UndefinedFunction):
             raise
         raise UnusableMetadataError(
-            f"Table {table}: newest {newest!r} has no order ({error.orig.diag.message_primary}). Name a time or a "
-            "number."
+            f"Table {table}: newest {newest!r} has no order ({error.orig.diag.message_primary}). Use a column of "
+            "times or numbers."
         ) from error
 
 
 @contextmanager
-def _in_our_words(table: sa.Table, keys: Sequence[str], indexes: UniqueIndexes) -> Iterator[None]:
-    """Say what PostgreSQL says of a merge in terms of the asset's metadata."""
+def _merge_errors(table: sa.Table, keys: Sequence[str], indexes: UniqueIndexes) -> Iterator[None]:
+    """Translate PostgreSQL's errors to the asset's metadata."""
     try:
         yield
     except sa.exc.DBAPIError as error:
@@ -204,11 +206,11 @@ def _in_our_words(table: sa.Table, keys: Sequence[str], indexes: UniqueIndexes) 
                 f"ALTER TABLE {table} ADD UNIQUE ({', '.join(keys)})."
             ) from error
         if isinstance(error.orig, psycopg.errors.CardinalityViolation):
-            reason = f"several rows have the same {', '.join(keys)}, as the unique index compares them"
+            reason = f"several rows have the same {', '.join(keys)} in the unique index"
             raise UnstorableValueError(str(table), None, None, reason) from error
-        if isinstance(error.orig, _NOT_BY_US):
+        if isinstance(error.orig, _NOT_ALLOWED):
             raise PostgresWriteError(
                 f"Rows cannot be merged into table {table}: {error.orig.diag.message_primary}. Its row security, rules "
-                "or grants do not allow it: change them, or write to another table."
+                "or privileges do not allow it: change them, or write to another table."
             ) from error
         raise

@@ -1,6 +1,6 @@
-"""The first batch of a stream, which settles the columns: the first that has rows, and what the next tell of its types.
+"""The first batch of a stream determines the columns: the first with rows, completed by the types of the next ones.
 
-Pages of an API are empty at times, or have not one value in a column. Such a page says nothing of the others.
+Pages of an API may be empty, or have no value in some column. Such a page says nothing about the others.
 """
 
 from collections.abc import Iterator, Mapping
@@ -9,20 +9,20 @@ from itertools import chain, islice
 
 from purchase_pipeline.postgres.errors import RefusedValueError
 from purchase_pipeline.postgres.frames.rows import AnyBatch, Batch, DeclaredBatch
-from purchase_pipeline.postgres.schema.inference import common
+from purchase_pipeline.postgres.schema.inference import common_type
+from purchase_pipeline.postgres.schema.pending_types import is_pending
 from purchase_pipeline.postgres.schema.types import ColumnType
-from purchase_pipeline.postgres.schema.untyped import is_open
 
-_LOOKED_AHEAD = 8  # batches that are in memory at once, of a stream with a column that stays without a value
+_MAX_HELD = 8  # batches held in memory while a column has no value
 
 _Types = Mapping[str, ColumnType]
 
 
-def with_first_batch(batches: Iterator[AnyBatch]) -> Iterator[AnyBatch]:
-    """Yield the batches that have rows, the first with all that is told of its types; without rows, one of columns.
+def with_lookahead(batches: Iterator[AnyBatch]) -> Iterator[AnyBatch]:
+    """Yield the batches that have rows, the first with complete types; if none has rows, one that has columns.
 
     Raises:
-        RefusedValueError: a row without columns, or as the batches do.
+        RefusedValueError: a row without columns, or an error of the batches.
     """
     filled = _with_rows(batches)
     empty = first = next(filled, None)
@@ -33,11 +33,11 @@ def with_first_batch(batches: Iterator[AnyBatch]) -> Iterator[AnyBatch]:
             yield empty
         return
     types, held = _with_types_of(first.types, empty.types), list[AnyBatch]()
-    while any(map(is_open, types.values())) and len(held) < _LOOKED_AHEAD:
+    while any(map(is_pending, types.values())) and len(held) < _MAX_HELD:
         try:
             following = next(filled, None)
-        except RefusedValueError as error:  # its row's number is known when its turn comes
-            filled = _refused(error)
+        except RefusedValueError as error:  # raised in turn, when the row's number is known
+            filled = _raising(error)
             break
         if following is None:
             break
@@ -53,7 +53,7 @@ def _has_rows(batch: AnyBatch) -> bool:
 
 
 def _with_rows(batches: Iterator[AnyBatch]) -> Iterator[AnyBatch]:
-    """Yield the batches that have rows; before them, one that has columns alone."""
+    """Yield the batches that have rows, and before them one that has only columns."""
     begun = False
     for batch in batches:
         one = batch
@@ -67,13 +67,19 @@ def _with_rows(batches: Iterator[AnyBatch]) -> Iterator[AnyBatch]:
 
 
 def _with_types_of(types: _Types, others: _Types) -> _Types:
-    """Return the types, and where one is open, what the other batch tells of it."""
-    told = {
-        name: common(kind, others[name]) for name, kind in types.items() if is_open(kind) and name in others
+    """Return the types, with pending ones completed from the other batch."""
+    completed = {
+        name: common_type(kind, others[name])
+        for name, kind in types.items()
+        if is_pending(kind) and name in others
     }
-    return {**types, **{name: kind for name, kind in told.items() if kind is not None}} if told else types
+    return (
+        {**types, **{name: kind for name, kind in completed.items() if kind is not None}}
+        if completed
+        else types
+    )
 
 
-def _refused(error: RefusedValueError) -> Iterator[AnyBatch]:
+def _raising(error: RefusedValueError) -> Iterator[AnyBatch]:
     raise error
-    yield  # a generator, which raises where it is asked for the batch
+    yield  # makes this a generator, which raises on the first next()

@@ -1,4 +1,4 @@
-"""Column types as PostgreSQL has them, domains followed to what they are made of: what a value must fit exactly."""
+"""Column types in PostgreSQL's catalog, with domains resolved to their base types."""
 
 from typing import NamedTuple
 
@@ -23,17 +23,17 @@ _COLUMNS = """
 """
 
 
-class RealType(NamedTuple):
-    """A type that is no domain.
+class NativeType(NamedTuple):
+    """A type that is not a domain.
 
     Attributes:
-        base: its name in the catalog, such as `int4`, `numeric`, `_text`.
-        modifier: PostgreSQL's number for length, precision, scale or fields; -1: there are none.
-        kind: PostgreSQL's letter: `b` for a base type, `e` an enum, `c` a composite, `r` a range.
-        unbounded: its name in SQL, without the modifier.
-        bounded: its name in SQL, as the column has it.
-        domain: the name in SQL of the domain that the column has; None: the type itself.
-        element: of an array, what its elements are.
+        base: name in the catalog, such as `int4`, `numeric`, `_text`.
+        modifier: type modifier (length, precision and scale, or fields); -1: none.
+        kind: `typtype`: `b` for a base type, `e` an enum, `c` a composite, `r` a range.
+        unbounded: SQL name without the modifier.
+        bounded: SQL name with the modifier.
+        domain: SQL name of the column's domain; None: the type is not a domain.
+        element: element type of an array.
     """
 
     base: str
@@ -42,37 +42,37 @@ class RealType(NamedTuple):
     unbounded: str
     bounded: str
     domain: str | None = None
-    element: "RealType | None" = None
+    element: "NativeType | None" = None
 
     @property
-    def shown(self) -> str:
-        """The type as errors name it."""
+    def label(self) -> str:
+        """The type as shown in error messages."""
         own = (self.element or self).kind != "b" or self.of_domains
         return self.bounded if own else self.bounded.upper()
 
     @property
     def of_domains(self) -> bool:
-        """Whether it is an array of domains, for which PostgreSQL has another number than for one of their base."""
+        """Whether it is an array of domains, whose OID differs from that of an array of the base type."""
         return self.element is not None and self.unbounded != f"{self.element.unbounded}[]"
 
     @property
     def declared(self) -> str:
-        """Its name in SQL, with all that the column says of a value: what a domain checks is checked too."""
+        """SQL name of the column's type, including a domain whose checks apply."""
         return self.domain or self.bounded
 
     @property
     def digits(self) -> tuple[int, int]:
-        """A NUMERIC's precision and scale (PostgreSQL, numeric_typmod_scale in numeric.c)."""
+        """Precision and scale of a NUMERIC (PostgreSQL, numeric_typmod_scale in numeric.c)."""
         modifier = self.modifier - 4
         return modifier >> 16 & 0xFFFF, ((modifier & 0x7FF) ^ 1024) - 1024
 
 
-def real_types(connection: sa.Connection, table: sa.FromClause) -> dict[str, RealType]:
-    """Return the columns of a table, in order, with their types: one look at the catalog."""
+def native_types(connection: sa.Connection, table: sa.FromClause) -> dict[str, NativeType]:
+    """Return the types of a table's columns, in order, with one query of the catalog."""
     schema = getattr(table, "schema", None)
     name = sql.Identifier(*filter(None, (schema, getattr(table, "name", "")))).as_string()
-    found: dict[str, RealType] = {}
+    found: dict[str, NativeType] = {}
     for column, *parts in connection.exec_driver_sql(_COLUMNS, (name,)):
-        step = RealType(*parts)
+        step = NativeType(*parts)
         found[column] = found[column]._replace(element=step) if column in found else step
     return found

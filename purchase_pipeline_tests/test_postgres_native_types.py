@@ -1,9 +1,9 @@
-"""The real type of a column is what its domains are made of, with the bounds that hold."""
+"""The native type of a column: domains resolved, with the bounds that apply."""
 
 import pytest
 import sqlalchemy as sa
 
-from purchase_pipeline.postgres.schema.real_types import real_types
+from purchase_pipeline.postgres.schema.native_types import native_types
 from purchase_pipeline_tests.columns import a_table
 
 _TYPES = """
@@ -24,7 +24,7 @@ _TYPES = """
 
 @pytest.fixture
 def connection(transaction: sa.Connection) -> sa.Connection:
-    """A transaction with types of its own."""
+    """A transaction with custom types."""
     transaction.exec_driver_sql(_TYPES)
     return transaction
 
@@ -54,7 +54,7 @@ def test_a_domain_is_what_it_is_made_of(
 ) -> None:
     found = a_table(connection, kind)
 
-    assert (found.base, found.kind, found.shown, found.element) == (base, letter, shown, None)
+    assert (found.base, found.kind, found.label, found.element) == (base, letter, shown, None)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_an_array_has_elements(
     found = a_table(connection, kind)
 
     assert found.element is not None
-    assert (found.element.shown, found.shown, found.of_domains) == (element, shown, of_domains)
+    assert (found.element.label, found.label, found.of_domains) == (element, shown, of_domains)
 
 
 @pytest.mark.parametrize(
@@ -109,9 +109,9 @@ def test_columns_are_in_order_whatever_their_names_without_those_dropped(connect
     connection.exec_driver_sql('CREATE TABLE other."a.b" (z text, "q""%%" integer, gone text, "A b" date[])')
     connection.exec_driver_sql('ALTER TABLE other."a.b" DROP COLUMN gone')
 
-    found = real_types(connection, sa.table("a.b", schema="other"))
+    found = native_types(connection, sa.table("a.b", schema="other"))
 
-    assert [(name, one.shown) for name, one in found.items()] == [
+    assert [(name, one.label) for name, one in found.items()] == [
         ("z", "TEXT"),
         ('q"%', "INTEGER"),
         ("A b", "DATE[]"),
@@ -119,4 +119,4 @@ def test_columns_are_in_order_whatever_their_names_without_those_dropped(connect
 
 
 def test_a_table_that_is_not_there_has_no_columns(connection: sa.Connection) -> None:
-    assert real_types(connection, sa.table("things", schema="nowhere")) == {}
+    assert native_types(connection, sa.table("things", schema="nowhere")) == {}

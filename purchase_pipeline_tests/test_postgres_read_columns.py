@@ -1,4 +1,4 @@
-"""Every column is read as what it means, or refused by its name: none changes on its way out."""
+"""Every column is read unchanged, or rejected by name."""
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
@@ -13,8 +13,8 @@ import sqlalchemy as sa
 
 from purchase_pipeline.postgres import Batches
 from purchase_pipeline.postgres.errors import UnreadableValueError
+from purchase_pipeline.postgres.frames.adbc import read_batches
 from purchase_pipeline.postgres.frames.loading import load_query
-from purchase_pipeline.postgres.frames.reading import read_batches
 from purchase_pipeline_tests.as_read import as_read
 
 LONG = "9" * 39
@@ -23,7 +23,7 @@ ONE = "00000000-0000-0000-0000-000000000001"
 
 @pytest.fixture(scope="module")
 def connection(server_url: str) -> Iterator[sa.Connection]:
-    """A schema that others see, for reading has a connection of its own; gone after the tests."""
+    """A committed schema, because reads use their own connection; dropped after the tests."""
     engine = sa.create_engine(sa.make_url(server_url).set(drivername="postgresql+psycopg"))
     connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
     connection.exec_driver_sql("CREATE SCHEMA readable")
@@ -38,7 +38,7 @@ def connection(server_url: str) -> Iterator[sa.Connection]:
 
 
 def a_column(connection: sa.Connection, kind: str, *values: str | None) -> sa.Table:
-    """Return a table whose column `value` has these values, as PostgreSQL reads them."""
+    """Return a table with these values, given as PostgreSQL text, in column `value`."""
     connection.exec_driver_sql("DROP TABLE IF EXISTS readable.things")
     connection.exec_driver_sql(f"CREATE TABLE readable.things (place serial, value {kind})")
     for value in values:

@@ -1,4 +1,4 @@
-"""A table that evolves, and whose rows are all replaced, may take any types; what it cannot take is refused by name."""
+"""Schema evolution: a table that is replaced whole may change to any type; errors name what cannot change."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -18,7 +18,7 @@ THINGS = Place(["things"], EVOLVE)
 
 
 class Named(BaseModel):
-    """What a thing is, by now."""
+    """A changed model."""
 
     id: int
     name: str
@@ -26,7 +26,7 @@ class Named(BaseModel):
 
 @pytest.fixture
 def io(database_url: str) -> DirectIOManager:
-    """An empty database's IO manager."""
+    """The IO manager of an empty database."""
     return DirectIOManager(database_url)
 
 
@@ -87,7 +87,7 @@ def test_rows_that_stay_keep_their_type(
 ) -> None:
     io.write(Place(["things"], metadata), pd.DataFrame({"id": [1], "x": ["one"]}))
 
-    with pytest.raises(SchemaDriftError, match="column 'x' is TEXT in the table, and BIGINT in the data"):
+    with pytest.raises(SchemaDriftError, match="column 'x' is TEXT in the table, but BIGINT in the data"):
         io.write(Place(["things"], {**metadata, **EVOLVE}), pd.DataFrame({"id": [2], "x": [1]}))
 
     assert rows(engine) == [(1, "one")]
@@ -225,7 +225,7 @@ def test_a_row_that_a_trigger_keeps_is_not_made_nothing_of(io: DirectIOManager, 
         "CREATE TRIGGER keep BEFORE DELETE ON things FOR EACH ROW EXECUTE FUNCTION keep()",
     )
 
-    with pytest.raises(RowsNotClearedError, match="1 rows of the whole table are there still"):
+    with pytest.raises(RowsNotClearedError, match="1 rows of the whole table remain"):
         io.write(THINGS, pd.DataFrame({"x": [1]}))
 
     assert rows(engine) == [("one",)]

@@ -1,4 +1,4 @@
-"""What PostgreSQL refuses of a table is the library's own error: the table, PostgreSQL's words, what to do."""
+"""PostgreSQL's errors about a table name the table, quote PostgreSQL, and say what to do."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -20,13 +20,13 @@ TwiceByCase = create_model("TwiceByCase", id=(int, ...), ID=(str, ...))
 
 @pytest.fixture
 def io(database_url: str) -> DirectIOManager:
-    """An empty database's IO manager."""
+    """The IO manager of an empty database."""
     return DirectIOManager(database_url)
 
 
 @pytest.fixture
 def loader(database_url: str, engine: sa.Engine) -> Iterator[DirectIOManager]:
-    """The IO manager of a role that owns nothing."""
+    """The IO manager of a role without ownership."""
     execute(engine, "CREATE ROLE loader LOGIN PASSWORD 'loader'", "GRANT ALL ON SCHEMA public TO loader")
     url = sa.make_url(database_url).set(username="loader", password="loader")  # noqa: S106
     yield DirectIOManager(url.render_as_string(hide_password=False))
@@ -84,7 +84,7 @@ def test_a_column_that_postgresql_computes_is_not_to_be_in_the_data(
     )
     execute(engine, "INSERT INTO things VALUES (1)")
 
-    with pytest.raises(SchemaDriftError, match="column 'x' is in the data, and PostgreSQL computes it"):
+    with pytest.raises(SchemaDriftError, match="column 'x' is in the data, but PostgreSQL generates it"):
         io.write(Place(["things"], mode), pd.DataFrame({"id": [2], "x": [3]}))
 
     assert rows(engine) == [(1, 2)]
@@ -113,7 +113,7 @@ def test_more_columns_than_a_table_has_are_refused(
         execute(engine, "CREATE TABLE things (c0 BIGINT)", "INSERT INTO things VALUES (1)")
 
     with pytest.raises(
-        DatabaseRefusalError, match=r"tables can have at most 1600 columns.*into one of dicts"
+        DatabaseRefusalError, match=r"tables can have at most 1600 columns.*as one JSON column"
     ):
         io.write(Place(["things"], EVOLVE), pd.DataFrame({f"c{number}": [1] for number in range(1601)}))
 
@@ -127,7 +127,9 @@ def test_a_row_that_is_larger_than_a_page_is_refused_with_its_table(
 ) -> None:
     wide = pd.DataFrame({"id": [1], **{f"c{number}": ["x" * 20] for number in range(700)}})
 
-    with pytest.raises(DatabaseRefusalError, match=r"table public.things: row is too big.*into one of dicts"):
+    with pytest.raises(
+        DatabaseRefusalError, match=r"table public.things: row is too big.*as one JSON column"
+    ):
         io.write(Place(["things"], mode), wide)
 
     assert not sa.inspect(engine).has_table("things")
@@ -159,7 +161,7 @@ def test_a_partition_of_a_table_is_not_changed_alone(
         "INSERT INTO things VALUES (1, 'old')",
     )
 
-    with pytest.raises(DatabaseRefusalError, match="Change the table that it is a part of"):
+    with pytest.raises(DatabaseRefusalError, match="Change the parent table"):
         io.write(Place(["things"], EVOLVE), frame)
 
     assert rows(engine) == [(1, "old")]
@@ -201,7 +203,7 @@ def test_a_schema_that_may_not_be_used_or_made_is_told(
     execute(engine, "CREATE SCHEMA locked")
 
     with pytest.raises(
-        DatabaseRefusalError, match=r"permission denied for.*grant the right to role 'loader'"
+        DatabaseRefusalError, match=r"permission denied for.*grant the privilege to role 'loader'"
     ):
         loader.write(Place(["things"], {"schema": schema}), pd.DataFrame({"x": [1]}))
 

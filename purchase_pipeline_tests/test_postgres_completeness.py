@@ -1,4 +1,4 @@
-"""As many rows are stored as were handed over, or none: whatever triggers and rules the table has."""
+"""All given rows are stored, or none, whatever triggers and rules the table has."""
 
 import dagster as dg
 import polars as pl
@@ -43,7 +43,7 @@ HARMLESS = """
 
 @pytest.fixture
 def store(database_url: str, engine: sa.Engine) -> Store:
-    """A database without tables."""
+    """An empty database."""
     return Store(database_url, engine)
 
 
@@ -81,7 +81,7 @@ def test_a_replaced_slice_that_a_trigger_would_change_stays_as_it_was(
 
     result = store.store(value_of(NEW), BY_DAY, DAYS, "a", schema_drift=drift)
 
-    assert f"7 rows were handed over, and {stored} would be stored" in error_of(result)
+    assert f"7 rows were given, but {stored} would be stored" in error_of(result)
     assert store.rows() == OLD
     assert ledger(store) == [("a", 2)]
 
@@ -96,7 +96,7 @@ def test_a_whole_table_replaced_or_appended_to_is_counted_too(
 
     result = store.store(frame(NEW), metadata)
 
-    assert "7 rows were handed over, and " in error_of(result)
+    assert "7 rows were given, but " in error_of(result)
     assert store.rows() == OLD
     assert ledger(store) == [("", 2)]
 
@@ -113,7 +113,7 @@ def test_an_upsert_whose_rows_do_not_arrive_changes_nothing(
 
     result = store.store(frame(NEW), upsert)
 
-    assert f"7 rows were handed over, and {stored} would be stored" in error_of(result)
+    assert f"7 rows were given, but {stored} would be stored" in error_of(result)
     assert store.rows() == [("x", 100)]
 
 
@@ -123,7 +123,7 @@ def test_a_row_that_a_trigger_moves_to_another_slice_is_missed(store: Store) -> 
 
     result = store.store(frame(NEW), BY_DAY, DAYS, "a")
 
-    assert "7 rows were handed over, and 6 would be stored" in error_of(result)
+    assert "7 rows were given, but 6 would be stored" in error_of(result)
     assert store.rows() == OLD
 
 
@@ -133,7 +133,7 @@ def test_a_rule_on_a_query_that_is_stored_counts_as_a_trigger_does(store: Store)
 
     result = store.store(query(NEW), BY_DAY, DAYS, "a")
 
-    assert "7 rows were handed over, and 6 would be stored" in error_of(result)
+    assert "7 rows were given, but 6 would be stored" in error_of(result)
     assert store.rows() == OLD
 
 
@@ -146,7 +146,7 @@ def test_a_companion_table_is_counted_as_the_assets_own(store: Store) -> None:
         PerPartition([("a", Together(frame(OLD), {"others": frame(NEW)}))]), BY_DAY, DAYS, "a"
     )
 
-    assert "others: 7 rows were handed over, and 6 would be stored" in error_of(result)
+    assert "others: 7 rows were given, but 6 would be stored" in error_of(result)
     assert store.rows() == NEW
 
 
@@ -160,7 +160,7 @@ def test_a_trigger_of_one_hash_partition_is_seen(store: Store) -> None:
 
     result = store.store(frame(NEW), BY_DAY, DAYS, "a")
 
-    assert "7 rows were handed over, and 6 would be stored" in error_of(result)
+    assert "7 rows were given, but 6 would be stored" in error_of(result)
     assert store.rows() == []
 
 

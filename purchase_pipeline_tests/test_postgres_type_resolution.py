@@ -1,4 +1,4 @@
-"""A column without a value says nothing of its type: the first value does, whenever it comes."""
+"""A column without values has no type until its first value."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -26,7 +26,7 @@ THINGS = Place(["things"])
 
 
 class Thing(BaseModel):
-    """What a thing is, once its author has said it."""
+    """A declared model."""
 
     id: int
     x: int | None = None
@@ -171,7 +171,7 @@ def test_a_type_that_was_told_once_is_frozen(store: Store) -> None:
 
     result = store.store(pages([{"id": 1, "x": 5}]))
 
-    assert "column 'x' is TEXT in the table, and BIGINT in the data" in error_of(result)
+    assert "column 'x' is TEXT in the table, but BIGINT in the data" in error_of(result)
     assert store.rows() == [(1, None)]
 
 
@@ -192,7 +192,7 @@ def test_a_table_of_somebody_elses_keeps_its_types(store: Store) -> None:
 
     result = store.store(pages([{"id": 1, "x": 5}]))
 
-    assert "column 'x' is TEXT in the table, and BIGINT in the data" in error_of(result)
+    assert "column 'x' is TEXT in the table, but BIGINT in the data" in error_of(result)
 
 
 def test_a_value_that_somebody_else_has_written_is_not_lost(store: Store) -> None:
@@ -203,7 +203,7 @@ def test_a_value_that_somebody_else_has_written_is_not_lost(store: Store) -> Non
 
     result = store.store(pages([{"id": 2, "x": 5}]), metadata=append)
 
-    assert "column 'x' is TEXT in the table, and BIGINT in the data" in error_of(result)
+    assert "column 'x' is TEXT in the table, but BIGINT in the data" in error_of(result)
     assert store.rows() == [(1, "007")]
 
 
@@ -212,7 +212,7 @@ def test_a_first_value_that_cannot_be_stored_changes_nothing(store: Store) -> No
 
     result = store.store(pages([{"id": 2, "x": 5}], [{"id": 3, "x": 2.5}]))
 
-    assert "2.5 is no whole number" in error_of(result)
+    assert "2.5 is not a whole number" in error_of(result)
     assert store.rows() == [(1, None)]
     assert store.columns()["x"] == "TEXT"
     assert store.store(pages([{"id": 2, "x": 2.5}])).success

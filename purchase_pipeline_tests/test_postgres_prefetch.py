@@ -1,4 +1,4 @@
-"""A stream's first batch is there before its slice is locked, cleared, or a transaction opened; and it is closed."""
+"""A stream's first batch is fetched before its slice is locked or a transaction opened; the stream is closed."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -29,7 +29,7 @@ def store(database_url: str, engine: sa.Engine) -> Store:
 
 
 class Stream:
-    """Batches of a shop that note, as the first is computed, who has a transaction open, and what rows there are."""
+    """Batches that record open transactions and existing rows while the first one is computed."""
 
     def __init__(self, store: Store, *, breaks: bool = False) -> None:
         self._store, self._breaks = store, breaks
@@ -105,7 +105,7 @@ def test_a_stream_is_closed_when_its_transaction_does_not_begin(store: Store) ->
 
     refused = store.store(Batches(stream.frames("north")), BY_SHOP | {"schema": "x" * 70}, SHOPS, "north")
 
-    assert "a PostgreSQL name 63 at most" in error_of(refused)
+    assert "PostgreSQL truncates names after 63" in error_of(refused)
     assert stream.closed == 1
 
 

@@ -1,48 +1,48 @@
-"""Staged rows of the same keys: the newest stays, or they are refused by name. So are keys that are NULL."""
+"""Duplicate keys among staged rows: the newest row stays, or they are an error. NULL keys are counted."""
 
 from collections.abc import Iterable, Sequence
 
 import sqlalchemy as sa
 
 from purchase_pipeline.postgres.errors import UnstorableValueError
-from purchase_pipeline.postgres.schema.types import shown
+from purchase_pipeline.postgres.schema.types import short_repr
 
-_PLACE: sa.ColumnElement[str] = sa.literal_column("ctid")
+_ROW_ID: sa.ColumnElement[str] = sa.literal_column("ctid")
 
 
 def null_keys(connection: sa.Connection, staged: sa.TableClause, keys: Sequence[str]) -> dict[str, int]:
-    """Return in how many rows a key is NULL, for those keys that are so somewhere."""
+    """Return the number of rows with NULL in each key, for keys that have any."""
     counts = [sa.func.count().filter(staged.columns[key].is_(None)) for key in keys]
     found = connection.execute(sa.select(*counts).select_from(staged)).one()
     return {key: rows for key, rows in zip(keys, found, strict=True) if rows}
 
 
-def settle_doubles(
+def drop_duplicates(
     connection: sa.Connection,
     staged: sa.TableClause,
     table: sa.Table,
     keys: Sequence[str],
     newest: str | None,
 ) -> int:
-    """Leave one row of each key, and return how many older ones are gone; equal is what the columns' types see so.
+    """Keep one row per key, and return the number of older ones dropped. Equality is that of the columns' types.
 
-    A row without a time, NULL, is older than any other. Rows that are the same to the letter count as one.
+    NULL is older than any other value. Identical rows count as one.
 
     Raises:
-        UnstorableValueError: several rows of the same keys, none of them the newest.
+        UnstorableValueError: several rows have the same key, and none is the newest.
     """
-    double, older, told = _double(connection, staged, keys), 0, [*keys]
-    if double is not None and newest is not None:
-        older, told = _drop_superseded(connection, staged, keys, newest), [*keys, newest]
-        double = _double(connection, staged, told)
-    if double is not None:
-        reason = f"several rows have {', '.join(told)} = {shown(tuple(double))}"
-        equally_new = "" if newest is None else ", and differ: none of them is the newest"
+    duplicate, older, columns = _duplicate_key(connection, staged, keys), 0, [*keys]
+    if duplicate is not None and newest is not None:
+        older, columns = _drop_superseded(connection, staged, keys, newest), [*keys, newest]
+        duplicate = _duplicate_key(connection, staged, columns)
+    if duplicate is not None:
+        reason = f"several rows have {', '.join(columns)} = {short_repr(tuple(duplicate))}"
+        equally_new = "" if newest is None else ", and differ: none is the newest"
         raise UnstorableValueError(str(table), None, None, reason + equally_new)
     return older
 
 
-def _double(
+def _duplicate_key(
     connection: sa.Connection, staged: sa.TableClause, names: Iterable[str]
 ) -> sa.Row[tuple[object, ...]] | None:
     columns = [staged.columns[name] for name in names]
@@ -63,6 +63,6 @@ def _drop_superseded(
 
 def _drop(connection: sa.Connection, staged: sa.TableClause, number: sa.ColumnElement[int]) -> int:
     """Delete the rows whose number is not 1."""
-    numbered = sa.select(_PLACE.label("place"), number.label("number")).select_from(staged).subquery()
-    others = sa.select(numbered.c.place).where(numbered.c.number > 1)
-    return connection.execute(sa.delete(staged).where(_PLACE.in_(others))).rowcount
+    numbered = sa.select(_ROW_ID.label("row_id"), number.label("number")).select_from(staged).subquery()
+    others = sa.select(numbered.c.row_id).where(numbered.c.number > 1)
+    return connection.execute(sa.delete(staged).where(_ROW_ID.in_(others))).rowcount

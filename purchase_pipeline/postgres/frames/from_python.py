@@ -1,4 +1,4 @@
-"""Columns of Python's own values, as rows and pandas' object columns have them, in Arrow."""
+"""Conversion of Python values, in rows and in pandas' object columns, to Arrow."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC
@@ -13,7 +13,7 @@ from purchase_pipeline.postgres.frames.exact import Array
 from purchase_pipeline.postgres.frames.json_text import json_text
 from purchase_pipeline.postgres.frames.rows import Batch, Row, by_column
 from purchase_pipeline.postgres.schema import types
-from purchase_pipeline.postgres.schema.inference import type_of_column
+from purchase_pipeline.postgres.schema.inference import inferred_column_type
 from purchase_pipeline.postgres.schema.types import ColumnType, family
 
 _ARROW: dict[str, Any] = {
@@ -44,10 +44,10 @@ _REFUSALS = (ValueError, TypeError, OverflowError, pa.ArrowException)
 
 
 def batch_of_rows(names: Sequence[str], rows: Sequence[Row]) -> Batch:
-    """Return rows as one batch, each column of the type that its values ask for.
+    """Return rows as one batch, with inferred column types.
 
     Raises:
-        RefusedValueError: a value that no column type holds, alone or with those before it in its column.
+        RefusedValueError: no column type stores a value, alone or with those before it in its column.
     """
     if rows and not names:
         raise RefusedValueError(None, 0, "the row has no columns")
@@ -58,22 +58,22 @@ def batch_of_rows(names: Sequence[str], rows: Sequence[Row]) -> Batch:
 
 
 def batch_of_dicts(rows: Sequence[Mapping[str, Any]]) -> Batch:
-    """Return rows as dicts as one batch; a key that a row lacks is a missing value.
+    """Return dicts as one batch; a missing key is NULL.
 
     Raises:
-        RefusedValueError: as `batch_of_rows`; or a key that is no text.
+        RefusedValueError: as for `batch_of_rows`, or a key is not a string.
     """
     names = list(dict.fromkeys(name for row in rows for name in row))
     return batch_of_rows(names, [tuple(row.get(name) for name in names) for row in rows])
 
 
 def column_of_values(name: str, values: Sequence[Any]) -> tuple[ColumnType, Array]:
-    """Return the type that Python's values ask for, and the values in Arrow; None is a missing one.
+    """Return the inferred type of Python values, and the values in Arrow; None is NULL.
 
     Raises:
-        RefusedValueError: a value that no column type holds, alone or with those before it.
+        RefusedValueError: no column type stores a value, alone or with those before it.
     """
-    column_type = type_of_column(name, values)
+    column_type = inferred_column_type(name, values)
     if family(column_type) == "numeric" and (decimals := _decimals(name, values)) is not None:
         return column_type, decimals
     arrow_type, convert = _arrow_type(column_type), _conversion(column_type)
@@ -84,12 +84,12 @@ def column_of_values(name: str, values: Sequence[Any]) -> tuple[ColumnType, Arra
             try:
                 pa.array([convert(value) if convert else value], arrow_type)
             except _REFUSALS as error:
-                raise RefusedValueError(name, position, f"{types.shown(value)}: {error}") from error
+                raise RefusedValueError(name, position, f"{types.short_repr(value)}: {error}") from error
         raise
 
 
 def _decimals(name: str, values: Sequence[Any]) -> Array | None:
-    """Return decimals in 128 bits; None where one needs more, or is no finite number, or has a scale of its own."""
+    """Return decimals of 128 bits; None if one needs more, is not finite, or has a different scale."""
     found = [None if value is None else Decimal(value) for value in values]
     exponents = {value.as_tuple().exponent for value in found if value is not None}
     if len({exponent if isinstance(exponent, str) else min(exponent, 0) for exponent in exponents}) > 1:
@@ -108,7 +108,7 @@ def _arrow_type(column_type: Any) -> Any:  # noqa: ANN401
 
 
 def _conversion(column_type: Any) -> Callable[[Any], Any] | None:  # noqa: ANN401
-    """Return how a value, or None, is made into one that Arrow takes; None: it is."""
+    """Return the conversion of a value, or None, for Arrow; None if there is nothing to convert."""
     if family(column_type) == "array":
         inner = _conversion(column_type.item_type)
         return inner and (lambda values: None if values is None else [inner(value) for value in values])

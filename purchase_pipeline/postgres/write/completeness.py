@@ -1,9 +1,9 @@
-"""Whether PostgreSQL stored as many rows as it was handed, and all of them in the slice that is written.
+"""Checks that PostgreSQL stored all the given rows, and all of them in the slice.
 
-The next write of the slice would store a row outside of it again, for it clears the slice alone. What an AFTER trigger,
-a rule or a view does with rows shows only in the table, too. So a slice is counted after it was written: by the index
-on its columns, for a sixth of what COPY takes. Rows that are added to others are staged and looked at on their way: a
-count would cost as much as all that are there.
+A row outside of the slice would be stored again by the next write, which deletes only the slice. The effects of an
+AFTER trigger, a rule or a view also show only in the table. So a slice is counted after the write, by the index on its
+columns, for a sixth of the cost of COPY. Rows appended to others are staged and checked first: a count would cost as
+much as all existing rows.
 """
 
 from collections.abc import Collection, Sequence
@@ -13,31 +13,31 @@ import sqlalchemy as sa
 from purchase_pipeline.postgres.dagster_internals import TableSlice
 from purchase_pipeline.postgres.errors import RowsNotStoredError, RowsOutsideSliceError
 from purchase_pipeline.postgres.schema.table_facts import table_facts
-from purchase_pipeline.postgres.schema.types import shown
-from purchase_pipeline.postgres.slices.clearing import compared, count_slice
-from purchase_pipeline.postgres.slices.conditions import expression_of, message_of, slice_conditions
+from purchase_pipeline.postgres.schema.types import short_repr
+from purchase_pipeline.postgres.slices.conditions import describe_slice, expression_of, slice_conditions
+from purchase_pipeline.postgres.slices.deletion import comparison_errors, count_slice
 from purchase_pipeline.postgres.write_options import WriteMode
 
 _WRITTEN_HERE = sa.literal_column("xmin = pg_current_xact_id()::xid", sa.Boolean())
 
 
 def require_all(table: sa.FromClause, handed: int, stored: int) -> None:
-    """Make sure that as many rows are stored as were handed over.
+    """Check that all given rows are stored.
 
     Raises:
-        RowsNotStoredError: they are not.
+        RowsNotStoredError: more or fewer are stored.
     """
     if stored != handed:
         raise RowsNotStoredError(str(table), handed, stored)
 
 
-class SliceWatch:
-    """A slice of a table while rows of these columns are written to it.
+class SliceVerifier:
+    """Checks the rows written to a slice of a table.
 
     Attributes:
-        interferes: whether triggers, rules or policies of the table may do something else with the rows.
-        looks_first: whether the rows are to be staged and looked at, before they come to those that are there.
-        counts: whether only the table tells where the rows are, once they are there.
+        interferes: whether triggers, rules or policies of the table may change what is stored.
+        inspects_first: whether the rows must be staged and checked before they are added to existing ones.
+        counts: whether the slice must be counted after the write.
     """
 
     def __init__(
@@ -53,36 +53,36 @@ class SliceWatch:
         filled_in = [column.name for column in table.columns if column.name not in names]
         self._facts = table_facts(connection, table)
         self.interferes = self._facts.interferes
-        # What the table fills in, the rows do not tell before they are there.
-        self._can_look = bool(cut_by) and not any(name in text for text in cut_by for name in filled_in)
-        self.looks_first = self._can_look and mode != "replace"
-        self.counts = self.interferes or (bool(cut_by) and not self.looks_first)
+        # Values that the table fills in are unknown before the rows are stored.
+        self._can_inspect = bool(cut_by) and not any(name in text for text in cut_by for name in filled_in)
+        self.inspects_first = self._can_inspect and mode != "replace"
+        self.counts = self.interferes or (bool(cut_by) and not self.inspects_first)
         self._before = self._count() if self.counts and mode == "append" else 0
 
-    def look(self, staged: sa.Table, handed: int) -> None:
-        """Make sure that all staged rows are the slice's.
+    def check_staged(self, staged: sa.Table, handed: int) -> None:
+        """Check that all staged rows belong to the slice.
 
         Raises:
-            RowsOutsideSliceError: they are not.
+            RowsOutsideSliceError: some do not.
         """
-        if self._can_look:
-            self._refuse_if_outside(staged.alias(self._table.name), handed)
+        if self._can_inspect:
+            self._reject_outside(staged.alias(self._table.name), handed)
 
-    def require(self, handed: int) -> None:
-        """Make sure that the slice has as many more rows as were handed over.
+    def check(self, handed: int) -> None:
+        """Check that the slice has grown by the given number of rows.
 
         Raises:
             RowsNotStoredError: it has not.
         """
         stored = self._count() - self._before if self.counts else handed
         if stored != handed and self._slice.partition_dimensions and self._facts.is_table:
-            self._refuse_if_outside(self._table, handed, _WRITTEN_HERE, missing=handed - stored)
+            self._reject_outside(self._table, handed, _WRITTEN_HERE, missing=handed - stored)
         require_all(self._table, handed, stored)
 
-    def require_merged(self, staged: sa.Table, keys: Sequence[str]) -> None:
-        """Make sure that the slice has a row of each staged row's keys, where the staged rows did not tell.
+    def check_merged(self, staged: sa.Table, keys: Sequence[str]) -> None:
+        """Check that the slice has a row for each staged row's keys, if staged rows could not be checked.
 
-        A key that is NULL is no row's but its own.
+        NULL keys match no other row.
 
         Raises:
             RowsNotStoredError: it has not.
@@ -99,11 +99,11 @@ class SliceWatch:
     def _count(self) -> int:
         return count_slice(self._connection, self._table, self._slice)
 
-    def _refuse_if_outside(
+    def _reject_outside(
         self, rows: sa.FromClause, handed: int, *which: sa.ColumnElement[bool], missing: int | None = None
     ) -> None:
-        """Refuse rows that lie outside of the slice; where so many are missing, if they are those."""
-        with compared(self._table, self._slice):
+        """Raise if rows lie outside the slice; with `missing`, only if that many do."""
+        with comparison_errors(self._table, self._slice):
             conditions = slice_conditions(self._connection, rows, self._slice)
             dimensions = self._slice.partition_dimensions or ()
             values = [sa.cast(expression_of(rows, dimension), sa.Text) for dimension in dimensions]
@@ -114,7 +114,7 @@ class SliceWatch:
         if found is None or missing not in (None, found[0]):
             return
         example = ", ".join(
-            f"{dimension.partition_expr} = {'NULL' if value is None else shown(value)}"
+            f"{dimension.partition_expr} = {'NULL' if value is None else short_repr(value)}"
             for dimension, value in zip(dimensions, found[1:], strict=True)
         )
-        raise RowsOutsideSliceError(str(self._table), handed, found[0], message_of(self._slice), example)
+        raise RowsOutsideSliceError(str(self._table), handed, found[0], describe_slice(self._slice), example)

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pytest
 
 from purchase_pipeline.postgres.errors import RefusedValueError
-from purchase_pipeline.postgres.frames.python_rows import python_rows, python_values
-from purchase_pipeline.postgres.frames.python_values import batch_of_dicts, batch_of_rows, column_of_values
+from purchase_pipeline.postgres.frames.from_python import batch_of_dicts, batch_of_rows, column_of_values
+from purchase_pipeline.postgres.frames.to_python import python_rows, python_values
 from purchase_pipeline.postgres.schema.types import sql
 
 NOON = datetime(2024, 1, 31, 12, 0, 0, 1)

@@ -1,4 +1,4 @@
-"""A table's columns as they are read: which type each comes as, and the SQL that brings it over unchanged."""
+"""The SQL that reads a table's columns unchanged, and the type of each."""
 
 from typing import Any, NamedTuple
 
@@ -7,18 +7,18 @@ from psycopg import sql
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from purchase_pipeline.postgres.schema import types
-from purchase_pipeline.postgres.schema.real_types import RealType
+from purchase_pipeline.postgres.schema.native_types import NativeType
 from purchase_pipeline.postgres.schema.types import ColumnType
 
-UNREADABLE = "cannot be read as it is: "
-"""What PostgreSQL says, by our asking, of a value that has no exact form here."""
+UNREADABLE = "cannot be read exactly: "
+"""Part of the error that the SQL raises for a value with no exact representation."""
 
 _WITHOUT_MONTHS = """
     CASE WHEN date_part('year', {0}) = 0 AND date_part('month', {0}) = 0
         AND abs(extract(epoch FROM {0})) <= 9223372036854.775807
     THEN (extract(epoch FROM {0}) * 1000000)::bigint ELSE ({1} || {0}::text)::bigint END
 """
-_AS_IT_IS: dict[str, ColumnType] = {
+_DIRECT: dict[str, ColumnType] = {
     "bool": types.BOOLEAN,
     **dict.fromkeys(("int2", "int4", "int8"), types.BIGINT),
     **dict.fromkeys(("float4", "float8"), types.DOUBLE),
@@ -32,7 +32,7 @@ _AS_IT_IS: dict[str, ColumnType] = {
 }
 _CAST: dict[str, tuple[ColumnType, str]] = {
     "oid": (types.BIGINT, "{}::bigint"),
-    "inet": (types.TEXT, "CASE WHEN {0} IS NOT NULL THEN concat({0}) END"),  # a cast would add /32
+    "inet": (types.TEXT, "CASE WHEN {0} IS NOT NULL THEN concat({0}) END"),  # a cast to text would add /32
     "money": (sa.Numeric(), "{}::numeric"),
     "json": (types.JSON, "{}::text"),
     "jsonb": (types.JSON, "{}::text"),
@@ -46,44 +46,46 @@ _ONE_DIMENSION = (
 _EACH = "ARRAY(SELECT {} FROM unnest({}) WITH ORDINALITY AS each(value, place) ORDER BY place)"
 
 
-class Readable(NamedTuple):
-    """One column: what it comes as, and how it is asked for."""
+class ReadColumn(NamedTuple):
+    """A column to read: its type and the expression to select."""
 
     column_type: ColumnType
     expression: sa.ColumnElement[Any]
 
 
-def readable(name: str, real: RealType) -> Readable:
-    """Return how a column is read. Where Arrow has no type for it, it is text, as PostgreSQL writes it."""
-    if real.element is not None:
-        return _array(name, real.element)
-    if real.base in _AS_IT_IS:
-        return Readable(_AS_IT_IS[real.base], sa.column(name))
-    if real.base == "numeric":
-        return Readable(_numeric(real), _expression(name, "{}::text"))
-    column_type, template = _CAST.get(real.base, (types.TEXT, "{}::text"))
-    return Readable(column_type, _expression(name, template))
+def read_column(name: str, native: NativeType) -> ReadColumn:
+    """Return how to read a column. If Arrow has no type for it, it is read as PostgreSQL's text."""
+    if native.element is not None:
+        return _array(name, native.element)
+    if native.base in _DIRECT:
+        return ReadColumn(_DIRECT[native.base], sa.column(name))
+    if native.base == "numeric":
+        return ReadColumn(_numeric(native), _expression(name, "{}::text"))
+    column_type, template = _CAST.get(native.base, (types.TEXT, "{}::text"))
+    return ReadColumn(column_type, _expression(name, template))
 
 
-def _array(name: str, element: RealType) -> Readable:
+def _array(name: str, element: NativeType) -> ReadColumn:
     if element.base == "interval":
-        return Readable(ARRAY(types.DURATION), _expression(name, _ONE_DIMENSION, "bigint[]", _WITHOUT_MONTHS))
-    column_type = _numeric(element) if element.base == "numeric" else _AS_IT_IS.get(element.base, types.TEXT)
-    known = element.base in _AS_IT_IS and element.base not in ("bpchar", "uuid")
-    # By way of the array's own text: cast one by one, CHAR would lose its padding, and an address gain its /32.
+        return ReadColumn(
+            ARRAY(types.DURATION), _expression(name, _ONE_DIMENSION, "bigint[]", _WITHOUT_MONTHS)
+        )
+    column_type = _numeric(element) if element.base == "numeric" else _DIRECT.get(element.base, types.TEXT)
+    known = element.base in _DIRECT and element.base not in ("bpchar", "uuid")
+    # Cast the array's own text: element by element, CHAR would lose its padding, and an address gain /32.
     kind = f"{element.unbounded}[]" if known else "text::text[]"
-    return Readable(ARRAY(column_type), _expression(name, _ONE_DIMENSION, kind))
+    return ReadColumn(ARRAY(column_type), _expression(name, _ONE_DIMENSION, kind))
 
 
-def _numeric(real: RealType) -> ColumnType:
-    if real.modifier < 0:
+def _numeric(native: NativeType) -> ColumnType:
+    if native.modifier < 0:
         return types.NUMERIC
-    precision, scale = real.digits
+    precision, scale = native.digits
     return sa.Numeric(precision, scale) if scale >= 0 else types.NUMERIC
 
 
 def _expression(name: str, template: str, kind: str = "", each: str = "") -> sa.ColumnElement[Any]:
-    """Return a column in SQL; `each`, of an array, is what becomes of an element, or all are cast."""
+    """Return the SQL for a column; `each` is the expression for an array's elements, by default a cast."""
     column = sql.Identifier(name).as_string()
     refusal = sql.Literal(f"column {name!r} {UNREADABLE}").as_string()
     elements = _EACH.format(each.format("value", refusal), column) if each else f"{column}::{kind}"

@@ -1,4 +1,4 @@
-"""Columns in Arrow as Python's own values, for rows, for dicts, and for what a frame keeps as objects."""
+"""Conversion of Arrow columns to Python values: rows, dicts, and object columns."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
@@ -32,13 +32,13 @@ def python_dicts(columns: Mapping[str, ColumnType], frame: Any) -> list[dict[str
 
 
 def python_values(column_type: Any, values: Array) -> Sequence[Any]:  # noqa: ANN401
-    """Return a column's values: decimals, UUIDs, dicts and lists where it holds such, None for a missing one."""
+    """Return a column's values as Decimal, UUID, dicts and lists where applicable; None for NULL."""
     kind = family(column_type)
     if kind == "array" and not pa.types.is_null(values.type):
         return _lists(column_type.item_type, values)
     if isinstance(values.type, pa.BaseExtensionType):
         values = storage_of(values)
-    if kind == "interval" and pa.types.is_integer(values.type):  # as it is read
+    if kind == "interval" and pa.types.is_integer(values.type):  # the format in which intervals are read
         values = values.cast(pa.duration("us"))
     plain = values.to_pylist()
     if kind == "json":
@@ -50,7 +50,7 @@ def python_values(column_type: Any, values: Array) -> Sequence[Any]:  # noqa: AN
 
 
 def storage_of(values: Array) -> Array:
-    """Return what an extension type is stored as."""
+    """Return the storage of an extension type."""
     if isinstance(values, pa.ChunkedArray):
         return pa.chunked_array([chunk.storage for chunk in values.chunks], values.type.storage_type)
     return values.storage

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from purchase_pipeline.postgres.frames.python_rows import python_dicts, python_rows, python_values
+from purchase_pipeline.postgres.frames.to_python import python_dicts, python_rows, python_values
 from purchase_pipeline.postgres.schema import types
 from purchase_pipeline.postgres.schema.types import ColumnType
 from purchase_pipeline_tests.as_read import as_read

@@ -1,4 +1,4 @@
-"""The first batch of a stream, asked for before a transaction is opened: while it is computed, nobody waits."""
+"""Prefetch of a stream's first batch, before a transaction is opened: computing it blocks nobody."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,17 +7,17 @@ from itertools import islice
 from typing import Any
 
 from purchase_pipeline.postgres.frames.libraries import is_reader, library_of
-from purchase_pipeline.postgres.frames.rows import Batches, Item, RowStream, Together, closed_in_the_end
+from purchase_pipeline.postgres.frames.rows import Batches, Item, RowStream, Together, closing_iterator
 
 
 @contextmanager
-def first_batch_at_hand(value: Any) -> Iterator[Any]:  # noqa: ANN401
-    """Give the same value, whose first batch is there if it is a stream; close the stream in the end.
+def prefetched(value: Any) -> Iterator[Any]:  # noqa: ANN401
+    """Yield the value with the first batch of its stream fetched; close the stream at the end.
 
-    Of a `Together` that is its own value: those of the other tables may depend on it.
+    For a `Together` only its own value is prefetched: other tables' streams may depend on it.
     """
     if isinstance(value, Together):
-        with first_batch_at_hand(value.value) as own:
+        with prefetched(value.value) as own:
             ready = Together(own, value.beside, value.upsert_keys)
             yield ready
         value.written.update(ready.written)
@@ -27,7 +27,7 @@ def first_batch_at_hand(value: Any) -> Iterator[Any]:  # noqa: ANN401
     if not (isinstance(value, RowStream | Batches | Iterator) or is_reader(kind)) or library_of(kind):
         yield value
         return
-    with closed_in_the_end(stream) as batches:
+    with closing_iterator(stream) as batches:
         resumed = _resumed(list(islice(batches, 1)), batches)
         if isinstance(value, RowStream):
             yield replace(value, batches=resumed)
@@ -39,5 +39,5 @@ def first_batch_at_hand(value: Any) -> Iterator[Any]:  # noqa: ANN401
 
 def _resumed(first: list[Item], rest: Iterator[Item]) -> Iterator[Item]:
     if first:
-        yield first.pop()  # and keep it no longer than who takes it
+        yield first.pop()  # hold no reference after the consumer
     yield from rest
