@@ -113,4 +113,4 @@ def test_the_notebook_runs_on_the_live_tables(loaded: Person) -> None:
     assert ended.returncode == 0, ended.stdout + ended.stderr
     with engine_for(loaded.run("db-url").stdout.strip()).connect() as connection:
         rows = connection.scalar(sa.text("SELECT count(*) FROM tabela_compras"))
-    assert f"3 lots, {rows:,} purchases" in page.read_text()
+    assert f"3 batches, {rows:,} purchases" in page.read_text()
