@@ -80,8 +80,8 @@ VARIABLES = [
 ]
 PATHS = [
     Case("a home that is a file", "touch f; PURCHASE_HOME=f $pp db-url", FAILS, "Choose another folder"),
-    Case("a file as a campaign's home", "touch f; PURCHASE_HOME=f $pp ingest", FAILS, "Set PURCHASE_HOME"),
-    Case("a home below a file", "touch f; PURCHASE_HOME=f/g $pp ingest", FAILS, "Set PURCHASE_HOME"),
+    Case("a file as a campaign's home", "touch f; PURCHASE_HOME=f $pp ingest", FAILS, "PURCHASE_HOME"),
+    Case("a home below a file", "touch f; PURCHASE_HOME=f/g $pp ingest", FAILS, "PURCHASE_HOME"),
     Case("a home of too long a name", f"PURCHASE_HOME={LONG * 3} $pp ingest", FAILS, "File name too long: "),
     Case("a home with a line break", "PURCHASE_HOME=$'a\nb' $pp down", MISUSED, NO_HOME),
     Case("a home that is no UTF-8", r"PURCHASE_HOME=$'a\xff' $pp down", MISUSED, NO_HOME),

@@ -62,7 +62,7 @@ def test_queries_are_listed_shown_and_answered(loaded: Person) -> None:
 
     assert all(name in listed.stdout for name in saved_queries())
     assert shown.stdout.startswith("SELECT\n    ledger.partition AS lote,")
-    assert "│ lote-0001 │      400 │    392 │        8 │ yes     │" in answered.stdout
+    assert "│ lote-0001 │      400 │    392 │        8 │ yes      │" in answered.stdout
 
 
 def test_a_name_that_no_query_has_is_an_error_of_usage(loaded: Person) -> None:
