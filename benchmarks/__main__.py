@@ -1,4 +1,4 @@
-"""The benchmarks from a shell: `python -m benchmarks --help`."""
+"""Command line of the benchmarks: `python -m benchmarks --help`."""
 
 import argparse
 import signal
@@ -17,7 +17,7 @@ _QUICK_ROUNDS = 5
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Do what the words ask, and return the exit code: 1 if a promise is not kept, or `--check` finds a gross loss."""
+    """Run the benchmarks and return the exit code: 1 if a target is missed or `--check` finds a regression."""
     asked = _parser().parse_args(words)
     if asked.list:
         for name, sentence in BENCHMARKS.items():
@@ -25,7 +25,7 @@ def main(words: Sequence[str] | None = None) -> int:
         return 0
     if asked.table:
         return _write_table(asked.results)
-    # Stopped by a signal, it still removes what it started; a shell in the background would have SIGINT ignored.
+    # Clean up after a signal; a background shell would otherwise ignore SIGINT.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if asked.check:
@@ -36,64 +36,64 @@ def main(words: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
-        description="Measure how fast it is: medians over rounds, in which what is compared takes turns.",
-        epilog="A ratio of one run holds on another machine, and on a busy one; seconds do not. Most need the packages "
-        "of requirements-bench.lock (`make bench` installs them); `quick` does with requirements-dev.lock.",
+        description="Run benchmarks: medians over rounds, in which the compared methods take turns.",
+        epilog="Ratios are comparable between machines and under load; seconds are not. Most benchmarks need "
+        "requirements-bench.lock (`make bench` installs it); `quick` needs only requirements-dev.lock.",
     )
-    parser.add_argument("names", nargs="*", metavar="NAME", help="benchmarks to run; --list names them")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="benchmarks to run (see --list)")
     parser.add_argument("--list", action="store_true", help="list the benchmarks")
-    parser.add_argument("--all", action="store_true", help="run every one; most of an hour")
+    parser.add_argument("--all", action="store_true", help="run all benchmarks, which takes most of an hour")
     parser.add_argument(
-        "--rounds", type=int, metavar="N", help="rounds of each [7], at least 1; more, less noise"
+        "--rounds", type=int, metavar="N", help="rounds of each benchmark [7]; more rounds, less noise"
     )
     parser.add_argument(
-        "--results", type=Path, default=_RESULTS, help="folder to keep results in [%(default)s]"
+        "--results", type=Path, default=_RESULTS, help="folder of the recorded results [%(default)s]"
     )
     parser.add_argument(
         "--check",
         action="store_true",
-        help="run `quick`, keep nothing, and exit 1 only if a ratio is twice as bad as the one kept in --results",
+        help="run `quick`, record nothing, and exit with 1 if a ratio is twice as bad as the one recorded in --results",
     )
     parser.add_argument(
         "--table",
         action="store_true",
-        help=f"write what is kept into {_DOCUMENT}, and draw its picture (which needs requirements-bench.lock)",
+        help=f"write the recorded results into {_DOCUMENT} and draw its picture (needs requirements-bench.lock)",
     )
     return parser
 
 
 def _chosen(names: Sequence[str], *, every: bool) -> list[str]:
     if unknown := set(names) - BENCHMARKS.keys():
-        raise SystemExit(f"No such benchmark: {', '.join(sorted(unknown))}. --list names them.")
+        raise SystemExit(f"Unknown benchmark: {', '.join(sorted(unknown))}. See --list.")
     if not (names or every):
-        raise SystemExit("Name a benchmark, or say --all; --help explains.")
+        raise SystemExit("Name a benchmark or use --all; see --help.")
     return list(names) or list(BENCHMARKS)
 
 
 def _run(names: Sequence[str], rounds: int, folder: Path) -> int:
     from benchmarks.machine import this_machine  # noqa: PLC0415  # --list and --help need no server
 
-    machine, all_kept = this_machine(), True
+    machine, all_met = this_machine(), True
     print(machine.described(), flush=True)
     for name in names:
         print(f"\n{name}: {BENCHMARKS[name]}, {rounds} rounds", flush=True)
         measured = benchmark(name)(rounds)
         keep(result_of(measured, rounds, datetime.now(UTC).date(), machine), folder)
         print(*measured_lines(measured), sep="\n", flush=True)
-        all_kept = all_kept and measured.kept
-    return 0 if all_kept else 1
+        all_met = all_met and measured.met
+    return 0 if all_met else 1
 
 
 def _check(rounds: int, folder: Path) -> int:
-    from benchmarks.quick import gross_losses, run  # noqa: PLC0415
+    from benchmarks.quick import regressions, run  # noqa: PLC0415
 
     measured = run(rounds)
     print(*measured_lines(measured), sep="\n", flush=True)
-    losses = [
-        loss for recorded in kept(folder, ["quick"]) for loss in gross_losses(measured, recorded.measured)
+    worse = [
+        line for recorded in kept(folder, ["quick"]) for line in regressions(measured, recorded.measured)
     ]
-    print(*(f"Twice as bad as recorded: {loss}" for loss in losses), sep="\n")
-    return 1 if losses else 0
+    print(*(f"Twice as bad as recorded: {line}" for line in worse), sep="\n")
+    return 1 if worse else 0
 
 
 def _write_table(folder: Path) -> int:

@@ -1,4 +1,4 @@
-"""What benchmarks run against: a PostgreSQL of their own, as it comes, and the mock API as `up` serves it."""
+"""The environment of a benchmark: its own PostgreSQL with default settings, and the mock API as `up` serves it."""
 
 import os
 from collections.abc import Iterator
@@ -22,14 +22,14 @@ from purchase_pipeline_tests.serving import free_port
 
 @dataclass(frozen=True)
 class Bench:
-    """Where one benchmark works: a folder that goes away after, a server in it, an API."""
+    """A temporary folder, a server in it, and an API."""
 
     folder: Path
     server: EmbeddedPostgres
     api_url: str
 
     def database(self, name: str) -> str:
-        """Make a database and return its URL, for libpq and SQLAlchemy alike."""
+        """Create a database and return its URL, for libpq and SQLAlchemy."""
         with psycopg.connect(self.server.url("postgres"), autocommit=True) as connection:
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         return self.server.url(name)
@@ -37,7 +37,7 @@ class Bench:
 
 @contextmanager
 def a_bench() -> Iterator[Bench]:
-    """Start a server with a default configuration, and the mock API in a process of its own; leave nothing behind."""
+    """Start a server with default settings and the mock API in its own process; remove both at the end."""
     with a_server() as (folder, server), _served_api(folder) as api_url:
         yield Bench(folder, server, api_url)
 
@@ -46,7 +46,7 @@ def a_bench() -> Iterator[Bench]:
 def a_dagster(
     folder: Path, lots: int, rows: int = 10_000, defects: float = 0.0
 ) -> Iterator[dg.DagsterInstance]:
-    """Start what runs need: a database, an API, Dagster's storage. Say so in the environment, for the definitions."""
+    """Start a database, an API and Dagster's storage, and set the environment for the definitions."""
     settings = Settings(home=folder / "home", lots=lots, rows=rows)
     processes = Processes(settings.home)
     options = StackOptions(api_port=free_port(), defects=defects)
@@ -58,13 +58,13 @@ def a_dagster(
             with open_instance(served) as instance:
                 yield instance
     finally:
-        # Root's server keeps its data elsewhere, and they would stay.
+        # For root, the server keeps its data outside the home folder.
         EmbeddedPostgres(settings.postgres_home).remove()
 
 
 @contextmanager
 def a_server() -> Iterator[tuple[Path, EmbeddedPostgres]]:
-    """Start a server alone, in a folder that goes away after."""
+    """Start only a server, in a temporary folder."""
     with TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
         server = EmbeddedPostgres(folder / "postgres")
@@ -77,7 +77,7 @@ def a_server() -> Iterator[tuple[Path, EmbeddedPostgres]]:
 
 @contextmanager
 def _served_api(folder: Path) -> Iterator[str]:
-    os.environ.pop("PURCHASE_API_URL", None)  # an API that is given would be measured in ours' place
+    os.environ.pop("PURCHASE_API_URL", None)  # otherwise that API would be measured
     settings = Settings(home=folder / "home")
     processes = Processes(settings.home)
     with mock_api(settings, StackOptions(api_port=free_port()), processes) as served:

@@ -1,4 +1,4 @@
-"""Tables that have millions of rows already, made in the server out of one real lot."""
+"""Tables with millions of rows, copied in SQL from one real batch."""
 
 import psycopg
 from psycopg import sql
@@ -14,14 +14,14 @@ _COPY_LOT = sql.SQL(
 
 
 def multiply_first_lot(database_url: str, lots: int) -> None:
-    """Give the table, which has `lote-0001`, that many lots in all, one after the other as lots come."""
+    """Copy `lote-0001` until the table has `lots` batches, one at a time, as batches arrive."""
     with psycopg.connect(database_url, autocommit=True) as connection:
         for number in range(2, lots + 1):
             connection.execute(_COPY_LOT, [f"lote-{number:04d}"])
 
 
 def settle(database_url: str) -> None:
-    """Vacuum, and write all to disk, so that what is measured next pays for nothing of before."""
+    """Vacuum and write a checkpoint, so that earlier work does not affect the next measurement."""
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("VACUUM ANALYZE")
         connection.execute("CHECKPOINT")

@@ -1,4 +1,4 @@
-"""The main job at its pace: 50 lots, one in 5 s, then the stack at rest with its UI on."""
+"""`up` at its normal pace: 50 batches, one every 5 s, then the idle stack with its UI."""
 
 import subprocess
 from collections import defaultdict
@@ -19,50 +19,50 @@ _EVERY_SECONDS = 5
 _MOST_SECONDS = 265
 
 _SAMPLE_SECONDS = 10
-_WARM_SECONDS = 20  # until all that starts has imported what it needs
+_WARM_SECONDS = 20  # until all services have finished importing
 _IDLE_SECONDS = 60
 _START_SECONDS = 120.0
 
 _NOTES = (
-    "One campaign, whatever the rounds: the values of a wait are the lots', those of memory are samples 10 s apart.",
-    "Tick to commit counts from the start of the sensor's tick to the lot's entry in the ledger; the phases are parts.",
-    "The campaign's seconds are the command's, from an empty home: the start and the stop of everything included.",
-    "At rest: `up` with its UI, all lots loaded, nobody looking at it; shares of one core over 60 s.",
-    "Memory is resident memory, in which what processes share counts in each; of PostgreSQL as a whole it is divided.",
+    "One run of `up`, regardless of rounds: waits have one value per batch, memory has one sample every 10 s.",
+    "Tick to commit: from the start of the sensor's tick to the batch's ledger entry; the phases are parts of it.",
+    "The time of the command starts with an empty home and includes starting and stopping all services.",
+    "Idle: `up` with its UI, all batches loaded, no page open; percentages of one core over 60 s.",
+    "Memory is resident memory; shared memory counts in each process, but is divided in the total of PostgreSQL.",
 )
 
 
-def run(rounds: int, lots: int = LOTS) -> Measured:  # noqa: ARG001  # one campaign says it: each of its lots is a round
-    """Run one campaign, then start the stack again in the same home and leave it alone."""
+def run(rounds: int, lots: int = LOTS) -> Measured:  # noqa: ARG001  # one run is enough: each of its batches is a round
+    """Load all batches, then start the stack again in the same home and leave it idle."""
     with an_empty_home() as home:
-        figures = [*_campaign(home, lots), *_rest(home, lots)]
+        figures = [*_loading(home, lots), *_idle(home, lots)]
     return Measured("cadence", figures, notes=_NOTES)
 
 
-def _campaign(home: LiveStack, lots: int) -> list[Figure]:
+def _loading(home: LiveStack, lots: int) -> list[Figure]:
     began_at = time()
     with started(home, *_words(lots), "--no-ui", "--exit-when-done") as up:
         samples = _sampled_until_end(home, up)
         whole = time() - began_at
         require_success(home, up)
-    home.server.start()  # which `up` has stopped
+    home.server.start()  # `up` stopped it
     waits, commits = read_waits(home), read_commits(home)
     whole_waits = [sum(wait.values()) for wait in waits]
     return [
-        Figure(f"campaign of {lots} lots", "s", [whole], at_most=_MOST_SECONDS),
-        Figure("from commit to commit", "s", [later - earlier for earlier, later in pairwise(commits)]),
+        Figure(f"`up`, {lots} batches", "s", [whole], at_most=_MOST_SECONDS),
+        Figure("commit to commit", "s", [later - earlier for earlier, later in pairwise(commits)]),
         Figure("tick to commit", "s", whole_waits),
         Figure("tick to commit, 95th percentile", "s", [percentile_95(whole_waits)]),
         Figure("tick to commit, longest", "s", [max(whole_waits)]),
         *(Figure(f"tick to commit: {phase}", "s", [wait[phase] for wait in waits]) for phase in waits[0]),
-        *_memory_figures("campaign", samples),
+        *_memory_figures("loading", samples),
     ]
 
 
-def _rest(home: LiveStack, lots: int) -> list[Figure]:
+def _idle(home: LiveStack, lots: int) -> list[Figure]:
     home.server.stop()
     with started(home, *_words(lots), "--port", str(free_port())):
-        wait_for(lambda: "stays up" in home.log.read_text(), "the end of the campaign", _START_SECONDS)
+        wait_for(lambda: "keeps running" in home.log.read_text(), "the end of loading", _START_SECONDS)
         sleep(_WARM_SECONDS)
         samples = [stack_usage(home)]
         began = monotonic()
@@ -72,14 +72,14 @@ def _rest(home: LiveStack, lots: int) -> list[Figure]:
         shares = core_shares(samples[0], samples[-1], monotonic() - began)
     shares = {name: share for name, share in shares.items() if not is_part(name)}
     return [
-        Figure("at rest, whole stack", "% of a core", [sum(shares.values())]),
-        *(Figure(f"at rest, {name}", "% of a core", [share]) for name, share in shares.items()),
-        *_memory_figures("at rest", samples),
+        Figure("idle, whole stack", "% of a core", [sum(shares.values())]),
+        *(Figure(f"idle, {name}", "% of a core", [share]) for name, share in shares.items()),
+        *_memory_figures("idle", samples),
     ]
 
 
 def _sampled_until_end(home: LiveStack, up: "subprocess.Popen[bytes]") -> list[dict[str, Usage]]:
-    """Wait for the end of `up`; return what its services used meanwhile, once all had started."""
+    """Wait for the end of `up`; return samples of its resource usage, from when all services have started."""
     samples = list[dict[str, Usage]]()
     wait_seconds = _WARM_SECONDS
     while True:
@@ -96,7 +96,7 @@ def _memory_figures(when: str, samples: list[dict[str, Usage]]) -> list[Figure]:
     mib, connections = defaultdict[str, list[float]](list), list[float]()
     for sample in samples:
         for name, usage in sample.items():
-            mib[f"{name}, each" if _is_told_each(name) else name].append(_told_mib(name, usage))
+            mib[f"{name}, each" if _is_shown_each(name) else name].append(_shown_mib(name, usage))
         connections.append(sum(usage.processes for name, usage in sample.items() if CONNECTION in name))
     return [
         *(Figure(f"{when}, memory of {name}", "MiB", values) for name, values in mib.items()),
@@ -104,13 +104,13 @@ def _memory_figures(when: str, samples: list[dict[str, Usage]]) -> list[Figure]:
     ]
 
 
-def _told_mib(name: str, usage: Usage) -> float:
-    if _is_told_each(name):
+def _shown_mib(name: str, usage: Usage) -> float:
+    if _is_shown_each(name):
         return usage.resident_mib / usage.processes
     return usage.shared_out_mib if name == POSTGRES else usage.resident_mib
 
 
-def _is_told_each(name: str) -> bool:
+def _is_shown_each(name: str) -> bool:
     return name == RUN or is_part(name)
 
 

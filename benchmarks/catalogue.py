@@ -1,4 +1,4 @@
-"""Every benchmark there is: a module of this package, with `run(rounds) -> Measured`, and what it measures."""
+"""All benchmarks: each a module of this package with `run(rounds) -> Measured`, and what it measures."""
 
 from collections.abc import Callable
 from importlib import import_module
@@ -6,22 +6,22 @@ from importlib import import_module
 from benchmarks.figures import Measured
 
 BENCHMARKS = {
-    "data_path": "one lot of 10,000 rows from request to commit, beside other ways to do it",
+    "data_path": "one batch of 10,000 rows from request to commit, compared with other methods",
     "quick": "the same in a minute, for CI",
-    "lot_sizes": "lots of 10,000 to 1,000,000 rows: seconds a row, memory",
-    "growth": "one lot into tables of 0 to 10 million rows",
-    "replacements": "the same lot replaced 100 times: dead rows, room, time",
-    "frames": "a frame of a million rows into a table and back, beside ADBC and COPY of ready bytes",
-    "sales": "marts and report of 50 lots: from nothing, and with one lot more",
-    "many_lots": "100 to 100,000 lots: definitions, ticks of the sensors, a look of `up`, pages of Dagster's UI",
-    "mock_api": "rows a second that the mock API serves",
-    "run_worker": "processor time of a run beside that of an empty one",
-    "ingest": "`purchase-pipeline ingest`, 50 lots, whole process",
-    "cadence": "50 lots at 5 s: from tick to commit, processor and memory of the stack",
+    "lot_sizes": "batches of 10,000 to 1,000,000 rows: time per row, memory",
+    "growth": "one batch into tables of 0 to 10 million rows",
+    "replacements": "the same batch replaced 100 times: dead rows, size, time",
+    "frames": "a frame of a million rows into a table and back, compared with ADBC and COPY of encoded bytes",
+    "sales": "marts and report of 50 batches: from scratch, and after one more batch",
+    "many_lots": "100 to 100,000 batches: definitions, sensor ticks, polls of `up`, pages of the Dagster UI",
+    "mock_api": "rows per second served by the mock API",
+    "run_worker": "CPU time of a run compared with an empty run",
+    "ingest": "`purchase-pipeline ingest`, 50 batches, whole process",
+    "cadence": "50 batches, one every 5 s: tick to commit, CPU and memory of the stack",
 }
 
 
 def benchmark(name: str) -> Callable[[int], Measured]:
-    """Return a benchmark's `run`. What it needs is imported now, and by no other."""
+    """Import a benchmark, with only the packages that it needs, and return its `run`."""
     run: Callable[[int], Measured] = import_module(f"benchmarks.{name}").run
     return run

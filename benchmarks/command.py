@@ -1,4 +1,4 @@
-"""The real command in an empty home, as a person runs it."""
+"""Runs the real command in an empty home."""
 
 import os
 import subprocess
@@ -14,22 +14,22 @@ import psutil
 from purchase_pipeline_tests.drills.live_stack import LiveStack
 from purchase_pipeline_tests.person import COMMAND
 
-_LOOK_SECONDS = 0.02
+_POLL_SECONDS = 0.02
 _MOST_SECONDS = 900.0
 _STOP_SECONDS = 90.0
 
 
 class CommandFailedError(Exception):
-    """The command did not do what is measured."""
+    """The command failed or timed out, so its time is meaningless."""
 
 
 class Ran(NamedTuple):
-    """One command, done.
+    """One completed command.
 
     Attributes:
         began_at, ended_at: seconds since the epoch.
-        cpu_seconds: of the command, and of what it started and saw the end of.
-        server_cpu_seconds: of PostgreSQL, which is nobody's child.
+        cpu_seconds: of the command and its ended children.
+        server_cpu_seconds: of PostgreSQL, which is not a child process.
     """
 
     began_at: float
@@ -39,13 +39,13 @@ class Ran(NamedTuple):
 
     @property
     def seconds(self) -> float:
-        """From the start of the process to its end."""
+        """Time from the start of the process to its end."""
         return self.ended_at - self.began_at
 
 
 @contextmanager
 def an_empty_home() -> Iterator[LiveStack]:
-    """Yield a home in which nothing was started, with no setting of the shell's; reset it at the end."""
+    """Yield an empty home without settings from the shell; reset it at the end."""
     with TemporaryDirectory(prefix="bench-") as folder:
         home = LiveStack(Path(folder) / "home")
         try:
@@ -56,7 +56,7 @@ def an_empty_home() -> Iterator[LiveStack]:
 
 @contextmanager
 def started(home: LiveStack, *words: str) -> Iterator["subprocess.Popen[bytes]"]:
-    """Start the command, which prints to the home's log; end it, as a service manager does, if it is still there."""
+    """Start the command, logging to the home's log; terminate it at the end if it is still running."""
     with home.log.open("wb") as log:
         command = subprocess.Popen(
             [COMMAND, *words],
@@ -77,33 +77,33 @@ def run_command(home: LiveStack, *words: str) -> Ran:
     """Run the command to its end.
 
     Raises:
-        CommandFailedError: it says that not all lots are loaded, or does not end; with what it printed last.
+        CommandFailedError: it failed or timed out; the message has the end of its output.
     """
     cpu_before, began_at = _children_cpu_seconds(), time()
     with started(home, *words) as command:
         server_cpu = 0.0
         deadline = monotonic() + _MOST_SECONDS
         while command.poll() is None and monotonic() < deadline:
-            # The server hands over what its ended processes took; when it is last seen, all but two have ended.
+            # The postmaster accumulates the CPU time of its ended children; at the last sample, all but two have ended.
             server_cpu = _server_cpu_seconds(home) or server_cpu
-            sleep(_LOOK_SECONDS)
+            sleep(_POLL_SECONDS)
         ended_at = time()
         require_success(home, command)
     return Ran(began_at, ended_at, _children_cpu_seconds() - cpu_before, server_cpu)
 
 
 def require_success(home: LiveStack, command: "subprocess.Popen[bytes]") -> None:
-    """Make sure that a command has ended well.
+    """Check that a command succeeded.
 
     Raises:
-        CommandFailedError: it has not; with what it printed last.
+        CommandFailedError: it did not; the message has the end of its output.
     """
     if command.poll() != 0:
         raise CommandFailedError(f"exit code {command.poll()}: {home.log.read_text()[-2000:]}")
 
 
 def cpu_seconds(process: psutil.Process) -> float:
-    """Return the processor time of a process, and of its children that have ended."""
+    """Return the CPU time of a process and its ended children."""
     return sum(process.cpu_times()[:4])
 
 

@@ -1,4 +1,4 @@
-"""What is compared: ways to take one lot from the API into PostgreSQL, and the rounds in which they take turns."""
+"""The compared methods of loading one batch from the API into PostgreSQL, and the rounds in which they take turns."""
 
 import gc
 from collections import defaultdict
@@ -10,34 +10,34 @@ from benchmarks.figures import Figure
 
 
 class Contender(Protocol):
-    """One way to load a lot. Only `load` is timed."""
+    """One method of loading a batch. Only `load` is timed."""
 
     name: str
 
     def prepare(self, lote: str) -> None:
-        """Make ready what a program that loads lot after lot would have ready."""
+        """Prepare what a long-running program would have ready."""
 
     def load(self, lote: str, rows: int) -> None:
-        """Take the lot from the API, and return when it is committed."""
+        """Load the batch from the API and commit it."""
 
     def stored(self) -> int:
-        """Count the rows that are there now."""
+        """Return the number of stored rows."""
 
     def clean(self) -> None:
-        """Take them away again."""
+        """Remove the stored rows."""
 
 
 class RowsMissingError(Exception):
-    """A contender stored another number of rows than it was asked for: its time means nothing."""
+    """A contender stored the wrong number of rows, so its time is meaningless."""
 
 
 def take_turns(contenders: Sequence[Contender], rounds: int, rows: int) -> dict[str, Figure]:
-    """Let each load the same lot in every round, another one first each time; return the seconds by name.
+    """Let each contender load the same batch in every round, in rotating order; return the seconds by name.
 
-    A round before the first is not counted: connections, caches and imports are warm after it.
+    An uncounted round comes first, to warm up connections, caches and imports.
 
     Raises:
-        RowsMissingError: one did not store `rows` rows.
+        RowsMissingError: a contender did not store `rows` rows.
     """
     seconds = defaultdict[str, list[float]](list)
     for number in range(rounds + 1):
@@ -51,7 +51,7 @@ def take_turns(contenders: Sequence[Contender], rounds: int, rows: int) -> dict[
 
 def _timed(contender: Contender, lote: str, rows: int) -> float:
     contender.prepare(lote)
-    gc.collect()  # nobody pays for what another left
+    gc.collect()  # do not charge one contender for the garbage of another
     started = perf_counter()
     contender.load(lote, rows)
     taken = perf_counter() - started

@@ -1,4 +1,4 @@
-"""One lot of 10,000 rows, from the HTTP request to the commit: this project's way, and others'."""
+"""One batch of 10,000 rows, from the HTTP request to the commit: this project and other methods."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,41 +16,41 @@ from benchmarks.served_original import original_api
 
 ROWS = 10_000
 _NOTES = (
-    "Seconds from the request to the commit of the same 10,000 rows; each line is one way to do it.",
-    "This project keeps the answer on disk, judges each row by a strict contract, and commits two tables and a ledger.",
+    "Seconds from the request to the commit of the same 10,000 rows, one line per method.",
+    "This project stores the response on disk, validates each row strictly, and commits two tables and a ledger.",
     "The original's method checks types; the others parse dates at most.",
-    "All but dlt load into the same table with the same primary key; dlt makes its own table, without a key.",
-    "The original's own API makes each row when asked, with Faker; who is not said to ask it asks this project's.",
-    "The floor has its CSV ready and its connection open.",
+    "All but dlt load into the same table with the same primary key; dlt creates its own table, without a key.",
+    "The original's API generates each row on request, with Faker; methods that do not name it use this project's API.",
+    "The floor starts with a CSV in memory and an open connection.",
 )
 
 
 def run(rounds: int) -> Measured:
-    """Let all take turns."""
-    from benchmarks.peers.adbc import AdbcIngest  # noqa: PLC0415  # of the bench lock, which `quick` does without
+    """Let all methods take turns."""
+    from benchmarks.peers.adbc import AdbcIngest  # noqa: PLC0415  # in the bench lock, not needed by `quick`
     from benchmarks.peers.dlt_pipelines import dlt_default, dlt_fast  # noqa: PLC0415
 
-    with a_bench() as bench, original_api() as original_url, those_at_hand(bench, original_url) as at_hand:
-        where = (at_hand.database_url, bench.folder)
-        dlt_whole = dlt_default("dlt, default, asking the original's API", original_url, *where, "dlt_whole")
+    with a_bench() as bench, original_api() as original_url, base_contenders(bench, original_url) as base:
+        where = (base.database_url, bench.folder)
+        dlt_whole = dlt_default("dlt, default, with the original's API", original_url, *where, "dlt_whole")
         others: list[Contender] = [
             dlt_default("dlt, default (types inferred)", bench.api_url, *where, "dlt_default"),
             *dlt_fast(bench.api_url, *where),
-            *to_sql_variants(bench.api_url, at_hand.database_url),
-            AdbcIngest(bench.api_url, at_hand.database_url),
+            *to_sql_variants(bench.api_url, base.database_url),
+            AdbcIngest(bench.api_url, base.database_url),
         ]
-        seconds = take_turns([*at_hand.contenders, dlt_whole, *others], rounds, ROWS)
+        seconds = take_turns([*base.contenders, dlt_whole, *others], rounds, ROWS)
     ratios = [
-        *ratios_of_those_at_hand(seconds, at_hand),
-        times_faster(seconds, dlt_whole, at_hand.ours, at_least=15),
-        *(times_faster(seconds, one, at_hand.ours) for one in others),
+        *base_ratios(seconds, base),
+        times_faster(seconds, dlt_whole, base.ours, at_least=15),
+        *(times_faster(seconds, one, base.ours) for one in others),
     ]
     return Measured("data_path", list(seconds.values()), ratios, _NOTES)
 
 
 @dataclass(frozen=True)
-class AtHand:
-    """Those that need no more than the development lock, and the database that they load into."""
+class BaseContenders:
+    """The contenders that need only the development lock, and their database."""
 
     database_url: str
     ours: Ours
@@ -62,41 +62,43 @@ class AtHand:
 
     @property
     def contenders(self) -> list[Contender]:
-        """All of them, ours first."""
+        """All of them, this project first."""
         return [self.ours, self.replacing, self.floor, self.original, self.original_method, self.to_sql]
 
 
 @contextmanager
-def those_at_hand(bench: Bench, original_url: str, rows: int = ROWS) -> Iterator[AtHand]:
-    """Make the tables, and open this project's path into them."""
+def base_contenders(bench: Bench, original_url: str, rows: int = ROWS) -> Iterator[BaseContenders]:
+    """Create the tables and open this project's data path."""
     api_url, database_url = bench.api_url, bench.database("data_path")
     make_tables(database_url)
     with our_path(api_url, bench.folder / "landing", database_url) as path:
-        yield AtHand(
+        yield BaseContenders(
             database_url,
             Ours(path, database_url),
             OursReplacing(path, database_url, rows),
             RawCopy(api_url, database_url, rows),
-            OriginalMethod("the original (its own API, a model a row, INSERT)", original_url, database_url),
-            OriginalMethod("the original's method, asking this project's API", api_url, database_url),
+            OriginalMethod(
+                "the original (its own API, one model per row, INSERT)", original_url, database_url
+            ),
+            OriginalMethod("the original's method, with this project's API", api_url, database_url),
             ToSql(api_url, database_url),
         )
 
 
-def ratios_of_those_at_hand(seconds: dict[str, Figure], at_hand: AtHand) -> list[Ratio]:
-    """Hold those at hand against ours."""
-    ours, replacing, floor = (seconds[one.name] for one in (at_hand.ours, at_hand.replacing, at_hand.floor))
+def base_ratios(seconds: dict[str, Figure], base: BaseContenders) -> list[Ratio]:
+    """Return the ratios of the base contenders to this project."""
+    ours, replacing, floor = (seconds[one.name] for one in (base.ours, base.replacing, base.floor))
     return [
-        times_faster(seconds, at_hand.original, at_hand.ours, at_least=12),
+        times_faster(seconds, base.original, base.ours, at_least=12),
         Ratio("this project / the floor", ours, floor, at_most=4),
-        Ratio("replacing a loaded lot / a new lot", replacing, ours),
-        times_faster(seconds, at_hand.original_method, at_hand.ours),
-        times_faster(seconds, at_hand.to_sql, at_hand.ours),
+        Ratio("replacing a loaded batch / a new batch", replacing, ours),
+        times_faster(seconds, base.original_method, base.ours),
+        times_faster(seconds, base.to_sql, base.ours),
     ]
 
 
 def times_faster(
     seconds: dict[str, Figure], of: Contender, to: Contender, at_least: float | None = None
 ) -> Ratio:
-    """Return how many times longer `of` takes than `to`."""
+    """Return the ratio of the times of `of` and `to`."""
     return Ratio(f"{of.name} / {to.name}", seconds[of.name], seconds[to.name], at_least=at_least)

@@ -1,4 +1,4 @@
-"""A run of Dagster's without any work: two assets that do nothing, one after the other."""
+"""An empty Dagster run: two assets that do nothing, one after the other."""
 
 import dagster as dg
 

@@ -1,4 +1,4 @@
-"""What a benchmark gives: figures, a value a round, and the ratios between them."""
+"""The results of a benchmark: figures, with one value per round, and ratios between them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -7,13 +7,13 @@ from statistics import median
 
 @dataclass(frozen=True)
 class Figure:
-    """One thing measured.
+    """One measured quantity.
 
     Attributes:
-        name: what was measured, as a person reads it.
+        name: what was measured, for readers.
         unit: `s`, `MiB`, `rows/s`, ...
-        values: one a round, in the rounds' order.
-        at_most, at_least: what is promised of the median; None: nothing is.
+        values: one per round, in order.
+        at_most, at_least: targets for the median, if any.
     """
 
     name: str
@@ -24,23 +24,23 @@ class Figure:
 
     @property
     def median(self) -> float:
-        """The middle value: what noise moves least."""
+        """The median, which is robust against noise."""
         return median(self.values)
 
     @property
-    def kept(self) -> bool:
-        """True when the promise holds, or there is none."""
-        return _is_kept(self.median, self.at_most, self.at_least)
+    def met(self) -> bool:
+        """Whether the target is met, or there is none."""
+        return _is_met(self.median, self.at_most, self.at_least)
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """One figure held against another of the same rounds: the quotient is taken round by round.
+    """The ratio of two figures, computed round by round.
 
     Attributes:
-        name: what the ratio says, as a person reads it.
+        name: what is compared, for readers.
         of, to: dividend and divisor.
-        at_most, at_least: what is promised of the median; None: nothing is.
+        at_most, at_least: targets for the median, if any.
     """
 
     name: str
@@ -51,31 +51,31 @@ class Ratio:
 
     @property
     def values(self) -> list[float]:
-        """One quotient a round."""
+        """One ratio per round."""
         return [of / to for of, to in zip(self.of.values, self.to.values, strict=True)]
 
     @property
     def median(self) -> float:
-        """The middle quotient."""
+        """The median ratio."""
         return median(self.values)
 
     @property
-    def promises(self) -> bool:
-        """True when something is promised of it."""
+    def has_target(self) -> bool:
+        """Whether the ratio has a target."""
         return self.at_most is not None or self.at_least is not None
 
     @property
-    def kept(self) -> bool:
-        """True when the promise holds, or there is none."""
-        return _is_kept(self.median, self.at_most, self.at_least)
+    def met(self) -> bool:
+        """Whether the target is met, or there is none."""
+        return _is_met(self.median, self.at_most, self.at_least)
 
 
 @dataclass(frozen=True)
 class Measured:
-    """All that one benchmark measured.
+    """All results of one benchmark.
 
     Attributes:
-        notes: what a reader must know to read the figures rightly, a sentence each.
+        notes: how to read the figures, one sentence each.
     """
 
     benchmark: str
@@ -84,10 +84,10 @@ class Measured:
     notes: Sequence[str] = field(default_factory=tuple)
 
     @property
-    def kept(self) -> bool:
-        """True when every promise holds."""
-        return all(one.kept for one in self.figures) and all(one.kept for one in self.ratios)
+    def met(self) -> bool:
+        """Whether all targets are met."""
+        return all(one.met for one in self.figures) and all(one.met for one in self.ratios)
 
 
-def _is_kept(value: float, at_most: float | None, at_least: float | None) -> bool:
+def _is_met(value: float, at_most: float | None, at_least: float | None) -> bool:
     return (at_most is None or value <= at_most) and (at_least is None or value >= at_least)

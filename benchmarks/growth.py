@@ -1,4 +1,4 @@
-"""One lot into tables of 0, 1, 5 and 10 million rows: a new one, and one in place of its older self."""
+"""One batch, new and replaced, in tables of 0, 1, 5 and 10 million rows."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -15,22 +15,22 @@ from benchmarks.ours import OurPath, our_path
 from benchmarks.same_table import IntoSameTable, make_tables
 
 LOTS = (0, 100, 500, 1_000)
-"""Lots of 10,000 rows that the tables have."""
+"""Batches of 10,000 rows in each table."""
 
-_WHATS = ("new lot into", "lot replaced in")
-_LOTS_A_ROUND = 3  # what is compared differs less than two loads of the same lot do
-_STRIDE = 37  # from one lot that is replaced to the next; shares no factor with the numbers of lots
+_WHATS = ("new batch into", "batch replaced in")
+_LOTS_A_ROUND = 3  # the differences are smaller than the noise of a single load
+_STRIDE = 37  # between replaced batches; coprime to the numbers of batches
 
 _NOTES = (
-    "Four databases of one server, each with its table; each round loads three lots into each, and takes their median.",
-    "The server writes a checkpoint before each load: as much of the log is to be written for each.",
-    "The server has 128 MB of shared buffers; a table of 10 million rows has 20 times that.",
-    "What was loaded stays, save in the empty table, which is emptied each time.",
+    "Four databases on one server, each with a table; a round loads three batches into each and uses their median.",
+    "A checkpoint precedes each load, so that each writes the same amount of WAL.",
+    "The server has 128 MB of shared buffers; a table of 10 million rows has 20 times that size.",
+    "Loaded rows stay, except in the empty table, which is emptied each time.",
 )
 
 
 class _GrownTable:
-    """A table of so many lots, in a database of its own."""
+    """A table with a number of batches, in its own database."""
 
     def __init__(self, path: OurPath, database_url: str, lots: int) -> None:
         self._path = path
@@ -43,11 +43,11 @@ class _GrownTable:
         settle(database_url)
 
     def load_new(self, number: int) -> float:
-        """Load a lot that the table does not have, and return the seconds."""
+        """Load a new batch, and return the seconds."""
         return self._timed_load(f"lote-{self._lots + number:04d}")
 
     def load_again(self, number: int) -> float:
-        """Load a lot that it has, somewhere within, and return the seconds; the empty table has the newest alone."""
+        """Replace a batch (in the empty table, the newest one), and return the seconds."""
         within = number * _STRIDE % self._lots + 1 if self._lots else number
         taken = self._timed_load(f"lote-{within:04d}")
         if not self._lots:

@@ -1,4 +1,4 @@
-"""Where the seconds of one `ingest` went, as its home folder tells after."""
+"""The phases of one `ingest`, reconstructed from its home folder."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -12,40 +12,40 @@ from purchase_pipeline.ingest.validation import LoteValidation
 from purchase_pipeline.settings import DAGSTER_DATABASE_NAME
 from purchase_pipeline_tests.drills.live_stack import LiveStack
 
-_LOADING = "judging, COPY, commit"
+_LOADING = "validation, COPY, commit"
 _EVENTS = {
-    ("STEP_START", "raw_purchases"): "start of the runs: plan, events of what is planned",
+    ("STEP_START", "raw_purchases"): "run start: plan, planned events",
     ("STEP_OUTPUT", "raw_purchases"): "fetch: API, HTTP, files",
-    ("STEP_START", "validated_purchases"): "events of what was fetched",
+    ("STEP_START", "validated_purchases"): "events of the fetch",
     ("HANDLED_OUTPUT", "validated_purchases"): _LOADING,
-    ("STEP_SUCCESS", "validated_purchases"): "events of what was loaded",
-    ("PIPELINE_SUCCESS", ""): "checks, end of the runs",
+    ("STEP_SUCCESS", "validated_purchases"): "events of the load",
+    ("PIPELINE_SUCCESS", ""): "checks, run end",
 }
 _STORAGE_MADE = "SELECT extract(epoch FROM max(create_timestamp))::float8 FROM secondary_indexes"
 _FIRST_RUN = "SELECT extract(epoch FROM min(create_timestamp))::float8 FROM runs"
 
 
 def phases_of(ran: Ran, home: LiveStack, lots: int) -> dict[str, float]:
-    """Return the seconds of each phase, in order; below the loading, how much of it judging takes when done alone.
+    """Return the seconds of each phase, in order, with the share of validation in the loading phase.
 
-    The home's server has to run.
+    The home's server must be running.
     """
     seconds = seconds_by_phase(ran.began_at, _marks(home, ran.ended_at))
-    return dict(_with_judging(seconds, _judging_seconds(landing_at(str(home.home / "landing")), lots)))
+    return dict(_with_validation(seconds, _validation_seconds(landing_at(str(home.home / "landing")), lots)))
 
 
 def _marks(home: LiveStack, ended_at: float) -> list[Mark]:
-    """Return what the command left behind that tells a moment: files, rows of Dagster's, events."""
+    """Return the timestamps that the command left: of files, of Dagster's rows and events."""
     (storage_made,), (first_run,) = (
         home.ask(query, database=DAGSTER_DATABASE_NAME)[0] for query in (_STORAGE_MADE, _FIRST_RUN)
     )
     return [
         Mark(_changed_at(home.home / "campaign.lock"), "Python, imports"),
-        Mark(_changed_at(home.home / "campaign.env"), "PostgreSQL made and started"),
-        Mark(storage_made, "Dagster's tables made"),
-        Mark(first_run, "mock API awaited, definitions imported"),
+        Mark(_changed_at(home.home / "campaign.env"), "PostgreSQL created and started"),
+        Mark(storage_made, "Dagster's tables created"),
+        Mark(first_run, "waiting for the mock API, importing definitions"),
         *marks_of(read_events(home), _EVENTS),
-        Mark(ended_at, "stop of all"),
+        Mark(ended_at, "stop"),
     ]
 
 
@@ -53,15 +53,15 @@ def _changed_at(path: Path) -> float:
     return path.stat().st_mtime
 
 
-def _with_judging(seconds: dict[str, float], judging: float) -> Iterator[tuple[str, float]]:
+def _with_validation(seconds: dict[str, float], validation: float) -> Iterator[tuple[str, float]]:
     for phase, value in seconds.items():
         yield phase, value
         if phase == _LOADING:
-            yield f"{_LOADING}; judging alone", judging
+            yield f"{_LOADING}; validation alone", validation
 
 
-def _judging_seconds(landing: Landing, lots: int) -> float:
-    """Judge the landed lots again, and do nothing with their rows."""
+def _validation_seconds(landing: Landing, lots: int) -> float:
+    """Validate the landed batches again, discarding the rows."""
     today = datetime.now(UTC).date()
     started = perf_counter()
     for number in range(1, lots + 1):

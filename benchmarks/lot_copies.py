@@ -1,6 +1,6 @@
-"""Many lots without loading them: what one real lot has left in both databases, copied in the server.
+"""Many batches without loading them: copies, in SQL, of what one real batch left in both databases.
 
-Of a run's events those are copied that Dagster reads of a lot: what was planned, materialized and checked.
+Only events that Dagster reads for a partition are copied: planned, materialized and checked.
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ _Column = sa.ColumnElement[Any]
 
 
 class LotCopies:
-    """Lots 2 to some number, each of them 5 s older than the next; the last is as old as the first, the real one."""
+    """Batches 2 to `lots`, each 5 s older than the next; the last is as old as the first, real one."""
 
     def __init__(self, lots: int) -> None:
         self._numbers = sa.select(sa.func.generate_series(2, lots).label("number")).subquery()
@@ -40,7 +40,7 @@ class LotCopies:
         self._earlier = sa.func.make_interval(0, 0, 0, 0, 0, 0, (lots - number) * _SECONDS_A_LOT)
 
     def make(self, database: str, dagster: str) -> None:
-        """Copy the first lot, in the pipeline's database and in Dagster's; have statistics of all."""
+        """Copy the first batch in the pipeline's and in Dagster's database, and update statistics."""
         for url, copies in ((database, self._rows()), (dagster, self._runs())):
             engine = engine_for(url)
             with engine.begin() as connection:
@@ -74,7 +74,7 @@ class LotCopies:
                 runs.partition == FIRST,
                 run_id=self._id(runs.run_id),
                 partition=self._lote,
-                run_body=self._told(runs.run_body, runs.run_id),
+                run_body=self._renamed(runs.run_body, runs.run_id),
                 create_timestamp=runs.create_timestamp - self._earlier,
                 update_timestamp=runs.update_timestamp - self._earlier,
             ),
@@ -82,23 +82,23 @@ class LotCopies:
                 RunTagsTable,
                 sa.true(),
                 run_id=self._id(tags.run_id),
-                value=self._told(tags.value, tags.run_id),
+                value=self._renamed(tags.value, tags.run_id),
             ),
             self._copies(
                 SqlEventLogStorageTable,
                 sa.and_(events.partition == FIRST, events.dagster_event_type.in_(_COPIED_EVENTS)),
                 run_id=self._id(events.run_id),
                 partition=self._lote,
-                event=self._told(events.event, events.run_id),
+                event=self._renamed(events.event, events.run_id),
                 timestamp=events.timestamp - self._earlier,
             ),
             self._copies(
                 AssetCheckExecutionsTable,
                 sa.true(),
                 run_id=self._id(checks.run_id),
-                evaluation_event=self._told(checks.evaluation_event, checks.run_id),
+                evaluation_event=self._renamed(checks.evaluation_event, checks.run_id),
             ),
-            # The version of a materialization's data is told of the event by its number, which the copy has by now.
+            # Data versions refer to events by ID, which the copies have by now.
             versions.insert().from_select(
                 ["event_id", "asset_key", "key", "value", "event_timestamp"],
                 sa.select(
@@ -115,7 +115,7 @@ class LotCopies:
         )
         return table.insert().from_select([column.name for column in columns], made)
 
-    def _told(self, text: _Column, run_id: _Column) -> _Column:
+    def _renamed(self, text: _Column, run_id: _Column) -> _Column:
         return sa.func.replace(sa.func.replace(text, FIRST, self._lote), run_id, self._id(run_id))
 
     def _id(self, run_id: _Column) -> _Column:

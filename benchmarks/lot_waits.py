@@ -1,4 +1,4 @@
-"""How long each lot of a campaign took from the sensor's tick to its commit, and where that went."""
+"""The time of each batch from the sensor's tick to its commit, by phase."""
 
 from collections.abc import Iterable, Sequence
 from statistics import quantiles
@@ -16,52 +16,52 @@ _COMMITS = """
     GROUP BY partition ORDER BY 3
 """
 _EVENTS = {
-    ("PIPELINE_ENQUEUED", ""): "the sensor looks and asks",
-    ("PIPELINE_STARTING", ""): "the run waits for its turn",
-    ("STEP_START", "raw_purchases"): "its process starts and imports",
+    ("PIPELINE_ENQUEUED", ""): "sensor evaluates and requests",
+    ("PIPELINE_STARTING", ""): "run waits in the queue",
+    ("STEP_START", "raw_purchases"): "run process starts and imports",
     ("STEP_OUTPUT", "raw_purchases"): "fetch",
 }
-_LOADING = "events, judging, COPY, commit"
+_LOADING = "events, validation, COPY, commit"
 
-Ask = tuple[float, Sequence[str]]
+Request = tuple[float, Sequence[str]]
 
 
 def read_waits(home: LiveStack) -> list[dict[str, float]]:
-    """Return the seconds of each committed lot's phases, in the order of the commits. The home's server has to run."""
-    asked = first_asked(_read_asks(home))
+    """Return the seconds of each batch's phases, in commit order. The home's server must be running."""
+    requested = first_requested(_read_requests(home))
     events = read_events(home)
     return [
-        phases_of_lot(asked[lote], [event for event in events if event.run_id == run_id], committed_at)
+        phases_of_lot(requested[lote], [event for event in events if event.run_id == run_id], committed_at)
         for lote, run_id, committed_at in home.ask(_COMMITS)
     ]
 
 
 def read_commits(home: LiveStack) -> list[float]:
-    """Return when each lot was committed, in seconds since the epoch."""
+    """Return the commit times, in seconds since the epoch."""
     return [committed_at for _, _, committed_at in home.ask(_COMMITS)]
 
 
-def first_asked(asks: Iterable[Ask]) -> dict[str, float]:
-    """Return when each lot was asked for first, of ticks with the run keys (`lote/attempt/...`) that they asked for."""
-    asked: dict[str, float] = {}
-    for at, run_keys in sorted(asks):
+def first_requested(requests: Iterable[Request]) -> dict[str, float]:
+    """Return when each batch was first requested, from ticks with their run keys (`lote/attempt/...`)."""
+    requested: dict[str, float] = {}
+    for at, run_keys in sorted(requests):
         for run_key in run_keys:
-            asked.setdefault(run_key.partition("/")[0], at)
-    return asked
+            requested.setdefault(run_key.partition("/")[0], at)
+    return requested
 
 
-def phases_of_lot(asked_at: float, events: Iterable[Event], committed_at: float) -> dict[str, float]:
-    """Return where the seconds from the tick to the commit went, by the events of the lot's run."""
+def phases_of_lot(requested_at: float, events: Iterable[Event], committed_at: float) -> dict[str, float]:
+    """Return the seconds from the tick to the commit by phase, from the events of the batch's run."""
     marks = [mark for mark in marks_of(events, _EVENTS) if mark.at < committed_at]
-    return seconds_by_phase(asked_at, [*marks, Mark(committed_at, _LOADING)])
+    return seconds_by_phase(requested_at, [*marks, Mark(committed_at, _LOADING)])
 
 
 def percentile_95(values: Sequence[float]) -> float:
-    """Return the value that one in twenty exceeds."""
+    """Return the 95th percentile."""
     return quantiles(values, n=20, method="inclusive")[-1]
 
 
-def _read_asks(home: LiveStack) -> list[Ask]:
+def _read_requests(home: LiveStack) -> list[Request]:
     ticks = [
         deserialize_value(body, TickData) for (body,) in home.ask(_TICKS, database=DAGSTER_DATABASE_NAME)
     ]

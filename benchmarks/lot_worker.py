@@ -1,4 +1,4 @@
-"""A process that loads lots and tells its own memory.
+"""A process that loads batches and reports its own memory.
 
 `python -m benchmarks.lot_worker API_URL LANDING_FOLDER DATABASE_URL ROWS LOTS`
 """
@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from time import perf_counter
 
-import purchase_pipeline.definitions  # noqa: F401  # what a run's process holds, whatever it loads
+import purchase_pipeline.definitions  # noqa: F401  # a run's process imports them
 from benchmarks.ours import our_path
 
 _WARM_ROWS = 10_000
@@ -17,7 +17,7 @@ _STATUS = Path("/proc/self/status")
 
 
 def main() -> None:
-    """Load a small lot to get warm, then as many of the wanted size as asked for; print seconds and MiB as JSON."""
+    """Load a small batch to warm up, then the requested batches; print seconds and MiB as JSON."""
     api_url, landing, database_url = sys.argv[1:4]
     rows, lots = (int(word) for word in sys.argv[4:6])
     imported = peak_mib()
@@ -32,9 +32,9 @@ def main() -> None:
 
 
 def peak_mib() -> float:
-    """Return the most memory that this process had resident, in MiB.
+    """Return the peak resident memory of this process, in MiB.
 
-    Linux lets a new program inherit `ru_maxrss` from the one that started it; its own peak is VmHWM.
+    On Linux, `ru_maxrss` is inherited from the parent process, so VmHWM is used.
     """
     if _STATUS.exists():
         (kilobytes,) = [line.split()[1] for line in _STATUS.read_text().splitlines() if "VmHWM" in line]

@@ -1,4 +1,4 @@
-"""Where and with what a benchmark ran: what a reader needs to know to compare figures."""
+"""The machine and software of a benchmark, for comparing figures."""
 
 import os
 import platform
@@ -22,9 +22,9 @@ class Machine(BaseModel, frozen=True):
     """The machine and its software.
 
     Attributes:
-        memory_gib: all there is.
-        versions: of the packages that do the work, those that are installed.
-        durable: the server's settings that say when a commit is on disk.
+        memory_gib: total memory.
+        versions: of the relevant packages that are installed.
+        durable: the server's settings for the durability of commits.
     """
 
     processor: str
@@ -37,7 +37,7 @@ class Machine(BaseModel, frozen=True):
     durable: dict[str, str]
 
     def described(self) -> str:
-        """Return it as a sentence or two."""
+        """Return a description in one sentence."""
         versions = ", ".join(f"{name} {number}" for name, number in self.versions.items())
         durable = ", ".join(f"`{name} = {value}`" for name, value in self.durable.items())
         return (
@@ -47,7 +47,7 @@ class Machine(BaseModel, frozen=True):
 
 
 def this_machine() -> Machine:
-    """Look at this machine; a server is started for its version and settings."""
+    """Describe this machine; starts a server to read its version and settings."""
     with a_server() as (_, server), psycopg.connect(server.url("postgres")) as connection:
         row = connection.execute(
             "SELECT current_setting('server_version'), "

@@ -1,4 +1,4 @@
-"""What grows with the number of lots: definitions, a tick of each sensor, a look of `up`, the pages of Dagster's UI."""
+"""What grows with the number of batches: definitions, sensor ticks, polls of `up`, pages of the Dagster UI."""
 
 import json
 import subprocess
@@ -11,26 +11,26 @@ from benchmarks.figures import Figure, Measured, Ratio
 LOTS = (100, 10_000, 100_000)
 
 _NOTES = (
-    "All lots but ten are loaded, 50 rows each, one of them rejected.",
-    "Lots, runs, checks and materializations are made in the server out of one real lot's, 5 s apart.",
-    "Other events of a run, and ticks, which are kept for days, are not made.",
-    "Each number of lots has a server, a home and a process of its own.",
-    "A look is what `up` does twice a second. To read all loaded lots is what it does once, as it starts.",
-    "Pages are opened by a Chromium that has never been there. Its seconds end when what one looks for is to be seen.",
-    "The kB are of all answers of GraphQL until the page is at rest.",
+    "All batches but ten are loaded, with 50 rows each, one of them rejected.",
+    "Batches, runs, checks and materializations are SQL copies of one real batch's, 5 s apart.",
+    "Other events of a run, and ticks, which are kept for days, are not copied.",
+    "Each number of batches has its own server, home and process.",
+    "`up` polls twice a second; it reads all loaded batches once, when it starts.",
+    "Pages are opened in a fresh Chromium profile, and timed until their main content is visible.",
+    "kB: all GraphQL responses until the page is idle.",
 )
 
 
 def run(rounds: int, lots: Sequence[int] = LOTS) -> Measured:
-    """Measure with few lots, and with many."""
+    """Measure with few and with many batches."""
     measured = {number: _measured(number, rounds) for number in lots}
     figures = {
-        (what, number): Figure(f"{what}, {number:,} lots", unit, values)
+        (what, number): Figure(f"{what}, {number:,} batches", unit, values)
         for number in lots
         for what, (unit, values) in measured[number].items()
     }
     ratios = [
-        Ratio(f"{what}, {number:,} lots / {lots[0]:,}", figures[what, number], figures[what, lots[0]])
+        Ratio(f"{what}, {number:,} batches / {lots[0]:,}", figures[what, number], figures[what, lots[0]])
         for what, (unit, _) in measured[lots[0]].items()
         for number in lots[1:]
         if unit == "s"

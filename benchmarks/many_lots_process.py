@@ -1,4 +1,4 @@
-"""A process whose definitions have so many lots, of which all but ten are loaded, and which times what grows with them.
+"""A process with many batches, all but ten loaded, that times what grows with their number.
 
 `python -m benchmarks.many_lots_process FOLDER LOTS ROUNDS`
 """
@@ -29,11 +29,11 @@ from purchase_pipeline.stack.database import dagster_storage_url, database_url
 _MISSING, _ROWS, _DEFECTS = 10, 50, 0.02
 _IMPORT = "from purchase_pipeline.definitions import defs; defs().get_repository_def()"
 _Values = dict[str, tuple[str, Sequence[float]]]
-"""What was measured: its unit, and a value a round."""
+"""Unit and one value per round, by name."""
 
 
 def main() -> None:
-    """Load the first lot, make the others, and print the values of each thing measured as JSON."""
+    """Load the first batch, copy it, and print the measured values as JSON."""
     folder, lots, rounds = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     with a_dagster(folder, lots, _ROWS, _DEFECTS) as instance:
         settings = current_settings()
@@ -55,14 +55,17 @@ def _of_pages(shown: Mapping[str, Sequence[Shown]]) -> _Values:
     for name, times in shown.items():
         values[f"page: {name}"] = ("s", [one.seconds for one in times])
     for name, times in shown.items():
-        values[f"asked for by page: {name}"] = ("kB", [one.kilobytes for one in times])
+        values[f"transferred by page: {name}"] = ("kB", [one.kilobytes for one in times])
     rounds = zip(*shown.values(), strict=True)
-    values["answers to all pages"] = ("answers", [sum(one.answers for one in turn) for turn in rounds])
+    values["GraphQL responses, all pages"] = (
+        "responses",
+        [sum(one.answers for one in turn) for turn in rounds],
+    )
     return values
 
 
 def _steps(instance: dg.DagsterInstance, ledger: LotLedger) -> dict[str, Callable[[], object]]:
-    # Imported now: the definitions read the environment, which the stack has set.
+    # Imported here: the definitions read the environment, which the stack has set.
     from purchase_pipeline.definitions import defs  # noqa: PLC0415
     from purchase_pipeline.feeds.sensors import missing_lots  # noqa: PLC0415
     from purchase_pipeline.sales.automation import GROUP  # noqa: PLC0415
@@ -88,16 +91,16 @@ def _steps(instance: dg.DagsterInstance, ledger: LotLedger) -> dict[str, Callabl
         ).cursor
 
     return {
-        "definitions loaded": lambda: subprocess.run([sys.executable, "-c", _IMPORT], check=True),
+        "loading definitions": lambda: subprocess.run([sys.executable, "-c", _IMPORT], check=True),
         "tick of missing_lots": tick,
         "tick of stale_sales": automation,
-        "look of up": look,
-        "all loaded lots read": backlog.loaded,
+        "poll of `up`": look,
+        "reading all loaded batches": backlog.loaded,
     }
 
 
 def _seconds(step: Callable[[], object], rounds: int) -> list[float]:
-    """Time a step; the first time, which fills caches, is not counted."""
+    """Time a step; the first call, which fills caches, is not counted."""
     seconds = []
     for _ in range(rounds + 1):
         started = perf_counter()

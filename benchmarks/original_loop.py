@@ -1,4 +1,4 @@
-"""The loop of the first version, whole: its API, its worker and a server, each a process of its own."""
+"""The loop of the first version: its API, its worker and a server, each in its own process."""
 
 import json
 import subprocess
@@ -12,14 +12,14 @@ from benchmarks.bench import a_server
 from benchmarks.served_original import original_api
 
 LOTS = 5
-"""Lots that are timed; it is too slow for more."""
+"""Number of timed batches; it is too slow for more."""
 
 _PROJECT = Path(__file__).parent.parent
 
 
 @contextmanager
 def the_original_loop(rows: int) -> Iterator[Callable[[], float]]:
-    """Start what the worker needs; yield a function that runs it, and returns the seconds of one lot."""
+    """Start the worker's API and server; yield a function that runs it and returns the seconds of one batch."""
     with a_server() as (_, server), original_api() as api_url:
         words = [api_url, server.url("postgres"), str(rows), str(LOTS)]
 

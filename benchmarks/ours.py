@@ -1,4 +1,4 @@
-"""This project's data path: all that the ingest assets do for a lot, without the Dagster run around them."""
+"""This project's data path: what the ingest assets do for a batch, without the Dagster run."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -18,7 +18,7 @@ from purchase_pipeline.postgres import PostgresIOManager
 
 
 class OurPath:
-    """Fetch, land, judge, and replace the lot in both tables: the objects that a run is handed, with their defaults."""
+    """Fetches, lands, validates and replaces a batch, with the same objects and defaults as a run."""
 
     def __init__(self, api: PurchaseApi, landing: Landing, io_manager: dg.IOManager, lots: int) -> None:
         self._api = api
@@ -27,7 +27,7 @@ class OurPath:
         self._partitions = dg.StaticPartitionsDefinition([f"lote-{n:04d}" for n in range(1, lots + 1)])
 
     def load(self, lote: str, rows: int) -> None:
-        """Take one lot from the API to its commit; a lot that is there is fetched anew and replaced."""
+        """Load one batch, from the API to the commit; a loaded batch is fetched again and replaced."""
         self._api.fetch_lote(lote, rows, partial(self._landing.land, lote, rows=rows))
         landed = self._landing.find(lote)
         if landed is None:
@@ -39,14 +39,14 @@ class OurPath:
             asset_partitions_def=self._partitions,
             definition_metadata={"partition_expr": "lote"},
             output_metadata={"source_rows": landed.rows, "digest": landed.digest},
-            resources=Resources(),  # none, ready made: else an instance of Dagster is, in 0.1 s
+            resources=Resources(),  # empty, but given: Dagster would otherwise create an instance, in 0.1 s
         )
         self._io_manager.handle_output(context, lot.slices())
 
 
 @contextmanager
 def our_path(api_url: str, landing: Path, database_url: str, lots: int = 1000) -> Iterator[OurPath]:
-    """Open the path from an API into a database, for `lots` lots; client and connection are a run's own."""
+    """Open the data path from an API into a database for `lots` batches, with the client and connection of a run."""
     with ExitStack() as stack:
         context = stack.enter_context(dg.build_init_resource_context())
         api = stack.enter_context(PurchaseApiResource(base_url=api_url).yield_for_execution(context))
@@ -56,7 +56,7 @@ def our_path(api_url: str, landing: Path, database_url: str, lots: int = 1000) -
 
 
 class Ours(IntoSameTable):
-    """A new lot, into tables that have none."""
+    """A new batch, into empty tables."""
 
     name = "this project"
 
@@ -65,19 +65,19 @@ class Ours(IntoSameTable):
         self._path = path
 
     def load(self, lote: str, rows: int) -> None:
-        """Take the lot through the path."""
+        """Load the batch."""
         self._path.load(lote, rows)
 
 
 class OursReplacing(Ours):
-    """A lot that is there already, fetched anew and put in its own place."""
+    """A loaded batch, fetched again and replaced."""
 
-    name = "this project, replacing a loaded lot"
+    name = "this project, replacing a loaded batch"
 
     def __init__(self, path: OurPath, database_url: str, rows: int) -> None:
         super().__init__(path, database_url)
         self._rows = rows
 
     def prepare(self, lote: str) -> None:
-        """Load the lot that is to be replaced."""
+        """Load the batch that will be replaced."""
         self._path.load(lote, self._rows)

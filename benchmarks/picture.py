@@ -1,4 +1,4 @@
-"""The data path as a picture: a bar for each way to load a lot, the fastest at the top."""
+"""The data path as a bar chart: one bar per method, the fastest at the top."""
 
 from collections.abc import Sequence
 from math import floor, log10
@@ -15,24 +15,24 @@ _PAPER, _INK, _FAINT = (
     "#fbfbf9",
     "#24292f",
     "#d5d8dc",
-)  # its own paper: readable on a light page and on a dark one
+)  # own background: readable on light and dark pages
 _OURS, _FLOOR, _PEER = "#0b7a53", "#8a9099", "#7fa6cf"
 _STYLE = {
-    "svg.fonttype": "none",  # texts stay texts: they can be read, searched and tested
-    "svg.hashsalt": "data_path",  # else every drawing has other identifiers
+    "svg.fonttype": "none",  # keep text as text, so that it can be searched and tested
+    "svg.hashsalt": "data_path",  # otherwise each drawing has other identifiers
     "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans", "Verdana", "sans-serif"],  # what the room for texts is reckoned with
+    "font.sans-serif": ["DejaVu Sans", "Verdana", "sans-serif"],  # used to compute text widths
     "font.size": 10.5,
     "text.color": _INK,
     "xtick.color": _INK,
     "ytick.color": _INK,
 }
-_TITLE = "One lot of 10,000 rows, from HTTP request to commit"
-_LEGEND = "bar and label: median; thin line: least to most of {rounds} rounds; logarithmic scale"
+_TITLE = "One batch of 10,000 rows, from HTTP request to commit"
+_LEGEND = "bar and label: median; thin line: min to max of {rounds} rounds; logarithmic scale"
 
 
 def draw(measured: Measured, path: Path) -> None:
-    """Write the picture as SVG; the same results give the same bytes."""
+    """Write the chart as SVG, reproducibly."""
     figures = sorted(measured.figures, key=lambda figure: figure.median, reverse=True)
     with mpl.rc_context(_STYLE):
         canvas = Canvas(figsize=(11, 0.42 * len(figures) + 1.6), facecolor=_PAPER, layout="constrained")

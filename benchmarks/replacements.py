@@ -1,4 +1,4 @@
-"""The same lot replaced 100 times in a table of 500,000 rows: what the dead rows take, in room and in time."""
+"""The same batch replaced 100 times in a table of 500,000 rows: the cost of dead rows in space and time."""
 
 from time import monotonic, perf_counter, sleep
 from typing import NamedTuple
@@ -15,17 +15,17 @@ _LOTS = 50
 _TIMES = 100
 _LOTE = "lote-0025"
 _MIB = 1 << 20
-_AUTOVACUUM_SECONDS = 150.0  # it looks once a minute
+_AUTOVACUUM_SECONDS = 150.0  # it runs once a minute
 
 _NOTES = (
-    "One pass, however many rounds are asked for.",
-    "100 replacements, as fast as they go; autovacuum, when it comes; a VACUUM by hand; 100 more.",
-    "Dead rows that VACUUM has found are room for the next rows: the table does not grow with further replacements.",
+    "One pass, regardless of the number of rounds.",
+    "100 replacements without pauses; autovacuum, if it runs; a manual VACUUM; 100 more replacements.",
+    "After VACUUM, the space of dead rows is reused: further replacements do not grow the table.",
 )
 
 
 class _State(NamedTuple):
-    """The table at one moment."""
+    """The state of the table."""
 
     size_mib: float
     dead_rows: float
@@ -33,7 +33,7 @@ class _State(NamedTuple):
 
 
 def run(rounds: int) -> Measured:  # noqa: ARG001  # see the notes
-    """Replace the lot 100 times, let autovacuum come, vacuum, and replace it 100 times more."""
+    """Replace the batch 100 times, wait for autovacuum, vacuum, and replace it 100 more times."""
     with a_bench() as bench:
         database_url = bench.database("replacements")
         make_tables(database_url)
@@ -42,13 +42,13 @@ def run(rounds: int) -> Measured:  # noqa: ARG001  # see the notes
             multiply_first_lot(database_url, _LOTS)
             settle(database_url)
             states, seconds = {"before": _state(database_url)}, list[float]()
-            for again in ("", " more"):
+            for again in ("", "more "):
                 for number in range(1, _TIMES + 1):
                     started = perf_counter()
                     path.load(_LOTE, LOT_ROWS)
                     seconds.append(perf_counter() - started)
                     if number in {10, _TIMES}:
-                        states[f"after {number} replacements{again}"] = _state(database_url)
+                        states[f"after {number} {again}replacements"] = _state(database_url)
                 if not again:
                     states["after autovacuum"] = _after_autovacuum(database_url)
                     settle(database_url)
@@ -70,7 +70,7 @@ def run(rounds: int) -> Measured:  # noqa: ARG001  # see the notes
 
 
 def _after_autovacuum(database_url: str) -> _State:
-    """Wait for an autovacuum, if it finds the table worth one."""
+    """Wait for an autovacuum, which may not run."""
     come = _state(database_url).autovacuums
     deadline = monotonic() + _AUTOVACUUM_SECONDS
     while (state := _state(database_url)).autovacuums == come and monotonic() < deadline:

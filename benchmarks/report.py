@@ -1,4 +1,4 @@
-"""The kept results as tables of Markdown: figures, then ratios with what is promised of them."""
+"""The recorded results as Markdown tables: figures, then ratios, with their targets."""
 
 from collections.abc import Iterator, Sequence
 
@@ -11,7 +11,7 @@ BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 
 
 def report(results: Sequence[Result]) -> str:
-    """Return all results, a section each, and where they were had."""
+    """Return all results, one section each, and the machines they were measured on."""
     machines = list(dict.fromkeys(result.machine.described() for result in results))
     sections = [_section(result, machines) for result in results]
     numbered = [
@@ -21,14 +21,14 @@ def report(results: Sequence[Result]) -> str:
 
 
 def measured_lines(measured: Measured) -> Iterator[str]:
-    """Return one benchmark's two tables, a line at a time."""
-    yield _row("", "median", "least to most", "promised", "kept")
+    """Yield the lines of a benchmark's two tables."""
+    yield _row("", "median", "min to max", "target", "met")
     yield _row("---", "---:", "---:", "---:", "---")
     for figure in measured.figures:
         yield _line(figure, figure.unit)
     if measured.ratios:
         yield ""
-        yield _row("ratio, round by round", "median", "least to most", "promised", "kept")
+        yield _row("ratio, round by round", "median", "min to max", "target", "met")
         yield _row("---", "---:", "---:", "---:", "---")
         for ratio in measured.ratios:
             yield _line(ratio, "")
@@ -44,7 +44,7 @@ def written_into(document: str, results: Sequence[Result]) -> str:
 
 
 def shown(value: float, unit: str = "") -> str:
-    """Return a value in three or four digits with its unit; seconds below one as ms or µs."""
+    """Format a value with three or four digits and its unit; seconds below one as ms or µs."""
     if unit == "s" and 0 < value < 1:
         value, unit = (value * 1e3, "ms") if value >= 1e-3 else (value * 1e6, "µs")  # noqa: PLR2004
     digits = 0 if value >= 100 or not value else 1 if value >= 10 else 2  # noqa: PLR2004
@@ -64,19 +64,19 @@ def _section(result: Result, machines: Sequence[str]) -> str:
 
 
 def _mark(number: int, machines: Sequence[str]) -> str:
-    """Number the machines where there are several."""
+    """Return the number of a machine, if there are several."""
     return f"({number}) " if len(machines) > 1 else ""
 
 
 def _line(one: Figure | Ratio, unit: str) -> str:
     least, most = min(one.values), max(one.values)
     spread = f"{shown(least, unit)} to {shown(most, unit)}" if len(one.values) > 1 else ""
-    promise = _promise(one, unit)
-    kept = ("yes" if one.kept else "**no**") if promise else ""
-    return _row(one.name, shown(one.median, unit), spread, promise, kept)
+    target = _target(one, unit)
+    met = ("yes" if one.met else "**no**") if target else ""
+    return _row(one.name, shown(one.median, unit), spread, target, met)
 
 
-def _promise(one: Figure | Ratio, unit: str) -> str:
+def _target(one: Figure | Ratio, unit: str) -> str:
     bounds = (("at most", one.at_most), ("at least", one.at_least))
     return ", ".join(f"{word} {value:,g} {unit}".rstrip() for word, value in bounds if value is not None)
 

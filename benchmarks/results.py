@@ -1,4 +1,4 @@
-"""What benchmarks came to: one JSON file each, kept."""
+"""The recorded results of the benchmarks, one JSON file each."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -21,7 +21,7 @@ class _KeptFigure(BaseModel, frozen=True):
 
 
 class _KeptRatio(BaseModel, frozen=True):
-    """A ratio, by the names of its figures: their values are kept once."""
+    """A ratio, by the names of its figures."""
 
     name: str
     of: str
@@ -31,7 +31,7 @@ class _KeptRatio(BaseModel, frozen=True):
 
 
 class Result(BaseModel, frozen=True):
-    """One benchmark's outcome, as it is kept."""
+    """The recorded result of one benchmark."""
 
     benchmark: str
     rounds: int
@@ -43,22 +43,24 @@ class Result(BaseModel, frozen=True):
 
     @property
     def measured(self) -> Measured:
-        """What was measured, as the benchmark gave it; of each value, five digits."""
+        """The results as the benchmark returned them, with values rounded to five digits."""
         figures = {one.name: Figure(**dict(one)) for one in self.figures}
         ratios = [Ratio(**{**dict(one), "of": figures[one.of], "to": figures[one.to]}) for one in self.ratios]
         return Measured(self.benchmark, list(figures.values()), ratios, self.notes)
 
 
 def result_of(measured: Measured, rounds: int, today: date, machine: Machine) -> Result:
-    """Return what is kept of a benchmark run today on this machine.
+    """Return the result to record for a benchmark run today on this machine.
 
     Raises:
-        ValueError: two figures of one name, or a ratio of a figure that is none of the benchmark's.
+        ValueError: two figures have the same name, or a ratio is of an unknown figure.
     """
     names = [figure.name for figure in measured.figures]
     strays = {side.name for ratio in measured.ratios for side in (ratio.of, ratio.to)} - set(names)
     if strays or len(set(names)) != len(names):
-        raise ValueError(f"{measured.benchmark}: figures {names} with ratios of {sorted(strays)} besides.")
+        raise ValueError(
+            f"{measured.benchmark}: figures {names}; ratios of unknown figures: {sorted(strays)}."
+        )
     return Result(
         benchmark=measured.benchmark,
         rounds=rounds,
@@ -77,7 +79,7 @@ def result_of(measured: Measured, rounds: int, today: date, machine: Machine) ->
 
 
 def keep(result: Result, folder: Path) -> None:
-    """Keep a result, in place of the benchmark's last."""
+    """Record a result, replacing the last one of the benchmark."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{result.benchmark}.json").write_text(
         result.model_dump_json(indent=1, exclude_none=True) + "\n"
@@ -85,7 +87,7 @@ def keep(result: Result, folder: Path) -> None:
 
 
 def kept(folder: Path, names: Sequence[str]) -> list[Result]:
-    """Return the kept results of these benchmarks, in this order."""
+    """Return the recorded results of these benchmarks, in this order."""
     paths = (folder / f"{name}.json" for name in names)
     return [Result.model_validate_json(path.read_bytes()) for path in paths if path.exists()]
 

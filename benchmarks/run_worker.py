@@ -1,4 +1,4 @@
-"""What a run costs beside its data: the processor time of the process of one lot, and of one that does nothing."""
+"""The overhead of a run: CPU time of the process of one batch and of an empty run."""
 
 import subprocess
 import sys
@@ -24,9 +24,9 @@ _WAIT_SECONDS = 120.0
 
 
 def run(rounds: int) -> Measured:
-    """Run an empty job and the job of one lot in turns, each run in a process of its own, as the daemon has it."""
+    """Run an empty job and the job of one batch in turns, each in its own process, as the daemon does."""
     with TemporaryDirectory(prefix="bench-") as folder, a_dagster(Path(folder), lots=rounds + 1) as instance:
-        # Read now: the definitions read the environment, which the stack has set.
+        # Imported here: the definitions read the environment, which the stack has set.
         from benchmarks.empty_run import defs as empty_defs  # noqa: PLC0415
         from purchase_pipeline.definitions import defs  # noqa: PLC0415
 
@@ -40,24 +40,24 @@ def run(rounds: int) -> Measured:
                 defs().resolve_job_def("ingest_lote"),
             ) as lots,
         ):
-            empty.cpu_seconds(instance)  # the first of each compiles what it imports
+            empty.cpu_seconds(instance)  # the first of each compiles its imports
             lots.cpu_seconds(instance, f"lote-{rounds + 1:04}")
             pairs = [
                 (empty.cpu_seconds(instance), lots.cpu_seconds(instance, f"lote-{number:04}"))
                 for number in range(1, rounds + 1)
             ]
-    nothing = Figure("run of two empty assets", "s of processor", [pair[0] for pair in pairs])
-    lot = Figure("run of one lot of 10,000 rows", "s of processor", [pair[1] for pair in pairs])
+    nothing = Figure("run with two empty assets", "CPU s", [pair[0] for pair in pairs])
+    lot = Figure("run with one batch of 10,000 rows", "CPU s", [pair[1] for pair in pairs])
     return Measured(
         "run_worker",
         [nothing, lot],
-        [Ratio("one lot / nothing", lot, nothing, at_most=1.3)],
-        ["Both runs are launched by the same launcher, log to the same storage, and start Python anew."],
+        [Ratio("one batch / empty run", lot, nothing, at_most=1.3)],
+        ["Both runs use the same launcher and storage, and start a new Python process."],
     )
 
 
 class _Workers:
-    """The processes of one job's runs, children of its code server."""
+    """The run processes of one job, children of its code server."""
 
     def __init__(self, server: psutil.Process, target: GrpcServerTarget, job: dg.JobDefinition) -> None:
         self._server = server
@@ -65,7 +65,7 @@ class _Workers:
         self._job = job
 
     def cpu_seconds(self, instance: dg.DagsterInstance, partition: str = "") -> float:
-        """Run the job, and return the processor time of its process from start to end.
+        """Run the job, and return the CPU time of its process.
 
         Raises:
             RuntimeError: the run did not succeed.
@@ -90,7 +90,7 @@ class _Workers:
         return self._seconds() - before
 
     def _seconds(self) -> float:
-        """Processor time of those that have ended, which the server waits for."""
+        """CPU time of the ended processes, which the code server has reaped."""
         times = self._server.cpu_times()
         return float(times.children_user + times.children_system)
 

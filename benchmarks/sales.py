@@ -1,4 +1,4 @@
-"""Marts and report of 500,000 purchases: made from nothing, and made anew when one more lot is there."""
+"""Marts and report of 500,000 purchases: from scratch, and after one more batch."""
 
 from collections import defaultdict
 from collections.abc import Callable
@@ -23,16 +23,21 @@ LOTS = 50
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
-_ALL, _ONE, _MARTS, _REPORT = "all lots summed up", "one lot summed up", "eight marts made", "report written"
+_ALL, _ONE, _MARTS, _REPORT = (
+    "all batches aggregated",
+    "one batch aggregated",
+    "eight marts updated",
+    "report written",
+)
 _NOTES = (
-    "What Dagster's run costs is in each but the report's, which is the work alone.",
-    "The server has its own default settings: no more memory for a sum than 4 MB.",
-    "The report's first writing, which imports what draws, is not counted.",
+    "All but the report include the overhead of a Dagster run.",
+    "The server has default settings, with a `work_mem` of 4 MB.",
+    "The first report, which imports the charting library, is not counted.",
 )
 
 
 def run(rounds: int, lots: int = LOTS) -> Measured:
-    """Load the lots, then make all that is made of them, again and again."""
+    """Load the batches, then update marts and report in each round."""
     seconds = defaultdict[str, list[float]](list)
     with a_bench() as bench, dg.DagsterInstance.ephemeral() as instance:
         database_url = bench.database("sales")
@@ -60,12 +65,12 @@ def run(rounds: int, lots: int = LOTS) -> Measured:
                 step()
                 seconds[what] += [perf_counter() - started] if number else []
     figures = {what: Figure(what, "s", values) for what, values in seconds.items()}
-    ratio = Ratio("one lot summed up / all lots", figures[_ONE], figures[_ALL], at_most=0.5)
+    ratio = Ratio("one batch aggregated / all batches", figures[_ONE], figures[_ALL], at_most=0.5)
     return Measured("sales", list(figures.values()), [ratio], _NOTES)
 
 
 def _loaded(api_url: str, landing: Path, database_url: str, lots: int) -> list[str]:
-    """Load the lots, and return their names."""
+    """Load the batches, and return their keys."""
     make_tables(database_url)
     names = current_settings().lote_names[:lots]
     with our_path(api_url, landing, database_url) as path:

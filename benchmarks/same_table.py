@@ -1,4 +1,4 @@
-"""The tables that contenders load into, as the pipeline declares them: keys, indexes, constraints and all."""
+"""The tables of the contenders, as the pipeline declares them, with keys, indexes and constraints."""
 
 import psycopg
 
@@ -7,26 +7,26 @@ from purchase_pipeline.postgres.connections import engine_for
 from purchase_pipeline.postgres.slices.ledger import ledger_table
 
 COLUMNS = [column.name for column in TABELA_COMPRAS.columns if column.identity is None]
-"""What a loader writes: `lote`, `linha`, and the contract's fields in its order."""
+"""The written columns: `lote`, `linha`, and the contract's fields in order."""
 
 FIELDS = COLUMNS[2:]
 
 
 def make_tables(database_url: str) -> None:
-    """Make the two tables and the ledger."""
+    """Create the two tables and the ledger."""
     engine = engine_for(database_url)
     for table in (TABELA_COMPRAS, COMPRAS_REJEITADAS, ledger_table()):
         table.create(engine)
 
 
 class IntoSameTable:
-    """A contender, but for its name and its load, that writes into `tabela_compras`."""
+    """Base of contenders that write into `tabela_compras`; subclasses add `name` and `load`."""
 
     def __init__(self, database_url: str) -> None:
         self.database_url = database_url
 
     def prepare(self, lote: str) -> None:
-        """Do nothing: it needs no more than the tables."""
+        """Do nothing: only the tables are needed."""
 
     def stored(self) -> int:
         """Count the table's rows."""

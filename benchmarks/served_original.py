@@ -1,4 +1,4 @@
-"""The API of the first version, served by a process of its own."""
+"""The API of the first version, in its own process."""
 
 import subprocess
 import sys

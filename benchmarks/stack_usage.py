@@ -1,4 +1,4 @@
-"""What the stack takes of the machine: processor time and memory, process by process."""
+"""CPU time and memory of the stack, by process."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -17,13 +17,13 @@ _MIB = 1 << 20
 
 
 class Usage(NamedTuple):
-    """What processes of one name have used.
+    """The resource usage of all processes of one name.
 
     Attributes:
-        processes: how many they are.
-        cpu_seconds: since they started, that of their ended children included.
-        resident_mib: what each has resident, added up: what they share counts in each.
-        shared_out_mib: the same, but what processes share divided among them.
+        processes: their number.
+        cpu_seconds: since their start, including ended children.
+        resident_mib: sum of their resident memory; shared memory counts in each.
+        shared_out_mib: the same, but shared memory is divided among them.
     """
 
     processes: int
@@ -33,7 +33,7 @@ class Usage(NamedTuple):
 
 
 def stack_usage(home: LiveStack) -> dict[str, Usage]:
-    """Return what is used by `up`, by each service, by runs, by PostgreSQL, and by each kind of its processes."""
+    """Return the usage of `up`, each service, runs, PostgreSQL, and each kind of PostgreSQL process."""
     by_name = defaultdict[str, list[Usage]](list)
     for process in home.running():
         with suppress(psutil.NoSuchProcess):
@@ -47,17 +47,17 @@ def stack_usage(home: LiveStack) -> dict[str, Usage]:
 
 
 def is_part(name: str) -> bool:
-    """Tell whether a name is of one kind of PostgreSQL's processes, which PostgreSQL as a whole counts too."""
+    """Tell whether a name is of one kind of PostgreSQL process, which the total of PostgreSQL includes."""
     return name.startswith(f"{POSTGRES}'s ")
 
 
 def kind_of(title: str) -> str:
-    """Return what a PostgreSQL process is, by its title: `postgres: cluster: io worker 1` is an `io worker`.
+    """Return the kind of a PostgreSQL process from its title: `postgres: cluster: io worker 1` is an `io worker`.
 
-    A connection is told by its role, whatever it does just now. The first process keeps its command line as title.
+    Connections are named by their role. The title of the postmaster is its command line.
     """
     if not title.startswith("postgres: "):
-        return "first process"
+        return "postmaster"
     words = title.rpartition(": ")[2].split()
     if "[local]" in words:
         return f"{CONNECTION} {words[0]}"
@@ -65,7 +65,7 @@ def kind_of(title: str) -> str:
 
 
 def core_shares(before: Mapping[str, Usage], after: Mapping[str, Usage], seconds: float) -> dict[str, float]:
-    """Return the share of one core, in percent, that each name took between; those that are there at both moments."""
+    """Return the CPU usage between two samples, in percent of one core, of names that are in both."""
     return {
         name: 100 * (after[name].cpu_seconds - before[name].cpu_seconds) / seconds
         for name in before
@@ -88,5 +88,5 @@ def _name_of(process: psutil.Process) -> str:
 
 def _usage_of(process: psutil.Process) -> Usage:
     memory = process.memory_full_info()
-    shared_out = getattr(memory, "pss", memory.rss)  # Linux alone counts what is shared
+    shared_out = getattr(memory, "pss", memory.rss)  # only on Linux
     return Usage(1, cpu_seconds(process), memory.rss / _MIB, shared_out / _MIB)

@@ -1,4 +1,4 @@
-"""The data path alone, lot after lot, for a profiler to look at.
+"""The data path in a loop, for a profiler.
 
 `py-spy record --idle --rate 400 --output flame.svg -- python -m benchmarks.steady_load 150`
 """
@@ -14,7 +14,7 @@ from benchmarks.same_table import make_tables
 
 
 def main() -> None:
-    """Load as many lots of 10,000 rows as asked for; print the median of their seconds."""
+    """Load batches of 10,000 rows, and print their median time."""
     lots = int(sys.argv[1])
     with a_bench() as bench:
         database_url = bench.database("steady_load")
@@ -25,7 +25,7 @@ def main() -> None:
                 started = perf_counter()
                 path.load(f"lote-{number:04d}", ROWS)
                 seconds.append(perf_counter() - started)
-    print(f"{lots} lots of {ROWS:,} rows: {median(seconds) * 1e3:.0f} ms each (median)")
+    print(f"{lots} batches of {ROWS:,} rows: {median(seconds) * 1e3:.0f} ms each (median)")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Where the seconds of a command went: told by the moments that it leaves behind, in Dagster's log and elsewhere."""
+"""The phases of a command, from timestamps in Dagster's event log and elsewhere."""
 
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
@@ -14,14 +14,14 @@ Names = Mapping[tuple[str, str], str]
 
 
 class Mark(NamedTuple):
-    """A moment, in seconds since the epoch, and what had been done since the mark before it."""
+    """A time, in seconds since the epoch, and what was done since the previous mark."""
 
     at: float
     done: str
 
 
 class Event(NamedTuple):
-    """One entry of Dagster's event log; `step` is '' where it is of no step."""
+    """One entry of Dagster's event log; `step` is '' if it belongs to no step."""
 
     at: float
     run_id: str
@@ -30,7 +30,7 @@ class Event(NamedTuple):
 
 
 def seconds_by_phase(began_at: float, marks: Iterable[Mark]) -> dict[str, float]:
-    """Return how long each thing took that the marks name, together where it was done several times."""
+    """Return the total time of each phase that the marks name."""
     seconds: dict[str, float] = {}
     for mark in sorted(marks):
         seconds[mark.done] = seconds.get(mark.done, 0.0) + mark.at - began_at
@@ -39,13 +39,13 @@ def seconds_by_phase(began_at: float, marks: Iterable[Mark]) -> dict[str, float]
 
 
 def marks_of(events: Iterable[Event], names: Names) -> list[Mark]:
-    """Return the events whose kind and step have a name, as marks."""
+    """Return marks for the events whose kind and step have a name."""
     return [
         Mark(event.at, names[event.kind, event.step]) for event in events if (event.kind, event.step) in names
     ]
 
 
 def read_events(home: LiveStack) -> list[Event]:
-    """Read Dagster's event log, in its order."""
+    """Read Dagster's event log in order."""
     with home.connection(DAGSTER_DATABASE_NAME) as connection:
         return [Event(*row) for row in connection.execute(_EVENTS)]

@@ -1,4 +1,4 @@
-"""Pages of Dagster's UI in a real browser: how long until each shows what people open it for, and what it asked for."""
+"""Pages of the Dagster UI in a real browser: time until the main content is visible, and data transferred."""
 
 import re
 import sys
@@ -22,7 +22,7 @@ _LOCATION, _ASSET = "/locations/purchase_pipeline", "/assets/tabela_compras"
 
 
 class Content(NamedTuple):
-    """What a page shows at last: a text, so many times."""
+    """The content to wait for: a text that occurs `times` times."""
 
     path: str
     text: str | re.Pattern[str]
@@ -30,7 +30,7 @@ class Content(NamedTuple):
 
 
 class Shown(NamedTuple):
-    """One page, opened once: seconds until it showed its content, answers of GraphQL until it was at rest, their kB."""
+    """One page view: seconds until its content was visible, number and size of GraphQL responses."""
 
     seconds: float
     answers: int
@@ -38,7 +38,7 @@ class Shown(NamedTuple):
 
 
 def contents(lots: int, newest: str) -> dict[str, Content]:
-    """Return the pages that people use, of so many loaded lots."""
+    """Return the pages to open, with their content for a number of loaded batches."""
     return {
         "asset graph": Content(f"{_LOCATION}/asset-groups/ingest", re.compile(r"^\d+% filled$"), 3),
         "catalog": Content("/assets", f"{lots:,}", 4),
@@ -56,7 +56,7 @@ def contents(lots: int, newest: str) -> dict[str, Content]:
 
 @contextmanager
 def a_webserver(home: Path) -> Iterator[str]:
-    """Serve the UI of the definitions that the environment names, without a daemon; yield its address."""
+    """Serve the UI of the definitions in the environment, without a daemon; yield its address."""
     processes, port = Processes(home), free_port()
     program = [sys.executable, "-m", "purchase_pipeline.stack.webserver"]
     address = http_url(LOOPBACK, port)
@@ -73,7 +73,7 @@ def a_webserver(home: Path) -> Iterator[str]:
 
 
 def shown_pages(address: str, pages: dict[str, Content], rounds: int) -> dict[str, list[Shown]]:
-    """Open each page so many times, once more at first, each time as somebody who has never been there."""
+    """Open each page once per round, after an uncounted round, always in a fresh browser profile."""
     with browser() as running:
         turns = [
             {name: _shown(running, address, content) for name, content in pages.items()}
@@ -87,7 +87,7 @@ def _shown(running: Browser, address: str, content: Content) -> Shown:
     with watched_page(running, width=1440, height=1000) as watched:
         page = watched.page
         page.set_default_timeout(_LONGEST_MILLISECONDS)
-        page.on("requestfinished", lambda request: answered.append(request))  # noqa: PLW0108  (it takes no built-in)
+        page.on("requestfinished", lambda request: answered.append(request))  # noqa: PLW0108  (it does not accept a built-in)
         started = perf_counter()
         page.goto(address + content.path, wait_until="commit")
         _wait_for(page, content)

@@ -1,5 +1,5 @@
 #!/bin/sh
-# What libpq wants to find passwords in: a file that its user alone can read. It is gone with the container's /tmp.
+# Write libpq's password file, readable only by its user. It is lost with the container's /tmp.
 set -eu
 if [ -n "${PGPASS:-}" ]; then
     (umask 077 && printf '%s\n' "$PGPASS" >"$PGPASSFILE")

@@ -1,1 +1,1 @@
-"""Other sources on the same library: each a folder to copy."""
+"""Examples of other sources, each a folder to copy."""

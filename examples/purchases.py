@@ -26,7 +26,7 @@ def _(mo):
     mo.md("""
     # Purchases
 
-    From the live tables, as a role that can only read. Change a cell, and all that depends on it follows.
+    From the live tables, as a read-only role. Change a cell, and the cells that depend on it update.
     """)
 
 
@@ -38,7 +38,7 @@ def _(engine, mo, pd, sa):
         ),
         engine,
     )
-    mo.md(f"**{lots.lots[0]:,} lots, {lots.rows[0]:,} purchases** are loaded.")
+    mo.md(f"**{lots.lots[0]:,} batches, {lots.rows[0]:,} purchases** are loaded.")
 
 
 @app.cell

@@ -1,1 +1,1 @@
-"""A stand-in for the outside world: the purchase API, with made-up purchases."""
+"""A mock of the purchase API, with generated data."""

@@ -1,6 +1,6 @@
-"""How a lot travels: which of two forms a client wants, whole or streamed.
+"""Responses with a batch (lote): content negotiation, whole or streamed.
 
-What the rows say is not decided here: they come in blocks of lines, a JSON text each, the same for both forms.
+Rows arrive here as blocks of lines, one JSON text per line; both formats send the same texts.
 """
 
 import base64
@@ -14,7 +14,7 @@ from mock_api.purchases import BLOCK_ROWS
 
 
 def _array(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    """Write blocks of lines as one JSON array; no JSON text has a line's end inside."""
+    """Join blocks of lines into one JSON array; no JSON text contains a newline."""
     opening = b"["
     for lines in blocks:
         yield opening + lines[:-1].replace(b"\n", b",")
@@ -22,21 +22,21 @@ def _array(blocks: Iterable[bytes]) -> Iterator[bytes]:
     yield b"]"
 
 
-class Form(NamedTuple):
-    """What a lot is sent as, and how that is written."""
+class Format(NamedTuple):
+    """A media type and its encoder."""
 
     media_type: str
-    written: Callable[[Iterable[bytes]], Iterator[bytes]]
+    encode: Callable[[Iterable[bytes]], Iterator[bytes]]
 
 
-JSON_ARRAY = Form("application/json", _array)
-NDJSON = Form("application/x-ndjson", iter)
+JSON_ARRAY = Format("application/json", _array)
+NDJSON = Format("application/x-ndjson", iter)
 
 
-def wanted_form(accept: str) -> Form:
-    """Choose by the Accept header: NDJSON for a client that names it and does not like JSON better.
+def negotiated_format(accept: str) -> Format:
+    """Choose by the Accept header: NDJSON if it is named and JSON has no higher weight.
 
-    Everyone else gets the JSON array, also when the header permits neither, as from the original.
+    All other clients get the JSON array, even if the header accepts neither, as from the original API.
     """
     weights = dict(_weights(accept))
     ndjson = weights.get(NDJSON.media_type, 0.0)
@@ -46,22 +46,22 @@ def wanted_form(accept: str) -> Form:
     return NDJSON if ndjson > 0 and ndjson >= array else JSON_ARRAY
 
 
-def answer(blocks: Iterator[bytes], rows: int, form: Form) -> Response:
-    """Send a lot of one block whole, with length and digest (RFC 9530); stream a longer one, with neither.
+def answer(blocks: Iterator[bytes], rows: int, media: Format) -> Response:
+    """Send a batch of one block whole, with length and digest (RFC 9530); stream a longer one, with neither.
 
-    A streamed answer that is cut breaks the chunked encoding: the client's HTTP library reports it.
+    If a streamed response is cut, the chunked encoding is incomplete, and the client's HTTP library reports it.
     """
     headers = {"X-Row-Count": str(rows), "Vary": "Accept"}
     if rows > BLOCK_ROWS:
-        return StreamingResponse(form.written(blocks), headers=headers, media_type=form.media_type)
-    body = b"".join(form.written(blocks))
+        return StreamingResponse(media.encode(blocks), headers=headers, media_type=media.media_type)
+    body = b"".join(media.encode(blocks))
     digest = base64.b64encode(hashlib.sha256(body).digest()).decode()
     headers["Content-Digest"] = f"sha-256=:{digest}:"
-    return Response(body, headers=headers, media_type=form.media_type)
+    return Response(body, headers=headers, media_type=media.media_type)
 
 
 def _weights(accept: str) -> Iterator[tuple[str, float]]:
-    """Read each media range with its weight: 1 where none is given, or one that is no number."""
+    """Yield each media range with its weight; a missing or invalid weight counts as 1."""
     for media_range in accept.split(","):
         name, *parameters = (part.strip().lower() for part in media_range.split(";"))
         weight = next((text.removeprefix("q=") for text in parameters if text.startswith("q=")), "1")

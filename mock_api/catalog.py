@@ -1,13 +1,13 @@
-"""What the shops sell, where, and how it is paid: the original's fixed lists.
+"""Products, stores and payment types: the fixed lists of the original API.
 
-People and dates are not here: they are drawn in `mock_api.purchases`.
+People and dates are generated in `mock_api.purchases`.
 """
 
 from typing import NamedTuple
 
 
 class Product(NamedTuple):
-    """One article. Category, product, brand and price (R$) go together in every purchase."""
+    """A product; a purchase takes its category, brand and price (R$) from it."""
 
     category: str
     product: str

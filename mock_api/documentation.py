@@ -1,6 +1,6 @@
-"""What OpenAPI says of the API: a purchase, the answers' two forms, the problems, with examples.
+"""The OpenAPI documentation: purchases, response formats and problems, with examples.
 
-Describes only; nothing that is sent passes through here.
+Nothing here takes part in serving a request.
 """
 
 import json
@@ -16,18 +16,18 @@ from mock_api.problems import MEDIA_TYPE, Problem, problem
 
 
 def description(limits: Limits) -> str:
-    """Say what the API is and how much may be asked of it."""
-    return f"""Made-up purchases of a Brazilian chain of shops, as many as you ask for.
+    """Return the description of the API and its limits, in Markdown."""
+    return f"""Generated purchases of a Brazilian retail chain, any number of them.
 
-A purchase has 12 fields; names and jobs come from Faker (`pt_BR`). Errors are problems (RFC 9457).
+A purchase has 12 fields; names and jobs come from Faker (`pt_BR`). Errors are problem documents (RFC 9457).
 
-**Limits.** A request's body: {limits.max_body_bytes} bytes, else 413. Lots at once: {limits.max_lots}, else 503
-with `Retry-After`. A request, from its last header to the last byte that its client reads: \
-{limits.deadline_seconds:g} seconds; then 503 or, when the answer has begun, a connection closed before the answer's
-end. `/livez` and `/readyz` answer also while all lots are taken.
+**Limits.** Request body: {limits.max_body_bytes} bytes, else 413. Concurrent batches: {limits.max_lots}, else 503 with
+`Retry-After`. Duration of a request, from its last header to the last byte read by the client: \
+{limits.deadline_seconds:g} seconds, else 503 or, if the response has started, a closed connection. `/livez` and
+`/readyz` always respond.
 
-**Who is answered.** Programs, and this page. A request for a host that is not this server (`MOCK_API_ALLOWED_HOSTS`)
-is answered 403, and so is one that a page of another origin sent.
+**Access.** Programs and this page. Requests for an unknown host (`MOCK_API_ALLOWED_HOSTS`) and requests from pages of
+another origin are refused with 403.
 """
 
 
@@ -36,18 +36,18 @@ class Compra(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    date_purchase: date = Field(description="Within the last five years, up to yesterday.")
+    date_purchase: date = Field(description="Within the five years up to yesterday.")
     client_name: str
     client_lastname: str
-    state: str = Field(description="One of Brazil's 27 federative units, in full.")
+    state: str = Field(description="Full name of one of Brazil's 27 federative units.")
     birthday_client: date = Field(description="The client is 18 to 70 years old today.")
     job: str = Field(description="A job title; the longest has more than 100 characters.")
-    payment_type: str = Field(description="One of six.")
+    payment_type: str = Field(description="One of six payment types.")
     store: int = Field(ge=1, le=12)
     category: str
-    product: str = Field(description="One of twenty; category, brand and price go with it.")
+    product: str = Field(description="One of 20 products; determines category, brand and price.")
     brand: str
-    price: float = Field(gt=0, description="In R$, at most two decimals.")
+    price: float = Field(gt=0, description="In R$, at most two decimal places.")
 
 
 EXAMPLE = {
@@ -66,19 +66,22 @@ EXAMPLE = {
 }
 
 PURCHASES: dict[str, Any] = {
-    "description": "The purchases, in one of two forms; a row is the same text in both.",
+    "description": "The purchases, in one of two formats; each row is the same text in both.",
     "headers": {
         "X-Row-Count": {"description": "Rows sent.", "schema": {"type": "integer"}},
         "Content-Digest": {
             "description": "SHA-256 of the content (RFC 9530). Absent above 10,000 rows.",
             "schema": {"type": "string"},
         },
-        "Vary": {"description": "The form depends on `Accept`.", "schema": {"const": "Accept"}},
+        "Vary": {"description": "The format depends on `Accept`.", "schema": {"const": "Accept"}},
     },
     "content": {
         "application/json": {"example": [EXAMPLE]},
         NDJSON.media_type: {
-            "schema": {"type": "string", "description": "One `Compra` a line, each line ended by a newline."},
+            "schema": {
+                "type": "string",
+                "description": "One `Compra` per line; every line ends with a newline.",
+            },
             "example": json.dumps(EXAMPLE, ensure_ascii=False, separators=(",", ":")) + "\n",
         },
     },
@@ -91,7 +94,7 @@ RETRY_AFTER = {"Retry-After": {"description": "Seconds to wait.", "schema": {"ty
 def problem_response(
     status: int, description: str, *details: str, headers: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Document one refusal, with an example for each detail it may give."""
+    """Document an error response, with an example of each possible detail."""
     examples = {
         f"example {n}": {"value": problem(status, detail).model_dump()} for n, detail in enumerate(details, 1)
     }

@@ -1,6 +1,6 @@
-"""Defects on demand: a share of a lot's rows, broken in the ways real feeds break.
+"""Defects on demand: a fraction of a batch's rows, made invalid in the ways real sources do.
 
-Knows rows as lines of JSON text only. What a good row says is decided in `mock_api.purchases`.
+Rows are lines of JSON text here; `mock_api.purchases` generates them.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -13,28 +13,30 @@ from mock_api.purchases import generator_for
 Defect: TypeAlias = Callable[[bytes], bytes]
 
 
-def broken(blocks: Iterator[bytes], share: float, key: str, defects: Mapping[str, Defect]) -> Iterator[bytes]:
-    """Break a share (0 to 1) of a lot's rows, the same ones for the same key; leave the others as they are.
+def with_defects(
+    blocks: Iterator[bytes], ratio: float, key: str, defects: Mapping[str, Defect]
+) -> Iterator[bytes]:
+    """Make a fraction (0 to 1) of a batch's rows invalid: the same rows for the same key.
 
-    Exactly `round(share * rows)` rows are broken (Python's rounding, half to even). They are counted block by
-    block as the lot passes, so that only the block at hand is held, and drawn at random within a block.
+    Exactly `round(ratio * rows)` rows are changed (Python's rounding, half to even). Rows are counted block by block,
+    so that only one block is in memory, and chosen at random within a block.
     """
     kinds = list(defects.values())
     passed = 0
     for number, block in enumerate(blocks):
         rows = block.split(b"\n")[:-1]
-        wanted = round(share * (passed + len(rows))) - round(share * passed)
+        count = round(ratio * (passed + len(rows))) - round(ratio * passed)
         rng = generator_for(key, "defects", number)
-        places = rng.choice(len(rows), wanted, replace=False).tolist()
-        # Drawn over all kinds whatever the form: a row whose kind both forms allow is broken alike in both.
-        for place, kind in zip(places, rng.integers(len(LINE_DEFECTS), size=wanted).tolist(), strict=True):
+        places = rng.choice(len(rows), count, replace=False).tolist()
+        # Drawn from all kinds in both formats, so that a row has the same defect in both if both allow it.
+        for place, kind in zip(places, rng.integers(len(LINE_DEFECTS), size=count).tolist(), strict=True):
             rows[place] = kinds[kind % len(kinds)](rows[place])
         passed += len(rows)
         yield b"\n".join([*rows, b""])
 
 
 def _read(row: bytes) -> dict[str, str]:
-    """Part a row into names and values, the values as JSON text: some defects are no value in Python."""
+    """Split a row into names and values; values stay JSON text, as some defects have no Python value."""
     return {name: orjson.dumps(value).decode() for name, value in orjson.loads(row).items()}
 
 
@@ -62,7 +64,7 @@ def _replace(text: bytes) -> Defect:
     return lambda _: text
 
 
-def _in_brazilian_order(iso_date: str) -> str:
+def _day_first(iso_date: str) -> str:
     year, month, day = iso_date.strip('"').split("-")
     return f'"{day}/{month}/{year}"'
 
@@ -82,7 +84,7 @@ ARRAY_DEFECTS: dict[str, Defect] = {
     "text as number": _put("brand", "51"),
     "text with NUL": _alter("client_lastname", lambda text: text[:-1] + '\\u0000"'),
     "text too long": _put("job", '"' + "Analista" * 700 + '"'),
-    "date in Brazilian order": _alter("date_purchase", _in_brazilian_order),
+    "date in Brazilian order": _alter("date_purchase", _day_first),
     "date with time": _alter("date_purchase", lambda text: text[:-1] + 'T10:15:00"'),
     "date as seconds": _put("date_purchase", "1704153600"),
     "date impossible": _put("date_purchase", '"2023-02-30"'),
@@ -97,7 +99,7 @@ ARRAY_DEFECTS: dict[str, Defect] = {
     "row is null": _replace(b"null"),
     "row is text": _replace(b'"compra"'),
 }
-"""Defects that damage their own row alone even inside a JSON array: the array stays strictly valid JSON."""
+"""Defects that leave a JSON array strictly valid: only their own row is invalid."""
 
 LINE_DEFECTS: dict[str, Defect] = ARRAY_DEFECTS | {
     "price beyond floating point": _put("price", "1e400"),
@@ -106,4 +108,4 @@ LINE_DEFECTS: dict[str, Defect] = ARRAY_DEFECTS | {
     "text in Latin-1": lambda row: row.replace(b'"state":"', b'"state":"\xc1', 1),
     "row cut short": lambda row: row[: len(row) // 2],
 }
-"""All defects. The last ones would make strict parsers refuse a whole array; in NDJSON they cost one line."""
+"""All defects. The last ones make a JSON array unreadable for strict parsers; in NDJSON they affect one line."""

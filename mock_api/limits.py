@@ -1,7 +1,7 @@
-"""What one client may ask of the API without harming the others: bytes sent, lots at once, seconds.
+"""Limits that protect the API from a single client: body size, concurrent batches, duration.
 
-How many rows a lot may have is the route's own limit. URLs and headers are bounded where they are parsed, by uvicorn:
-a URL above 65,535 bytes is answered 400; headers are bounded (somewhat above 64 KiB, else 400) only with `--http h11`.
+The route limits the rows of a batch. uvicorn limits URLs (65,535 bytes, else 400) and, only with `--http h11`, headers
+(somewhat above 64 KiB, else 400).
 """
 
 import asyncio
@@ -12,21 +12,21 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mock_api.problems import problem_answer
 
-PIECE_BYTES = 65_536
-"""How much of an answer is handed on at a time: about what a client that does not read makes the server hold."""
+CHUNK_BYTES = 65_536
+"""Size of a response chunk: about what the server buffers for a client that does not read."""
 
-TOO_LARGE = "Corpo da requisição grande demais: um GET não precisa de corpo"
-TOO_MANY_LOTS = "Lotes demais ao mesmo tempo: tente de novo em instantes"
-TOO_SLOW = "O pedido demorou demais e foi interrompido: peça menos compras, ou tente de novo"
+TOO_LARGE = "Corpo da requisição grande demais: GET não precisa de corpo"
+TOO_MANY_LOTS = "Muitos lotes ao mesmo tempo: tente novamente em instantes"
+TOO_SLOW = "A requisição demorou demais e foi interrompida: peça menos compras ou tente novamente"
 
 _LATER = {"Retry-After": "1"}
 
 
 class Limits(BaseSettings):
-    """The bounds on a request. What is not given comes from the environment: `MOCK_API_MAX_LOTS=4`.
+    """The limits of a request; by default from the environment, as in `MOCK_API_MAX_LOTS=4`.
 
     Raises:
-        ValueError: a bound is no number, or out of its range.
+        ValueError: a limit is not a number, or out of range.
     """
 
     model_config = SettingsConfigDict(env_prefix="MOCK_API_", frozen=True)
@@ -37,10 +37,10 @@ class Limits(BaseSettings):
 
 
 class BoundedTime:
-    """Breaks off a request that is not answered to its end in time, whoever is slow: the client or the lot.
+    """Middleware that ends a request after a deadline, whether the client or the generation is slow.
 
-    Before the headers went out the answer is a 503. After, the connection is closed with the answer unfinished,
-    which every HTTP client tells from a whole one. A block in the making is finished first (some 0.1 s).
+    If no headers have been sent, the response is a 503. Otherwise the connection is closed with the response
+    incomplete, which every HTTP client detects. A block being generated is finished first (some 0.1 s).
     """
 
     def __init__(self, app: ASGIApp, seconds: float) -> None:
@@ -48,29 +48,29 @@ class BoundedTime:
         self._seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        begun = False
+        """Handle one request."""
+        started = False
 
-        async def noted_send(message: Message) -> None:
-            nonlocal begun
+        async def recording_send(message: Message) -> None:
+            nonlocal started
             await send(message)
-            begun = True
+            started = True
 
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         try:
             async with asyncio.timeout(self._seconds):
-                return await self._app(scope, receive, noted_send)
+                return await self._app(scope, receive, recording_send)
         except TimeoutError:
-            if not begun:
+            if not started:
                 await problem_answer(503, TOO_SLOW, _LATER)(scope, receive, send)
 
 
 class BoundedBody:
-    """Reads a request's body before anyone else, and refuses with 413 the one that is too long.
+    """Middleware that reads the request body first and refuses one that is too long with 413.
 
-    Starlette's own limit counts what a handler reads, and no handler here reads a body: one sent in chunks
-    without a length would pass.
+    Starlette's own limit counts what a handler reads, and no handler here reads a body: a chunked body without a
+    length would pass.
     """
 
     def __init__(self, app: ASGIApp, most_bytes: int) -> None:
@@ -78,7 +78,7 @@ class BoundedBody:
         self._most_bytes = most_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
+        """Handle one request."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         if _declared_bytes(scope) > self._most_bytes:
@@ -94,7 +94,7 @@ class BoundedBody:
         return await self._app(scope, receive, send)
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        # Closed after it: the client could go on sending for ever.
+        # Close the connection: the client could go on sending forever.
         await problem_answer(413, TOO_LARGE, {"Connection": "close"})(scope, receive, send)
 
 
@@ -103,10 +103,10 @@ def _declared_bytes(scope: Scope) -> int:
 
 
 class BoundedLots:
-    """Makes so many lots at once and no more: one beyond is refused with 503. Other paths always pass.
+    """Middleware that limits concurrent batches; further ones are refused with 503. Other paths always pass.
 
-    Long answers are handed on in pieces, each waiting for the client to have read most of those before: so a lot
-    counts until its client has it, and one who does not read costs a piece of memory, not a lot.
+    Long responses are sent in chunks, each waiting until the client has read most of the previous ones. So a batch
+    counts until its client has received it, and a client that does not read holds one chunk in memory, not a batch.
     """
 
     def __init__(self, app: ASGIApp, path: str, most_lots: int) -> None:
@@ -116,13 +116,13 @@ class BoundedLots:
         self._lots = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
+        """Handle one request."""
 
-        async def send_in_pieces(message: Message) -> None:
+        async def send_in_chunks(message: Message) -> None:
             rest = memoryview(message.get("body", b""))
-            while len(rest) > PIECE_BYTES:
-                piece, rest = rest[:PIECE_BYTES], rest[PIECE_BYTES:]
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
+            while len(rest) > CHUNK_BYTES:
+                chunk, rest = rest[:CHUNK_BYTES], rest[CHUNK_BYTES:]
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
                 message = {**message, "body": rest}
             await send(message)
 
@@ -132,6 +132,6 @@ class BoundedLots:
             return await problem_answer(503, TOO_MANY_LOTS, _LATER)(scope, receive, send)
         self._lots += 1
         try:
-            return await self._app(scope, receive, send_in_pieces)
+            return await self._app(scope, receive, send_in_chunks)
         finally:
             self._lots -= 1

@@ -1,4 +1,4 @@
-"""Errors as the API words them: `application/problem+json` (RFC 9457), in the users' Portuguese."""
+"""Error responses: `application/problem+json` (RFC 9457), in Portuguese."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 
 MEDIA_TYPE = "application/problem+json"
 
-_DETAIL_BY_STATUS = {404: "Rota desconhecida: veja /docs", 405: "Método não permitido: use GET"}
+_DETAIL_BY_STATUS = {404: "Rota desconhecida: consulte /docs", 405: "Método não permitido: use GET"}
 _DETAIL_BY_ERROR = {
     ("param", "greater_than_equal"): "Número de compras deve ser pelo menos {ge}",
     ("param", "less_than_equal"): "Número de compras deve ser no máximo {le}",
@@ -25,7 +25,7 @@ _DETAIL_BY_PARAMETER = {
 
 
 class Problem(BaseModel):
-    """One error (RFC 9457). `detail` says what to change."""
+    """One error (RFC 9457); `detail` says how to fix the request."""
 
     type: str = "about:blank"
     title: str
@@ -34,17 +34,17 @@ class Problem(BaseModel):
 
 
 def problem(status: int, detail: str) -> Problem:
-    """Word one problem; the title of an `about:blank` problem is its status's own."""
+    """Build a problem; the title of an `about:blank` problem is the status phrase."""
     return Problem(title=HTTPStatus(status).phrase, status=status, detail=detail)
 
 
 def problem_answer(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
-    """Answer with one problem."""
+    """Build the response of a problem."""
     return JSONResponse(problem(status, detail).model_dump(), status, headers, MEDIA_TYPE)
 
 
 def add_problem_handlers(app: FastAPI) -> None:
-    """Let every refusal of an application leave it as a problem."""
+    """Send every error of the application as a problem."""
     app.exception_handler(HTTPException)(_answer_http_error)
     app.exception_handler(RequestValidationError)(_answer_invalid_request)
 

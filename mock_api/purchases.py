@@ -1,7 +1,7 @@
-"""Purchases drawn by the block, as JSON text: Faker's Brazilian lists, NumPy's draws.
+"""Random purchases in blocks of JSON text, from Faker's Brazilian word lists and NumPy's generator.
 
-Knows nothing of HTTP. Every value is written as JSON once, when its list is read; drawing a block then is one join
-of ready texts, which costs a fifth of building and serialising a dictionary a row.
+Every value is serialized once, when its list is loaded. A block is then one join of these texts, at a fifth of the cost
+of building and serializing a dictionary for each row.
 """
 
 import hashlib
@@ -20,33 +20,33 @@ from numpy.typing import NDArray
 from mock_api.catalog import PAYMENT_TYPES, PRODUCTS, STORES
 
 BLOCK_ROWS = 10_000
-"""Rows drawn at a time: the memory of a lot of any length, and the longest answer that is sent whole."""
+"""Rows generated at a time: bounds the memory of a batch, and is the longest response that is sent whole."""
 
 Texts: TypeAlias = NDArray[np.object_]
 
 
 class Days(NamedTuple):
-    """The days, first to last, on each of which a lot's dates must hold."""
+    """The days on each of which the dates of a batch must be valid."""
 
     first: date
     last: date
 
 
 def quarter_of(day: date) -> Days:
-    """Name the calendar quarter that a day lies in."""
+    """Return the calendar quarter of a day."""
     first = date(day.year, day.month - (day.month - 1) % 3, 1)
     next_first = (first + timedelta(days=92)).replace(day=1)  # a quarter has 90 to 92 days
     return Days(first, next_first - timedelta(days=1))
 
 
 def generator_for(key: str, stream: str, block: int) -> np.random.Generator:
-    """Seed a generator from words, the same in every process (`hash()` is not)."""
+    """Return a generator seeded from these values, the same in every process (unlike `hash()`)."""
     digest = hashlib.blake2b(f"{stream}/{block}/{key}".encode(), digest_size=16).digest()
     return np.random.default_rng(int.from_bytes(digest))
 
 
 class PurchaseSource:
-    """Draws purchases. Filled once with Faker's lists, never changed after: threads may share it."""
+    """Generates purchases. Immutable once built, so threads may share it."""
 
     def __init__(self) -> None:
         self._columns = [
@@ -60,17 +60,17 @@ class PurchaseSource:
         ]
 
     def blocks(self, key: str, rows: int, days: Days) -> Iterator[bytes]:
-        """Draw a lot: texts of up to `BLOCK_ROWS` purchases, a JSON object a line, each line ended.
+        """Generate a batch: blocks of up to `BLOCK_ROWS` lines, one JSON object per line.
 
-        Same key and days, same rows, in any process with the same Faker and NumPy; a longer lot begins with
-        the shorter one's rows. Other `days` change the dates alone.
+        The same key and days give the same rows in any process with the same Faker and NumPy; a longer batch starts
+        with the rows of a shorter one. Other `days` change only the dates.
         """
         for block, first in enumerate(range(0, rows, BLOCK_ROWS)):
             yield self._block(generator_for(key, "rows", block), min(BLOCK_ROWS, rows - first), days)
 
     def _block(self, rng: np.random.Generator, rows: int, days: Days) -> bytes:
-        # Always a full block's draws, so that a row does not depend on how many were asked for.
-        # Dates come last: their number of choices varies, and with it what a draw takes from the generator.
+        # Always draw a full block, so that a row does not depend on the number of rows requested.
+        # Dates come last: their number of choices varies, and with it how much a draw consumes of the generator.
         name, lastname, state, job, payment, store, product, bought, born = (
             column[rng.integers(len(column), size=BLOCK_ROWS)[:rows]].tolist()
             for column in (*self._columns, *_date_columns(days))
@@ -78,16 +78,16 @@ class PurchaseSource:
         fields = (bought, name, lastname, state, born, job, payment, store, product)
         width = len(fields) + 1
         parts = [b"\n"] * (rows * width)
-        for place, column in enumerate(fields):
-            parts[place::width] = column
+        for position, column in enumerate(fields):
+            parts[position::width] = column
         return b"".join(parts)
 
 
 @lru_cache(maxsize=4)
 def _date_columns(days: Days) -> tuple[Texts, Texts]:
-    """Write the purchase dates and birth dates that a lot may have.
+    """Return the possible purchase dates and birth dates.
 
-    From five years ago to yesterday, and for ages 18 to 70, whichever of the days is today.
+    Whichever of the days is today, purchases are of the five years up to yesterday, and ages are 18 to 70.
     """
     yesterday, one_day = days.first - timedelta(days=1), timedelta(days=1)
     bought = _dates(_years_before(days.last, 5), yesterday)
@@ -106,6 +106,6 @@ def _years_before(day: date, years: int) -> date:
         return day.replace(year=day.year - years, day=28)
 
 
-def _texts(opening: str, values: Iterable[object], skip: int = 0) -> Texts:
-    """Write each value as JSON behind an opening; `skip` leaves out a value's own first characters."""
-    return np.array([opening.encode() + orjson.dumps(value)[skip:] for value in values], dtype=object)
+def _texts(prefix: str, values: Iterable[object], skip: int = 0) -> Texts:
+    """Serialize each value after a prefix; `skip` drops the first characters of the value."""
+    return np.array([prefix.encode() + orjson.dumps(value)[skip:] for value in values], dtype=object)

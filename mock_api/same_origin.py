@@ -1,4 +1,4 @@
-"""Whom the API answers: programs and its own pages. Any other page could keep it busy with a picture's address."""
+"""Same-origin checks: other web pages could otherwise keep the API busy, for example with image URLs."""
 
 from collections.abc import Collection
 from urllib.parse import urlsplit
@@ -9,18 +9,18 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from mock_api.problems import problem_answer
 
 OTHER_HOST = (
-    "Este servidor não atende por esse nome: se for o nome dele, inicie-o com MOCK_API_ALLOWED_HOSTS={host}"
+    "Este servidor não responde por esse nome: se estiver certo, inicie-o com MOCK_API_ALLOWED_HOSTS={host}"
 )
-OTHER_ORIGIN = "Pedido de uma página de outra origem: a API atende programas e as suas próprias páginas"
+OTHER_ORIGIN = "Requisição de uma página de outra origem: a API atende apenas programas e as próprias páginas"
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class SameOrigin:
-    """Refuses with 403 what names another host (DNS rebinding), or was sent by a page of another origin.
+    """Middleware that refuses, with 403, requests for another host (DNS rebinding) or from a page of another origin.
 
-    The server's hosts are loopback, the address that a connection was made to, and `allowed_hosts`. Pages learn nothing
-    by GET, as a browser withholds what it answers, and nothing here changes by one; so a link to it may be on any page.
+    Accepted hosts are loopback, the address that the client connected to, and `allowed_hosts`. Links from any page are
+    accepted: a GET changes nothing, and the browser withholds the response from the page.
     """
 
     def __init__(self, app: ASGIApp, allowed_hosts: Collection[str]) -> None:
@@ -28,7 +28,7 @@ class SameOrigin:
         self._hosts = _LOOPBACK | {host.lower() for host in allowed_hosts}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
+        """Handle one request."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         headers = Headers(scope=scope)
@@ -49,7 +49,7 @@ def _is_from_another_origin(headers: Headers) -> bool:
 
 
 def _hostname(host: str) -> str:
-    """Return a host without its port and brackets; nothing where it is no host."""
+    """Return a host without port and brackets, or an empty text if it is invalid."""
     try:
         return urlsplit(f"//{host}").hostname or ""
     except ValueError:

@@ -17,7 +17,7 @@ SMALL = {"PURCHASE_LOTS": "3", "PURCHASE_ROWS": "200", "PURCHASE_EVERY": "0.5", 
 STAYS = re.compile(r"\b(make|purchase-pipeline) up\b(?!.*(--exit-when-done|--help))")
 # Nothing else of the tests' environment: of a `make test VENV=...`, make would hand all of it on.
 _LIKE_ANYBODY = ("HOME", "LANG", "TMPDIR")
-_READY, _STOPPED = "Everything stays up", "Stopping what was started"
+_READY, _STOPPED = "The stack keeps running", "Stopping all services"
 _CAMPAIGN = re.compile(r"\b(make|purchase-pipeline) (up|ingest)\b")
 
 # Two commands of one page share what they export, and the folder they are in, as in one terminal.

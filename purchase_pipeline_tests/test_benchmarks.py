@@ -9,7 +9,7 @@ from benchmarks.catalogue import BENCHMARKS
 from benchmarks.contenders import RowsMissingError, take_turns
 from benchmarks.figures import Figure, Measured, Ratio
 from benchmarks.machine import Machine
-from benchmarks.quick import gross_losses
+from benchmarks.quick import regressions
 from benchmarks.report import measured_lines, shown, written_into
 from benchmarks.results import Result, keep, kept, result_of
 
@@ -27,7 +27,7 @@ def a_measured(ours: float = 0.25, theirs: float = 3.0) -> Measured:
     ratios = [
         Ratio("theirs / ours", theirs_figure, ours_figure, at_least=12),
         Ratio("ours / theirs", ours_figure, theirs_figure, at_most=4),
-        Ratio("nothing promised", ours_figure, theirs_figure),
+        Ratio("no target", ours_figure, theirs_figure),
     ]
     return Measured("quick", [ours_figure, theirs_figure], ratios, ["A note."])
 
@@ -77,11 +77,11 @@ def test_a_ratio_is_taken_round_by_round() -> None:
 def test_a_promise_is_held_against_the_median() -> None:
     figure = a_figure("ours", 1.0, 2.0, 9.0)
 
-    assert Figure("ours", "s", figure.values, at_most=2.0).kept
-    assert not Figure("ours", "s", figure.values, at_most=1.9).kept
-    assert not Measured("any", [Figure("ours", "s", figure.values, at_least=2.1)]).kept
-    assert a_measured(ours=0.25, theirs=3.0).kept
-    assert not a_measured(ours=0.25, theirs=2.9).kept
+    assert Figure("ours", "s", figure.values, at_most=2.0).met
+    assert not Figure("ours", "s", figure.values, at_most=1.9).met
+    assert not Measured("any", [Figure("ours", "s", figure.values, at_least=2.1)]).met
+    assert a_measured(ours=0.25, theirs=3.0).met
+    assert not a_measured(ours=0.25, theirs=2.9).met
 
 
 def test_contenders_take_turns_with_another_one_first_in_each_round() -> None:
@@ -106,10 +106,10 @@ def test_a_contender_that_stores_too_little_has_no_time() -> None:
 def test_only_a_promised_ratio_that_is_twice_as_bad_is_a_gross_loss() -> None:
     recorded = a_measured(ours=0.25, theirs=3.0)
 
-    assert gross_losses(recorded, recorded) == []
-    assert gross_losses(a_measured(ours=0.49), recorded) == []
-    assert gross_losses(a_measured(ours=0.01), recorded) == []
-    assert gross_losses(a_measured(ours=0.51), recorded) == [
+    assert regressions(recorded, recorded) == []
+    assert regressions(a_measured(ours=0.49), recorded) == []
+    assert regressions(a_measured(ours=0.01), recorded) == []
+    assert regressions(a_measured(ours=0.51), recorded) == [
         "theirs / ours: 5.88 now, 12.00 recorded.",
         "ours / theirs: 0.17 now, 0.08 recorded.",
     ]
@@ -150,16 +150,16 @@ def test_the_tables_show_medians_spread_and_promises() -> None:
     lines = list(measured_lines(a_measured(ours=0.1, theirs=1.0)))
 
     assert lines == [
-        "|  | median | least to most | promised | kept |",
+        "|  | median | min to max | target | met |",
         "| --- | ---: | ---: | ---: | --- |",
         "| ours | 100 ms |  |  |  |",
         "| theirs | 1.00 s |  |  |  |",
         "",
-        "| ratio, round by round | median | least to most | promised | kept |",
+        "| ratio, round by round | median | min to max | target | met |",
         "| --- | ---: | ---: | ---: | --- |",
         "| theirs / ours | 10.0 |  | at least 12 | **no** |",
         "| ours / theirs | 0.10 |  | at most 4 | yes |",
-        "| nothing promised | 0.10 |  |  |  |",
+        "| no target | 0.10 |  |  |  |",
     ]
     assert "| ours | 200 ms | 100 ms to 600 ms | at most 0.2 s | yes |" in measured_lines(
         Measured("quick", [a_figure(at_most=0.2)])

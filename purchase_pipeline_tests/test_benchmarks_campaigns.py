@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from benchmarks.lot_waits import first_asked, percentile_95, phases_of_lot
+from benchmarks.lot_waits import first_requested, percentile_95, phases_of_lot
 from benchmarks.peers.original_api import create_app
 from benchmarks.peers.original_worker import Purchase
 from benchmarks.stack_usage import Usage, core_shares, is_part, kind_of
@@ -32,7 +32,7 @@ def test_only_events_that_have_a_name_are_marks() -> None:
 def test_a_lot_waits_from_the_first_tick_that_asked_for_it() -> None:
     asks = [(20.0, ["lote-0001/2"]), (10.0, ["lote-0001/1", "lote-0002/1"])]
 
-    assert first_asked(asks) == {"lote-0001": 10.0, "lote-0002": 10.0}
+    assert first_requested(asks) == {"lote-0001": 10.0, "lote-0002": 10.0}
 
 
 def test_the_phases_of_a_lot_end_with_its_commit() -> None:
@@ -45,11 +45,11 @@ def test_the_phases_of_a_lot_end_with_its_commit() -> None:
     ]
 
     assert phases_of_lot(100.0, events, committed_at=104.0) == {
-        "the sensor looks and asks": 0.5,
-        "the run waits for its turn": 0.5,
-        "its process starts and imports": 2.0,
+        "sensor evaluates and requests": 0.5,
+        "run waits in the queue": 0.5,
+        "run process starts and imports": 2.0,
         "fetch": 0.25,
-        "events, judging, COPY, commit": 0.75,
+        "events, validation, COPY, commit": 0.75,
     }
 
 
@@ -62,7 +62,7 @@ def test_one_value_in_twenty_exceeds_the_95th_percentile() -> None:
 @pytest.mark.parametrize(
     ("title", "kind"),
     [
-        ("bin/postgres -D data -c cluster_name=purchase-pipeline-0d8a", "first process"),
+        ("bin/postgres -D data -c cluster_name=purchase-pipeline-0d8a", "postmaster"),
         ("postgres: purchase-pipeline-0d8a: checkpointer ", "checkpointer"),
         ("postgres: purchase-pipeline-0d8a: io worker 1", "io worker"),
         ("postgres: purchase-pipeline-0d8a: dagster dagster [local] idle", "connection of dagster"),

@@ -268,4 +268,4 @@ def test_a_campaign_runs_by_way_of_the_bouncer_dagsters_storage_too(
 
     assert up.returncode == 0, up.stdout + up.stderr
     assert verify.returncode == 0, verify.stdout + verify.stderr
-    assert "1,470 rows loaded, 30 rejected; no difference" in " ".join(verify.stdout.split())
+    assert "(1,470 loaded, 30 rejected): no differences" in " ".join(verify.stdout.split())

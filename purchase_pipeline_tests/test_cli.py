@@ -21,7 +21,7 @@ def test_up_loads_every_lot_leaves_no_process_and_goes_on_where_it_stood(person:
     done = person.up("--lots", "3", "--rows", "500", "--defects", "0.01")
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "3 of 3 lots loaded" in done.stdout
+    assert "3 of 3 batches loaded" in done.stdout
     assert "1,500 rows received = 1,485 loaded + 15 rejected." in done.stdout
     assert person.processes() == []
     assert person.counts() == (1485, 3, 1485)
@@ -29,7 +29,7 @@ def test_up_loads_every_lot_leaves_no_process_and_goes_on_where_it_stood(person:
     again = person.up("--lots", "4", "--rows", "500")
 
     assert again.returncode == 0, again.stdout + again.stderr
-    assert "3 of 4 lots are loaded already" in again.stdout
+    assert "3 of 4 batches already loaded" in again.stdout
     assert re.findall(r"✓ \d/4  (lote-\d+)", again.stdout) == ["lote-0004"]
     assert person.counts() == (1985, 4, 1985)
 
@@ -189,10 +189,10 @@ def test_ingest_loads_the_same_lots_headless(person: Person) -> None:
     fewer = person.run("status", PURCHASE_LOTS="2").stdout
 
     assert (
-        "2 of 2 lots loaded, 0 in flight, 0 failed. Rows: 800 received = 792 loaded + 8 rejected: adds up."
+        "2 of 2 batches loaded, 0 in progress, 0 failed. Rows: 800 received = 792 loaded + 8 rejected: balanced."
         in fewer
     )
-    assert "Loaded as well, beyond the target, and not counted here: lote-0003" in fewer
+    assert "Also loaded, beyond the target and not counted above: lote-0003" in fewer
 
 
 @pytest.mark.proof
@@ -259,7 +259,7 @@ def test_lots_that_cannot_be_loaded_are_told_and_the_exit_code_is_1(person: Pers
     assert done.returncode == 1
     assert "lote-0001 failed" in done.stdout
     assert "broke the contract" in done.stdout
-    assert "0 of 1 lots loaded" in done.stdout
+    assert "0 of 1 batches loaded" in done.stdout
     status = json.loads(person.run("status", "--json").stdout)
     assert (status["loaded"], status["failed"]) == (0, ["lote-0001"])
 
@@ -274,7 +274,7 @@ def test_lots_that_cannot_be_loaded_are_told_and_the_exit_code_is_1(person: Pers
         (
             ["ingest", "--defects", "0.5"],
             {"PURCHASE_API_URL": "http://127.0.0.1:9"},
-            "--defects is for the mock",
+            "--defects works only with the mock",
         ),
     ],
 )
@@ -351,7 +351,7 @@ def test_down_stops_the_server_and_the_data_stays(person: Person) -> None:
     down, again = person.run("down"), person.run("down")
 
     assert "Stopped: the embedded PostgreSQL." in down.stdout
-    assert "Nothing of ours was running." in again.stdout
+    assert "Nothing is running." in again.stdout
     assert person.processes() == []
     assert person.counts() == (50, 1, 50)
 
@@ -370,7 +370,7 @@ def test_a_second_campaign_in_one_home_is_refused_and_down_stops_the_first(perso
     printed, _ = running.communicate(timeout=60)
 
     assert down.returncode == 0, down.stderr
-    assert f"the campaign of process {running.pid}" in down.stdout
+    assert f"the run of process {running.pid}" in down.stdout
     assert running.returncode == 143, printed
     assert person.processes() == []
 

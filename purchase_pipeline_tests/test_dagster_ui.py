@@ -26,7 +26,7 @@ def person(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
     up = person.start("up", *words, "--port", str(person.port), "--api-port", str(person.api_port))
     try:
         assert up.stdout is not None
-        assert any("Everything stays up" in line for line in up.stdout)
+        assert any("The stack keeps running" in line for line in up.stdout)
         yield person
     finally:
         up.terminate()

@@ -19,7 +19,7 @@ from fastapi import FastAPI, Request, Response
 from examples.orders.contract import ORDERS, ORDERS_REJECTED, Order
 from examples.orders.envelope import members
 from examples.orders.fake_api import create_app
-from examples.orders.pipeline import OrdersApiResource, defs, judged_orders, raw_orders
+from examples.orders.pipeline import OrdersApiResource, defs, raw_orders, validated_orders
 from examples.orders.source import OrdersApi
 from purchase_pipeline.feeds.resources import LandingResource, PurchasesIOManager
 from purchase_pipeline.ingest.purchase_api import ApiRefusedError, ApiUnavailableError, IncompleteLotError
@@ -33,8 +33,8 @@ pytestmark = [pytest.mark.proof, pytest.mark.compatibility]
 PROJECT = Path(__file__).parent.parent
 PAGE = (PROJECT / "docs" / "your-own-api.md").read_text()
 DAY, NEXT_DAY = "2026-01-05", "2026-01-06"
-AMOUNT = 'Input should be an amount above 0, two decimals at most, in a text: "129.90"'
-MOMENT = "Input should be a moment from 1970 on, with its zone: 2026-01-05T09:00:00+01:00"
+AMOUNT = 'must be an amount above 0 with at most two decimals, as text: "129.90"'
+MOMENT = "must be a timestamp from 1970 on, with time zone: 2026-01-05T09:00:00+01:00"
 Load = Callable[..., dg.ExecuteInProcessResult]
 
 
@@ -44,7 +44,7 @@ def load(database_url: str, tmp_path: Path) -> Load:
 
     def load(url: str, day: str = DAY) -> dg.ExecuteInProcessResult:
         return dg.materialize(
-            [raw_orders, judged_orders],
+            [raw_orders, validated_orders],
             partition_key=day,
             resources={
                 "orders_api": OrdersApiResource(base_url=url, attempts=2),
@@ -130,7 +130,7 @@ def test_an_order_becomes_a_row_with_the_customer_flattened_and_the_instant_kept
 
 
 def test_a_broken_order_is_kept_as_it_was_sent_with_every_reason(load: Load, engine: sa.Engine) -> None:
-    app = create_app(broken_every=30)
+    app = create_app(invalid_every=30)
     with orders_api(app) as api:
         originals = api.fetch_day(DAY)
     with served(app) as url:
@@ -246,7 +246,7 @@ def test_a_page_that_fails_once_is_asked_for_again(load: Load, engine: sa.Engine
 def test_a_day_with_too_many_broken_orders_leaves_the_day_as_it_was(load: Load, engine: sa.Engine) -> None:
     with served(create_app()) as url:
         load(url)
-    with served(create_app(broken_every=10)) as url:
+    with served(create_app(invalid_every=10)) as url:
         assert not load(url).success
 
     assert counts(engine) == (117, 3)

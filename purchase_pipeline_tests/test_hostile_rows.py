@@ -88,7 +88,7 @@ def test_a_lot_that_fails_forges_no_line(loaded: tuple[Person, str]) -> None:
 
     assert _acts(printed) == []
     assert r"Most often: red \x1b[31mred\x1b[2J\n✓ 9/9  lote-9999" in printed
-    assert "1 of 2 lots loaded" in printed
+    assert "1 of 2 batches loaded" in printed
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def dagster(loaded: tuple[Person, str]) -> Iterator[str]:
     up = person.start("up", "--lots", "1", "--port", str(person.port), "--api-port", str(person.api_port))
     try:
         assert up.stdout is not None
-        assert any("Everything stays up" in line for line in up.stdout)
+        assert any("The stack keeps running" in line for line in up.stdout)
         yield f"http://127.0.0.1:{person.port}"
     finally:
         up.terminate()

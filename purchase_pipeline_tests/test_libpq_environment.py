@@ -165,5 +165,5 @@ def test_a_server_that_pghostaddr_names_is_left_untouched(tmp_path: Path) -> Non
             roles = connection.execute("SELECT rolname FROM pg_roles WHERE rolcanlogin").fetchall()
 
     assert (done.returncode, asked.returncode) == (0, 0), done.stderr + asked.stderr
-    assert "1 of 1 lots loaded" in asked.stdout
+    assert "1 of 1 batches loaded" in asked.stdout
     assert (databases, roles) == ([("postgres",), ("template0",), ("template1",)], [("postgres",)])

@@ -61,7 +61,7 @@ def test_ui_and_mock_api_listen_on_the_address_asked_for_and_nothing_else_listen
     printed += running.communicate(timeout=120)[0]
 
     assert found == {(address, person.port), (address, person.api_port)}, printed
-    assert ("Warning:" in printed and "whoever reaches" in printed) == warned
+    assert ("Warning:" in printed and "anyone who can reach" in printed) == warned
 
 
 @pytest.mark.parametrize("host", ["localhost", "0.0.0"])
@@ -69,7 +69,7 @@ def test_what_is_no_ip_address_is_refused(host: str) -> None:
     refused = CliRunner().invoke(up, ["--host", host])
 
     assert refused.exit_code == 2
-    assert f"'{host}' is no IP address" in refused.output
+    assert f"'{host}' is not an IP address" in refused.output
 
 
 @pytest.mark.proof

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).parent.parent
-INSTALLS = "Installing the locked dependencies"
+INSTALLS = "Installing the pinned dependencies"
 # Names that a shell or make would take apart.
 FOLDERS = ["plain", "with blanks in it", "per%cent #hash", "don't, $HOME (x)", "ação"]
 
@@ -97,7 +97,7 @@ def test_a_name_with_blanks_for_the_environment_is_refused_in_a_line(checkout: P
     told = make(checkout, "status", "VENV=my environment")
 
     assert told.returncode == 2
-    assert "VENV must be a folder without blanks in its name" in told.stderr
+    assert "VENV must be a path without spaces" in told.stderr
     assert told.stderr.count("\n") == 1
 
 
@@ -105,5 +105,5 @@ def test_a_checkout_that_cannot_be_written_to_says_so_in_a_line(checkout: Path) 
     told = make(checkout, "status", "VENV=/proc/environment")
 
     assert told.returncode == 2
-    assert "/proc/environment cannot be written to" in told.stderr
+    assert "/proc/environment is not writable" in told.stderr
     assert "rm:" not in told.stderr

@@ -9,7 +9,7 @@ from datetime import date
 import httpx
 import pytest
 
-from mock_api.answers import JSON_ARRAY, NDJSON, Form, wanted_form
+from mock_api.answers import JSON_ARRAY, NDJSON, Format, negotiated_format
 from mock_api.app import create_app
 from purchase_pipeline_tests.serving import served
 
@@ -26,7 +26,7 @@ def api() -> Iterator[httpx.Client]:
 
 
 @pytest.mark.parametrize(
-    ("accept", "form"),
+    ("accept", "media"),
     [
         ("", JSON_ARRAY),
         ("*/*", JSON_ARRAY),
@@ -47,8 +47,8 @@ def api() -> Iterator[httpx.Client]:
         (";;,,q=", JSON_ARRAY),
     ],
 )
-def test_the_accept_header_chooses_the_form(accept: str, form: Form) -> None:
-    assert wanted_form(accept) is form
+def test_the_accept_header_chooses_the_format(accept: str, media: Format) -> None:
+    assert negotiated_format(accept) is media
 
 
 def test_several_accept_headers_count_as_one(api: httpx.Client) -> None:

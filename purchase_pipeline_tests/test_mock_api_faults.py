@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from mock_api.faults import ARRAY_DEFECTS, LINE_DEFECTS, Defect, broken
+from mock_api.faults import ARRAY_DEFECTS, LINE_DEFECTS, Defect, with_defects
 from purchase_pipeline.contracts import CompraSchema
 
 A_ROW = (
@@ -22,7 +22,7 @@ def a_broken_lot(
     rows: int, share: float, key: str = "lote-0001", defects: Mapping[str, Defect] = LINE_DEFECTS
 ) -> list[bytes]:
     blocks = ((A_ROW + b"\n") * min(10_000, rows - first) for first in range(0, rows, 10_000))
-    return b"".join(broken(blocks, share, key, defects)).split(b"\n")[:-1]
+    return b"".join(with_defects(blocks, share, key, defects)).split(b"\n")[:-1]
 
 
 def test_a_row_without_defect_meets_the_contract() -> None:

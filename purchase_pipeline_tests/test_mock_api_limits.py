@@ -100,7 +100,7 @@ def test_one_lot_too_many_is_refused_with_the_time_to_wait() -> None:
     with an_api(max_lots=2) as client, a_lot_nobody_reads(client), a_lot_nobody_reads(client):
         refused = client.get("/gerar_compra/1")
 
-        assert_problem(refused, 503, "Lotes demais ao mesmo tempo")
+        assert_problem(refused, 503, "Muitos lotes ao mesmo tempo")
         assert refused.headers["Retry-After"] == "1"
 
 

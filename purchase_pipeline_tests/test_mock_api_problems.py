@@ -35,8 +35,8 @@ def api() -> Iterator[httpx.Client]:
         ("/gerar_compra/1?lote=", 422, A_KEY),
         (f"/gerar_compra/1?lote={'x' * 201}", 422, A_KEY),
         ("/gerar_compra/0?defects=2", 422, f"{AT_LEAST_ONE}; {A_SHARE}"),
-        ("/comprar", 404, "Rota desconhecida: veja /docs"),
-        ("/gerar_compra", 404, "Rota desconhecida: veja /docs"),
+        ("/comprar", 404, "Rota desconhecida: consulte /docs"),
+        ("/gerar_compra", 404, "Rota desconhecida: consulte /docs"),
     ],
 )
 def test_a_refusal_says_what_to_change(api: httpx.Client, path: str, status: int, detail: str) -> None:

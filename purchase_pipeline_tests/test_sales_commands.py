@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from purchase_pipeline.ops.queries import ask, saved_queries
+from purchase_pipeline.ops.queries import run_query, saved_queries
 from purchase_pipeline.postgres.connections import engine_for
 from purchase_pipeline_tests.person import Person
 
@@ -35,7 +35,7 @@ def test_before_a_lot_is_loaded_there_is_no_report(person: Person) -> None:
     ended = person.run("report", "--no-open")
 
     assert ended.returncode == 1
-    assert "No lot is loaded yet. Load some first: purchase-pipeline up" in ended.stderr
+    assert "No batches loaded yet. Load some first: purchase-pipeline up" in ended.stderr
     assert ended.stdout == ""
 
 
@@ -62,39 +62,39 @@ def test_queries_are_listed_shown_and_answered(loaded: Person) -> None:
 
     assert all(name in listed.stdout for name in saved_queries())
     assert shown.stdout.startswith("SELECT\n    ledger.partition AS lote,")
-    assert "│ lote-0001 │      400 │    392 │        8 │ yes     │" in answered.stdout
+    assert "│ lote-0001 │      400 │    392 │        8 │ yes      │" in answered.stdout
 
 
 def test_a_name_that_no_query_has_is_an_error_of_usage(loaded: Person) -> None:
     ended = loaded.run("sql", "nothing")
 
     assert ended.returncode == 2
-    assert "There is no query 'nothing'. There are: best-product-by-state, newest-lots" in ended.stderr
+    assert "Unknown query 'nothing'; expected one of: best-product-by-state, newest-lots" in ended.stderr
 
 
 def test_a_query_of_a_table_that_is_not_there_says_how_it_is_made(person: Person) -> None:
     ended = person.run("sql", "weekdays")
 
     assert ended.returncode == 1
-    assert 'relation "revenue_by_day" does not exist. Lots make their tables when' in ended.stderr
+    assert 'relation "revenue_by_day" does not exist. Load batches first' in ended.stderr
 
 
 @pytest.mark.parametrize("name", sorted(saved_queries()))
 def test_every_query_finds_something_and_says_what_it_tells(loaded: Person, name: str) -> None:
     query = saved_queries()[name]
 
-    answer = ask(loaded.run("db-url", "--reader").stdout.strip(), query)
+    answer = run_query(loaded.run("db-url", "--reader").stdout.strip(), query)
 
     assert answer.rows
-    assert query.purpose.endswith(".")
-    assert not query.purpose.startswith("--")
+    assert query.description.endswith(".")
+    assert not query.description.startswith("--")
 
 
 def test_a_query_cannot_write(loaded: Person) -> None:
     query = saved_queries()["weekdays"]._replace(sql="DELETE FROM tabela_compras RETURNING 1 AS one")
 
     with pytest.raises(sa.exc.InternalError, match="read-only transaction"):
-        ask(loaded.run("db-url").stdout.strip(), query)
+        run_query(loaded.run("db-url").stdout.strip(), query)
 
 
 def test_the_notebook_runs_on_the_live_tables(loaded: Person) -> None:
@@ -113,4 +113,4 @@ def test_the_notebook_runs_on_the_live_tables(loaded: Person) -> None:
     assert ended.returncode == 0, ended.stdout + ended.stderr
     with engine_for(loaded.run("db-url").stdout.strip()).connect() as connection:
         rows = connection.scalar(sa.text("SELECT count(*) FROM tabela_compras"))
-    assert f"3 lots, {rows:,} purchases" in page.read_text()
+    assert f"3 batches, {rows:,} purchases" in page.read_text()

@@ -147,8 +147,8 @@ def test_without_purchases_the_report_says_what_to_do(engine: sa.Engine, exist: 
 
     assert figures == SalesFigures([], [], [], [], [], [], [], [], [], [])
     page = spoken(render_report(figures, NOW))
-    assert "Ainda não há compras: rode purchase-pipeline up" in page
-    assert "No purchases yet: run purchase-pipeline up" in page
+    assert "Ainda não há compras. Execute purchase-pipeline up" in page
+    assert "No purchases yet. Run purchase-pipeline up" in page
     assert "svg" not in [tag for tag, _ in Read(render_report(figures, NOW)).elements]
 
 
@@ -226,7 +226,7 @@ def test_one_purchase_is_enough_for_a_report(engine: sa.Engine) -> None:
     page = spoken(render_report(read_sales_figures(engine), NOW))
 
     assert "Average ticket R$100.50" in page
-    assert "against its own monthly average" not in page
+    assert "relative to its monthly average" not in page
 
 
 def test_a_month_that_is_there_in_part_is_not_the_best(engine: sa.Engine) -> None:
@@ -246,19 +246,22 @@ def test_a_lot_that_does_not_add_up_is_named(engine: sa.Engine) -> None:
     page = spoken(render_report(read_sales_figures(engine), NOW))
 
     assert "A conta não fecha em 1 de 2 lotes. lote-0001: recebidas 180, carregadas 179, rejeitadas 0" in page
-    assert "The sum does not add up in 1 of 2 lots. lote-0001: received 180, loaded 179, rejected 0" in page
-    assert "This report sums up 360 purchases, but 359 are loaded: bring it up to date." in page
+    assert (
+        "Received differs from loaded + rejected in 1 of 2 batches. lote-0001: received 180, loaded 179, rejected 0"
+        in page
+    )
+    assert "This report includes 360 purchases, but 359 are loaded: update it." in page
 
 
 def test_sound_data_are_said_to_be_sound(engine: sa.Engine) -> None:
     page = spoken(a_report(engine, some_sales()))
 
-    assert "Recebidas = carregadas + rejeitadas, em todos os lotes: 2 de 2." in page
-    assert "This report sums up all 360 purchases loaded." in page
+    assert "Recebidas = carregadas + rejeitadas em todos os lotes: 2 de 2." in page
+    assert "This report includes all 360 loaded purchases." in page
     assert f"{REASON} 1 1 lote-0002 linha 181" in page
     assert "Taxa de rejeição 0,28%" in page
-    assert re.search(r"The newest lot was committed on \d+ \w+ 20\d\d, \d\d:\d\d UTC\.", page)
-    assert "Report written on 24 November 2026, 12:30 UTC." in page
+    assert re.search(r"The newest batch was loaded on \d+ \w+ 20\d\d, \d\d:\d\d UTC\.", page)
+    assert "Report generated on 24 November 2026, 12:30 UTC." in page
 
 
 def test_the_grid_has_the_27_states_of_brazil_each_in_its_own_place(engine: sa.Engine) -> None:

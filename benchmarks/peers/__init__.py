@@ -1,1 +1,1 @@
-"""Other ways to take a lot from the API into PostgreSQL, each written as its own documentation has it."""
+"""Other methods of loading a batch from the API into PostgreSQL, each written as its documentation shows."""

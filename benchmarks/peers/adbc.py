@@ -16,7 +16,7 @@ class AdbcIngest(IntoSameTable):
         self._api_url = api_url
 
     def load(self, lote: str, rows: int) -> None:
-        """Load one lot in one transaction."""
+        """Load one batch in one transaction."""
         table = fetch_lote(self._api_url, lote, rows)
         with dbapi.connect(self.database_url) as connection, connection.cursor() as cursor:
             cursor.adbc_ingest("tabela_compras", table, mode="append")

@@ -1,4 +1,4 @@
-"""A lot as an Arrow table, for the peers that take one."""
+"""A batch as an Arrow table."""
 
 import io
 
@@ -16,7 +16,7 @@ _NOT_TEXT = {
 
 
 def fetch_lote(api_url: str, lote: str, rows: int) -> pa.Table:
-    """Return a lot as Arrow's own parser reads NDJSON, with `lote` and `linha`, in the table's types."""
+    """Return a batch parsed by Arrow's NDJSON reader, with `lote` and `linha`, in the table's types."""
     response = requests.get(
         f"{api_url}/gerar_compra/{rows}",
         params={"lote": lote},

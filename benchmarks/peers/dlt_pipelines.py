@@ -1,4 +1,4 @@
-"""dlt, into a table that it makes itself: as its tutorial does, and by the ways that its documents call fast."""
+"""dlt, into a table that it creates: as in its tutorial, and with the methods that its documentation calls fast."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -21,9 +21,9 @@ Pages = Callable[[str, str, int], Iterator[Any]]
 
 
 class DltPipeline:
-    """A dlt pipeline that appends to a table in a dataset of its own."""
+    """A dlt pipeline that appends to a table in its own dataset."""
 
-    def __init__(  # noqa: PLR0913  # what tells the variants apart
+    def __init__(  # noqa: PLR0913  # the parameters of the variants
         self,
         name: str,
         api_url: str,
@@ -52,10 +52,10 @@ class DltPipeline:
         )
 
     def prepare(self, lote: str) -> None:
-        """Do nothing: the pipeline object is kept from lot to lot."""
+        """Do nothing: the pipeline object is reused."""
 
     def load(self, lote: str, rows: int) -> None:
-        """Extract, normalize and load one lot."""
+        """Extract, normalize and load one batch."""
         resource = self._dlt.resource(
             self._pages(self._api_url, lote, rows), name=_TABLE, write_disposition="append"
         )
@@ -70,7 +70,7 @@ class DltPipeline:
             return int(count)
 
     def clean(self) -> None:
-        """Empty dlt's table; what dlt notes of its loads stays."""
+        """Empty dlt's table, but not its load history."""
         with psycopg.connect(self._database_url) as connection:
             connection.execute(sql.SQL("TRUNCATE {}").format(self._table))
 
@@ -80,12 +80,12 @@ class DltPipeline:
 
 
 def dlt_default(name: str, api_url: str, database_url: str, folder: Path, dataset: str) -> DltPipeline:
-    """Return dlt as its tutorial has it: dicts, whose types it infers."""
+    """Return dlt as in its tutorial: dicts, with inferred types."""
     return DltPipeline(name, api_url, database_url, folder, dataset=dataset, pages=_as_dicts)
 
 
 def dlt_fast(api_url: str, database_url: str, folder: Path) -> list[DltPipeline]:
-    """Return its fast ways: Arrow tables as CSV by COPY, and as Parquet by ADBC."""
+    """Return the fast variants: Arrow tables as CSV by COPY, and as Parquet by ADBC."""
     formats: dict[Literal["csv", "parquet"], str] = {"csv": "CSV by COPY", "parquet": "Parquet by ADBC"}
     return [
         DltPipeline(
@@ -102,7 +102,7 @@ def dlt_fast(api_url: str, database_url: str, folder: Path) -> list[DltPipeline]
 
 
 def _credentials(database_url: str) -> str:
-    """Give the URL the host and the password that dlt demands; the socket in its query goes before the host."""
+    """Add the host and password that dlt requires; the socket in the query takes precedence over the host."""
     return database_url.replace("postgres@/", "postgres:none@localhost/")
 
 

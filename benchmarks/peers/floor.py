@@ -1,4 +1,4 @@
-"""The floor: what PostgreSQL itself needs for the rows, with nothing before it."""
+"""The floor: the time that PostgreSQL itself needs for the rows."""
 
 import csv
 import io
@@ -12,9 +12,9 @@ _COPY = f"COPY tabela_compras ({', '.join(COLUMNS)}) FROM STDIN WITH (FORMAT csv
 
 
 class RawCopy(IntoSameTable):
-    """COPY of a CSV that is ready in memory, over a connection that is open: no HTTP, no parsing, no validation."""
+    """COPY of a CSV in memory over an open connection: no HTTP, no parsing, no validation."""
 
-    name = "the floor (raw COPY of a ready CSV, nothing else)"
+    name = "the floor (COPY of a CSV in memory, nothing else)"
 
     def __init__(self, api_url: str, database_url: str, rows: int) -> None:
         super().__init__(database_url)
@@ -24,7 +24,7 @@ class RawCopy(IntoSameTable):
         self._connection = psycopg.connect(database_url)
 
     def prepare(self, lote: str) -> None:
-        """Fetch the lot, and write it as CSV."""
+        """Fetch the batch, and encode it as CSV."""
         text = io.StringIO()
         csv.writer(text).writerows(
             (lote, linha, *(row[field] for field in FIELDS))
@@ -32,7 +32,7 @@ class RawCopy(IntoSameTable):
         )
         self._csv = text.getvalue().encode()
 
-    def load(self, lote: str, rows: int) -> None:  # noqa: ARG002  # made ready before
+    def load(self, lote: str, rows: int) -> None:  # noqa: ARG002  # prepared before
         """Write the bytes, and commit."""
         with self._connection.cursor() as cursor, cursor.copy(_COPY) as copy:
             copy.write(self._csv)

@@ -1,4 +1,4 @@
-"""A lot as the first version's clients ask for it: one JSON array, read whole."""
+"""A batch as requested by clients of the first version: one JSON array, read whole."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ _TIMEOUT_SECONDS = 60
 
 
 def fetch_lote(api_url: str, lote: str, rows: int) -> list[dict[str, Any]]:
-    """Return a lot's rows as dicts."""
+    """Return the rows of a batch as dicts."""
     response = requests.get(f"{api_url}/gerar_compra/{rows}", params={"lote": lote}, timeout=_TIMEOUT_SECONDS)
     response.raise_for_status()
     purchases: list[dict[str, Any]] = response.json()

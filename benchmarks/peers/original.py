@@ -1,4 +1,4 @@
-"""The method of the first version: one JSON array, one model instance a row, SQLAlchemy's INSERT of dicts."""
+"""The method of the first version: one JSON array, one model instance per row, SQLAlchemy's INSERT of dicts."""
 
 import sqlalchemy as sa
 
@@ -9,7 +9,7 @@ from purchase_pipeline.ingest.tables import TABELA_COMPRAS
 
 
 class OriginalMethod(IntoSameTable):
-    """requests, pydantic, SQLAlchemy Core over psycopg2, in pages of 1,000 rows as SQLAlchemy makes them."""
+    """requests, pydantic, SQLAlchemy Core over psycopg2, in SQLAlchemy's default pages of 1,000 rows."""
 
     def __init__(self, name: str, api_url: str, database_url: str) -> None:
         super().__init__(database_url)
@@ -18,7 +18,7 @@ class OriginalMethod(IntoSameTable):
         self._engine = sa.create_engine(sa.make_url(database_url).set(drivername="postgresql+psycopg2"))
 
     def load(self, lote: str, rows: int) -> None:
-        """Load one lot in one transaction."""
+        """Load one batch in one transaction."""
         purchases = [Purchase(**row) for row in fetch_lote(self._api_url, lote, rows)]
         with self._engine.begin() as connection:
             connection.execute(

@@ -1,4 +1,4 @@
-"""The API of the first version: it makes each row when it is asked, value by value, with Faker.
+"""The API of the first version, which generates each row on request, value by value, with Faker.
 
 `uvicorn --factory benchmarks.peers.original_api:create_app`
 """

@@ -1,4 +1,4 @@
-"""The worker of the first version without its sleeps: lot after lot from its API into its own table.
+"""The worker of the first version without its sleeps: batch after batch from its API into its own table.
 
 `python -m benchmarks.peers.original_worker API_URL DATABASE_URL ROWS LOTS`
 """
@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from pydantic import BaseModel
 
 _TIMEOUT_SECONDS = 60
-_TEXT = sa.String(255)  # the first version's 50 characters are too few for today's jobs
+_TEXT = sa.String(255)  # the first version's 50 characters are too short for current job titles
 
 _TABLE = sa.Table(
     "tabela_compras",
@@ -35,7 +35,7 @@ _TABLE = sa.Table(
 
 
 class Purchase(BaseModel):
-    """A purchase as loosely as a plain model takes it."""
+    """A purchase, as a plain model without strict validation."""
 
     date_purchase: date
     client_name: str
@@ -52,7 +52,7 @@ class Purchase(BaseModel):
 
 
 def main() -> None:
-    """Load one lot to get warm, then as many as asked for; print the seconds of each as JSON."""
+    """Load one batch to warm up, then the requested number; print the seconds of each as JSON."""
     api_url, database_url = sys.argv[1:3]
     rows, lots = (int(word) for word in sys.argv[3:5])
     engine = sa.create_engine(sa.make_url(database_url).set(drivername="postgresql+psycopg2"))
@@ -67,7 +67,7 @@ def main() -> None:
 
 
 def load(api_url: str, engine: sa.Engine, rows: int) -> None:
-    """Load one lot in one transaction, in pages of 1,000 rows as SQLAlchemy makes them."""
+    """Load one batch in one transaction, in SQLAlchemy's default pages of 1,000 rows."""
     response = requests.get(f"{api_url}/gerar_compra/{rows}", timeout=_TIMEOUT_SECONDS)
     response.raise_for_status()
     purchases = [Purchase(**row) for row in response.json()]

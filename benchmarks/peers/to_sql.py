@@ -1,4 +1,4 @@
-"""`DataFrame.to_sql`: as it is, with many rows an INSERT, and with the COPY callable of pandas' documentation."""
+"""`DataFrame.to_sql`: by default, with multi-row INSERT, and with the COPY callable of the pandas documentation."""
 
 import csv
 import io
@@ -11,11 +11,11 @@ import sqlalchemy as sa
 from benchmarks.peers.json_lot import fetch_lote
 from benchmarks.same_table import IntoSameTable
 
-_ROWS_AN_INSERT = 1_000  # pandas' own: all rows, 140,000 parameters, in one statement
+_ROWS_AN_INSERT = 1_000  # the default would be all rows, 140,000 parameters, in one statement
 
 
 class ToSql(IntoSameTable):
-    """requests, a frame, `to_sql` over psycopg2; dates are parsed, nothing else is looked at."""
+    """requests, a frame, `to_sql` over psycopg2; only dates are parsed."""
 
     def __init__(
         self,
@@ -31,7 +31,7 @@ class ToSql(IntoSameTable):
         self._engine = sa.create_engine(sa.make_url(database_url).set(drivername="postgresql+psycopg2"))
 
     def load(self, lote: str, rows: int) -> None:
-        """Load one lot in one transaction."""
+        """Load one batch in one transaction."""
         frame = pd.DataFrame(fetch_lote(self._api_url, lote, rows))
         for column in ("date_purchase", "birthday_client"):
             frame[column] = pd.to_datetime(frame[column], format="%Y-%m-%d")
@@ -48,7 +48,7 @@ class ToSql(IntoSameTable):
 
 
 def to_sql_variants(api_url: str, database_url: str) -> list[ToSql]:
-    """Return those that are not the default."""
+    """Return the non-default variants."""
     return [
         ToSql(api_url, database_url, 'pandas to_sql, method="multi" (no validation)', "multi"),
         ToSql(api_url, database_url, "pandas to_sql, COPY callable (no validation)", insert_by_copy),
@@ -56,7 +56,7 @@ def to_sql_variants(api_url: str, database_url: str) -> list[ToSql]:
 
 
 def insert_by_copy(
-    table: Any,  # noqa: ANN401  # pandas' own
+    table: Any,  # noqa: ANN401  # pandas type
     connection: sa.Connection,
     keys: list[str],
     rows: Iterable[tuple[Any, ...]],

@@ -1,2 +1,2 @@
--- Dagster's own storage, beside the data. Runs once, when the volume is new.
+-- Dagster's storage, next to the data. Runs once, when the volume is new.
 CREATE DATABASE dagster;

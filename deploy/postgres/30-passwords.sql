@@ -1,4 +1,4 @@
--- The roles of 20-roles.sql can log in from now on. Runs once, when the volume is new.
+-- Set the passwords of the roles in 20-roles.sql. Runs once, when the volume is new.
 \getenv loader LOADER_PASSWORD
 \getenv reader READER_PASSWORD
 \getenv dagster DAGSTER_PASSWORD

@@ -1,1 +1,1 @@
-"""Orders, a day at a time, out of an API that answers in pages. Its page: docs/your-own-api.md."""
+"""Daily orders from a paginated API. Described in docs/your-own-api.md."""

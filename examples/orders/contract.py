@@ -1,4 +1,4 @@
-"""What an order is: the one place where its columns, types and bounds are written."""
+"""The contract of an order: its columns, types and bounds."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -12,55 +12,57 @@ from purchase_pipeline.contracts import Explained, ReceivedAs, Text
 from purchase_pipeline.ingest.tables import rejection_columns
 from purchase_pipeline.postgres.schema.models import columns_from_model
 
-# Sent as a text, "129.90", as APIs do that do not trust JSON's numbers with money.
+# Sent as text, "129.90", as by many APIs, because JSON numbers may lose precision.
 Amount = Annotated[
     Decimal,
     Field(strict=False, gt=0, max_digits=12, decimal_places=2),
     ReceivedAs(core_schema.str_schema(strict=True, pattern=r"^\d+(\.\d+)?$")),
-    Explained('Input should be an amount above 0, two decimals at most, in a text: "129.90"'),
+    Explained('must be an amount above 0 with at most two decimals, as text: "129.90"'),
 ]
-# Its form first: a text of digits alone would pass as seconds since 1970. Its bounds: in UTC, a moment of the first or
-# the last year may be of none that Python has, and whoever reads the table would fail.
+# The pattern excludes digits alone, which would pass as seconds since 1970. The bounds exclude moments that are outside
+# Python's range once converted to UTC: reading the table would fail.
 Moment = Annotated[
     AwareDatetime,
     Field(strict=False, ge=datetime(1970, 1, 1, tzinfo=UTC), lt=datetime(9999, 12, 31, tzinfo=UTC)),
     ReceivedAs(core_schema.str_schema(strict=True, pattern=r"^\d{4}-\d\d-\d\dT")),
-    Explained("Input should be a moment from 1970 on, with its zone: 2026-01-05T09:00:00+01:00"),
+    Explained("must be a timestamp from 1970 on, with time zone: 2026-01-05T09:00:00+01:00"),
 ]
 
 
 class Order(BaseModel):
-    """One order, as the API sends it and as `orders` keeps it; its `customer` object becomes two columns."""
+    """One order, as the API sends it and as `orders` stores it; the `customer` object becomes two columns."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
-    order_id: Text = Field(description="The shop's own number of the order")
-    customer_name: Text = Field(validation_alias=AliasPath("customer", "name"), description="Whose it is")
-    customer_country: Text = Field(
-        validation_alias=AliasPath("customer", "country"), description="Where the customer lives, two letters"
+    order_id: Text = Field(description="Order number")
+    customer_name: Text = Field(
+        validation_alias=AliasPath("customer", "name"), description="Name of the customer"
     )
-    amount: Amount = Field(description="What it costs, in euros, with two decimals")
-    placed_at: Moment = Field(description="When it was placed")
-    status: Literal["placed", "paid", "shipped", "cancelled"] = Field(description="How far it has come")
-    note: Text | None = Field(default=None, description="What the customer wrote, if anything")
+    customer_country: Text = Field(
+        validation_alias=AliasPath("customer", "country"), description="Country of the customer, two letters"
+    )
+    amount: Amount = Field(description="Total in euros, with two decimals")
+    placed_at: Moment = Field(description="Time of the order")
+    status: Literal["placed", "paid", "shipped", "cancelled"] = Field(description="Status of the order")
+    note: Text | None = Field(default=None, description="Note from the customer, if any")
 
 
 def _position() -> list[sa.Column[object]]:
     return [
-        sa.Column("day", sa.Date, primary_key=True, comment="Day that was asked for"),
-        sa.Column("position", sa.Integer, primary_key=True, comment="Position in the day's answer, from 1"),
+        sa.Column("day", sa.Date, primary_key=True, comment="Day of the request"),
+        sa.Column("position", sa.Integer, primary_key=True, comment="Position in the day's response, from 1"),
     ]
 
 
 _METADATA = sa.MetaData()
 
 ORDERS = sa.Table(
-    "orders", _METADATA, *_position(), *columns_from_model(Order), comment="Orders that keep the contract"
+    "orders", _METADATA, *_position(), *columns_from_model(Order), comment="Valid orders, one row each"
 )
 ORDERS_REJECTED = sa.Table(
     "orders_rejected",
     _METADATA,
     *_position(),
     *rejection_columns(),
-    comment="Orders that broke the contract: kept, and explained",
+    comment="Quarantine: rejected orders with their reasons",
 )

@@ -1,4 +1,4 @@
-"""Stands in for somebody's orders API: pages of one day, the same ones whenever asked; a few orders are broken."""
+"""A fake orders API: deterministic pages of one day's orders, some of them invalid."""
 
 from datetime import date
 from typing import Any
@@ -7,7 +7,7 @@ from fastapi import FastAPI
 
 _STATUSES = ("placed", "paid", "shipped", "cancelled")
 _CUSTOMERS = (("Ada Lovelace", "GB"), ("Zoë Kravitz", "US"), ("João Gilberto", "BR"))
-_BREAKS: tuple[dict[str, Any], ...] = (
+_DEFECTS: tuple[dict[str, Any], ...] = (
     {"amount": "free"},
     {"status": "lost"},
     {"customer": {"name": "Nobody"}},
@@ -15,22 +15,22 @@ _BREAKS: tuple[dict[str, Any], ...] = (
 )
 
 
-def create_app(orders_a_day: int = 120, page_rows: int = 50, broken_every: int = 40) -> FastAPI:
-    """Return an API of so many orders a day, of which one in `broken_every` breaks the contract."""
+def create_app(orders_a_day: int = 120, page_rows: int = 50, invalid_every: int = 40) -> FastAPI:
+    """Return an API with `orders_a_day` orders, one in `invalid_every` of them invalid."""
     app = FastAPI(title="Orders")
 
     @app.get("/orders")
     def orders(day: date, page: int = 1) -> dict[str, Any]:
-        """Return one page of a day's orders, and where the next page is, if there is one."""
+        """Return one page of a day's orders, with the next page's path, if any."""
         last = min(page * page_rows, orders_a_day)
         more = f"/orders?day={day}&page={page + 1}" if last < orders_a_day else None
         numbers = range((page - 1) * page_rows + 1, last + 1)
-        return {"items": [_order(day, number, broken_every) for number in numbers], "next": more}
+        return {"items": [_order(day, number, invalid_every) for number in numbers], "next": more}
 
     return app
 
 
-def _order(day: date, number: int, broken_every: int) -> dict[str, Any]:
+def _order(day: date, number: int, invalid_every: int) -> dict[str, Any]:
     name, country = _CUSTOMERS[number % len(_CUSTOMERS)]
     order = {
         "order_id": f"{day:%Y%m%d}-{number:04d}",
@@ -41,5 +41,5 @@ def _order(day: date, number: int, broken_every: int) -> dict[str, Any]:
     }
     if number % 10 == 0:
         order["note"] = "Please ring twice"
-    broken = number % broken_every == 0
-    return order | _BREAKS[(number // broken_every - 1) % len(_BREAKS)] if broken else order
+    invalid = number % invalid_every == 0
+    return order | _DEFECTS[(number // invalid_every - 1) % len(_DEFECTS)] if invalid else order

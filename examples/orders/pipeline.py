@@ -1,4 +1,4 @@
-"""What Dagster loads: a day of orders lands raw, is held against the contract, and is kept in two tables."""
+"""Dagster definitions: a day of orders is landed, validated and loaded into two tables."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -27,14 +27,14 @@ days = dg.DailyPartitionsDefinition("2026-01-01")
 
 
 class OrdersApiResource(dg.ConfigurableResource[OrdersApi]):
-    """Where the orders API lives, and how often a page is asked for."""
+    """The URL of the orders API, and the number of attempts for each page."""
 
     base_url: str
     attempts: int = 5
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[OrdersApi]:  # noqa: ARG002
-        """Open one client for the run, and close it after."""
+        """Open a client for the run, and close it afterwards."""
         with httpx.Client(base_url=self.base_url, timeout=30.0) as client:
             yield OrdersApi(client, attempts=self.attempts)
 
@@ -45,7 +45,7 @@ def raw_orders(
     orders_api: dg.ResourceParam[OrdersApi],
     landing: dg.ResourceParam[Landing],
 ) -> dg.MaterializeResult[None]:
-    """Days of orders as the API sent them, one compressed file each: its pages' items, as one JSON array."""
+    """Orders as the API sent them: one compressed file per day, with the items of all pages as one JSON array."""
     day = context.partition_key
     orders = orders_api.fetch_day(day)
     landed = landing.land(day, RawFormat.JSON_ARRAY, [b"[", b",".join(orders), b"]"], rows=len(orders))
@@ -58,7 +58,7 @@ def raw_orders(
     )
 
 
-def _table_out(table: sa.Table, **more: Any) -> dg.AssetOut:  # noqa: ANN401  (whatever AssetOut takes)
+def _table_out(table: sa.Table, **more: Any) -> dg.AssetOut:  # noqa: ANN401  (AssetOut's types)
     return dg.AssetOut(
         description=table.comment, metadata={"partition_expr": "day"}, kinds={"postgres", "table"}, **more
     )
@@ -73,17 +73,19 @@ def _table_out(table: sa.Table, **more: Any) -> dg.AssetOut:  # noqa: ANN401  (w
     partitions_def=days,
     group_name=GROUP,
 )
-def judged_orders(
+def validated_orders(
     context: dg.AssetExecutionContext, landing: dg.ResourceParam[Landing]
 ) -> Iterator[dg.Output[Together] | dg.MaterializeResult[None]]:
-    """Judge each order of a landed day once: the accepted into one table, the rejected into the other."""
+    """Validate each order of a landed day: valid ones go into one table, rejected ones into the other."""
     day = context.partition_key
     landed = landing.find(day)
     if landed is None:
-        raise dg.Failure(f"{day} has not landed. Materialize raw_orders for it first.", allow_retries=False)
+        raise dg.Failure(
+            f"{day} has not landed. Materialize raw_orders for this day first.", allow_retries=False
+        )
     slices = _slices(landed, landing)
     yield dg.Output(slices, ORDERS.name, metadata={"source_rows": landed.rows, "digest": landed.digest})
-    # Both are committed by now, in one transaction.
+    # Both tables have been committed by now, in one transaction.
     yield dg.MaterializeResult(asset_key=ORDERS_REJECTED.name, metadata=slices.written[ORDERS_REJECTED.name])
 
 
@@ -100,7 +102,7 @@ def _slices(landed: LandedLote, landing: Landing) -> Together:
         with landing.open_rows(landed) as raw_rows:
             yield from validation.accepted(raw_rows)
 
-    def rejected() -> Iterator[Sequence[Row]]:  # read after the accepted: by then all are validated
+    def rejected() -> Iterator[Sequence[Row]]:  # consumed after accepted(), when all rows are validated
         yield [(landed.lote, *row) for row in validation.rejected]
 
     return Together(
@@ -110,11 +112,11 @@ def _slices(landed: LandedLote, landing: Landing) -> Together:
 
 
 defs = dg.Definitions(
-    assets=[raw_orders, judged_orders],
+    assets=[raw_orders, validated_orders],
     resources={
         "orders_api": OrdersApiResource(base_url=dg.EnvVar("ORDERS_API_URL")),
         "landing": LandingResource(place=str(current_settings().home / "orders")),
-        # By its variable's name where it has one: Dagster's UI shows names, and no password.
+        # As an environment variable if possible: the Dagster UI shows its name, not the password.
         "io_manager": PurchasesIOManager(
             database_url=dg.EnvVar("DATABASE_URL")
             if is_environment_variable("DATABASE_URL")

@@ -1,4 +1,4 @@
-"""The orders API as the example sees it: a day's orders, page by page."""
+"""Client of the orders API: one day's orders, page by page."""
 
 import json
 from typing import NamedTuple
@@ -22,7 +22,7 @@ class _Page(NamedTuple):
 
 
 class OrdersApi:
-    """Fetches the orders of a day over HTTP. Knows the route and the envelope; knows nothing of Dagster."""
+    """Fetches the orders of a day over HTTP. Does not depend on Dagster."""
 
     def __init__(
         self, client: httpx.Client, *, attempts: int = 5, page_timeout_seconds: float = 120.0
@@ -31,22 +31,22 @@ class OrdersApi:
         self._retrying = retrying_api(attempts, page_timeout_seconds)
 
     def fetch_day(self, day: str) -> list[bytes]:
-        """Return each order as its own JSON text, as sent, page after page; each page is tried again alone.
+        """Return the JSON text of each order, as sent, from all pages; each page is retried separately.
 
         Raises:
-            ApiUnavailableError: a page's last failure.
-            ApiRefusedError: a 4xx, or a next page at another host, at once.
+            ApiUnavailableError: all attempts for a page failed.
+            ApiRefusedError: a 4xx status, or a next page on another host; not retried.
         """
         orders, seen = list[bytes](), set[str]()
         next_page: str | None = f"/orders?day={day}"
         while next_page is not None:
             if next_page in seen:
                 raise IncompleteLotError(
-                    f"{day}: {next_page} names itself, or a page before it, as the next."
+                    f"{day}: the next page of {next_page} is a page that was already read."
                 )
-            # Whoever is asked is sent our token.
+            # Do not send the token to another host.
             if httpx.URL(next_page).host not in {"", self._client.base_url.host}:
-                raise ApiRefusedError(f"{day}: the next page is said to be at another host: {next_page}.")
+                raise ApiRefusedError(f"{day}: the next page is on another host: {next_page}.")
             seen.add(next_page)
             page: _Page = self._retrying(self._fetch_page, day, next_page)
             orders += page.orders
@@ -63,8 +63,8 @@ class OrdersApi:
                 next_page=json.loads(envelope["next"]),
             )
         except (httpx.TransportError, httpx.DecodingError) as error:
-            raise ApiUnavailableError(f"{day}: no whole answer to {path} ({error!r}).") from error
+            raise ApiUnavailableError(f"{day}: incomplete or no response to {path} ({error!r}).") from error
         except (UnreadableLotError, KeyError) as error:
             raise IncompleteLotError(
-                f"{day}: {path} did not answer with a page of orders ({error!r})."
+                f"{day}: the response to {path} is not a page of orders ({error!r})."
             ) from error

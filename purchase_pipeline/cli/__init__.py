@@ -1,1 +1,1 @@
-"""The command line `purchase-pipeline`: thin commands; an expected error becomes one line and an exit code."""
+"""The `purchase-pipeline` command line: thin commands that turn expected errors into one line and an exit code."""

@@ -1,4 +1,4 @@
-"""The command line as a program among others: streams that are closed, full or know no `✓`; whose code this is."""
+"""Process-level behaviour of the command line: standard streams, open-file limit, errors, checkout."""
 
 import errno
 import io
@@ -12,19 +12,19 @@ from typing import Any, NoReturn, TextIO
 
 import click
 
-from purchase_pipeline.cli.errors import expected, message_of
+from purchase_pipeline.cli.errors import expected_errors, message_of
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 _OPEN_FILES = 4096
 
 
 class CommandLine(click.Group):
-    """Commands that print what can be printed, and say in a line when nothing can."""
+    """Command group that reports expected errors in one line and tolerates broken standard streams."""
 
-    def main(self, *args: Any, **extra: Any) -> NoReturn:  # noqa: ANN401  (as click has it)
-        """Run a command, write all that it printed, and exit."""
-        _open_what_is_closed()
-        _allow_open_files()
+    def main(self, *args: Any, **extra: Any) -> NoReturn:  # noqa: ANN401  (click's signature)
+        """Run a command, flush its output, and exit."""
+        _open_closed_streams()
+        _raise_open_file_limit()
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="backslashreplace")
@@ -33,78 +33,78 @@ class CommandLine(click.Group):
             status: object = 0
         except SystemExit as end:
             status = end.code
-        except expected() as error:
-            status = _tell(error)
-        # Now: at the interpreter's end it is too late to say so.
-        fault = _write_what_is_left(sys.stdout, 1)
+        except expected_errors() as error:
+            status = _report(error)
+        # At interpreter exit it would be too late to report a failed write.
+        fault = _flush(sys.stdout, 1)
         if fault is not None and not status:
-            status = _tell(fault)
-        _write_what_is_left(sys.stderr, 2)
-        sys.exit(status)  # type: ignore[arg-type]  # as click gave it
+            status = _report(fault)
+        _flush(sys.stderr, 2)
+        sys.exit(status)  # type: ignore[arg-type]  # what click passed to sys.exit
 
 
-def _open_what_is_closed() -> None:
-    """Give each standard stream that is closed a place to go: else the next file opened would take it."""
+def _open_closed_streams() -> None:
+    """Open closed standard streams on /dev/null; otherwise the next opened file would get their descriptor."""
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
             os.fstat(number)
         except OSError as error:
             if error.errno != errno.EBADF:
                 raise
-            os.open(os.devnull, os.O_RDWR)  # which takes the lowest number that is free: this one
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free descriptor: this one
         if getattr(sys, name) is None:
             setattr(sys, name, open(number, "w" if number else "r", encoding="utf-8", closefd=False))  # noqa: SIM115
 
 
-def _allow_open_files() -> None:
-    """Ask for as many files as a campaign with its processes may open: some systems allow 256 unless asked."""
-    wanted, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if wanted < _OPEN_FILES:
+def _raise_open_file_limit() -> None:
+    """Raise the soft limit on open files, which is 256 on some systems."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < _OPEN_FILES:
         with suppress(ValueError, OSError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (min(_OPEN_FILES, most), most))
+            resource.setrlimit(resource.RLIMIT_NOFILE, (min(_OPEN_FILES, hard), hard))
 
 
-def _tell(error: Exception) -> int:
-    """Say what is in the way, if anybody reads, and return the exit code."""
-    if not isinstance(error, BrokenPipeError):  # whoever read has enough
+def _report(error: Exception) -> int:
+    """Print the error to stderr and return the exit code."""
+    if not isinstance(error, BrokenPipeError):  # the reader has closed the pipe, as `head` does
         with suppress(OSError):
             click.echo(f"Error: {message_of(error)}", err=True)
     return 1
 
 
-def _write_what_is_left(stream: TextIO, number: int) -> OSError | None:
-    """Write it; let what cannot be written go nowhere, rather than fail again at the interpreter's end."""
+def _flush(stream: TextIO, number: int) -> OSError | None:
+    """Flush a stream; on failure, redirect it to /dev/null so that it does not fail again at interpreter exit."""
     try:
         stream.flush()
     except OSError as error:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, number)
-        os.close(nowhere)
+        devnull = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(devnull, number)
+        os.close(devnull)
         return error
     return None
 
 
 def require_own_code() -> None:
-    """Refuse to work in another checkout: the `.venv` of a copied one still starts this code, on this one's data.
+    """Refuse to run from another checkout: a copied `.venv` still points to the original code and data.
 
     Raises:
-        click.ClickException: the program that was called, or the current folder, is of another checkout.
+        click.ClickException: the program or the current folder belongs to another checkout.
     """
     if not _is_checkout(_PACKAGE.parent):
         return
     for other in _checkouts():
         if other != _PACKAGE.parent:
             raise click.ClickException(
-                f"This program belongs to {_PACKAGE.parent}, and would use the code and the data there; you called it "
-                f"in {other}. There, `make status` makes its own. To use this one, change to its folder."
+                f"This purchase-pipeline belongs to {_PACKAGE.parent} and uses the code and data there, but it was "
+                f"run from {other}. Run `make status` in {other} to install its own, or change to {_PACKAGE.parent}."
             )
 
 
 def _checkouts() -> Iterator[Path]:
-    """Return the checkouts that the called program and the current folder lie in."""
+    """Yield the checkouts that contain the running program and the current folder."""
     with suppress(OSError):  # the current folder was deleted
-        for place in (Path(sys.argv[0]).resolve(), Path.cwd()):
-            yield from [folder for folder in (place, *place.parents) if _is_checkout(folder)][:1]
+        for path in (Path(sys.argv[0]).resolve(), Path.cwd()):
+            yield from [folder for folder in (path, *path.parents) if _is_checkout(folder)][:1]
 
 
 def _is_checkout(folder: Path) -> bool:

@@ -1,6 +1,6 @@
-"""What goes wrong outside this program, in a line: what a database, the machine or its files refused.
+"""Expected errors (database, operating system, files) as one-line messages.
 
-What is not told here is an error of ours, and keeps its traceback.
+Any other exception is a bug and keeps its traceback.
 """
 
 import errno
@@ -13,59 +13,59 @@ from sqlalchemy.exc import DBAPIError
 from purchase_pipeline.errors import PipelineError
 from purchase_pipeline.ingest.printable import printable
 
-_WAYS_OUT = {
-    errno.ENOSPC: "Make room, and run the command again.",
-    errno.EDQUOT: "Make room, and run the command again.",
-    errno.EMFILE: "Allow more open files (`ulimit -n 1024`), and run the command again.",
-    errno.ENOMEM: "Free some memory, and run the command again.",
+_HINTS = {
+    errno.ENOSPC: "Free some disk space, then run the command again.",
+    errno.EDQUOT: "Free some disk space, then run the command again.",
+    errno.EMFILE: "Allow more open files (`ulimit -n 1024`), then run the command again.",
+    errno.ENOMEM: "Free some memory, then run the command again.",
     **dict.fromkeys(
         (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG),
-        "PURCHASE_HOME chooses the folder of all local state.",
+        "Set PURCHASE_HOME to choose another folder for local state.",
     ),
 }
 
 
-def expected() -> tuple[type[Exception], ...]:
-    """Return the errors that need no traceback. Those of Dagster count where it is loaded: only then they occur."""
-    return (PipelineError, DBAPIError, psycopg.Error, OSError, *_of_dagster())
+def expected_errors() -> tuple[type[Exception], ...]:
+    """Return the exceptions that need no traceback; Dagster's only if it is imported."""
+    return (PipelineError, DBAPIError, psycopg.Error, OSError, *_dagster_errors())
 
 
 def message_of(error: Exception) -> str:
-    """Return what happened, and what to do about it, in lines that act on nothing: servers' words are among them."""
-    return "\n".join(map(printable, _words(error).splitlines()))
+    """Return what happened and what to do; control characters, which a server may send, are escaped."""
+    return "\n".join(map(printable, _message(error).splitlines()))
 
 
-def _words(error: Exception) -> str:
+def _message(error: Exception) -> str:
     if isinstance(error, PipelineError):
         return str(error)
     if isinstance(error, DBAPIError):
-        return _refused(error.orig or error)
+        return _database_message(error.orig or error)
     if isinstance(error, OSError):
-        return _of_the_system(error)
-    if isinstance(error, (psycopg.Error, *_of_dagster())):
-        return _refused(error)
+        return _os_message(error)
+    if isinstance(error, (psycopg.Error, *_dagster_errors())):
+        return _database_message(error)
     return str(error)
 
 
-def _of_dagster() -> tuple[type[Exception], ...]:
+def _dagster_errors() -> tuple[type[Exception], ...]:
     storage, driver = sys.modules.get("dagster_postgres.utils"), sys.modules.get("psycopg2")
     return ((storage.DagsterPostgresException,) if storage else ()) + ((driver.Error,) if driver else ())
 
 
-def _refused(error: BaseException) -> str:
-    """Say what the database said: that of psycopg 3, or of psycopg2, which Dagster's storage uses."""
+def _database_message(error: BaseException) -> str:
+    """Return the server's message, from psycopg 3 or from psycopg2, which Dagster's storage uses."""
     state = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
-    if state is None or state.startswith(("08", "57P")):  # no answer, or an end that an administrator made
-        return f"The database does not answer: {_one_line(error)}"
-    said = getattr(getattr(error, "diag", None), "message_primary", None) or _one_line(error)
-    return f"The database refused: {said} (SQLSTATE {state})"
+    if state is None or state.startswith(("08", "57P")):  # connection failure or server shutdown
+        return f"The database is unavailable: {_one_line(error)}"
+    primary = getattr(getattr(error, "diag", None), "message_primary", None) or _one_line(error)
+    return f"The database reported an error: {primary} (SQLSTATE {state})"
 
 
-def _of_the_system(error: OSError) -> str:
+def _os_message(error: OSError) -> str:
     what = error.strerror or _one_line(error)
     where = f": {os.fsdecode(error.filename)}" if isinstance(error.filename, str | bytes) else ""
-    way_out = _WAYS_OUT.get(error.errno or 0)
-    return f"{what}{where}." + (f" {way_out}" if way_out else "")
+    hint = _HINTS.get(error.errno or 0)
+    return f"{what}{where}." + (f" {hint}" if hint else "")
 
 
 def _one_line(error: BaseException) -> str:

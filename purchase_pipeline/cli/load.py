@@ -1,4 +1,4 @@
-"""Commands that load lots: `up`, `ingest`, `replay`."""
+"""Commands that load batches: `up`, `ingest`, `replay`."""
 
 from collections.abc import Callable
 from ipaddress import ip_address
@@ -8,7 +8,7 @@ from typing import ParamSpec
 import click
 from rich.console import Console
 
-from purchase_pipeline.cli.outcome import newest_settings, settings_errors, succeeds
+from purchase_pipeline.cli.outcome import read_settings, settings_errors, succeeds
 from purchase_pipeline.ingest.landing.store import landing_at
 from purchase_pipeline.ops.ingest import run_ingest
 from purchase_pipeline.ops.replay import run_replay
@@ -23,10 +23,10 @@ P = ParamSpec("P")
 _PORT = click.IntRange(1, 65_535)
 
 
-def _share(context: click.Context, option: click.Parameter, share: float) -> float:  # noqa: ARG001  (as click calls it)
-    if isnan(share):  # it is in any range
-        raise click.BadParameter(f"{share} is not in the range 0<=x<=1.")
-    return share
+def _no_nan(context: click.Context, option: click.Parameter, ratio: float) -> float:  # noqa: ARG001  (click's signature)
+    if isnan(ratio):  # FloatRange accepts it
+        raise click.BadParameter(f"{ratio} is not in the range 0<=x<=1.")
+    return ratio
 
 
 def _load_options(command: Callable[P, None]) -> Callable[P, None]:
@@ -35,13 +35,15 @@ def _load_options(command: Callable[P, None]) -> Callable[P, None]:
         click.option(
             "--defects",
             type=click.FloatRange(0, 1),
-            callback=_share,
+            callback=_no_nan,
             default=0.0,
             show_default=True,
-            help="Share of rows that the mock API breaks on purpose.",
+            help="Fraction of rows that the mock API makes invalid.",
         ),
-        click.option("--rows", type=int, help="Rows in a lot.  [default: PURCHASE_ROWS, or 10000]"),
-        click.option("--lots", type=int, help="Number of lots wanted.  [default: PURCHASE_LOTS, or 50]"),
+        click.option("--rows", type=int, help="Rows in each batch.  [default: PURCHASE_ROWS, or 10000]"),
+        click.option(
+            "--lots", type=int, help="Number of batches (lotes) to load.  [default: PURCHASE_LOTS, or 50]"
+        ),
     ):
         command = option(command)
     return command
@@ -58,30 +60,30 @@ def _require_two_ports(settings: Settings, options: StackOptions) -> None:
         raise click.UsageError(f"--port and --api-port must differ: both are {options.port}.")
 
 
-def _own_address(context: click.Context, option: click.Parameter, host: str) -> str:  # noqa: ARG001  (as click calls it)
+def _ip_address(context: click.Context, option: click.Parameter, host: str) -> str:  # noqa: ARG001  (click's signature)
     try:
         return str(ip_address(host))
     except ValueError as error:
-        raise click.BadParameter(f"{host!r} is no IP address, such as {LOOPBACK} or ::1.") from error
+        raise click.BadParameter(f"{host!r} is not an IP address such as {LOOPBACK} or ::1.") from error
 
 
 @click.command()
 @_load_options
-@click.option("--every", type=float, help="Seconds between two lots.  [default: PURCHASE_EVERY, or 5]")
+@click.option("--every", type=float, help="Seconds between two batches.  [default: PURCHASE_EVERY, or 5]")
 @click.option("--port", type=_PORT, default=3000, show_default=True, help="Port of the Dagster UI.")
 @click.option(
     "--host",
-    callback=_own_address,
+    callback=_ip_address,
     default=LOOPBACK,
     show_default=True,
-    help="IP address that Dagster UI and mock API listen on. Beyond loopback, whoever reaches it can run code here.",
+    help="IP address that the Dagster UI and the mock API listen on. Anyone who can reach it can run code here.",
 )
-@click.option("--no-ui", is_flag=True, help="Do without the Dagster UI.")
+@click.option("--no-ui", is_flag=True, help="Do not start the web UI.")
 @click.option(
-    "--exit-when-done", is_flag=True, help="Stop after the last lot: exit 0 if all are loaded, else 1."
+    "--exit-when-done", is_flag=True, help="Stop after the last batch. Exit code 0 if all are loaded, else 1."
 )
 @succeeds
-def up(  # noqa: PLR0913  (one a documented option)
+def up(  # noqa: PLR0913  (one for each option)
     *,
     lots: int,
     rows: int,
@@ -95,13 +97,13 @@ def up(  # noqa: PLR0913  (one a documented option)
 ) -> bool:
     """Start the local stack and load every batch.
 
-    Starts an embedded PostgreSQL (without DATABASE_URL), the mock API (without PURCHASE_API_URL) and Dagster, whose
-    sensor asks for the next missing lot every few seconds. Ctrl-C stops all that it started; a second `up` goes on
-    where the first stood.
+    Starts an embedded PostgreSQL (unless DATABASE_URL is set), the mock API (unless PURCHASE_API_URL is set) and
+    Dagster, whose sensor requests the next missing batch every few seconds. Ctrl-C stops what it started; the next `up`
+    resumes where this one stopped.
     """
     settings = _settings(lots=lots, rows=rows, every=every)
 
-    landing_at(settings.landing_place)  # says now what it lacks, not lot by lot
+    landing_at(settings.landing_place)  # fail now rather than once for each batch
     options = StackOptions(
         host=host, port=port, api_port=api_port, defects=_defects(settings, defects), ui=not no_ui
     )
@@ -116,8 +118,8 @@ def up(  # noqa: PLR0913  (one a documented option)
 def ingest(*, lots: int, rows: int, defects: float, api_port: int) -> bool:
     """Load every missing batch now, without daemon or UI.
 
-    The same Dagster job as under `up`, run in this process as fast as it goes; its runs show in the UI of a later
-    `up`. Exit code 0 if all lots are loaded in the end, else 1.
+    Runs the same Dagster job as `up`, in this process and without pauses; a later `up` shows its runs in the UI. Exit
+    code 0 if all batches are loaded, else 1.
     """
     settings = _settings(lots=lots, rows=rows)
 
@@ -127,28 +129,29 @@ def ingest(*, lots: int, rows: int, defects: float, api_port: int) -> bool:
         return run_ingest(settings, options, Console())
 
 
-def _defects(settings: Settings, share: float) -> float:
-    if share and settings.is_given("api_url"):
-        raise click.UsageError("--defects is for the mock API, but PURCHASE_API_URL names another one.")
-    return share
+def _defects(settings: Settings, ratio: float) -> float:
+    if ratio and settings.is_given("api_url"):
+        raise click.UsageError(
+            "--defects works only with the mock API, but PURCHASE_API_URL points to another API. Unset one of them."
+        )
+    return ratio
 
 
 @click.command()
-@click.option("--lote", help="One lot alone.  [default: every wanted lot that has landed]")
-@click.option("--dry-run", is_flag=True, help="Only say which lots would be loaded anew.")
+@click.option("--lote", help="Only this batch.  [default: every landed batch]")
+@click.option("--dry-run", is_flag=True, help="Only list the batches that would be reloaded.")
 @succeeds
 def replay(*, lote: str | None, dry_run: bool) -> bool:
     """Revalidate landed batches after the contract has changed.
 
-    Those of which a row is validated otherwise are loaded again: rows that now pass move from compras_rejeitadas to
-    tabela_compras, those that no longer do move back; a lot at a time, in one transaction. The API is not asked: the
-    landed files are. Exit code 0 if all went well; 1 if a lot failed, as with too many rejects, and then what was
-    loaded before stays.
+    Reloads each batch whose rows validate differently: rows that now pass move from compras_rejeitadas to
+    tabela_compras, rows that no longer pass move back, one transaction for each batch. Reads the landed files, not the
+    API. Exit code 0 if all went well; 1 if a batch failed (for example with too many rejects) and kept its old rows.
     """
-    settings = newest_settings()
+    settings = read_settings()
     lots = settings.lote_names
     if lote is not None and lote not in lots:
         raise click.UsageError(
-            f"{lote!r} is none of the wanted lots, {lots[0]} to {lots[-1]} (PURCHASE_LOTS)."
+            f"Unknown batch {lote!r}; expected {lots[0]} to {lots[-1]} (see PURCHASE_LOTS)."
         )
     return run_replay(settings, lots if lote is None else [lote], Console(), dry_run=dry_run)

@@ -1,4 +1,4 @@
-"""Commands about what runs and lies on this machine: `db-url`, `down`, `reset`."""
+"""Commands for the local stack and its state: `db-url`, `down`, `reset`."""
 
 import shutil
 
@@ -6,7 +6,7 @@ import click
 import psutil
 import sqlalchemy as sa
 
-from purchase_pipeline.cli.outcome import newest_settings, succeeds
+from purchase_pipeline.cli.outcome import read_settings, succeeds
 from purchase_pipeline.settings import Settings
 from purchase_pipeline.stack.database import (
     database_url,
@@ -24,25 +24,23 @@ _STOP_SECONDS = 90.0
 
 
 @click.command("db-url")
-@click.option("--reader", is_flag=True, help="The URL of a role that can read the tables, and nothing else.")
-@click.option(
-    "--scratch", is_flag=True, help="The URL of an empty database to try things in, which its role owns."
-)
+@click.option("--reader", is_flag=True, help="URL of a role that can only read the tables.")
+@click.option("--scratch", is_flag=True, help="URL of an empty database for experiments, owned by its role.")
 @succeeds
 def db_url(*, reader: bool, scratch: bool) -> bool:
     """Print the URL of the database in use.
 
-    Starts the embedded server if it does not run, and keeps it running until `down`, so that this always works:
+    Starts the embedded server if it is not running, and leaves it running until `down`, so that this always works:
 
     \b
     psql "$(purchase-pipeline db-url --reader)"
 
-    Without an option it is the URL that lots are loaded with: the embedded server's role `purchase_loader`, or
-    DATABASE_URL as it was given. There a reader is yours to make, and --reader prints the SQL for it.
+    Without an option, prints the URL used for loading: the embedded server's role `purchase_loader`, or DATABASE_URL
+    if it is set. On your own server, --reader prints the SQL that creates a reader.
     """
     if reader and scratch:
-        raise click.UsageError("--reader and --scratch are URLs of two databases: choose one.")
-    settings = newest_settings()
+        raise click.UsageError("--reader and --scratch are mutually exclusive.")
+    settings = read_settings()
     if is_embedded(settings):
         start_database(settings)
     click.echo(_scratch(settings) if scratch else _reader(settings) if reader else database_url(settings))
@@ -52,25 +50,25 @@ def db_url(*, reader: bool, scratch: bool) -> bool:
 def _scratch(settings: Settings) -> str:
     if (url := scratch_url(settings)) is None:
         raise click.ClickException(
-            "DATABASE_URL names a server of yours, where a scratch database is yours to make: CREATE DATABASE scratch. "
-            "Unset DATABASE_URL for one in the embedded server."
+            "DATABASE_URL points to your own server, which has no scratch database. Create one with CREATE DATABASE "
+            "scratch, or unset DATABASE_URL to use the embedded server's."
         )
     return url
 
 
 def _reader(settings: Settings) -> str:
     if (url := reader_url(settings)) is None:
-        raise click.ClickException(_how_to_make_a_reader(database_url(settings)))
+        raise click.ClickException(_reader_instructions(database_url(settings)))
     return url
 
 
-def _how_to_make_a_reader(url: str) -> str:
+def _reader_instructions(url: str) -> str:
     given = sa.make_url(url)
     statements = reader_statements(given.database or "", given.username or "")
     return (
-        "DATABASE_URL names a server of yours, where a reader is yours to make. As its administrator, once, in that "
-        f"database:\n\n{statements}\n\nGive it a password (in psql: \\password purchase_reader). "
-        f"All roles of this project, with all that each may do: {ROLES_FILE}"
+        "DATABASE_URL points to your own server, which has no reader role. To create it, run this once in that "
+        f"database as an administrator:\n\n{statements}\n\nThen set its password (psql: \\password purchase_reader). "
+        f"All roles and their privileges: {ROLES_FILE}"
     )
 
 
@@ -79,36 +77,39 @@ def _how_to_make_a_reader(url: str) -> str:
 def down() -> bool:
     """Stop all services; the data is kept.
 
-    That is an `up` or `ingest`, what a killed one left behind, and the embedded PostgreSQL.
+    Stops a running `up` or `ingest`, processes left over from a killed one, and the embedded PostgreSQL.
     """
-    _stop_everything(newest_settings())
+    _stop_all(read_settings())
     return True
 
 
 @click.command()
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @succeeds
 def reset(*, yes: bool) -> bool:
     """Stop all services and remove all local state.
 
-    Landed lots, embedded database, Dagster's history, logs. A database given by DATABASE_URL is left as it is.
+    Removes landed files, the embedded database, Dagster's history and logs. Does not touch a database given by
+    DATABASE_URL.
     """
-    settings = newest_settings()
+    settings = read_settings()
     if not yes:
-        click.confirm(f"Remove {settings.home}, with the embedded database and all landed lots?", abort=True)
-    _stop_everything(settings)
+        click.confirm(
+            f"Remove {settings.home}, including the embedded database and all landed files?", abort=True
+        )
+    _stop_all(settings)
     EmbeddedPostgres(settings.postgres_home).remove()
     shutil.rmtree(settings.home, ignore_errors=True)
     click.echo(f"Removed {settings.home}.")
     return True
 
 
-def _stop_everything(settings: Settings) -> None:
+def _stop_all(settings: Settings) -> None:
     stopped = []
     if settings.home.exists() and (pid := running_process(settings.home)) is not None:
         end([psutil.Process(pid)], _STOP_SECONDS)
-        stopped.append(f"the campaign of process {pid}")
+        stopped.append(f"the run of process {pid}")
     stopped += stop_leftovers(settings.home)
     if EmbeddedPostgres(settings.postgres_home).stop():
         stopped.append("the embedded PostgreSQL")
-    click.echo(f"Stopped: {', '.join(stopped)}." if stopped else "Nothing of ours was running.")
+    click.echo(f"Stopped: {', '.join(stopped)}." if stopped else "Nothing is running.")

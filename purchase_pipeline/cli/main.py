@@ -1,4 +1,4 @@
-"""The command line: `purchase-pipeline`, and the table of its commands."""
+"""The `purchase-pipeline` command group and the table of its commands."""
 
 from collections.abc import Iterator
 from importlib import import_module
@@ -20,18 +20,18 @@ _COMMANDS = {
     "down": ("local", "Stop all services; the data is kept."),
     "reset": ("local", "Stop all services and remove all local state."),
 }
-"""The commands, each with its module and the first sentence of its help."""
+"""Each command's module and the first sentence of its help."""
 
 
 class LazyCommands(CommandLine):
-    """Commands whose modules are imported when they are run: most need Dagster, whose import takes a second."""
+    """Command group that imports a command's module when it is run: most need Dagster, which takes a second."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  (as click calls it)
-        """Return the names in the order in which they are useful."""
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  (click's signature)
+        """Return the command names, in the order of a typical session."""
         return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        """Import a command; None if there is none of that name."""
+        """Import a command; return None for an unknown name."""
         if cmd_name not in _COMMANDS:
             return None
         module, _ = _COMMANDS[cmd_name]
@@ -41,7 +41,7 @@ class LazyCommands(CommandLine):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        """Write the list of `--help`, without an import."""
+        """Write the command list of `--help` without importing the commands."""
         with formatter.section("Commands"):
             formatter.write_dl(list(_summaries()))
 
@@ -62,8 +62,8 @@ def main() -> None:
     Start here:   purchase-pipeline up
     Then look:    psql "$(purchase-pipeline db-url)" -c 'select * from tabela_compras limit 5'
 
-    Settings are environment variables, which options override: DATABASE_URL (default: an embedded PostgreSQL),
-    DAGSTER_POSTGRES_URL (Dagster's storage; default: the database `dagster` of the same server), PURCHASE_API_URL
+    Settings are environment variables; options override them: DATABASE_URL (default: an embedded PostgreSQL),
+    DAGSTER_POSTGRES_URL (Dagster's storage; default: the database `dagster` on the same server), PURCHASE_API_URL
     (default: a mock API), PURCHASE_LOTS, PURCHASE_ROWS, PURCHASE_EVERY, PURCHASE_MAX_REJECTED_RATIO, PURCHASE_HOME
     (local state; default: .purchase in the project).
     """

@@ -1,4 +1,4 @@
-"""How a command ends: exit codes that scripts can trust, errors in words, a stop that leaves nothing behind."""
+"""How a command ends: exit codes, usage errors from settings, and signals."""
 
 import os
 import select
@@ -22,15 +22,15 @@ _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
 def succeeds(command: Callable[P, bool]) -> Callable[P, None]:
-    """Exit 0 when the command says yes and 1 when not, 128 + the signal when stopped; explain what goes wrong outside.
+    """Exit 0 if the command returns true, 1 if false, 128 + the signal number if a signal stops it.
 
-    A closed terminal (SIGHUP) and Ctrl-\\ (SIGQUIT) stop a command as Ctrl-C does: what it started runs in sessions of
-    its own, and would stay. Who starts a command under nohup wants it to outlive the terminal, and it does.
+    A closed terminal (SIGHUP) and Ctrl-\\ (SIGQUIT) stop a command as Ctrl-C does: its child processes have sessions of
+    their own and would keep running. Under nohup, SIGHUP stays ignored.
     """
 
     @wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        # Whoever can write Dagster's configuration or a landed file decides what runs here, and what is loaded.
+        # Anyone who could write Dagster's configuration or a landed file could run code here or change the data.
         os.umask(0o077)
         for each in _STOPPING:
             if each != signal.SIGHUP or signal.getsignal(each) != signal.SIG_IGN:
@@ -41,37 +41,41 @@ def succeeds(command: Callable[P, bool]) -> Callable[P, None]:
 
 
 def _stop(signum: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001
-    """Exit, with all that an exit stops. A second signal does not cut that short: it would leave processes behind."""
+    """Exit, which stops all child processes; further signals are ignored until that is done."""
     for each in _STOPPING:
         if signal.getsignal(each) == _stop:
-            signal.signal(each, _be_patient)  # not SIG_IGN, which a process that is started now would inherit
-    _leave_a_closed_terminal()
+            signal.signal(each, _ignore)  # not SIG_IGN, which child processes would inherit
+    _redirect_closed_terminal()
     sys.exit(128 + signum)
 
 
-def _leave_a_closed_terminal() -> None:
-    """Write to nowhere from now on, where nobody reads any more: what is still to be said must not end the stop."""
+def _redirect_closed_terminal() -> None:
+    """Redirect stdout and stderr to /dev/null if their reader is gone: a failed write would interrupt the shutdown."""
     for descriptor in (1, 2):
-        look = select.poll()
-        look.register(descriptor, 0)
-        if any(event & (select.POLLHUP | select.POLLERR) for _, event in look.poll(0)):
-            with Path(os.devnull).open("wb") as nowhere:
-                os.dup2(nowhere.fileno(), descriptor)
+        poll = select.poll()
+        poll.register(descriptor, 0)
+        if any(event & (select.POLLHUP | select.POLLERR) for _, event in poll.poll(0)):
+            with Path(os.devnull).open("wb") as devnull:
+                os.dup2(devnull.fileno(), descriptor)
 
 
-def _be_patient(signum: int, frame: FrameType | None) -> None:
-    """Let the stop that is under way take its time."""
+def _ignore(signum: int, frame: FrameType | None) -> None:
+    """Do nothing: the shutdown is already in progress."""
 
 
-def newest_settings() -> Settings:
-    """Read the settings, or explain what is wrong with them."""
+def read_settings() -> Settings:
+    """Read the settings.
+
+    Raises:
+        click.UsageError: a setting is invalid.
+    """
     with settings_errors():
         return current_settings()
 
 
 @contextmanager
 def settings_errors(*options: str) -> Iterator[None]:
-    """Turn a setting out of its bounds into an error of usage that names the option, if it was one, or the variable."""
+    """Turn an invalid setting into a usage error that names the option, if one was used, or the variable."""
     try:
         yield
     except ValidationError as error:

@@ -1,42 +1,44 @@
-"""The command about rejected rows: `rejects`."""
+"""The `rejects` command."""
 
 import sys
 
 import click
 from rich.console import Console
 
-from purchase_pipeline.cli.outcome import newest_settings, succeeds
+from purchase_pipeline.cli.outcome import read_settings, succeeds
 from purchase_pipeline.ingest.printable import printable_json
 from purchase_pipeline.ingest.quarantine import Grouping, Quarantine
 from purchase_pipeline.ops.quarantine import print_groups, print_rows
 from purchase_pipeline.postgres.connections import engine_for
 from purchase_pipeline.stack.database import database_in_use, database_url
 
-_SHOWN = 20
+_DEFAULT_LIMIT = 20
 
 
 @click.command()
-@click.option("--lote", help="One lot alone.  [default: all]")
+@click.option("--lote", help="Only this batch.  [default: all]")
 @click.option(
     "--by",
     type=click.Choice(["reason", "field", "lote"]),
-    help="Count by reason, field or lot, not row by row.",
+    help="Count rows by reason, field or batch instead of listing them.",
 )
-@click.option("--limit", type=click.IntRange(1), help="Rows to show.  [default: 20; with --json all]")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts: rows with their whole text.")
+@click.option(
+    "--limit", type=click.IntRange(1), help="Maximum number of rows.  [default: 20; with --json, all]"
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts, with each row's full text.")
 @succeeds
 def rejects(*, lote: str | None, by: Grouping | None, limit: int | None, as_json: bool) -> bool:
     """Show rejected rows and their reasons.
 
     \b
-    purchase-pipeline rejects --by reason           what is wrong most often
-    purchase-pipeline rejects --lote lote-0007      the rows of one lot
+    purchase-pipeline rejects --by reason           the most common reasons
+    purchase-pipeline rejects --lote lote-0007      the rows of one batch
     purchase-pipeline rejects --json | jq           for scripts
 
-    They are in the table compras_rejeitadas. After a change of the contract, `purchase-pipeline replay` judges them
-    anew.
+    The rows are in the table compras_rejeitadas. After changing the contract, revalidate them with
+    `purchase-pipeline replay`.
     """
-    settings = newest_settings()
+    settings = read_settings()
     with database_in_use(settings):
         quarantine = Quarantine(engine_for(database_url(settings)))
         if as_json:
@@ -49,5 +51,5 @@ def rejects(*, lote: str | None, by: Grouping | None, limit: int | None, as_json
         elif by:
             print_groups(quarantine.grouped(by, lote), by, Console())
         else:
-            print_rows(quarantine.rows(lote, limit or _SHOWN), quarantine.count(lote), Console())
+            print_rows(quarantine.rows(lote, limit or _DEFAULT_LIMIT), quarantine.count(lote), Console())
     return True

@@ -1,4 +1,4 @@
-"""The command about the sales report: `report`."""
+"""The `report` command."""
 
 import shutil
 from pathlib import Path
@@ -6,38 +6,38 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from purchase_pipeline.cli.outcome import newest_settings, succeeds
-from purchase_pipeline.ops.sales_report import fresh_report
+from purchase_pipeline.cli.outcome import read_settings, succeeds
+from purchase_pipeline.ops.sales_report import update_report
 
 
 @click.command()
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
-    help="Write a copy to this file; - is standard output.",
+    help="Write a copy to this file (- for standard output).",
 )
 @click.option("--no-open", is_flag=True, help="Do not open it in a browser.")
 @succeeds
 def report(*, output: Path | None, no_open: bool) -> bool:
     """Update the sales report and open it.
 
-    One HTML file, in Portuguese and English, that needs no network: it can be mailed, printed and kept. Dagster makes
-    it anew too, whenever lots were loaded. Exit code 1 if nothing is loaded, or it could not be made.
+    The report is one self-contained HTML file, in Portuguese and English. Dagster also updates it after batches are
+    loaded. Exit code 1 if nothing is loaded or the update failed.
 
     \b
-    purchase-pipeline report                        make it, and open it in the browser
-    purchase-pipeline report --output sales.html    make it, and keep a copy
+    purchase-pipeline report                        update it and open it in the browser
+    purchase-pipeline report --output sales.html    update it and save a copy
     """
     console = Console(stderr=True)
-    made = fresh_report(newest_settings(), console)
-    if made is None:
+    path = update_report(read_settings(), console)
+    if path is None:
         return False
     if output == Path("-"):
-        click.echo(made.read_text(encoding="utf-8"))
+        click.echo(path.read_text(encoding="utf-8"))
         return True
     if output is not None:
-        made = Path(shutil.copyfile(made, output)).absolute()
-    click.echo(made)
-    if not no_open and click.launch(made.as_uri()) != 0:
-        console.print("No browser is to be had here; open that file in one.")
+        path = Path(shutil.copyfile(path, output)).absolute()
+    click.echo(path)
+    if not no_open and click.launch(path.as_uri()) != 0:
+        console.print("Could not open a browser. Open the file above in one.")
     return True

@@ -1,1 +1,1 @@
-"""What the commands do, and what they print."""
+"""What the commands do and print."""

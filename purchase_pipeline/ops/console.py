@@ -1,4 +1,4 @@
-"""What `up` and `ingest` show in the terminal: a line a batch, a bar, a summary."""
+"""Terminal output of `up` and `ingest`: a line for each batch, a progress bar, a summary."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, KeysView
@@ -18,13 +18,13 @@ FAILURES_TO_GIVE_UP = 3
 
 
 class LiveProgress:
-    """Prints each lot as it arrives; on a terminal with a bar below."""
+    """Prints a line for each loaded batch; on a terminal, with a progress bar below."""
 
-    def __init__(self, console: Console, wanted: int) -> None:
+    def __init__(self, console: Console, target: int) -> None:
         self._console = console
-        self._width = len(str(wanted))
+        self._width = len(str(target))
         self._progress = Progress(
-            TextColumn("lots"),
+            TextColumn("batches"),
             BarColumn(bar_width=None),
             MofNCompleteColumn(),
             TextColumn("{task.fields[rows]:,} rows"),
@@ -32,8 +32,8 @@ class LiveProgress:
             console=console,
             disable=not console.is_terminal,
         )
-        self._task = self._progress.add_task("lots", total=wanted, rows=0)
-        self._wanted = wanted
+        self._task = self._progress.add_task("batches", total=target, rows=0)
+        self._target = target
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -49,22 +49,22 @@ class LiveProgress:
         known = list(lots)
         if known:
             self._advance(known)
-            going_on = "" if len(known) == self._wanted else "; going on with the rest"
-            self._console.print(f"{len(known)} of {self._wanted} lots are loaded already{going_on}.")
+            rest = "" if len(known) == self._target else "; loading the rest"
+            self._console.print(f"{len(known)} of {self._target} batches already loaded{rest}.")
 
     def loaded(self, number: int, lot: LotCount, seconds: float | None) -> None:
-        """Show a lot that has just been committed."""
+        """Show a batch that has just been committed."""
         took = "" if seconds is None else f"{seconds:6.1f} s"
         rejected = f"[yellow]{lot.rejected:,} rejected[/]" if lot.rejected else "0 rejected"
         self._console.print(
-            f"[green]✓[/] {number:{self._width}}/{self._wanted}  {lot.lote}  "
-            f"{lot.loaded:>9,} rows  {rejected}  {took}",
+            f"[green]✓[/] {number:{self._width}}/{self._target}  {lot.lote}  "
+            f"{quantity(lot.loaded, 'row'):>14}  {rejected}  {took}",
             highlight=False,
         )
         self._advance([lot])
 
     def failed(self, run: FailedRun, outlook: str) -> None:
-        """Show a run that failed, why, and what comes of it."""
+        """Show a failed run, its reason and what happens next."""
         print_failure(self._console, run, outlook)
 
     def say(self, text: str) -> None:
@@ -131,28 +131,33 @@ class BacklogWatch:
         )
 
 
+def quantity(count: int, noun: str) -> str:
+    """Return a count with its noun: `1 row`, `2 rows`, `3 batches`."""
+    return f"{count:,} {noun}" + ("" if count == 1 else "es" if noun.endswith("ch") else "s")
+
+
 def print_line(console: Console, text: str) -> None:
-    """Print a sentence whose words are not all ours: an error's, a path, a server's."""
+    """Print a line that may contain text from elsewhere, such as a path or a server's message."""
     console.print(Text(printable(text)), soft_wrap=True)
 
 
 def print_failure(console: Console, run: FailedRun, outlook: str) -> None:
-    """Print a run that failed, why, and what comes of it. No line of the reason can pass for one of ours."""
+    """Print a failed run, its reason (indented, so that it cannot pass for our own output) and what happens next."""
     failed = (f"✗ {printable(run.what)} failed", "red")
     console.print(Text.assemble(failed, f" (run {run.run_id[:8]}); {outlook}"))
     for line in run.reason.expandtabs().split("\n"):
         print_line(console, f"  {line}")
 
 
-def print_summary(console: Console, wanted: int, lots: Iterable[LotCount], seconds: float) -> None:
+def print_summary(console: Console, target: int, lots: Iterable[LotCount], seconds: float) -> None:
     """Print what a run of `up` or `ingest` has loaded."""
     known = list(lots)
     received, loaded, rejected = totals(known)
     conserved = all(lot.conserved for lot in known)
     console.print(
-        f"\n[bold]{len(known)} of {wanted} lots loaded[/] in {seconds:.1f} s: "
-        f"{received:,} rows received = {loaded:,} loaded + {rejected:,} rejected"
-        + ("." if conserved else "  [red]- which does not add up; see `purchase-pipeline status`.[/]"),
+        f"\n[bold]{len(known)} of {target} batches loaded[/] in {seconds:.1f} s: "
+        f"{quantity(received, 'row')} received = {loaded:,} loaded + {rejected:,} rejected"
+        + ("." if conserved else "  [red]- not balanced; see `purchase-pipeline status`.[/]"),
         highlight=False,
         soft_wrap=True,
     )

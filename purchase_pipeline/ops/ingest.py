@@ -1,4 +1,4 @@
-"""The same lots without the wait: one process, one after the other, through the same Dagster job."""
+"""Load every missing batch in this process, one after the other, through the same Dagster job as `up`."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, wait
@@ -27,13 +27,13 @@ from purchase_pipeline.stack.services import (
 )
 
 _ROWS_A_RUN = 250_000
-"""Rows loaded in one run of Dagster's, which costs as much beside its data as some 20,000 rows: so seldom enough."""
+"""Rows loaded in one Dagster run; the overhead of a run equals that of loading some 20,000 rows."""
 
-_LOOK_SECONDS = 0.5
+_POLL_SECONDS = 0.5
 
 
 def run_ingest(settings: Settings, options: StackOptions, console: Console) -> bool:
-    """Load every missing lot once, and return whether all are loaded in the end."""
+    """Try every missing batch once, and return whether all batches are loaded."""
     clock = monotonic()
     clear_leftovers(settings, options, console)
     processes = Processes(settings.home)
@@ -59,12 +59,12 @@ def _load_missing(pipeline: Pipeline, failover: Failover, console: Console) -> N
             progress,
             failover.wait_for(backlog.loaded),
             seconds_taken=_seconds_between_commits(),
-            outlook="another `ingest` or `up` tries it again",
+            outlook="run `ingest` or `up` to retry it",
         )
 
         def run(lots: Sequence[str]) -> None:
             """Run the job for some batches, showing each when it is committed."""
-            failover.wait_for(partial(_watched, partial(start_run, lots), watch.look))
+            failover.wait_for(partial(_run_and_watch, partial(start_run, lots), watch.look))
             failover.wait_for(watch.look)
 
         rows = pipeline.settings.rows
@@ -87,10 +87,10 @@ def _seconds_between_commits() -> Callable[[LotCount], float]:
     return seconds
 
 
-def _watched(start: Callable[[], Future[bool]], look: Callable[[], int]) -> bool:
-    """Start a run, look around until it ends, and return whether all went well."""
+def _run_and_watch(start: Callable[[], Future[bool]], look: Callable[[], int]) -> bool:
+    """Start a run, show commits until it ends, and return whether it succeeded."""
     run = start()
-    while wait([run], timeout=_LOOK_SECONDS).not_done:
-        with suppress(*DATABASE_AWAY):  # whose end is waited for once the run has ended
+    while wait([run], timeout=_POLL_SECONDS).not_done:
+        with suppress(*DATABASE_AWAY):  # the caller waits for the database once the run has ended
             look()
     return run.result()

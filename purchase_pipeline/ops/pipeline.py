@@ -1,4 +1,4 @@
-"""The pipeline, open: its database, its ledger, its backlog and Dagster's instance."""
+"""The open pipeline: its database, ledger, backlog and Dagster instance."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,10 +42,10 @@ class Pipeline:
 
     @cached_property
     def ledger(self) -> LotLedger:
-        """What the database says of each batch."""
+        """The ledger, with one row for each loaded batch."""
         return LotLedger(self.engine)
 
     @cached_property
     def backlog(self) -> Backlog:
-        """What is loaded, missing, in progress or failed, of the batches that the settings ask for."""
+        """The state of the batches in the settings: loaded, missing, in progress, failed."""
         return Backlog(self.settings.lote_names, self.ledger, self.instance)

@@ -1,4 +1,4 @@
-"""Rejected rows as a person sees them."""
+"""Terminal output of `rejects`."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,22 +9,23 @@ from rich.text import Text
 
 from purchase_pipeline.ingest.printable import in_brief, printable
 from purchase_pipeline.ingest.quarantine import Grouping, RejectGroup
+from purchase_pipeline.ops.console import quantity
 
 
 def print_rows(rows: Sequence[dict[str, Any]], count: int, console: Console) -> None:
-    """Print rejected rows, each with its reasons and the beginning of its text, and how many there are in all."""
+    """Print rejected rows, each with its reasons and the start of its text, then the total."""
     for row in rows:
         console.print(Text(printable(f"{row['lote']} linha {row['linha']}"), "bold"))
         for reason in row["reasons"]:
             console.print(Text(f"  {in_brief(reason)}"), soft_wrap=True)
         console.print(Text(f"  {printable(row['original'])}", "dim"), no_wrap=True, overflow="ellipsis")
-    more = "" if count == len(rows) else f"; {len(rows)} are shown (--limit shows more, --json all)"
-    console.print(f"{count:,} rows are rejected{more}.", highlight=False)
+    more = "" if count == len(rows) else f"; showing {len(rows)} (use --limit for more, --json for all)"
+    console.print(f"{quantity(count, 'rejected row')}{more}.", highlight=False)
 
 
 def print_groups(groups: Sequence[RejectGroup], by: Grouping, console: Console) -> None:
     """Print the groups as a table."""
-    table = Table(by, "rows", "lots", "the first is")
+    table = Table("batch" if by == "lote" else by, "rows", "batches", "first example")
     for column in table.columns[1:3]:
         column.justify = "right"
     for group in groups:

@@ -1,4 +1,4 @@
-"""The ready queries, asked: which there are, and what they find."""
+"""Saved queries: list, run and print them."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -15,62 +15,62 @@ from purchase_pipeline.postgres.connections import engine_for
 
 
 class SavedQuery(NamedTuple):
-    """A query with a name, and what it tells."""
+    """A named query with its description."""
 
     name: str
-    purpose: str
+    description: str
     sql: str
 
 
-class Answer(NamedTuple):
-    """What a query found."""
+class QueryResult(NamedTuple):
+    """The columns and rows of a query."""
 
     columns: Sequence[str]
     rows: Sequence[Sequence[Any]]
 
 
 def saved_queries() -> dict[str, SavedQuery]:
-    """Return the ready queries by name."""
+    """Return the saved queries by name."""
     folder = files("purchase_pipeline.ops.saved_queries")
     texts = {
         entry.name.removesuffix(".sql"): entry.read_text(encoding="utf-8")
         for entry in folder.iterdir()
         if entry.name.endswith(".sql")
     }
-    return {name: _of_file(name, text) for name, text in sorted(texts.items())}
+    return {name: _parse(name, text) for name, text in sorted(texts.items())}
 
 
-def _of_file(name: str, text: str) -> SavedQuery:
-    purpose, _, sql = text.partition("\n")
-    return SavedQuery(name, purpose.removeprefix("-- "), sql.strip())
+def _parse(name: str, text: str) -> SavedQuery:
+    description, _, sql = text.partition("\n")
+    return SavedQuery(name, description.removeprefix("-- "), sql.strip())
 
 
-def ask(url: str, query: SavedQuery) -> Answer:
-    """Run a query in a transaction that can only read.
+def run_query(url: str, query: SavedQuery) -> QueryResult:
+    """Run a query in a read-only transaction.
 
     Raises:
-        sqlalchemy.exc.ProgrammingError: a table that it reads is not there.
+        sqlalchemy.exc.ProgrammingError: the query failed, for example because a table is missing.
     """
     with engine_for(url).connect().execution_options(postgresql_readonly=True) as connection:
         result = connection.exec_driver_sql(query.sql)
-        return Answer(list(result.keys()), [tuple(row) for row in result])
+        return QueryResult(list(result.keys()), [tuple(row) for row in result])
 
 
-def print_list(queries: dict[str, SavedQuery], console: Console) -> None:
-    """Print which queries there are."""
-    table = Table("name", "what it tells", box=None, pad_edge=False)
+def print_queries(queries: dict[str, SavedQuery], console: Console) -> None:
+    """Print the names and descriptions of the queries."""
+    table = Table("name", "description", box=None, pad_edge=False)
     for query in queries.values():
-        table.add_row(f"[bold]{query.name}[/]", query.purpose)
+        table.add_row(f"[bold]{query.name}[/]", query.description)
     console.print(table)
 
 
-def print_result(answer: Answer, console: Console) -> None:
-    """Print an answer as a table, numbers to the right."""
-    table = Table(*answer.columns)
-    for column, values in zip(table.columns, zip(*answer.rows, strict=True), strict=False):
+def print_result(result: QueryResult, console: Console) -> None:
+    """Print a result as a table, with numbers right-aligned."""
+    table = Table(*result.columns)
+    for column, values in zip(table.columns, zip(*result.rows, strict=True), strict=False):
         if all(isinstance(value, int | Decimal | None) and not isinstance(value, bool) for value in values):
             column.justify = "right"
-    for row in answer.rows:
+    for row in result.rows:
         table.add_row(*("" if value is None else Text(in_brief(_shown(value))) for value in row))
     console.print(table)
 

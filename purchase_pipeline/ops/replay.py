@@ -1,4 +1,4 @@
-"""Judges landed lots anew, after the contract has changed: rows move between the tables, a lot in one transaction."""
+"""Revalidate landed batches after the contract has changed, and reload those that differ."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -17,18 +17,18 @@ from purchase_pipeline.settings import Settings
 
 
 def run_replay(settings: Settings, lots: Sequence[str], console: Console, *, dry_run: bool) -> bool:
-    """Load anew, from their files, the lots of which the contract judges a row otherwise; return whether all went well.
+    """Reload, from their landed files, the batches whose rows now validate differently; return whether all went well.
 
-    The API is not asked. Lots that have not landed are left alone; one that was refused for its rejects is tried again.
+    The API is not called. Batches that have not landed are skipped; one that failed with too many rejects is retried.
     """
     landing = landing_at(settings.landing_place)
     with Pipeline.open(settings) as pipeline:
-        with console.status("Judging the landed lots by the contract as it is now ..."):
+        with console.status("Validating landed batches against the current contract ..."):
             changed = _validated_differently(Verifier(pipeline.engine, landing), landing, lots)
         if not changed:
-            console.print("Every landed lot is stored as the contract judges it now; nothing to do.")
+            console.print("All batches match the current contract; nothing to do.")
         elif dry_run:
-            console.print(f"Would be loaded anew: {', '.join(changed)}", soft_wrap=True, highlight=False)
+            console.print(f"Would reload: {', '.join(changed)}", soft_wrap=True, highlight=False)
         else:
             with lot_runs(pipeline, [TABELA_COMPRAS.name, COMPRAS_REJEITADAS.name]) as run:
                 return _replay(changed, run, pipeline.backlog, console)
@@ -42,16 +42,16 @@ def _validated_differently(verifier: Verifier, landing: Landing, lots: Sequence[
 
 
 def _replay(lots: Sequence[str], run: StartRun, backlog: Backlog, console: Console) -> bool:
-    well = True
+    succeeded = True
     for lote in lots:
         begun, before = datetime.now(UTC), backlog.loaded_lot(lote)
         if run([lote]).result():
             after = backlog.loaded_lot(lote)
             console.print(f"[green]✓[/] {lote}  {_shown(before)}, now {_shown(after)}", highlight=False)
         for record in backlog.failures(begun):
-            well = False
-            print_failure(console, backlog.explain(record.dagster_run), "what was loaded before stays")
-    return well
+            succeeded = False
+            print_failure(console, backlog.explain(record.dagster_run), "the rows loaded before are kept")
+    return succeeded
 
 
 def _shown(lot: LotCount | None) -> str:

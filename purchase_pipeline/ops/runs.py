@@ -1,4 +1,4 @@
-"""Runs of the job in this process, one after the other; each is a run of Dagster's like any other."""
+"""In-process runs of a Dagster job, one after the other."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -25,11 +25,10 @@ StartRun = Callable[[Sequence[str]], Future[bool]]
 def lot_runs(
     pipeline: Pipeline, assets: Sequence[str] | None = None, job_name: str = "ingest_lote"
 ) -> Iterator[StartRun]:
-    """Yield a function that starts a run of the job, or of these assets, for lots that follow each other.
+    """Yield a function that starts a run of the job, or of some of its assets, for consecutive batches.
 
-    Of a job that has no partitions, for none.
-    Its result is whether all went well. Dagster works in a thread of its own, where it leaves the signals to us: an
-    interrupt lets the run under way end, then stops.
+    Pass no batches for a job without partitions. The future's result is whether the run succeeded. Dagster runs in a
+    worker thread, where it installs no signal handlers: an interrupt lets the current run finish, then stops.
     """
     keep_connections(pipeline.instance)
     job = build_definitions(pipeline.settings).resolve_job_def(job_name)
@@ -54,12 +53,12 @@ def _range(lots: Sequence[str]) -> dict[str, str]:
     return {ASSET_PARTITION_RANGE_START_TAG: lots[0], ASSET_PARTITION_RANGE_END_TAG: lots[-1]}
 
 
-def consecutive(lots: Sequence[str], wanted: Sequence[str], most: int | None = None) -> Iterator[list[str]]:
-    """Yield lots in such as follow each other among the wanted ones, at most so many together: a run each."""
-    places = {lote: place for place, lote in enumerate(wanted)}
+def consecutive(lots: Sequence[str], order: Sequence[str], longest: int | None = None) -> Iterator[list[str]]:
+    """Group batches into runs: consecutive in `order`, at most `longest` in each."""
+    positions = {lote: position for position, lote in enumerate(order)}
     run = list[str]()
     for lote, next_one in zip_longest(lots, lots[1:]):
         run.append(lote)
-        if len(run) == most or next_one is None or places[next_one] != places[lote] + 1:
+        if len(run) == longest or next_one is None or positions[next_one] != positions[lote] + 1:
             yield run
             run = []

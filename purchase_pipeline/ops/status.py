@@ -1,4 +1,4 @@
-"""Where things stand: lots wanted, loaded, rejected, failed, in flight; conservation, lot by lot."""
+"""Status: batches loaded, in progress and failed; rows received, loaded and rejected, and whether they balance."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -19,7 +19,7 @@ _NAMED = 5
 
 
 class LotStatus(BaseModel):
-    """Rows of one lot, counted in the tables."""
+    """Rows of one batch, counted in the tables."""
 
     lote: str
     received: int
@@ -30,10 +30,10 @@ class LotStatus(BaseModel):
 
 
 class Status(BaseModel):
-    """The whole picture, of the wanted lots. What counts as loaded is `LotLedger`'s word, as for `up` and `ingest`.
+    """Status of the target batches. `LotLedger` decides what counts as loaded, as for `up` and `ingest`.
 
-    `failed` are lots not loaded that failed within the last day and are not in flight; `beyond_target` are loaded, and
-    not wanted any more. `clock_behind_seconds` is how long the sensor waits for a clock that was set back; else 0.
+    `failed`: failed within the last day, not loaded and not in progress. `beyond_target`: loaded, but no longer part of
+    the target. `clock_behind_seconds`: how long the sensor waits after the clock was set back, or 0.
     """
 
     wanted: int
@@ -50,7 +50,7 @@ class Status(BaseModel):
 
 
 def read_status(settings: Settings) -> Status:
-    """Count the lots in the tables, and ask Dagster about the others."""
+    """Count the rows of each batch in the tables; read failed and in-progress batches from Dagster."""
     with Pipeline.open(settings) as pipeline:
         backlog = pipeline.backlog
         counted, beyond_target = backlog.counted(), backlog.beyond_target()
@@ -79,9 +79,9 @@ def read_status(settings: Settings) -> Status:
 
 
 def print_status(status: Status, console: Console) -> None:
-    """Print the status as a table a lot and a line in all."""
+    """Print a table with a row for each batch, then the totals."""
     if status.lots:
-        table = Table("lot", "received", "loaded", "rejected", "adds up", "committed at (UTC)")
+        table = Table("batch", "received", "loaded", "rejected", "balanced", "committed at (UTC)")
         for column in table.columns[1:4]:
             column.justify = "right"
         for lot in status.lots:
@@ -95,26 +95,26 @@ def print_status(status: Status, console: Console) -> None:
             )
         console.print(table)
     console.print(
-        f"{status.loaded} of {status.wanted} lots loaded, {len(status.in_flight)} in flight, "
+        f"{status.loaded} of {status.wanted} batches loaded, {len(status.in_flight)} in progress, "
         f"{len(status.failed)} failed. Rows: {status.rows_received:,} received = {status.rows_loaded:,} loaded + "
-        f"{status.rows_rejected:,} rejected: {'adds up' if status.conserved else '[red]DOES NOT ADD UP[/]'}.",
+        f"{status.rows_rejected:,} rejected: {'balanced' if status.conserved else '[red]NOT BALANCED[/]'}.",
         highlight=False,
         soft_wrap=True,
     )
     if status.beyond_target:
         console.print(
-            f"Loaded as well, beyond the target, and not counted here: {_few(status.beyond_target)}",
+            f"Also loaded, beyond the target and not counted above: {_few(status.beyond_target)}",
             soft_wrap=True,
         )
     if status.clock_behind_seconds:
         console.print(
-            f"The clock is {status.clock_behind_seconds:,.0f} s behind the sensor's last tick: no lot is requested "
-            "until it has caught up, or until `purchase-pipeline up` starts.",
+            f"The clock is {status.clock_behind_seconds:,.0f} s behind the sensor's last tick: no batch is "
+            "requested until it catches up or `purchase-pipeline up` starts.",
             soft_wrap=True,
         )
     if status.failed:
         console.print(
-            f"Failed within the last day, and not loaded since: {', '.join(status.failed)}", soft_wrap=True
+            f"Failed within the last day and not loaded since: {', '.join(status.failed)}", soft_wrap=True
         )
 
 

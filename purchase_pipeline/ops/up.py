@@ -1,4 +1,4 @@
-"""The main job: start what is not given, watch the sensor load every lot, stop what was started."""
+"""`up`: start the local stack, show each batch as the sensor loads it, stop the stack."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,6 +16,7 @@ from purchase_pipeline.ops.console import (
     LiveProgress,
     print_line,
     print_summary,
+    quantity,
 )
 from purchase_pipeline.ops.pipeline import Pipeline
 from purchase_pipeline.settings import Settings
@@ -38,16 +39,16 @@ from purchase_pipeline.stack.services import (
 )
 
 _EXPOSED = (
-    "[bold red]Warning:[/] --host {host} opens Dagster's UI and the mock API beyond this machine. They ask for no "
-    "login: whoever reaches {host} can run code here as you, and read and change the data. "
-    "Do this only behind a firewall, or a proxy that asks who is there."
+    "[bold red]Warning:[/] --host {host} exposes the Dagster UI and the mock API beyond this machine. Neither has a "
+    "login: anyone who can reach {host} can run code here as you, and read and change the data. "
+    "Use it only behind a firewall or an authenticating proxy."
 )
-_LOOK_SECONDS = 0.5
+_POLL_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
 class Stack:
-    """A stack that runs."""
+    """A running stack."""
 
     processes: Processes
     pipeline: Pipeline
@@ -57,10 +58,10 @@ class Stack:
 
 
 def run_up(settings: Settings, options: StackOptions, console: Console, *, exit_when_done: bool) -> bool:
-    """Load every wanted lot through the sensor, and return whether all are loaded.
+    """Load every batch through the sensor, and return whether all are loaded.
 
-    Lots that fail come back until they have failed `FAILURES_TO_GIVE_UP` times; without `exit_when_done` the stack then
-    stays up, and goes on trying, until it is interrupted.
+    Gives up when each missing batch has failed `FAILURES_TO_GIVE_UP` times. Without `exit_when_done`, the stack then
+    keeps running and retrying until it is interrupted.
     """
     clock = monotonic()
     with running_stack(settings, options, console) as stack:
@@ -68,14 +69,14 @@ def run_up(settings: Settings, options: StackOptions, console: Console, *, exit_
         loaded = stack.database.wait_for(stack.pipeline.backlog.loaded)
         print_summary(console, settings.lots, loaded.values(), monotonic() - clock)
         if not exit_when_done:
-            console.print("Everything stays up. Ctrl-C stops it; the data stays.")
+            console.print("The stack keeps running. Press Ctrl-C to stop it; the data is kept.")
             _until_interrupted(stack, console)
     return complete
 
 
 @contextmanager
 def running_stack(settings: Settings, options: StackOptions, console: Console) -> Iterator[Stack]:
-    """Start everything, say where it is, and stop it all at the end, whatever the end is."""
+    """Start all services, print their addresses, and stop them at the end."""
     clear_leftovers(settings, options, console)
     processes = Processes(settings.home)
     with ExitStack() as stack:
@@ -88,18 +89,19 @@ def running_stack(settings: Settings, options: StackOptions, console: Console) -
             settings.save()
             instance = stack.enter_context(dagster_services(settings, options, processes))
             wait_for_mock_api(given, settings, processes)
-        stack.callback(console.print, "Stopping what was started ...")
+        stack.callback(console.print, "Stopping all services ...")
         _print_addresses(settings, options, console)
         watch = Failover(settings, partial(print_line, console))
         yield Stack(processes, Pipeline(settings, instance), watch, daemon_lock, clock)
 
 
 def _print_addresses(settings: Settings, options: StackOptions, console: Console) -> None:
+    batches = quantity(settings.lots, "batch")
     lines = {
         "Dagster UI": http_url(options.host, options.port) if options.ui else "off (--no-ui)",
         "Purchase API": str(httpx.URL(settings.api_url).copy_with(userinfo=b"")),
         "PostgreSQL": shown_database_url(settings),
-        "Wanted": f"{settings.lots} lots of {settings.rows:,} rows, one every {settings.every:g} s",
+        "Target": f"{batches} of {quantity(settings.rows, 'row')}, one every {settings.every:g} s",
     }
     for name, value in lines.items():
         console.print(f"[bold]{name:<13}[/]{escape(value)}", highlight=False, soft_wrap=True)
@@ -108,7 +110,7 @@ def _print_addresses(settings: Settings, options: StackOptions, console: Console
 
 
 def _watch(stack: Stack, console: Console) -> bool:
-    """Show lots as they are committed; end when all are, or when each that is not has failed too often."""
+    """Show batches as they are committed, until all are loaded or each missing one has failed too often."""
     backlog = stack.pipeline.backlog
     with LiveProgress(console, len(backlog.lots)) as progress:
         watch = BacklogWatch(
@@ -116,7 +118,7 @@ def _watch(stack: Stack, console: Console) -> bool:
             progress,
             stack.database.wait_for(backlog.loaded),
             seconds_taken=backlog.seconds_taken,
-            outlook="it will be tried again",
+            outlook="it will be retried",
         )
         while watch.missing:
             returns = stack.database.returns
@@ -124,42 +126,42 @@ def _watch(stack: Stack, console: Console) -> bool:
             if stack.database.returns > returns:
                 watch.reset_failures()
             elif hopeless:
-                progress.say(f"Giving up on {', '.join(watch.missing)}: failed {FAILURES_TO_GIVE_UP} times.")
+                progress.say(f"Giving up on {', '.join(watch.missing)} after {FAILURES_TO_GIVE_UP} failures.")
                 return False
-            sleep(_LOOK_SECONDS)
+            sleep(_POLL_SECONDS)
     return True
 
 
 def _look(stack: Stack, watch: BacklogWatch, say: Callable[[str], None]) -> bool:
-    """Tell what is new, keep up what is to run (the database answers: it can), and say whether to give up."""
+    """Show what is new, keep the services running, and return whether to give up."""
     watch.look()
-    _keep_up(stack, say)
+    _maintain(stack, say)
     return bool(watch.missing) and watch.has_given_up()
 
 
 def _until_interrupted(stack: Stack, console: Console) -> None:
     while True:
-        stack.database.ask(lambda: _keep_up(stack, partial(print_line, console)))
-        sleep(_LOOK_SECONDS)
+        stack.database.ask(lambda: _maintain(stack, partial(print_line, console)))
+        sleep(_POLL_SECONDS)
 
 
-def _keep_up(stack: Stack, say: Callable[[str], None]) -> bool:
-    """Make sure that the daemon is the only one, revive what has ended, and return true: the database answers."""
+def _maintain(stack: Stack, say: Callable[[str], None]) -> bool:
+    """Keep the daemon lock, restart stopped services, and return whether the database responds."""
     stack.daemon_lock.hold()
     stack.daemon_lock.watch(stack.pipeline.instance)
     _follow_clock(stack, say)
     for name in stack.processes.revive():
-        say(f"{name} had ended, and was started again; its log: {stack.processes.log_of(name)}")
+        say(f"{name} stopped and was restarted. Log: {stack.processes.log_of(name)}")
     return stack.pipeline.ledger.answers()
 
 
 def _follow_clock(stack: Stack, say: Callable[[str], None]) -> None:
-    """Start the daemon again when the clock was set back: it would wait until the time is what it was."""
+    """Restart the daemon if the clock was set back: it would wait until the old time is reached again."""
     if not (back := stack.clock.seconds_back()):
         return
     with stack.processes.paused("daemon"):
         forget_future_ticks(stack.pipeline.instance)
     stack.clock.accept()
     say(
-        f"The clock was set back by {back:,.0f} s; Dagster's daemon, which would wait for that long, was restarted."
+        f"The clock was set back by {back:,.0f} s; restarted the Dagster daemon, which would have waited that long."
     )

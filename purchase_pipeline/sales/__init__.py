@@ -1,1 +1,1 @@
-"""Sales: what the purchases add up to, and the report of it."""
+"""Sales marts and the sales report."""

@@ -1,4 +1,4 @@
-"""The sales assets: the sums of each lot, the marts that they add up to, and the report of those."""
+"""The sales assets: aggregates of each batch, the marts and the report."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql.base import PGDialect
 from purchase_pipeline.feeds import pools, specs
 from purchase_pipeline.ingest.tables import TABELA_COMPRAS
 from purchase_pipeline.sales import tables
-from purchase_pipeline.sales.automation import GROUP, when_a_lot_was_loaded, when_updated
+from purchase_pipeline.sales.automation import GROUP, when_batch_loaded, when_updated
 from purchase_pipeline.sales.lineage import column_lineage
 from purchase_pipeline.sales.marts import MARTS, Mart
 from purchase_pipeline.sales.queries import sums_of_lots
@@ -21,12 +21,12 @@ _DOCUMENTATION = "docs/sales.md"
 _PREVIEW_ROWS = 10
 _PURCHASES = dg.AssetKey(TABELA_COMPRAS.name)
 _SUMS = dg.AssetKey(tables.SALES_BY_LOT.name)
-# A run asks for nothing but the database: what fails is away for a while.
+# These runs need only the database, so a failure is probably transient.
 _RETRIES = dg.RetryPolicy(max_retries=2, delay=5, backoff=dg.Backoff.EXPONENTIAL)
 
 
-def _told_of(query: sa.SelectBase) -> dict[str, Any]:
-    """Return what a materialization tells of its query: the SQL, and which columns come from which."""
+def _query_metadata(query: sa.SelectBase) -> dict[str, Any]:
+    """Return the metadata of a query: its SQL and its column lineage."""
     text = query.compile(dialect=_POSTGRES, compile_kwargs={"literal_binds": True})
     return {
         "sql": dg.MetadataValue.md(f"```sql\n{text}\n```"),
@@ -34,26 +34,26 @@ def _told_of(query: sa.SelectBase) -> dict[str, Any]:
     }
 
 
-def _spec(table: sa.Table, **more: Any) -> dg.AssetSpec:  # noqa: ANN401  (as AssetSpec)
+def _spec(table: sa.Table, **more: Any) -> dg.AssetSpec:  # noqa: ANN401  (AssetSpec's types)
     kinds = {"postgres", "sql"}
     spec = specs.table_spec(table, _DOCUMENTATION, group_name=GROUP, kinds=kinds, **more)
     return spec.merge_attributes(
         metadata={
             "row_model": f"{tables.__name__}:{table.name.upper()}",
             "preview_rows": _PREVIEW_ROWS,
-            "schema_drift": "evolve",  # an earlier version's table is widened
+            "schema_drift": "evolve",  # a table of an earlier version is extended
         }
     ).with_io_manager_key("io_manager")
 
 
 def sums(lotes: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
-    """Return the asset of the sums, which has the lots as its partitions."""
+    """Return the asset of the aggregates, partitioned by batch (lote)."""
 
     @dg.multi_asset(
         name="sums",
         specs=[
             _spec(
-                tables.SALES_BY_LOT, deps=[_PURCHASES], automation_condition=when_a_lot_was_loaded()
+                tables.SALES_BY_LOT, deps=[_PURCHASES], automation_condition=when_batch_loaded()
             ).merge_attributes(metadata={"partition_expr": "lote"})
         ],
         partitions_def=lotes,
@@ -62,15 +62,15 @@ def sums(lotes: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
         retry_policy=_RETRIES,
     )
     def asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult[sa.SelectBase]:
-        """Sum up the run's lots, all in one statement."""
+        """Aggregate the batches of the run in one statement."""
         query = sums_of_lots(context.partition_keys)
-        return dg.MaterializeResult(value=query, metadata=_told_of(query))
+        return dg.MaterializeResult(value=query, metadata=_query_metadata(query))
 
     return asset
 
 
 def _mart_spec(mart: Mart) -> dg.AssetSpec:
-    """Return the spec of a mart. The lots are summed up first, so that all marts are made in one run."""
+    """Return the spec of a mart. It depends on the aggregates, so that all marts are updated in one run."""
     sources = {_SUMS, dg.AssetKey(mart.source.name)}
     return _spec(mart.table, deps=sources, automation_condition=when_updated(*sources - {_SUMS}))
 
@@ -79,12 +79,12 @@ def _mart_spec(mart: Mart) -> dg.AssetSpec:
     specs=[_mart_spec(mart) for mart in MARTS], pool=pools.DATABASE, can_subset=True, retry_policy=_RETRIES
 )
 def sales_marts(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[sa.SelectBase]]:
-    """Make the marts that are asked for, each in one statement and one transaction."""
+    """Update the selected marts, each in one statement and one transaction."""
     for mart in MARTS:
         key = dg.AssetKey(mart.table.name)
         if key in context.selected_asset_keys:
             query = mart.query()
-            yield dg.MaterializeResult(asset_key=key, value=query, metadata=_told_of(query))
+            yield dg.MaterializeResult(asset_key=key, value=query, metadata=_query_metadata(query))
 
 
 @dg.asset(
@@ -99,7 +99,7 @@ def sales_marts(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeRes
     metadata={"documentation": dg.MetadataValue.path(_DOCUMENTATION)},
 )
 def sales_report(report_file: dg.ResourceParam[ReportFile]) -> dg.MaterializeResult[None]:
-    """One HTML file, in Portuguese and English, that needs no network: open it with `purchase-pipeline report`."""
+    """One self-contained HTML file, in Portuguese and English. Open it with `purchase-pipeline report`."""
     size = report_file.write()
     path = dg.MetadataValue.path(report_file.path)
     return dg.MaterializeResult(metadata={"report": path, "bytes": size})

@@ -1,46 +1,46 @@
-"""When the sales assets are made anew: Dagster's declarative automation, in place of a schedule."""
+"""When the sales assets are updated: declarative automation conditions and their sensor."""
 
 from typing import Any
 
 import dagster as dg
 
 GROUP = "sales"
-_SECONDS_BETWEEN_LOOKS = 30
+_INTERVAL_SECONDS = 30
 
 _Condition = dg.AutomationCondition[Any]
 
 
-def when_a_lot_was_loaded() -> _Condition:
-    """Return the condition of what is summed lot by lot: a lot is new, was loaded again, or has never been summed.
+def when_batch_loaded() -> _Condition:
+    """Return the condition for per-batch sums: the batch is new, was reloaded, or has never been aggregated.
 
-    One that could not be summed waits for a person, or for its lot to be loaded again: it would fail again.
+    After a failure, the batch waits until it is reloaded or materialized by hand: it would fail again.
     """
     missing = dg.AutomationCondition.missing() & ~dg.AutomationCondition.execution_failed()
     loaded = dg.AutomationCondition.any_deps_updated().since_last_handled()
     may_run = ~dg.AutomationCondition.any_deps_missing() & ~dg.AutomationCondition.in_progress()
-    return ((loaded | missing) & may_run).with_label("a lot was loaded")
+    return ((loaded | missing) & may_run).with_label("a batch was loaded")
 
 
-def when_updated(*but: dg.AssetKey) -> _Condition:
-    """Return the condition of what is made as a whole: something that it is made from has changed, but for some.
+def when_updated(*ignored: dg.AssetKey) -> _Condition:
+    """Return the condition for unpartitioned assets: an upstream asset, other than those ignored, was updated.
 
-    `eager()` would wait until every lot is there, and nothing is in progress: that is the end of the campaign. What
-    somebody wiped waits for it, unless a lot comes first.
+    `eager()` would wait until every batch is loaded and none is in progress. A wiped asset waits for that, unless
+    another batch is loaded first.
     """
     updated = dg.AutomationCondition.any_deps_updated()
-    if but:
-        updated = updated.ignore(dg.AssetSelection.assets(*but))
+    if ignored:
+        updated = updated.ignore(dg.AssetSelection.assets(*ignored))
     missing = dg.AutomationCondition.missing() & ~dg.AutomationCondition.any_deps_missing()
     may_run = ~dg.AutomationCondition.in_progress()
     wiped = missing & ~dg.AutomationCondition.execution_failed()
-    return ((updated.since_last_handled() | wiped) & may_run).with_label("has new lots")
+    return ((updated.since_last_handled() | wiped) & may_run).with_label("has new batches")
 
 
 stale_sales = dg.AutomationConditionSensorDefinition(
     "stale_sales",
     target=dg.AssetSelection.groups(GROUP),
-    description="Sums up lots that were loaded, all that are new in one run, then makes marts and report anew.",
+    description="Aggregates newly loaded batches, all in one run, then updates the marts and the report.",
     default_status=dg.DefaultSensorStatus.RUNNING,
-    minimum_interval_seconds=_SECONDS_BETWEEN_LOOKS,
-    run_tags={"dagster/priority": "-1"},  # lots go first
+    minimum_interval_seconds=_INTERVAL_SECONDS,
+    run_tags={"dagster/priority": "-1"},  # batches have priority
 )

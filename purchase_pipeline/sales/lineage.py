@@ -1,4 +1,4 @@
-"""Which columns of which tables each column of a query is computed from."""
+"""Column lineage of a query: the source columns of each of its columns."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from sqlalchemy.sql.visitors import iterate
 
 
 def column_lineage(query: sa.SelectBase) -> dg.TableColumnLineage:
-    """Return the lineage of a query over tables that are assets of the same name; a count of rows has none."""
+    """Return the lineage of a query whose tables are assets of the same name; a row count has none."""
     found = defaultdict[str, set[tuple[str, str]]](set)
     for select in query.selects if isinstance(query, sa.CompoundSelect) else [query]:
         for column in select.selected_columns:
@@ -25,7 +25,7 @@ def column_lineage(query: sa.SelectBase) -> dg.TableColumnLineage:
 
 
 def _sources(expression: sa.ColumnElement[Any]) -> Iterator[sa.Column[Any]]:
-    """Yield the tables' columns that an expression names, also through the subqueries that it names."""
+    """Yield the table columns that an expression uses, directly or through subqueries."""
     for element in iterate(expression):
         if isinstance(element, sa.Column) and isinstance(element.table, sa.Table):
             yield element

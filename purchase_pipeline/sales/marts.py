@@ -1,4 +1,4 @@
-"""The marts: each a table, and the query whose rows it keeps."""
+"""The sales marts: each a table and the query that fills it."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -16,9 +16,9 @@ class Mart(NamedTuple):
     """One mart.
 
     Attributes:
-        table: where its rows are kept, in place of those of the last time.
-        source: the table that it reads.
-        query: gives its rows.
+        table: holds its rows; each update replaces them.
+        source: the table that the query reads.
+        query: returns its rows.
     """
 
     table: sa.Table

@@ -1,8 +1,8 @@
-"""The sums of the sales marts, as queries that PostgreSQL computes and stores: no purchase leaves the server.
+"""Queries of the sales marts. PostgreSQL computes and stores them: no purchase leaves the server.
 
-A lot is summed up once, in every way that the marts are cut, when it is loaded; the marts add up those sums. So a mart
-costs the days and lots there are, not the purchases. Customers alone cannot be added up (one buys in many lots), so
-theirs reads the purchases.
+Each batch is aggregated once, when it is loaded, by every dimension that the marts need; the marts sum these
+aggregates, so their cost depends on the number of days and batches, not of purchases. Customers cannot be summed (one
+may buy in many batches), so their mart reads the purchases.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,13 +34,13 @@ _CUTS: dict[str, dict[str, sa.ColumnElement[Any]]] = {
         "category": _PURCHASE.category,
     },
 }
-"""How purchases are cut: for each cut, its columns in `sales_by_lot`, and what each is of a purchase."""
+"""The cuts (groupings): for each, its columns in `sales_by_lot` and their expressions over `tabela_compras`."""
 
 
 def sums_of_lots(lots: Sequence[str]) -> sa.SelectBase:
-    """Return the sums of some lots, one row a lot, cut and value of its columns: what `sales_by_lot` keeps of them.
+    """Return the `sales_by_lot` rows of some batches: one for each batch, cut and combination of its columns.
 
-    GROUPING SETS would read the lots once, but sort them for each cut: at 500,000 purchases, with PostgreSQL's own
+    GROUPING SETS would read the batches once but sort them for each cut: at 500,000 purchases, with the default
     `work_mem`, that takes three times as long.
     """
     return sa.union_all(*(_cut(name, columns, lots) for name, columns in _CUTS.items()))
@@ -61,20 +61,20 @@ def _cut(name: str, columns: Mapping[str, sa.ColumnElement[Any]], lots: Sequence
 
 
 def sums_by(*columns: sa.Column[Any]) -> sa.Select[Any]:
-    """Return purchases and revenue of all lots by these columns, which some cut has."""
-    return sa.select(*columns, *_added_up()).where(_LOT.cut == _cut_of(columns)).group_by(*columns)
+    """Return purchases and revenue of all batches by these columns, which must be in one cut."""
+    return sa.select(*columns, *_totals()).where(_LOT.cut == _cut_of(columns)).group_by(*columns)
 
 
 def ranked(*columns: sa.Column[Any]) -> sa.SelectBase:
-    """Return the first `MOST_RANKED` by revenue; of the same revenue, by name."""
+    """Return the top `MOST_RANKED` by revenue; ties are ordered by name."""
     revenue = sa.func.sum(_LOT.revenue)
     rank = sa.cast(sa.func.row_number().over(order_by=[revenue.desc(), *columns]), sa.Integer)
-    ranks = sums_by(*columns).with_only_columns(rank.label("rank"), *columns, *_added_up())
+    ranks = sums_by(*columns).with_only_columns(rank.label("rank"), *columns, *_totals())
     return ranks.order_by("rank").limit(MOST_RANKED)
 
 
 def customers_by_age_band() -> sa.SelectBase:
-    """Return customers, and what they bought, by their age on the day of the newest purchase."""
+    """Return customers and their purchases by age on the day of the newest purchase."""
     newest = sa.select(sa.func.max(_PURCHASE.date_purchase)).scalar_subquery()
     customers = (
         sa.select(
@@ -109,12 +109,12 @@ def _age_bands() -> sa.FromClause:
 
 
 def _cut_of(columns: Sequence[sa.Column[Any]]) -> str:
-    """Return a cut that has these columns: the rows of each hold every purchase once."""
+    """Return a cut that has these columns; each cut counts every purchase once."""
     names = {column.name for column in columns}
     return next(cut for cut, own in _CUTS.items() if names <= own.keys())
 
 
-def _added_up() -> list[sa.ColumnElement[Any]]:
+def _totals() -> list[sa.ColumnElement[Any]]:
     return _sums(sa.func.sum(_LOT.purchases), sa.func.sum(_LOT.revenue))
 
 

@@ -1,4 +1,4 @@
-"""What the sales assets are handed."""
+"""The resource of the sales report."""
 
 from pathlib import Path
 
@@ -10,11 +10,11 @@ from purchase_pipeline.sales.report.file import ReportFile
 
 
 class ReportFileResource(dg.ConfigurableResource[ReportFile]):
-    """The file of the sales report, and the database that it tells of."""
+    """The path of the sales report, and the database that it reads."""
 
     database_url: str = Field(repr=False)
     path: str
 
     def create_resource(self, context: dg.InitResourceContext) -> ReportFile:  # noqa: ARG002
-        """Hand out the file; its folder is made when it is written."""
+        """Return the report file; its folder is created when it is written."""
         return ReportFile(engine_for(self.database_url), Path(self.path))

@@ -1,15 +1,15 @@
-"""The tables of the sales marts: the sums of each lot, and what they add up to."""
+"""The tables of the sales marts: aggregates of each batch, and the marts computed from them."""
 
 import sqlalchemy as sa
 
 from purchase_pipeline.ingest.tables import TABELA_COMPRAS
 
 _METADATA = sa.MetaData()
-_MONEY = sa.Numeric(38, 2)  # so many purchases of the highest price as BIGINT counts
+_MONEY = sa.Numeric(38, 2)  # fits BIGINT purchases of the highest price
 
 
 def _purchased(name: str) -> sa.Column[object]:
-    """Return a column that has the meaning, and the type, that it has in `tabela_compras`."""
+    """Return a column with the type and comment that it has in `tabela_compras`."""
     column = TABELA_COMPRAS.columns[name]
     return sa.Column(name, column.type, nullable=False, comment=column.comment)
 
@@ -26,71 +26,74 @@ def _day() -> sa.Column[object]:
 
 
 def _month() -> sa.Column[object]:
-    return sa.Column("month", sa.Date, nullable=False, comment="Month of the purchases, by its first day")
+    return sa.Column("month", sa.Date, nullable=False, comment="First day of the month of the purchases")
 
 
 def _rank() -> sa.Column[object]:
-    return sa.Column("rank", sa.Integer, nullable=False, comment="Place by revenue, from 1; no two share one")
+    return sa.Column("rank", sa.Integer, nullable=False, comment="Rank by revenue, from 1, without ties")
 
 
 def _mart(name: str, comment: str, *columns: sa.Column[object]) -> sa.Table:
     return sa.Table(name, _METADATA, *columns, *_sums(), comment=comment)
 
 
-def _either(column: sa.Column[object]) -> sa.Column[object]:
-    """Return a column that only some of the table's rows have."""
+def _nullable(column: sa.Column[object]) -> sa.Column[object]:
+    """Make a column nullable: only some rows have a value."""
     column.nullable = True
     return column
 
 
 SALES_BY_LOT = _mart(
     "sales_by_lot",
-    "Sums of each lot, once for each way that the marts are cut: they add these up, and not every purchase again",
-    sa.Column("lote", sa.Text, nullable=False, index=True, comment="Lot that is summed up"),
+    "Aggregates of each batch, one set for each grouping (cut) that the marts need",
+    sa.Column("lote", sa.Text, nullable=False, index=True, comment="Batch of the purchases"),
     sa.Column(
-        "cut", sa.Text, nullable=False, comment="Which columns the row is a sum for; the others are NULL"
+        "cut",
+        sa.Text,
+        nullable=False,
+        comment="Grouping of the row: which columns are set; the others are NULL",
     ),
-    _either(_day()),
-    _either(_month()),
+    _nullable(_day()),
+    _nullable(_month()),
     *(
-        _either(_purchased(name))
+        _nullable(_purchased(name))
         for name in ("category", "state", "store", "payment_type", "product", "brand")
     ),
 )
 
-REVENUE_BY_DAY = _mart("revenue_by_day", "Purchases and revenue of each day that has any", _day())
+REVENUE_BY_DAY = _mart("revenue_by_day", "Purchases and revenue by day", _day())
 
 REVENUE_BY_MONTH_AND_CATEGORY = _mart(
     "revenue_by_month_and_category",
-    "Purchases and revenue of each month and category of product",
+    "Purchases and revenue by month and product category",
     _month(),
     _purchased("category"),
 )
 
-REVENUE_BY_STATE = _mart(
-    "revenue_by_state", "Purchases and revenue of each state of Brazil", _purchased("state")
-)
+REVENUE_BY_STATE = _mart("revenue_by_state", "Purchases and revenue by state", _purchased("state"))
 
-REVENUE_BY_STORE = _mart("revenue_by_store", "Purchases and revenue of each store", _purchased("store"))
+REVENUE_BY_STORE = _mart("revenue_by_store", "Purchases and revenue by store", _purchased("store"))
 
 REVENUE_BY_PAYMENT_TYPE = _mart(
-    "revenue_by_payment_type", "Purchases and revenue by how they were paid", _purchased("payment_type")
+    "revenue_by_payment_type", "Purchases and revenue by payment type", _purchased("payment_type")
 )
 
 CUSTOMERS_BY_AGE_BAND = _mart(
     "customers_by_age_band",
-    "Customers by their age on the day of the newest purchase in the table, and what they bought. The feed numbers no "
-    "customer: one is a first name, a last name and a date of birth",
-    sa.Column("age_band", sa.Text, nullable=False, comment="Ages in years: 18-24, ...; the last is open"),
-    sa.Column("from_age", sa.Integer, nullable=False, comment="Youngest age in the band, to sort by"),
-    sa.Column("customers", sa.BigInteger, nullable=False, comment="Number of different customers"),
+    "Customers and their purchases by age on the day of the newest purchase. The source has no customer ID: a customer "
+    "is a first name, a last name and a date of birth",
+    sa.Column(
+        "age_band", sa.Text, nullable=False, comment="Age in years: 18-24, ...; the last band is open-ended"
+    ),
+    sa.Column("from_age", sa.Integer, nullable=False, comment="Lowest age of the band, for sorting"),
+    sa.Column("customers", sa.BigInteger, nullable=False, comment="Number of distinct customers"),
 )
 
 TOP_PRODUCTS = _mart(
     "top_products",
-    "The hundred products with the greatest revenue",
+    "The 100 products with the highest revenue",
     _rank(),
     *(_purchased(name) for name in ("product", "brand", "category")),
 )
 
-TOP_BRANDS = _mart("top_brands", "The hundred brands with the greatest revenue", _rank(), _purchased("brand"))
+TOP_BRANDS = _mart("top_brands", "The 100 brands with the highest revenue", _rank(), _purchased("brand"))

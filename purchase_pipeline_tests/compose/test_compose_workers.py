@@ -82,5 +82,5 @@ def test_all_is_well_again(scaled: ComposeStack) -> None:
 
 
 def test_the_flag_alone_is_refused_in_words(scaled: ComposeStack) -> None:
-    with pytest.raises(DockerError, match="Say COMPOSE_PROFILES=scale"):
+    with pytest.raises(DockerError, match="Set COMPOSE_PROFILES=scale"):
         scaled.compose("run", "--rm", "--no-deps", "-T", "-e", "PROFILE=local", "worker")

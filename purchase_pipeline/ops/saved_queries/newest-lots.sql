@@ -1,4 +1,4 @@
--- The lots that were loaded last: when, how many rows, by which run.
+-- The batches loaded last: when, how many rows, by which run.
 SELECT partition AS lote, rows, source_rows AS received, committed_at, run_id
 FROM slice_ledger
 WHERE asset = 'tabela_compras'

@@ -1,4 +1,4 @@
--- Which fields broke the contract, how often, in how many lots, and the text of the first such row.
+-- Which fields failed validation, how often, in how many batches, with the first row's text.
 SELECT
     coalesce(field, '(the whole row)') AS field,
     count(*) AS rows,

@@ -1,9 +1,9 @@
--- How much room each table takes, with its indexes and partitions, and about how many rows it has.
+-- Size of each table with its indexes and partitions, and its approximate row count.
 SELECT
     relname AS table,
-    sum(n_live_tup)::bigint AS about_rows,
+    sum(n_live_tup)::bigint AS approximate_rows,
     pg_size_pretty(sum(pg_total_relation_size(relid))) AS size,
-    pg_size_pretty(sum(pg_indexes_size(relid))) AS of_which_indexes
+    pg_size_pretty(sum(pg_indexes_size(relid))) AS index_size
 FROM (
     SELECT relid, n_live_tup, coalesce(pg_partition_root(relid), relid) AS whole
     FROM pg_stat_user_tables

@@ -1,10 +1,10 @@
-"""The 27 states of Brazil as a grid of tiles: each about where it lies, all of one size."""
+"""The 27 states of Brazil as a tile grid map."""
 
 from typing import NamedTuple
 
 
 class Tile(NamedTuple):
-    """A state by its official abbreviation and name, and its place in the grid."""
+    """A state: its official abbreviation, its name and its position in the grid."""
 
     code: str
     name: str
@@ -46,5 +46,5 @@ _BY_NAME = {name.casefold(): tile for tile in TILES for name in (tile.code, tile
 
 
 def tile_of(state: str) -> Tile | None:
-    """Find a state by its name or abbreviation; None for what is no state of Brazil."""
+    """Find a state by name or abbreviation; return None if there is none."""
     return _BY_NAME.get(state.strip().casefold())

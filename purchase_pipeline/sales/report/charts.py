@@ -1,6 +1,6 @@
-"""The charts that compare things of one kind, as SVG.
+"""Bar and column charts, as SVG.
 
-Texts and numbers arrive as they are to be written; a chart knows no language.
+Texts and numbers arrive formatted; a chart is independent of the language.
 """
 
 from collections.abc import Sequence
@@ -11,12 +11,12 @@ from purchase_pipeline.sales.report.palette import ACCENT, INK, MUTED, RULE
 
 _BAR_STEP = 38
 _DIGIT = 7.5
-_WIDEST_FONT = 1.15  # against the one that Vega measures with: a reader's own may be that much wider
+_WIDEST_FONT = 1.15  # relative to the font that Vega measures with; the reader's may be this much wider
 _COLUMNS_HEIGHT = 250
 
 
 class Bar(NamedTuple):
-    """One thing, how much of it there is, and how that is written."""
+    """One bar: its name, its value and the formatted value."""
 
     name: str
     value: float
@@ -24,7 +24,7 @@ class Bar(NamedTuple):
 
 
 def bars(shown: Sequence[Bar]) -> Drawn:
-    """Draw bars from the left, each below its name and number; a name that is too long ends in dots."""
+    """Draw horizontal bars, each below its name and number; long names are truncated."""
     rows = [bar._asdict() | {"place": place} for place, bar in enumerate(shown)]
     longest = max((bar.value for bar in shown), default=0) or 1
     room = (WIDTH - _DIGIT * max((len(bar.written) for bar in shown), default=0)) / _WIDEST_FONT
@@ -46,7 +46,7 @@ def bars(shown: Sequence[Bar]) -> Drawn:
 
 
 def columns(shown: Sequence[Bar]) -> Drawn:
-    """Draw columns from the ground, in the order given, each with its number above and its name below."""
+    """Draw columns in the given order, each with its number above and its name below."""
     rows = [bar._asdict() | {"place": place} for place, bar in enumerate(shown)]
     tallest = max((bar.value for bar in shown), default=0) or 1
     ground = _COLUMNS_HEIGHT - 24

@@ -1,8 +1,7 @@
-"""How a chart becomes SVG that may stand in the page: Vega-Lite laid out by vl-convert, cleaned of what it repeats.
+"""Charts as inline SVG: Vega-Lite specifications rendered by vl-convert, without redundant attributes.
 
-vl-convert was chosen because Vega then needs no browser and no network, and the page needs no script: what a reader
-gets is plain SVG, which scales, prints and can be searched. Charts are written in Vega-Lite's own words: Altair, which
-writes them from Python, costs more time than all that is drawn here.
+vl-convert runs Vega without browser or network, and the page needs no script: plain SVG scales, prints and can be
+searched. Specifications are plain dictionaries: importing Altair would take longer than drawing all charts.
 """
 
 import re
@@ -15,13 +14,13 @@ from purchase_pipeline.ingest.printable import printable
 from purchase_pipeline.sales.report.formats import Locale
 
 WIDTH = 340
-"""Of a chart in a column of the page, and of a phone's screen: so that its letters have one size on both."""
+"""Width of a chart in a column and on a phone, so that text has the same size on both."""
 
 TEXT, SMALL = 13, 12
-"""Sizes of the letters."""
+"""Font sizes."""
 
 Channels = Mapping[str, Mapping[str, Any]]
-"""What each channel of a mark (x, y, color, text, ...) shows."""
+"""The encoding channels of a mark: x, y, color, text, ..."""
 
 _CONFIG: dict[str, Any] = {
     "background": "transparent",
@@ -32,14 +31,14 @@ _CONFIG: dict[str, Any] = {
 _SELF_DESCRIPTION = re.compile(r'<g class="[^"]*"(?: role="[^"]*")?(?: aria-[a-z]+="[^"]*")*')
 _BACKGROUND = re.compile(r'<path class="(?:back|fore)ground"[^>]*/>')
 _FONT = re.compile(r' font-family="sans-serif"')
-_LONGEST_TEXT = 100  # characters, more than a drawing has room for
+_LONGEST_TEXT = 100  # characters; a drawing has room for fewer
 _BEYOND_16_BITS = re.compile("[\U00010000-\U0010ffff]")
 _PRIVATE_USE = range(0xE000, 0xF900)  # `printable` leaves none of these in a text
-_AS_WIDE = chr(_PRIVATE_USE[-1])  # after each stand-in: an emoji is wider than one, in most fonts
+_FILLER = chr(_PRIVATE_USE[-1])  # after each placeholder: an emoji is wider than one character in most fonts
 
 
 class Drawn(NamedTuple):
-    """What stands within an `<svg>` element, and that element's size. Texts in it are escaped."""
+    """The content and size of an `<svg>` element. Its texts are escaped."""
 
     width: int
     height: int
@@ -47,61 +46,61 @@ class Drawn(NamedTuple):
 
 
 class Layer(NamedTuple):
-    """One kind of mark over some rows, as Vega-Lite takes it."""
+    """A Vega-Lite layer: one kind of mark over some rows."""
 
     rows: Iterable[Mapping[str, Any]]
     mark: Mapping[str, Any]
     channels: Channels
 
     def specification(self) -> dict[str, Any]:
-        """Return the layer in Vega-Lite's form."""
+        """Return the layer's Vega-Lite specification."""
         return {"data": {"values": list(self.rows)}, "mark": self.mark, "encoding": self.channels}
 
 
-class _StandIns:
-    """What travels through Vega in the place of characters that it would cut in two, as emoji, and then fail at.
+class _Placeholders:
+    """Private-use placeholders for characters beyond 16 bits, such as emoji, which Vega would split and fail on.
 
-    vl-convert ends the whole process at a character that XML forbids: none gets that far.
+    vl-convert aborts the process on a character that XML forbids, so those are escaped first.
     """
 
     def __init__(self) -> None:
         self._of: dict[str, str] = {}
 
-    def put_into(self, part: Any) -> Any:  # noqa: ANN401  # JSON
-        """Return a part of a specification with texts that Vega can draw."""
+    def insert(self, part: Any) -> Any:  # noqa: ANN401  # JSON
+        """Return a part of a specification with placeholders in its texts."""
         if isinstance(part, str):
-            return _BEYOND_16_BITS.sub(self._stand_in, printable(part[:_LONGEST_TEXT]))
+            return _BEYOND_16_BITS.sub(self._placeholder, printable(part[:_LONGEST_TEXT]))
         if isinstance(part, Mapping):
-            return {name: self.put_into(value) for name, value in part.items()}
-        return [self.put_into(value) for value in part] if isinstance(part, list | tuple) else part
+            return {name: self.insert(value) for name, value in part.items()}
+        return [self.insert(value) for value in part] if isinstance(part, list | tuple) else part
 
-    def _stand_in(self, found: re.Match[str]) -> str:
-        return self._of.setdefault(found[0], chr(_PRIVATE_USE[len(self._of)])) + _AS_WIDE
+    def _placeholder(self, found: re.Match[str]) -> str:
+        return self._of.setdefault(found[0], chr(_PRIVATE_USE[len(self._of)])) + _FILLER
 
-    def taken_out(self, svg: str) -> str:
-        """Return a drawing with the characters themselves."""
-        characters = {ord(stand_in): character for character, stand_in in self._of.items()}
-        return svg.translate(characters | {ord(_AS_WIDE): ""})
+    def restore(self, svg: str) -> str:
+        """Return a drawing with the original characters."""
+        characters = {ord(placeholder): character for character, placeholder in self._of.items()}
+        return svg.translate(characters | {ord(_FILLER): ""})
 
 
 def pixels(value: float) -> dict[str, Any]:
-    """Return a channel that is one place for every row."""
+    """Return a channel with the same pixel value for every row."""
     return {"value": value}
 
 
 def draw(*layers: Layer, height: int, width: int = WIDTH, locale: Locale = "en-US") -> Drawn:
-    """Draw layers over each other. Nothing is fetched; its own description of itself is left to the page's."""
-    stand_ins = _StandIns()
+    """Draw layers over each other. Nothing is fetched; the page provides the accessible description."""
+    placeholders = _Placeholders()
     specification = {
         "config": _CONFIG,
         "width": width,
         "height": height,
         "padding": 0,
         "autosize": "none",
-        "layer": [stand_ins.put_into(layer.specification()) for layer in layers],
+        "layer": [placeholders.insert(layer.specification()) for layer in layers],
     }
     svg = vl_convert.vegalite_to_svg(specification, allowed_base_urls=[], format_locale=locale)
-    body = stand_ins.taken_out(svg[svg.index(">") + 1 : svg.rindex("</svg>")])
+    body = placeholders.restore(svg[svg.index(">") + 1 : svg.rindex("</svg>")])
     for pattern, kept in ((_SELF_DESCRIPTION, "<g"), (_BACKGROUND, ""), (_FONT, "")):
         body = pattern.sub(kept, body)
     return Drawn(width, height, body)

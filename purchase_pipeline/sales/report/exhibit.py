@@ -1,4 +1,4 @@
-"""What the page shows of one subject: a finding in words, pictures, and the numbers behind them."""
+"""Exhibits of the page: a finding in words, its charts, and the numbers behind them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ _MOST_ROWS = 100
 
 
 class Picture(NamedTuple):
-    """One drawing; `finding` says in words what is to be seen, `screens` on which width of screen."""
+    """One drawing; `finding` describes it in words, `screens` is the screen width that it is for."""
 
     drawn: Drawn
     finding: str
@@ -22,7 +22,7 @@ class Picture(NamedTuple):
 
 
 class Numbers(NamedTuple):
-    """A table; its first `words` columns are the data's own words, in their own language."""
+    """A table; its first `words` columns hold text from the data, in `words_language`."""
 
     headers: Sequence[str]
     rows: Sequence[Sequence[str]]
@@ -33,7 +33,7 @@ class Numbers(NamedTuple):
 
 @dataclass(frozen=True)
 class Exhibit:
-    """One subject. `shape` is how much of the page's width it takes."""
+    """One subject; `shape` is its width on the page."""
 
     title: str
     finding: str
@@ -44,7 +44,7 @@ class Exhibit:
 
 
 class Section(NamedTuple):
-    """A chapter of the page."""
+    """A section of the page."""
 
     title: str
     columns: Sequence[Sequence[Exhibit]]
@@ -53,12 +53,12 @@ class Section(NamedTuple):
 def numbers(
     texts: Texts, headers: Sequence[str], rows: Sequence[Sequence[str]], *, words: int = 1
 ) -> Numbers:
-    """Return a table of the first hundred rows, which says how many more there are."""
+    """Return a table of the first 100 rows, with the number of omitted rows."""
     rest = len(rows) - _MOST_ROWS
     more = texts.more_rows.format(count=texts.formats.number(rest)) if rest > 0 else ""
     return Numbers(headers, rows[:_MOST_ROWS], words, more)
 
 
 def ratio(part: float | Decimal, whole: float | Decimal) -> float:
-    """Return what share of a whole a part is; none of nothing."""
+    """Return part / whole, or 0 if the whole is 0."""
     return float(part) / float(whole) if whole else 0.0

@@ -1,4 +1,4 @@
-"""What is told of each mart that does not go by the month: finding, chart, numbers; nothing of an empty one."""
+"""Exhibits of the marts that are not by month; None for an empty mart."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -17,30 +17,30 @@ _MOST_BARS = 12
 
 
 def categories(figures: SalesFigures, texts: Texts) -> Exhibit | None:
-    """Tell what share of the revenue each category has."""
+    """Show the revenue of each category."""
     return _ranked(texts.categories, sales_by_category(figures), figures.revenue, texts)
 
 
 def stores(figures: SalesFigures, texts: Texts) -> Exhibit | None:
-    """Tell how far the stores lie apart."""
+    """Show the revenue of each store."""
     rows = [row._replace(name=texts.store.format(name=row.name)) for row in figures.stores]
     exhibit = _ranked(texts.stores, rows, figures.revenue, texts)
     return exhibit and replace(exhibit, numbers=exhibit.numbers._replace(words_language=texts.code))
 
 
 def payments(figures: SalesFigures, texts: Texts) -> Exhibit | None:
-    """Tell how purchases are paid."""
+    """Show the revenue of each payment type."""
     return _ranked(texts.payments, figures.payments, figures.revenue, texts)
 
 
 def brands(figures: SalesFigures, texts: Texts) -> Exhibit | None:
-    """Tell which brands sell best."""
+    """Show the top brands."""
     rows = [NamedSales(row.brand, row.purchases, row.revenue) for row in figures.brands]
     return _ranked(texts.brands, rows, figures.revenue, texts, top=_TOP)
 
 
 def products(figures: SalesFigures, texts: Texts) -> Exhibit | None:
-    """Tell which products sell best; the numbers name their brand too, without which two may share a name."""
+    """Show the top products; the table includes the brand, because two brands may use the same name."""
     rows = [NamedSales(row.product, row.purchases, row.revenue) for row in figures.products]
     exhibit = _ranked(texts.products, rows, figures.revenue, texts, top=_TOP)
     headers = (texts.products.header, texts.brands.header, texts.purchases, texts.revenue)
@@ -52,7 +52,7 @@ def products(figures: SalesFigures, texts: Texts) -> Exhibit | None:
 
 
 def ages(figures: SalesFigures, texts: Texts) -> Exhibit | None:
-    """Tell how old the customers are."""
+    """Show customers by age."""
     formats, bands = texts.formats, figures.age_bands
     if not bands:
         return None
@@ -75,7 +75,7 @@ def ages(figures: SalesFigures, texts: Texts) -> Exhibit | None:
 
 
 def states(figures: SalesFigures, texts: Texts) -> Exhibit | None:
-    """Tell how the revenue lies over the country; what is no state of Brazil is in the numbers alone."""
+    """Show revenue by state on a map; other values of the column appear only in the table."""
     rows = figures.states
     if not rows:
         return None
@@ -104,7 +104,7 @@ def _tiles(rows: Sequence[NamedSales], scale: Scale, texts: Texts) -> list[TileV
 
 
 def sales_by_category(figures: SalesFigures) -> list[NamedSales]:
-    """Add the months up, the greatest revenue first."""
+    """Sum the months of each category, highest revenue first."""
     sums: dict[str, NamedSales] = {}
     for row in figures.months:
         before = sums.get(row.category, NamedSales(row.category, 0, Decimal(0)))
@@ -117,7 +117,7 @@ def sales_by_category(figures: SalesFigures) -> list[NamedSales]:
 def _ranked(
     words: ExhibitTexts, rows: Sequence[NamedSales], total: Decimal, texts: Texts, top: int = _MOST_BARS
 ) -> Exhibit | None:
-    """Tell of rows that are ordered by revenue, the greatest first."""
+    """Show rows that are ordered by revenue, highest first."""
     if not rows:
         return None
     shown = [Bar(row.name, float(row.revenue), texts.formats.short_money(row.revenue)) for row in rows[:top]]
@@ -129,7 +129,7 @@ def _ranked(
 def _facts(
     rows: Sequence[NamedSales], total: Decimal, texts: Texts, top: int | None = None
 ) -> Mapping[str, str]:
-    """Return what a finding may say of rows that are ordered by revenue."""
+    """Return the values for the finding's text, from rows ordered by revenue."""
     formats, first, last = texts.formats, rows[0], rows[-1]
     together = sum((row.revenue for row in rows[:top]), Decimal(0))
     return {

@@ -1,6 +1,6 @@
-"""The figures of the sales report: the marts' rows, and what the database says of the lots behind them.
+"""The figures of the sales report, as read from the marts, the ledger and the quarantine.
 
-Nothing is worked out here that the marts or the ledger do not say; how it is told is the report's matter.
+Nothing is formatted here.
 """
 
 from collections.abc import Sequence
@@ -43,7 +43,7 @@ class MonthSales(NamedTuple):
 
 
 class NamedSales(NamedTuple):
-    """What one state, store or way of paying brought in."""
+    """Sales of one state, store or payment type."""
 
     name: str
     purchases: int
@@ -81,7 +81,7 @@ class TopBrand(NamedTuple):
 
 
 class Period(NamedTuple):
-    """The days, first to last, that have purchases."""
+    """The first and the last day with purchases."""
 
     first: date
     last: date
@@ -89,7 +89,7 @@ class Period(NamedTuple):
 
 @dataclass(frozen=True)
 class SalesFigures:
-    """All that the report tells: days, months, bands and ranks in their own order, the rest by revenue."""
+    """All figures of the report: days, months, bands and ranks in natural order, the rest by revenue."""
 
     days: Sequence[DaySales] = ()
     months: Sequence[MonthSales] = ()
@@ -104,12 +104,12 @@ class SalesFigures:
 
     @property
     def period(self) -> Period | None:
-        """First and last day with purchases; None when there are none."""
+        """First and last day with purchases; None if there are none."""
         return Period(self.days[0].day, self.days[-1].day) if self.days else None
 
     @property
     def newest_commit(self) -> datetime | None:
-        """When the newest lot was committed."""
+        """When the newest batch was committed."""
         return max((lot.committed_at for lot in self.lots), default=None)
 
     @property
@@ -124,13 +124,13 @@ class SalesFigures:
 
     @property
     def customers(self) -> int:
-        """Different customers: each is in one age band."""
+        """Distinct customers: each is in one age band."""
         return sum(band.customers for band in self.age_bands)
 
 
 def read_sales_figures(engine: sa.Engine) -> SalesFigures:
-    """Read the marts as of one moment, and the lots and rejects beside them. What does not exist yet is empty."""
-    # Before the marts, not meanwhile: who holds a connection waits for no other.
+    """Read the marts from one snapshot, plus batches and rejects. Tables that do not exist yet count as empty."""
+    # Before opening the connection below: never wait for a second connection while holding one.
     lots, rejects = (
         list(LotLedger(engine).counted_lots().values()),
         Quarantine(engine).grouped("reason", None),

@@ -1,4 +1,4 @@
-"""The two charts that go through the months, as SVG."""
+"""The two charts over months, as SVG."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -24,7 +24,7 @@ _VALUE_AXIS = {
 
 
 class MonthBar(NamedTuple):
-    """One month; `year` stands below it, where one begins; `whole` says that none of its days is missing."""
+    """One month; `year` is the axis label, if any; `whole` is false for an incomplete month."""
 
     value: float
     year: str
@@ -32,7 +32,7 @@ class MonthBar(NamedTuple):
 
 
 class PanelPoint(NamedTuple):
-    """One month against the average, 0 being like it; `written` where that is to be read."""
+    """One month's deviation from the average (0 equals the average); `written` is its label, if any."""
 
     change: float
     year: str
@@ -40,7 +40,7 @@ class PanelPoint(NamedTuple):
 
 
 def month_bars(shown: Sequence[MonthBar], best: int, written: str, *, width: int, locale: Locale) -> Drawn:
-    """Draw a column a month over a scale: the best one dark and named, incomplete ones pale, the average a line."""
+    """Draw a column for each month: the best one dark and labelled, incomplete ones pale, the average as a line."""
     height = 320 if width > WIDTH else 230
     whole = [month.value for month in shown if month.whole] or [month.value for month in shown]
     highest = max(month.value for month in shown) * 1.02 or 1
@@ -76,7 +76,7 @@ def _painted(shown: Sequence[MonthBar], best: int) -> Iterator[dict[str, object]
 
 
 def panel(points: Sequence[PanelPoint], reach: float) -> Drawn:
-    """Draw one line against its own average, on a scale that reaches as far up as down; all panels share it."""
+    """Draw one line around its own average, on a symmetric scale that all panels share."""
     ground = _PANEL_HEIGHT - 22
     across = {"domain": [0, len(points) - 1], "range": [20, WIDTH - 20], "nice": False}
     x = {"field": "place", "type": "quantitative", "axis": None, "scale": across}
@@ -105,7 +105,7 @@ def panel(points: Sequence[PanelPoint], reach: float) -> Drawn:
 
 
 def _years(rows: Sequence[Mapping[str, Any]], x: Mapping[str, Any], y: float) -> Layer:
-    """Write each year below the month that it begins with."""
+    """Label each year below its first month."""
     text = {"type": "text", "align": "left", "fontSize": SMALL, "color": MUTED}
     named = [row for row in rows if row["year"]]
     return Layer(named, text, {"x": x, "y": pixels(y), "text": {"field": "year"}})

@@ -1,4 +1,4 @@
-"""What is told month by month. A month counts as whole when the period holds its first day and its last."""
+"""Exhibits by month. A month is whole if the period includes its first and its last day."""
 
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
@@ -27,7 +27,7 @@ class _Month(NamedTuple):
 
 
 class _Course(NamedTuple):
-    """One category's whole months against their average."""
+    """One category's whole months, relative to their average."""
 
     category: str
     average: float
@@ -35,7 +35,7 @@ class _Course(NamedTuple):
 
 
 def months(figures: SalesFigures, texts: Texts) -> Exhibit | None:
-    """Tell what the months brought in; the best is a whole one, if there is any."""
+    """Show revenue by month; the best month is a whole one, if there is any."""
     formats, rows = texts.formats, _months(figures)
     if not rows:
         return None
@@ -63,7 +63,7 @@ def months(figures: SalesFigures, texts: Texts) -> Exhibit | None:
 
 
 def panels(figures: SalesFigures, texts: Texts) -> Exhibit | None:
-    """Tell how each category went up and down; None while too few whole months are there to tell."""
+    """Show each category's monthly changes; None if there are too few whole months."""
     formats, whole = texts.formats, [row.month for row in _months(figures) if row.whole]
     courses = _courses(figures, whole)
     if len(whole) < _FEWEST_MONTHS or not courses:
@@ -117,7 +117,7 @@ def _courses(figures: SalesFigures, whole: Sequence[date]) -> list[_Course]:
 
 
 def _months(figures: SalesFigures) -> list[_Month]:
-    """Return every month of the period, those without a purchase too."""
+    """Return every month of the period, including those without purchases."""
     if (period := figures.period) is None:
         return []
     sums = dict.fromkeys(_from_to(period.first.replace(day=1), period.last), (0, Decimal(0)))
@@ -141,7 +141,7 @@ def _last_day(month: date) -> date:
 
 
 def _years(shown: Sequence[date]) -> list[str]:
-    """Return the year for each month that it is to be written below: its first, where there is room for it."""
+    """Return the label below each month: the year at its first month if there is room, else an empty text."""
     return [
         str(month.year)
         if (place == 0 or month.year != shown[place - 1].year)

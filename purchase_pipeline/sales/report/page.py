@@ -1,6 +1,6 @@
-"""The sales report: one HTML file, in Portuguese and English, that needs nothing else, neither network nor script.
+"""The sales report: one self-contained HTML file, in Portuguese and English, without scripts.
 
-Importing this takes what vl-convert and Jinja take: whoever may not need a report imports it when one is due.
+This module imports vl-convert and Jinja, which are slow to load: import it only when a report is written.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,11 +27,11 @@ from purchase_pipeline.sales.report.quality import Fact, Quality, quality
 from purchase_pipeline.sales.report.texts import LANGUAGES, Texts
 
 _TEMPLATE = "page.html.jinja"
-_Tell = Callable[[SalesFigures, Texts], Exhibit | None]
+_BuildExhibit = Callable[[SalesFigures, Texts], Exhibit | None]
 
 
 class Edition(NamedTuple):
-    """The report in one language; without purchases it has its words alone."""
+    """The report in one language; without purchases, only its texts."""
 
     texts: Texts
     period: str
@@ -42,11 +42,11 @@ class Edition(NamedTuple):
 
 
 def render_report(figures: SalesFigures, now: datetime) -> str:
-    """Return the report as HTML; `now` is when it says that it was written."""
+    """Return the report as HTML; `now` is its time of writing."""
     environment = Environment(
         loader=PackageLoader("purchase_pipeline.sales.report", ""),
         autoescape=True,
-        finalize=_written,
+        finalize=_clean,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -55,8 +55,8 @@ def render_report(figures: SalesFigures, now: datetime) -> str:
     return environment.get_template(_TEMPLATE).render(editions=editions)
 
 
-def _written(value: object) -> object:
-    """Return a text of the page without what HTML forbids, or would turn the words around it; drawings as they are."""
+def _clean(value: object) -> object:
+    """Escape control and bidirectional characters in a text; return drawings unchanged."""
     return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
@@ -91,18 +91,18 @@ def _facts(figures: SalesFigures, texts: Texts) -> list[Fact]:
 
 
 def _sections(figures: SalesFigures, texts: Texts) -> list[Section]:
-    """Return the chapters, each as columns of what stands below each other."""
-    chapters: list[tuple[str, list[list[_Tell]]]] = [
+    """Return the sections, each as columns of stacked exhibits."""
+    sections: list[tuple[str, list[list[_BuildExhibit]]]] = [
         (texts.over_time, [[months, panels]]),
         (texts.what_sells, [[categories, payments], [products], [brands]]),
         (texts.where_and_who, [[states], [stores], [ages]]),
     ]
     return [
-        Section(title, [told for tells in columns if (told := _told(tells, figures, texts))])
-        for title, columns in chapters
+        Section(title, [shown for column in columns if (shown := _exhibits(column, figures, texts))])
+        for title, columns in sections
     ]
 
 
-def _told(tells: Sequence[_Tell], figures: SalesFigures, texts: Texts) -> list[Exhibit]:
-    """Leave out what there is nothing to tell of."""
-    return [exhibit for tell in tells if (exhibit := tell(figures, texts))]
+def _exhibits(builders: Sequence[_BuildExhibit], figures: SalesFigures, texts: Texts) -> list[Exhibit]:
+    """Build the exhibits that have data."""
+    return [exhibit for build in builders if (exhibit := build(figures, texts))]

@@ -1,4 +1,4 @@
-"""What the report says of its own data: what came, what was refused and why, and whether it all adds up."""
+"""The data quality section: rows received, loaded and rejected, reasons, reconciliation, freshness."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from purchase_pipeline.sales.report.texts import Texts
 
 
 class Fact(NamedTuple):
-    """A number and what it is of; `detail` says it more exactly."""
+    """A number with its name; `detail` gives the exact value."""
 
     name: str
     value: str
@@ -18,7 +18,7 @@ class Fact(NamedTuple):
 
 
 class Statement(NamedTuple):
-    """A sentence that is good news, or not; then it names what it is about."""
+    """A sentence that passes or fails; if it fails, `named` lists the cases."""
 
     good: bool
     sentence: str
@@ -26,7 +26,7 @@ class Statement(NamedTuple):
 
 
 class Quality(NamedTuple):
-    """What the section shows."""
+    """The content of the section."""
 
     facts: Sequence[Fact]
     statements: Sequence[Statement]
@@ -36,10 +36,10 @@ class Quality(NamedTuple):
 
 
 def quality(figures: SalesFigures, texts: Texts) -> Quality:
-    """Tell of lots, rejects, conservation and freshness."""
+    """Build the section from the figures."""
     return Quality(
         _facts(figures, texts),
-        [_conservation(figures, texts), _coverage(figures, texts)],
+        [_reconciliation(figures, texts), _coverage(figures, texts)],
         _freshness(figures, texts),
         _reasons(figures, texts) if figures.rejects else None,
         _lots(figures, texts),
@@ -58,7 +58,7 @@ def _facts(figures: SalesFigures, texts: Texts) -> list[Fact]:
     ]
 
 
-def _conservation(figures: SalesFigures, texts: Texts) -> Statement:
+def _reconciliation(figures: SalesFigures, texts: Texts) -> Statement:
     words, number = texts.quality, texts.formats.number
     lots = number(len(figures.lots))
     violators = [lot for lot in figures.lots if not lot.conserved]

@@ -1,4 +1,4 @@
-"""The words of the report, in Portuguese and in English. `{...}` are filled with what is already written out."""
+"""The texts of the report, in Portuguese and English. `{...}` are filled with formatted values."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from purchase_pipeline.sales.report.formats import ENGLISH, PORTUGUESE, Formats
 
 @dataclass(frozen=True)
 class ExhibitTexts:
-    """One chart's words: its subject, what a row of it is, what it finds, what to know of how it is drawn."""
+    """The texts of one exhibit: its title, the header of its first column, its finding, a note on the chart."""
 
     title: str
     header: str
@@ -17,7 +17,7 @@ class ExhibitTexts:
 
 @dataclass(frozen=True)
 class QualityTexts:
-    """The words of the section on the data themselves."""
+    """The texts of the data quality section."""
 
     title: str
     lead: str
@@ -47,7 +47,7 @@ class QualityTexts:
 
 @dataclass(frozen=True)
 class Texts:
-    """All words of the report in one language, with how that language writes numbers."""
+    """All texts of the report in one language, with its number formats."""
 
     code: str
     language: str
@@ -92,61 +92,59 @@ PT = Texts(
     purchases="Compras",
     ticket="Tíquete médio",
     customers="Clientes",
-    customers_note="por nome, sobrenome e nascimento",
-    empty="Ainda não há compras: rode",
+    customers_note="por nome, sobrenome e data de nascimento",
+    empty="Ainda não há compras. Execute",
     over_time="Mês a mês",
-    what_sells="O que se vende, e como se paga",
-    where_and_who="Onde e a quem",
+    what_sells="Produtos e formas de pagamento",
+    where_and_who="Onde e para quem",
     months=ExhibitTexts(
         "Receita por mês, em {unit}",
         "Mês",
-        "{average} por mês, em média; o melhor foi {best}, com {most}.",
-        "Linha pontilhada: média dos meses completos. Em tom claro: mês incompleto no período.",
+        "Média de {average} por mês; o melhor foi {best}, com {most}.",
+        "Linha pontilhada: média dos meses completos. Em tom claro: mês incompleto.",
     ),
     panels=ExhibitTexts(
-        "Cada categoria diante da própria média mensal",
+        "Cada categoria em relação à própria média mensal",
         "Mês",
-        "{category} é a que mais oscila: de {lowest} a {highest} da sua média.",
-        "Só meses completos. A escala é a mesma em todos os quadros.",
+        "{category} é a que mais varia: de {lowest} a {highest} em relação à média.",
+        "Somente meses completos. A escala é a mesma em todos os gráficos.",
     ),
     panel_average="média de {average}",
     panel="{category}: média de {average} por mês, de {lowest} a {highest}",
-    categories=ExhibitTexts("Receita por categoria", "Categoria", "{best} traz {share} da receita."),
+    categories=ExhibitTexts("Receita por categoria", "Categoria", "{best} representa {share} da receita."),
     products=ExhibitTexts(
-        "Os dez produtos de maior receita",
+        "Os dez produtos com maior receita",
         "Produto",
-        "{share} vêm de um só produto, {best}; os {count} primeiros somam {together}.",
+        "{best} lidera, com {share} da receita; os {count} primeiros somam {together}.",
     ),
     brands=ExhibitTexts(
-        "As dez marcas de maior receita",
+        "As dez marcas com maior receita",
         "Marca",
-        "{best} lidera, com {share}; as {count} primeiras somam {together}.",
+        "{best} lidera, com {share} da receita; as {count} primeiras somam {together}.",
     ),
     states=ExhibitTexts(
         "Receita por estado, em {unit}",
         "Estado",
-        "{best} vem primeiro, com {most}; {last} por último, com {least}.",
-        "Quanto mais escuro, mais receita; a escala começa no menor valor, e não em zero.",
+        "{best} lidera, com {most}; {last} fica em último, com {least}.",
+        "Quanto mais escuro, maior a receita; a escala começa no menor valor, não em zero.",
     ),
-    stores=ExhibitTexts(
-        "Receita por loja", "Loja", "A {best} vem primeiro, {gap} à frente da última, a {last}."
-    ),
+    stores=ExhibitTexts("Receita por loja", "Loja", "A {best} lidera, {gap} acima da última, a {last}."),
     payments=ExhibitTexts(
-        "Receita por forma de pagamento", "Pagamento", "{best} é a forma que mais rende: {share} da receita."
+        "Receita por forma de pagamento", "Forma de pagamento", "{best} lidera, com {share} da receita."
     ),
     ages=ExhibitTexts(
         "Clientes por idade",
         "Idade",
-        "A faixa de {best} anos é a maior: {count} clientes, {share} do total.",
+        "A maior faixa é a de {best} anos: {count} clientes, {share} do total.",
         "Idade no dia da compra mais recente.",
     ),
     store="Loja {name}",
-    numbers="Ver os números",
+    numbers="Ver números",
     more_rows="… e mais {count} linhas",
-    share="Parte",
+    share="Participação",
     quality=QualityTexts(
         title="Qualidade dos dados",
-        lead="Cada linha recebida há de estar carregada, ou rejeitada com o motivo anotado. Aqui se confere.",
+        lead="Cada linha recebida deve estar carregada ou rejeitada, com o motivo registrado: confira.",
         lots="Lotes",
         received="Linhas recebidas",
         loaded="Carregadas",
@@ -156,21 +154,21 @@ PT = Texts(
         adds_up="Confere",
         yes="sim",
         no="NÃO",
-        conserved="Recebidas = carregadas + rejeitadas, em todos os lotes: {lots} de {lots}.",
+        conserved="Recebidas = carregadas + rejeitadas em todos os lotes: {lots} de {lots}.",
         violated="A conta não fecha em {count} de {lots} lotes.",
         violator="{lot}: recebidas {received}, carregadas {loaded}, rejeitadas {rejected}",
-        covered="Este relatório soma todas as {purchases} compras carregadas.",
-        uncovered="Este relatório soma {purchases} compras, mas há {loaded} carregadas: atualize-o.",
-        freshness="O lote mais recente foi gravado em {moment}.",
-        reasons="Por que linhas foram rejeitadas",
+        covered="Este relatório inclui todas as {purchases} compras carregadas.",
+        uncovered="Este relatório inclui {purchases} compras, mas há {loaded} carregadas: atualize-o.",
+        freshness="O lote mais recente foi carregado em {moment}.",
+        reasons="Motivos de rejeição",
         no_rejects="Nenhuma linha foi rejeitada.",
         reason="Motivo",
         rows="Linhas",
         in_lots="Lotes",
         example="Exemplo",
-        by_lot="Ver lote a lote",
+        by_lot="Ver por lote",
     ),
-    written_at="Relatório escrito em {moment}.",
+    written_at="Relatório gerado em {moment}.",
 )
 
 EN = Texts(
@@ -183,83 +181,83 @@ EN = Texts(
     purchases="Purchases",
     ticket="Average ticket",
     customers="Customers",
-    customers_note="by first name, last name and birth date",
-    empty="No purchases yet: run",
+    customers_note="by first name, last name and date of birth",
+    empty="No purchases yet. Run",
     over_time="Month by month",
-    what_sells="What sells, and how it is paid",
-    where_and_who="Where and to whom",
+    what_sells="Products and payment",
+    where_and_who="Regions and customers",
     months=ExhibitTexts(
         "Revenue by month, in {unit}",
         "Month",
-        "{average} a month on average; the best was {best}, with {most}.",
-        "Dotted line: average of the complete months. Pale: a month that the period holds only in part.",
+        "{average} per month on average; the best was {best}, with {most}.",
+        "Dotted line: average of the complete months. Pale: incomplete month.",
     ),
     panels=ExhibitTexts(
-        "Each category against its own monthly average",
+        "Each category relative to its monthly average",
         "Month",
-        "{category} varies most: from {lowest} to {highest} of its average.",
+        "{category} varies most: from {lowest} to {highest} relative to its average.",
         "Complete months only. All panels share one scale.",
     ),
-    panel_average="{average} on average",
-    panel="{category}: {average} a month on average, from {lowest} to {highest}",
-    categories=ExhibitTexts("Revenue by category", "Category", "{best} brings in {share} of the revenue."),
+    panel_average="average {average}",
+    panel="{category}: average {average} per month, from {lowest} to {highest}",
+    categories=ExhibitTexts("Revenue by category", "Category", "{best} accounts for {share} of the revenue."),
     products=ExhibitTexts(
-        "The ten products with the greatest revenue",
+        "Top ten products by revenue",
         "Product",
-        "{share} comes from one product, {best}; the first {count} make {together}.",
+        "{best} leads with {share} of the revenue; the top {count} account for {together}.",
     ),
     brands=ExhibitTexts(
-        "The ten brands with the greatest revenue",
+        "Top ten brands by revenue",
         "Brand",
-        "{best} leads with {share}; the first {count} make {together}.",
+        "{best} leads with {share} of the revenue; the top {count} account for {together}.",
     ),
     states=ExhibitTexts(
         "Revenue by state, in {unit}",
         "State",
-        "{best} comes first with {most}; {last} last with {least}.",
-        "The darker, the more revenue; the scale begins at the least value, not at zero.",
+        "{best} leads with {most}; {last} is last with {least}.",
+        "Darker means more revenue; the scale starts at the lowest value, not at zero.",
     ),
-    stores=ExhibitTexts("Revenue by store", "Store", "{best} comes first, {gap} ahead of the last, {last}."),
+    stores=ExhibitTexts("Revenue by store", "Store", "{best} leads, {gap} above the last, {last}."),
     payments=ExhibitTexts(
-        "Revenue by way of paying", "Payment", "{best} carries the most: {share} of the revenue."
+        "Revenue by payment type", "Payment type", "{best} leads with {share} of the revenue."
     ),
     ages=ExhibitTexts(
         "Customers by age",
         "Age",
-        "The largest group is aged {best}: {count} customers, {share} of all.",
+        "The largest group is aged {best}: {count} customers, {share} of the total.",
         "Age on the day of the newest purchase.",
     ),
     store="Store {name}",
-    numbers="See the numbers",
+    numbers="Show numbers",
     more_rows="… and {count} more rows",
-    share="Share",
+    share="% of revenue",
     quality=QualityTexts(
-        title="Quality of the data",
-        lead="Every row received has to be loaded, or rejected with its reason on record. Here that is checked.",
-        lots="Lots",
+        title="Data quality",
+        lead="Every row received must be loaded, or rejected with a recorded reason.",
+        lots="Batches",
         received="Rows received",
         loaded="Loaded",
         rejected="Rejected",
         rate="Rejection rate",
-        lot="Lot",
-        adds_up="Adds up",
+        lot="Batch",
+        adds_up="Balanced",
         yes="yes",
         no="NO",
-        conserved="Received = loaded + rejected, in every lot: {lots} of {lots}.",
-        violated="The sum does not add up in {count} of {lots} lots.",
+        conserved="Received = loaded + rejected in every batch: {lots} of {lots}.",
+        violated="Received differs from loaded + rejected in {count} of {lots} batches.",
         violator="{lot}: received {received}, loaded {loaded}, rejected {rejected}",
-        covered="This report sums up all {purchases} purchases loaded.",
-        uncovered="This report sums up {purchases} purchases, but {loaded} are loaded: bring it up to date.",
-        freshness="The newest lot was committed on {moment}.",
-        reasons="Why rows were rejected",
-        no_rejects="No row was rejected.",
+        covered="This report includes all {purchases} loaded purchases.",
+        uncovered="This report includes {purchases} purchases, but {loaded} are loaded: update it.",
+        freshness="The newest batch was loaded on {moment}.",
+        reasons="Rejection reasons",
+        no_rejects="No rows were rejected.",
         reason="Reason",
         rows="Rows",
-        in_lots="Lots",
+        in_lots="Batches",
         example="Example",
-        by_lot="See lot by lot",
+        by_lot="Show by batch",
     ),
-    written_at="Report written on {moment}.",
+    written_at="Report generated on {moment}.",
 )
 
 LANGUAGES = (PT, EN)

@@ -1,4 +1,4 @@
-"""A map of tiles, all of one size, as SVG: where one is says what it is, its colour how much."""
+"""A tile grid map as SVG: position identifies the tile, colour shows its value."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -11,7 +11,7 @@ _LEGEND_HEIGHT = 44
 
 
 class TileValue(NamedTuple):
-    """One tile of a grid, its place on the colour scale from 0 to 1, and what is written on it."""
+    """One tile: its position in the grid, its value on the colour scale (0 to 1), its label."""
 
     code: str
     row: int
@@ -21,7 +21,7 @@ class TileValue(NamedTuple):
 
 
 def tiles(shown: Sequence[TileValue], least: str, most: str) -> Drawn:
-    """Draw a grid of tiles, the darker the more, and below it the scale with its ends."""
+    """Draw a grid of tiles, darker for higher values, with the colour scale below."""
     rows = max((tile.row for tile in shown), default=0) + 1
     height = rows * (_TILE_HEIGHT + _TILE_GAP) + _LEGEND_HEIGHT
     placed = list(map(_placed, shown))
@@ -61,9 +61,11 @@ def _legend(top: float, least: str, most: str) -> list[Layer]:
         _boxes([_boxed(left + step * width, top, width, 10, step) for step in steps]),
         *(
             Layer(
-                [{}], text | {"align": align}, {"x": pixels(x), "y": pixels(top + 6), "text": {"value": said}}
+                [{}],
+                text | {"align": align},
+                {"x": pixels(x), "y": pixels(top + 6), "text": {"value": label}},
             )
-            for said, x, align in ends
+            for label, x, align in ends
         ),
     ]
 
