@@ -87,7 +87,9 @@ def loaded_by(modules: Iterable[str]) -> set[str]:
 
 def rooms() -> set[str]:
     """The modules and packages of the top floor; a folder without code, as an older checkout leaves it, is none."""
-    return {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or any(path.glob("*.py"))} - {"__init__"}
+    return {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or any(path.glob("*.py"))} - {
+        "__init__"
+    }
 
 
 def test_the_top_floor_has_at_most_twelve_rooms() -> None:

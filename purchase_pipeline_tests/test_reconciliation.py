@@ -11,9 +11,8 @@ from fastapi import FastAPI
 from mock_api.app import create_app
 from purchase_pipeline.ingest.landing.manifest import manifest_of
 from purchase_pipeline.ingest.landing.store import Landing, landing_at
-from purchase_pipeline.ingest.reconciliation import VerifiedLot, Verifier
+from purchase_pipeline.ingest.reconciliation import MissingTableError, VerifiedLot, Verifier
 from purchase_pipeline.ingest.row_splitter import RawFormat
-from purchase_pipeline.ingest.reconciliation import MissingTableError
 from purchase_pipeline_tests.builders import a_compra, a_raw_compra
 from purchase_pipeline_tests.landed import land_lines
 from purchase_pipeline_tests.pipelines import a_pipeline, ingest
