@@ -1,4 +1,4 @@
-"""An API that attacks its client: each fetch ends within its deadline, in bounded memory, with one printable line."""
+"""Attacks by an API: each fetch ends in time, in bounded memory, with one printable line."""
 
 import gzip
 import zlib
@@ -119,7 +119,7 @@ def megabytes(field: str) -> float:
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="Memory's peak is Linux's to tell.")
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_an_attack_ends_in_time_in_little_memory_and_with_one_clean_line(attack: str, tmp_path: Path) -> None:
+def test_an_attack_ends_in_time_in_bounded_memory_with_one_line(attack: str, tmp_path: Path) -> None:
     land = partial(landing_at(str(tmp_path)).land, "lote-0001", rows=10_000)
     Path("/proc/self/clear_refs").write_text("5")  # the peak begins again
     before, started = megabytes("VmRSS"), monotonic()
@@ -147,7 +147,7 @@ def test_an_attack_ends_in_time_in_little_memory_and_with_one_clean_line(attack:
     ["60", "61", "9" * 400, "9" * 5_000, "Fri, 31 Dec 9999 23:59:59 GMT"],
     ids=lambda stated: stated[:12],
 )
-def test_nobody_waits_longer_than_a_minute_whatever_a_server_asks_for(stated: str) -> None:
+def test_retry_after_is_limited_to_a_minute(stated: str) -> None:
     refusal = f"HTTP/1.1 503 No\r\nRetry-After: {stated}\r\n\r\n".encode()
 
     with (

@@ -1,4 +1,4 @@
-"""What a row says, on its way through the real pipeline to all who are shown it: it is stored, and does nothing."""
+"""Hostile values through the whole pipeline: stored exactly, harmless where shown."""
 
 import csv
 import json
@@ -73,7 +73,7 @@ def _acts(printed: str) -> list[str]:
     return [*controls, *(line for line in printed.splitlines() if line.startswith(FORGED[:5]))]
 
 
-def test_what_is_stored_is_what_the_rows_said(loaded: tuple[Person, str]) -> None:
+def test_values_are_stored_exactly(loaded: tuple[Person, str]) -> None:
     person, _ = loaded
     with psycopg.connect(person.run("db-url").stdout.strip()) as connection:
         found = connection.execute(
@@ -83,11 +83,11 @@ def test_what_is_stored_is_what_the_rows_said(loaded: tuple[Person, str]) -> Non
     assert found == [(text,) * 3 for text in _pictures_first(ACCEPTED)]
 
 
-def test_a_lot_that_fails_forges_no_line(loaded: tuple[Person, str]) -> None:
+def test_a_failed_batch_forges_no_line(loaded: tuple[Person, str]) -> None:
     _, printed = loaded
 
     assert _acts(printed) == []
-    assert r"Most often: red \x1b[31mred\x1b[2J\n✓ 9/9  lote-9999" in printed
+    assert r"Most common: red \x1b[31mred\x1b[2J\n✓ 9/9  lote-9999" in printed
     assert "1 of 2 lots loaded" in printed
 
 
@@ -109,7 +109,7 @@ def test_a_lot_that_fails_forges_no_line(loaded: tuple[Person, str]) -> None:
     ],
     ids=" ".join,
 )
-def test_no_command_prints_what_acts_on_a_terminal(loaded: tuple[Person, str], words: list[str]) -> None:
+def test_no_command_prints_control_characters(loaded: tuple[Person, str], words: list[str]) -> None:
     person, _ = loaded
 
     ended = person.run(*words, PURCHASE_LOTS="2", COLUMNS="200")
@@ -121,7 +121,7 @@ def test_no_command_prints_what_acts_on_a_terminal(loaded: tuple[Person, str], w
         assert "[red]x[/] [/nothing] :bug: [link=file:///etc]" in ended.stdout
 
 
-def test_json_has_every_field_as_it_is_stored(loaded: tuple[Person, str]) -> None:
+def test_json_has_every_field_exactly(loaded: tuple[Person, str]) -> None:
     person, _ = loaded
     rows = json.loads(person.run("rejects", "--json").stdout)
 
@@ -129,7 +129,7 @@ def test_json_has_every_field_as_it_is_stored(loaded: tuple[Person, str]) -> Non
     assert [row["fields"] for row in rows] == [*([name] for name in whole), []]
 
 
-def test_a_sheet_runs_no_value_and_a_script_reads_the_others_exactly(loaded: tuple[Person, str]) -> None:
+def test_csv_marks_formulas_and_keeps_other_values(loaded: tuple[Person, str]) -> None:
     person, _ = loaded
     person.run("report", "--no-open", PURCHASE_LOTS="2")
 
@@ -147,7 +147,7 @@ def running() -> Iterator[Browser]:
         yield running
 
 
-def test_the_report_of_such_rows_is_made_and_shows_them(loaded: tuple[Person, str], running: Browser) -> None:
+def test_the_report_shows_hostile_values(loaded: tuple[Person, str], running: Browser) -> None:
     person, _ = loaded
     made = person.run("report", "--no-open", PURCHASE_LOTS="2")
     assert made.returncode == 0, made.stdout + made.stderr
@@ -180,9 +180,7 @@ def dagster(loaded: tuple[Person, str]) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("asset", ["compras_rejeitadas", "tabela_compras", "top_products"])
-def test_dagsters_ui_fetches_and_links_nothing_that_a_row_says(
-    dagster: str, running: Browser, asset: str
-) -> None:
+def test_dagsters_ui_fetches_and_links_nothing_from_rows(dagster: str, running: Browser, asset: str) -> None:
     with watched_page(running, width=1600, height=2400) as watched:
         _open(watched, f"{dagster}/assets/{asset}?view=overview")
 

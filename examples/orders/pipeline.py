@@ -52,7 +52,7 @@ def raw_orders(
     return dg.MaterializeResult(
         metadata={
             "dagster/partition_row_count": landed.rows,
-            "file": dg.MetadataValue.path(landing.place.address_of(landed.file_name)),
+            "file": dg.MetadataValue.path(landing.backend.address_of(landed.file_name)),
         },
         data_version=dg.DataVersion(landed.digest),
     )
@@ -113,7 +113,7 @@ defs = dg.Definitions(
     assets=[raw_orders, judged_orders],
     resources={
         "orders_api": OrdersApiResource(base_url=dg.EnvVar("ORDERS_API_URL")),
-        "landing": LandingResource(place=str(current_settings().home / "orders")),
+        "landing": LandingResource(location=str(current_settings().home / "orders")),
         # By its variable's name where it has one: Dagster's UI shows names, and no password.
         "io_manager": PurchasesIOManager(
             database_url=dg.EnvVar("DATABASE_URL")

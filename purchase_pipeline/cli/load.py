@@ -101,7 +101,7 @@ def up(  # noqa: PLR0913  (one a documented option)
     """
     settings = _settings(lots=lots, rows=rows, every=every)
 
-    landing_at(settings.landing_place)  # says now what it lacks, not lot by lot
+    landing_at(settings.landing_location)  # says now what it lacks, not lot by lot
     options = StackOptions(
         host=host, port=port, api_port=api_port, defects=_defects(settings, defects), ui=not no_ui
     )
@@ -121,7 +121,7 @@ def ingest(*, lots: int, rows: int, defects: float, api_port: int) -> bool:
     """
     settings = _settings(lots=lots, rows=rows)
 
-    landing_at(settings.landing_place)
+    landing_at(settings.landing_location)
     options = StackOptions(ui=False, api_port=api_port, defects=_defects(settings, defects))
     with exclusive_use(settings.home):
         return run_ingest(settings, options, Console())

@@ -21,7 +21,7 @@ def run_replay(settings: Settings, lots: Sequence[str], console: Console, *, dry
 
     The API is not asked. Lots that have not landed are left alone; one that was refused for its rejects is tried again.
     """
-    landing = landing_at(settings.landing_place)
+    landing = landing_at(settings.landing_location)
     with Pipeline.open(settings) as pipeline:
         with console.status("Judging the landed lots by the contract as it is now ..."):
             changed = _validated_differently(Verifier(pipeline.engine, landing), landing, lots)

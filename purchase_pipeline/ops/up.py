@@ -120,7 +120,7 @@ def _watch(stack: Stack, console: Console) -> bool:
         )
         while watch.missing:
             returns = stack.database.returns
-            hopeless = stack.database.ask(lambda: _look(stack, watch, progress.say))
+            hopeless = stack.database.attempt(lambda: _look(stack, watch, progress.say))
             if stack.database.returns > returns:
                 watch.reset_failures()
             elif hopeless:
@@ -139,7 +139,7 @@ def _look(stack: Stack, watch: BacklogWatch, say: Callable[[str], None]) -> bool
 
 def _until_interrupted(stack: Stack, console: Console) -> None:
     while True:
-        stack.database.ask(lambda: _keep_up(stack, partial(print_line, console)))
+        stack.database.attempt(lambda: _keep_up(stack, partial(print_line, console)))
         sleep(_LOOK_SECONDS)
 
 
@@ -150,7 +150,7 @@ def _keep_up(stack: Stack, say: Callable[[str], None]) -> bool:
     _follow_clock(stack, say)
     for name in stack.processes.revive():
         say(f"{name} had ended, and was started again; its log: {stack.processes.log_of(name)}")
-    return stack.pipeline.ledger.answers()
+    return stack.pipeline.ledger.ping()
 
 
 def _follow_clock(stack: Stack, say: Callable[[str], None]) -> None:
