@@ -25,7 +25,7 @@ def no_proxy_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @contextmanager
 def a_proxy(asked: list[str]) -> Iterator[str]:
-    """Answer for everybody, and note what was asked for."""
+    """Serve as a proxy for all hosts, and record the requests."""
 
     class Proxy(StreamRequestHandler):
         def handle(self) -> None:
@@ -55,7 +55,7 @@ def test_loopback_requests_bypass_the_proxy(
         try:
             assert fetched(url.replace("127.0.0.1", host)) == [b"1", b"2"]
         except ApiUnavailableError:
-            # A machine need not have every name; the proxy has them all.
+            # The machine may not resolve every name; the proxy does.
             assert host not in {"127.0.0.1", "localhost"}
 
     assert asked == []

@@ -30,7 +30,7 @@ def mock_api_url() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def faulty_api_url() -> Iterator[str]:
-    """The mock API with one row in a hundred broken."""
+    """The mock API with one invalid row in a hundred."""
     with served(create_app(defects=0.01)) as url:
         yield url
 
@@ -60,7 +60,7 @@ def test_batches_are_loaded_with_their_row_numbers(
 
 
 def told_of(result: dg.ExecuteInProcessResult, asset: str) -> dict[str | None, dict[str, object]]:
-    """Return what the materializations of an asset tell, by lot."""
+    """Return the metadata of an asset's materializations by batch."""
     return {
         event.partition: {name: value.value for name, value in event.materialization.metadata.items()}
         for event in result.all_events
@@ -168,7 +168,7 @@ def test_a_damaged_file_is_fetched_again_and_loaded(
 
 
 def load_alone(pipeline: dg.Definitions) -> dg.ExecuteInProcessResult:
-    """Materialize the two tables of a landed lot, as replay does."""
+    """Materialize both tables of a landed batch, as replay does."""
     return pipeline.resolve_job_def("ingest_lote").execute_in_process(
         partition_key="lote-0001",
         asset_selection=[dg.AssetKey("tabela_compras"), dg.AssetKey("compras_rejeitadas")],

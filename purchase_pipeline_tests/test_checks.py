@@ -16,7 +16,7 @@ from purchase_pipeline_tests.serving import served
 
 @pytest.fixture
 def ledger(database_url: str, engine: sa.Engine, tmp_path: Path) -> LotLedger:
-    """Two loaded lots of 200 rows, of which 4 rejected."""
+    """Two loaded batches of 200 rows, 4 rejected."""
     with served(create_app(defects=0.01)) as url:
         pipeline = a_pipeline(url, tmp_path, database_url)
         assert ingest(pipeline, "lote-0001").success
@@ -138,4 +138,4 @@ def test_many_rejects_are_a_warning(database_url: str, engine: sa.Engine, tmp_pa
 
     assert not result.passed
     assert result.severity is dg.AssetCheckSeverity.WARN
-    assert result.metadata["share"].value == pytest.approx(0.04)
+    assert result.metadata["rejected_rate"].value == pytest.approx(0.04)

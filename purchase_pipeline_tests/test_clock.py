@@ -27,13 +27,13 @@ A_DAY = 86_400.0
 
 @pytest.fixture
 def instance() -> Iterator[dg.DagsterInstance]:
-    """Dagster, with nothing in it."""
+    """An empty Dagster instance."""
     with dg.instance_for_test() as instance:
         yield instance
 
 
 def ticked(instance: dg.DagsterInstance, name: str, moment: float) -> None:
-    """Let a sensor have ticked at a moment."""
+    """Set the last tick of a sensor."""
     location = GrpcServerCodeLocationOrigin(host="localhost", port=1, location_name="nowhere")
     origin = RemoteInstigatorOrigin(RemoteRepositoryOrigin(location, "here"), name)
     data = SensorInstigatorData(

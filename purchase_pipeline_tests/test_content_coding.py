@@ -39,7 +39,7 @@ def test_truncated_content_is_damaged(coding: str) -> None:
             found = content(encoding, encoded[:at])
         except DamagedContentError:
             continue
-        # Only where a member or a frame ends, and as much as it held: rows are counted elsewhere.
+        # Cut at the end of a member or frame; missing rows are detected elsewhere.
         assert (coding, found) in {("gzip of two members", CONTENT[:30]), ("zstd in frames", CONTENT[:30])}
 
 
@@ -94,7 +94,7 @@ def test_a_too_large_zstd_window_is_refused() -> None:
 
 
 def zstd_bomb() -> bytes:
-    """Return a frame of blocks of one byte repeated: 4 bytes for 128 KB."""
+    """Return a frame of RLE blocks: 4 bytes for 128 KB."""
     block = (131_072 << 3 | 1 << 1).to_bytes(3, "little") + b" "
     return b"\x28\xb5\x2f\xfd\x00\x68" + block * 16_000
 

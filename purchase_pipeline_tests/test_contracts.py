@@ -26,7 +26,7 @@ TEXT_FIELDS = [
     "product",
     "brand",
 ]
-# What a contract's field may be, and what its author may make of it.
+# Field types, and how a contract may nest them.
 FIELD_TYPES = {
     name: found
     for module in (contracts, contract)

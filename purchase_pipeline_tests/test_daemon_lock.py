@@ -37,7 +37,7 @@ HOLDERS = """
 
 @contextmanager
 def another_up(storage_url: str) -> Iterator["subprocess.Popen[str]"]:
-    """Hold a storage in another process, killed in the end."""
+    """Hold a storage's lock in another process, killed afterwards."""
     words = [sys.executable, "-c", HOLDS_UNTIL_KILLED, storage_url]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
         try:

@@ -21,7 +21,7 @@ TABLES = (
 
 @pytest.fixture
 def role(database_url: str) -> Iterator[str]:
-    """A role that may do nothing but connect."""
+    """A role that can only connect."""
     name = f"loader_{uuid4().hex}"
     with psycopg.connect(database_url, autocommit=True) as owner:
         owner.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'a b'".encode())

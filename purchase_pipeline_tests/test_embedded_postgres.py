@@ -35,7 +35,7 @@ with EmbeddedPostgres(Path(sys.argv[1])).in_use() as started:
     print(started, flush=True)
     sys.stdin.read()
 """
-# Root's interpreter may lie where a plain user cannot reach it: so it imports first, and then becomes that user.
+# Root's interpreter may not be readable by a plain user, so import first, then change the user.
 BECOME_NOBODY = """
 import os
 import psutil, psycopg
@@ -46,13 +46,13 @@ os.setgroups([]), os.setgid(65534), os.setuid(65534)
 
 @pytest.fixture
 def home() -> Iterator[Path]:
-    """A home with a short path; the server it may have is gone after the test."""
+    """A home with a short path; its server is removed after the test."""
     yield from a_home()
 
 
 @pytest.fixture(scope="module")
 def shared_home() -> Iterator[Path]:
-    """A home for the tests that leave its server able to start: making one takes a second or two."""
+    """A shared home, for tests that leave its server usable: creating one takes a second or two."""
     yield from a_home()
 
 
@@ -86,7 +86,7 @@ def postmaster_of(server: EmbeddedPostgres) -> psutil.Process:
 
 
 class User:
-    """Another process that uses a home's server until it is told to leave, or killed."""
+    """Another process that uses a home's server until it is released or killed."""
 
     def __init__(self, home: Path) -> None:
         self.process = subprocess.Popen(
@@ -109,7 +109,7 @@ class User:
 
 
 def has_ended(process: psutil.Process) -> bool:
-    """Tell whether it ended, even if its parent (a container's first process) has not asked about it yet."""
+    """Return whether a process has ended, even if it is not reaped yet (in a container)."""
     try:
         return process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -117,7 +117,7 @@ def has_ended(process: psutil.Process) -> bool:
 
 
 def start_in_a_process(home: Path, before: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a program that starts the server, with its output in pipes, as `$(...)` in a shell has it."""
+    """Run a program that starts the server, with its output in pipes as in `$(...)`."""
     return subprocess.run(
         [sys.executable, "-c", before + START, str(home)],
         capture_output=True,

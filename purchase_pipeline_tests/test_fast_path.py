@@ -16,7 +16,7 @@ TODAY = date(2026, 11, 24)
 
 
 class OwnRuleOfARow(CompraSchema):
-    """A contract with a rule over two fields."""
+    """A contract with a model validator."""
 
     @model_validator(mode="after")
     def _born_before_buying(self) -> Self:
@@ -26,21 +26,21 @@ class OwnRuleOfARow(CompraSchema):
 
 
 class OwnAlias(CompraSchema):
-    """A contract with a field of another name than its column."""
+    """A contract with an aliased field."""
 
     brand: str = Field(alias="marca")
 
 
 class TrimmedTexts(CompraSchema):
-    """A contract that changes what it accepts."""
+    """A contract that changes values."""
 
     model_config = ConfigDict(str_strip_whitespace=True)
 
 
 def passed(contract: type[CompraSchema], *raw_rows: bytes) -> list[tuple[int, *tuple[object, ...]]]:
-    """Return the rows that pass: their places, and their values."""
-    places, columns = FastPath(contract, TODAY).passed(raw_rows)
-    return list(zip(places, *columns, strict=True))
+    """Return the accepted rows: indexes and values."""
+    indexes, columns = FastPath(contract, TODAY).passed(raw_rows)
+    return list(zip(indexes, *columns, strict=True))
 
 
 def test_good_rows_pass_with_their_values() -> None:
@@ -68,19 +68,19 @@ def test_invalid_rows_are_left_to_full_validation() -> None:
 
 
 def test_a_refused_value_is_refused_again() -> None:
-    sieve = FastPath(CompraSchema, TODAY)
+    fast_path = FastPath(CompraSchema, TODAY)
     rows = [a_raw_compra(price="-1"), a_raw_compra()]
 
-    assert [sieve.passed(rows).indexes for _ in range(3)] == [[1], [1], [1]]
+    assert [fast_path.passed(rows).indexes for _ in range(3)] == [[1], [1], [1]]
 
 
 def test_more_values_than_the_cache_holds_are_validated(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("purchase_pipeline.ingest.fast_path._MOST_BYTES", 1_000)
-    sieve = FastPath(CompraSchema, TODAY)
+    fast_path = FastPath(CompraSchema, TODAY)
 
     for number in range(1, 30, 3):
         rows = [a_raw_compra(store=str(store)) for store in (0, number, number + 1, number + 2)]
-        assert sieve.passed(rows).columns[FIELDS.index("store")] == [
+        assert fast_path.passed(rows).columns[FIELDS.index("store")] == [
             str(number),
             str(number + 1),
             str(number + 2),
@@ -88,11 +88,11 @@ def test_more_values_than_the_cache_holds_are_validated(monkeypatch: pytest.Monk
 
 
 def test_the_cache_is_bounded_for_long_unique_values() -> None:
-    sieve = FastPath(CompraSchema, TODAY)
+    fast_path = FastPath(CompraSchema, TODAY)
 
     def sift(texts: range) -> int:
         raw_rows = [a_raw_compra(job=f'"{text:01000}"') for text in texts]
-        return len(sieve.passed(raw_rows).indexes)
+        return len(fast_path.passed(raw_rows).indexes)
 
     assert sift(range(500)) == 500
     tracemalloc.start()
@@ -103,7 +103,7 @@ def test_the_cache_is_bounded_for_long_unique_values() -> None:
         tracemalloc.stop()
 
     assert passed_rows == 20_000
-    assert remembered < 8_000_000  # of 20 MB of texts
+    assert remembered < 8_000_000  # for 20 MB of values
 
 
 def test_an_integer_and_a_boolean_are_distinct() -> None:

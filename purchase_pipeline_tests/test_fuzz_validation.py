@@ -43,7 +43,7 @@ BLOCKS = st.one_of(
 
 
 def validated(raw_rows: Sequence[bytes]) -> tuple[list[tuple[object, ...]], list[RejectedRow]]:
-    """Validate a lot, with a good row put before it: rejects alone would make the lot fail."""
+    """Validate a batch with a valid row first: rejects alone would fail it."""
     rows = [a_raw_compra(), *raw_rows]
     validation = LoteValidation("lote-0001", received=len(rows), max_rejected_ratio=1.0, today=TODAY)
     accepted = [(int(row[1]), *row[2:]) for batch in validation.accepted(rows) for row in batch]
@@ -51,19 +51,19 @@ def validated(raw_rows: Sequence[bytes]) -> tuple[list[tuple[object, ...]], list
 
 
 def judged_in_full(raw: bytes) -> tuple[object, ...]:
-    """Judge a row by the contract itself, not by its quick form for one day."""
+    """Validate a row by the contract itself, without the fast path."""
     compra = CompraSchema.model_validate_json(raw, context={"today": TODAY})
     return tuple(map(str, compra.__dict__.values()))
 
 
 def assert_storable(text: str) -> None:
-    """PostgreSQL's text holds any UTF-8 but NUL."""
+    """Check that PostgreSQL can store a text: any UTF-8 without NUL."""
     assert "\x00" not in text
     assert text.encode().decode() == text
 
 
 def assert_conserved(raw_rows: Sequence[bytes]) -> int:
-    """Each row is on one side, once, and can be stored there; return the number of rejected ones."""
+    """Check that each row is accepted or rejected, once, and storable; return the number of rejects."""
     accepted, rejected = validated(raw_rows)
 
     refused = {row.linha for row in rejected}
@@ -112,7 +112,7 @@ def test_a_hundred_thousand_payloads_are_accepted_or_rejected() -> None:
 
         lines = b"\n".join(payloads)
         rows = list(split_rows(RawFormat.NDJSON, in_chunks(random, lines)))
-        unmarked = lines.removeprefix(BOM_UTF8)  # which may stand before a text, and belongs to no row
+        unmarked = lines.removeprefix(BOM_UTF8)  # allowed at the start, not part of a row
         assert rows == [line for line in unmarked.split(b"\n") if line.strip()]
         seen["lines"] += len(rows)
         assert_conserved(rows)

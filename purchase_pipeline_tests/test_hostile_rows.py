@@ -24,12 +24,12 @@ _DEAR = 9_999_999_999
 
 
 def _pictures_first(texts: dict[str, str]) -> list[str]:
-    """Return the texts in an order in which a preview of five rows has all that could be fetched."""
+    """Return the values, those that a browser could fetch first, to be in a preview of five rows."""
     return sorted(texts.values(), key=lambda text: FETCHED not in text)
 
 
 def _good_lot() -> list[bytes]:
-    """Return a lot that is loaded: hostile values that the contract accepts, and rows with hostile fields."""
+    """Return a batch that is loaded: accepted hostile values, and rejected rows with hostile fields."""
     accepted = [
         a_raw_compra(price=f"{_DEAR - place}.99", **dict.fromkeys(_SHOWN_IN, json.dumps(text)))
         for place, text in enumerate(_pictures_first(ACCEPTED))
@@ -40,7 +40,7 @@ def _good_lot() -> list[bytes]:
 
 
 def _refused_lot() -> list[bytes]:
-    """Return a lot that fails for its rejects, of which the commonest has a field that forges a line."""
+    """Return a batch that fails, with a most common reason that forges a line."""
     return [a_raw_compra(**{f"{ACCEPTED['ESC']}\n{FORGED}\r": "1"})] * _ROWS
 
 
@@ -57,7 +57,7 @@ def _api() -> FastAPI:
 
 @pytest.fixture(scope="module")
 def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Person, str]]:
-    """Somebody who has loaded a lot of hostile rows and was refused another; and what they saw of it."""
+    """A user with one batch of hostile rows loaded and another failed; and the output."""
     person = Person(tmp_path_factory.mktemp("home"))
     try:
         with served(_api()) as url:
@@ -68,7 +68,7 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Person, s
 
 
 def _acts(printed: str) -> list[str]:
-    """Return what in a command's output would act on a terminal, and lines that no command of ours wrote."""
+    """Return control characters and forged lines in a command's output."""
     controls = [one for one in printed if not (one.isprintable() or one in "\n\xa0\u200c\u200d")]
     return [*controls, *(line for line in printed.splitlines() if line.startswith(FORGED[:5]))]
 
@@ -167,7 +167,7 @@ def test_the_report_shows_hostile_values(loaded: tuple[Person, str], running: Br
 
 @pytest.fixture(scope="module")
 def dagster(loaded: tuple[Person, str]) -> Iterator[str]:
-    """The address of Dagster's UI over what was loaded."""
+    """The URL of Dagster's UI."""
     person, _ = loaded
     up = person.start("up", "--lots", "1", "--port", str(person.port), "--api-port", str(person.api_port))
     try:
@@ -201,4 +201,4 @@ def _open(watched: WatchedPage, address: str) -> None:
     expect(shows.last).to_be_visible(timeout=120_000)
     shows.last.click()
     expect(watched.page.get_by_text("![x](").first).to_be_visible(timeout=60_000)
-    watched.page.wait_for_timeout(3_000)  # for what a preview would fetch
+    watched.page.wait_for_timeout(3_000)  # time for a preview to fetch

@@ -51,13 +51,13 @@ def port() -> Iterator[int]:
 
 @pytest.fixture
 def address(port: int, monkeypatch: pytest.MonkeyPatch) -> str:
-    """An address in a bucket that has nothing."""
+    """A URL in an empty bucket."""
     return a_bucket(monkeypatch, port)
 
 
 @pytest.fixture
 def landing(address: str) -> Landing:
-    """The landing there."""
+    """A landing in that bucket."""
     return landing_at(address)
 
 
@@ -67,7 +67,7 @@ def proxy(
     address: str,  # noqa: ARG001  # which says where the store is, until this says otherwise
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[TcpProxy]:
-    """What stands between this process and the store from now on."""
+    """Put a proxy between this process and the store."""
     with proxied(("127.0.0.1", port)) as between:
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{between.port}")
         forget_connections()
@@ -127,7 +127,7 @@ def test_superseded_objects_are_kept_for_an_hour(
     assert rows_of(landing, old) == [b"old"]
 
     monkeypatch.setattr(s3, "_STALE", timedelta(seconds=1))
-    sleep(2.1)  # a store tells seconds
+    sleep(2.1)  # the store's resolution is a second
     newest = land_lines(landing, "a", b"newest")
 
     assert objects_of(address) == sorted([newest.file_name, "a.json", other.file_name, "aa.json"])

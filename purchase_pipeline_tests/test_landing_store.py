@@ -38,13 +38,13 @@ landing_at(sys.argv[1]).land("lote-0001", RawFormat.NDJSON, chunks(), rows=80)
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Where lots land; it is not there yet."""
+    """Path of a landing folder that does not exist yet."""
     return tmp_path / "raw" / "landing"
 
 
 @pytest.fixture
 def landing(folder: Path) -> Landing:
-    """The landing of that folder."""
+    """A landing in that folder."""
     return landing_at(str(folder))
 
 
@@ -344,7 +344,7 @@ def test_a_consistent_manifest_of_an_older_version_is_accepted(
 ) -> None:
     landed = land_lines(landing, "lote-0001", b"1")
     land_lines(landing, "lote-0003", b"1")
-    older = landed.model_dump_json(indent=2)  # as it was: without a checksum
+    older = landed.model_dump_json(indent=2)  # without a checksum
 
     (folder / "lote-0001.json").write_text(older)
     assert landing.find("lote-0001") == landed

@@ -40,14 +40,14 @@ SCALE = Path(__file__).parent.parent / "deploy" / "scale" / "dagster.yaml"
 
 
 def configuration() -> dict[str, Any]:
-    """Return what deploy/scale/dagster.yaml says of runs; the storage is in files, the pipeline a tiny job."""
+    """Return deploy/scale/dagster.yaml's configuration of runs, with file storage."""
     said: dict[str, Any] = yaml.safe_load(SCALE.read_text())
     said["run_launcher"]["config"]["include"] = ["purchase_pipeline_tests.waiting_job"]
     return {name: said[name] for name in ("run_launcher", "run_monitoring", "telemetry")}
 
 
 class Worker:
-    """A worker of Celery's, with one process for runs."""
+    """A Celery worker with one process."""
 
     def __init__(self, name: str) -> None:
         self.process = psutil.Popen(
@@ -55,7 +55,7 @@ class Worker:
         )
 
     def kill(self) -> None:
-        """End it and all below it, at once; the second time, nothing."""
+        """Kill the worker and its children; idempotent."""
         if self.process.is_running():
             for process in (*self.process.children(recursive=True), self.process):
                 process.kill()
@@ -64,14 +64,14 @@ class Worker:
 
 @pytest.fixture
 def started() -> Iterator[ExitStack]:
-    """What a test starts, and what ends it."""
+    """A stack that ends what a test starts."""
     with ExitStack() as stack:
         yield stack
 
 
 @pytest.fixture
 def broker(tmp_path: Path, started: ExitStack, monkeypatch: pytest.MonkeyPatch) -> RedisServer:
-    """The broker, where all look for it."""
+    """The broker, at the configured URL."""
     server = RedisServer(tmp_path / "redis")
     started.callback(server.kill)
     server.start()
@@ -84,7 +84,7 @@ def broker(tmp_path: Path, started: ExitStack, monkeypatch: pytest.MonkeyPatch) 
 def instance(
     broker: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[dg.DagsterInstance]:
-    """Dagster with our launcher, its storage in files."""
+    """A Dagster instance with the Celery launcher and file storage."""
     assert broker
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
     (tmp_path / "dagster.yaml").write_text(yaml.safe_dump(configuration()))
@@ -96,7 +96,7 @@ def instance(
 def context(
     instance: dg.DagsterInstance, tmp_path: Path, started: ExitStack
 ) -> Iterator[WorkspaceProcessContext]:
-    """The same, as Dagster's daemon sees it."""
+    """The same instance, as the daemon opens it."""
     a_server(started, "--socket", str(tmp_path / "code.sock"))
     with workspace_of(instance, at_socket(tmp_path / "code.sock")) as context:
         yield context

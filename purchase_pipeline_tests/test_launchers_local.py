@@ -39,7 +39,7 @@ GONE = "Detected run worker status NOT_FOUND"
 
 @pytest.fixture
 def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
-    """Dagster with our launcher, its storage in files."""
+    """A Dagster instance with the local launcher and file storage."""
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
     (tmp_path / "dagster.yaml").write_text(CONFIGURATION)
     with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
@@ -48,7 +48,7 @@ def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.Dag
 
 @pytest.fixture
 def started() -> Iterator[ExitStack]:
-    """What a test starts, and what ends it."""
+    """A stack that ends what a test starts."""
     with ExitStack() as stack:
         yield stack
 

@@ -19,7 +19,7 @@ LOTS = ["lote-0001", "lote-0002"]
 
 @pytest.fixture
 def ledger(database_url: str, engine: sa.Engine, tmp_path: Path) -> LotLedger:
-    """Two lots, of which each has rejected rows too."""
+    """Two batches, each with rejected rows."""
     with served(create_app(defects=0.02)) as url:
         for lote in LOTS:
             assert ingest(a_pipeline(url, tmp_path, database_url), lote).success
@@ -37,7 +37,7 @@ def committed_earlier(lote: str, earlier: timedelta) -> sa.Update:
 
 
 def arriving(ledger: LotLedger, known: str) -> list[str]:
-    """Return the lots that arrive, in their order, for whoever knows of one."""
+    """Poll new commits with one batch known, and return their order."""
     with dg.DagsterInstance.ephemeral() as instance:
         commits = NewCommits(Backlog(LOTS, ledger, instance), {known: ledger.loaded_lots()[known]})
         arrived = [lot.lote for lot in commits.poll()]
@@ -52,7 +52,7 @@ def test_a_batch_that_is_wiped_from_either_table_is_not_loaded(
 ) -> None:
     change(engine, sa.delete(table).where(table.c.lote == "lote-0001"))
 
-    assert ledger.loaded_names(share=1) == {"lote-0002"}
+    assert ledger.loaded_names(checked_ratio=1) == {"lote-0002"}
     assert list(ledger.loaded_lots()) == ["lote-0002"]
 
 
@@ -79,18 +79,18 @@ def test_loaded_and_counted_are_the_same_batches(ledger: LotLedger, engine: sa.E
 def test_a_wiped_batch_is_found_eventually_with_a_share(ledger: LotLedger, engine: sa.Engine) -> None:
     change(engine, sa.delete(TABELA_COMPRAS).where(TABELA_COMPRAS.c.lote == "lote-0001"))
 
-    looks = [ledger.loaded_names(share=0.5) for _ in range(40)]
+    looks = [ledger.loaded_names(checked_ratio=0.5) for _ in range(40)]
 
     assert {"lote-0002"} in looks
     assert all(names - {"lote-0001"} == {"lote-0002"} for names in looks)
-    assert ledger.loaded_names(share=0) == set(LOTS)
+    assert ledger.loaded_names(checked_ratio=0) == set(LOTS)
 
 
 def test_slices_of_different_raw_files_are_not_a_loaded_batch(ledger: LotLedger, engine: sa.Engine) -> None:
     a_slice = sa.and_(LEDGER.c.asset == COMPRAS_REJEITADAS.name, LEDGER.c.partition == "lote-0001")
     change(engine, sa.update(LEDGER).where(a_slice).values(digest="another"))
 
-    assert ledger.loaded_names(share=1) == {"lote-0002"}
+    assert ledger.loaded_names(checked_ratio=1) == {"lote-0002"}
     assert arriving(ledger, known="lote-0002") == []
 
 
@@ -126,4 +126,4 @@ def test_without_tables_nothing_is_loaded(engine: sa.Engine) -> None:
     ledger = LotLedger(engine)
 
     assert ledger.ping()
-    assert (ledger.loaded_names(share=1), ledger.loaded_lots()) == (set(), {})
+    assert (ledger.loaded_names(checked_ratio=1), ledger.loaded_lots()) == (set(), {})

@@ -62,7 +62,7 @@ HOSTILE = {
 
 @pytest.fixture(scope="module")
 def settings() -> Iterator[Settings]:
-    """A home of its own, with its server."""
+    """A home with its server."""
     with tempfile.TemporaryDirectory(prefix="libpq-", dir="/tmp") as folder:
         settings = Settings(home=Path(folder) / "home")
         start_database(settings)
@@ -72,7 +72,7 @@ def settings() -> Iterator[Settings]:
 
 @contextmanager
 def a_server_elsewhere() -> Iterator[str]:
-    """Another server, which takes whoever comes by TCP on the port that embedded servers name; its superuser's URL."""
+    """The superuser's URL of another server that trusts TCP connections on the same port."""
     folder = Path(tempfile.mkdtemp(prefix="elsewhere-", dir="/tmp"))
     server, place = EmbeddedPostgres(folder / "postgres"), ServerFiles(folder / "postgres")
     try:

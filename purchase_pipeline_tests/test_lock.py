@@ -25,8 +25,8 @@ with exclusive_use(Path(sys.argv[1])):
 
 
 @contextmanager
-def another_campaign(home: Path) -> Iterator[int]:
-    """Hold a home folder in another process, killed in the end; give its pid."""
+def another_run(home: Path) -> Iterator[int]:
+    """Lock a home folder in another process, killed afterwards; yield its PID."""
     command = [sys.executable, "-c", HOLDS_UNTIL_KILLED, str(home)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         try:
@@ -40,7 +40,7 @@ def another_campaign(home: Path) -> Iterator[int]:
 def test_a_second_run_is_refused_with_the_pid_of_the_first(tmp_path: Path) -> None:
     home = tmp_path / "not" / "there yet"
 
-    with another_campaign(home) as pid:
+    with another_run(home) as pid:
         with pytest.raises(AlreadyRunningError) as refused, exclusive_use(home):
             pytest.fail("two campaigns in one home")
         assert f"Another run (PID {pid}) is using {home}." in str(refused.value)

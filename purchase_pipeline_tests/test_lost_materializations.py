@@ -21,7 +21,7 @@ ASSETS = ("compras_rejeitadas", "raw_purchases", "tabela_compras")
 
 @pytest.fixture
 def instance() -> Iterator[dg.DagsterInstance]:
-    """Dagster's storage for one test."""
+    """A Dagster instance for a test."""
     with dg.DagsterInstance.ephemeral() as ephemeral:
         yield ephemeral
 
@@ -30,7 +30,7 @@ def instance() -> Iterator[dg.DagsterInstance]:
 def runs(
     instance: dg.DagsterInstance, database_url: str, tmp_path: Path
 ) -> Iterator[list[dg.ExecuteInProcessResult]]:
-    """Two loaded lots, of which each has rejected rows too: their runs."""
+    """The runs of two loaded batches with rejected rows."""
     with served(create_app(defects=0.02)) as url:
         pipeline = a_pipeline(url, tmp_path, database_url)
         yield [ingest(pipeline, lote, instance=instance) for lote in LOTS]
@@ -48,7 +48,7 @@ def tick(instance: dg.DagsterInstance, engine: sa.Engine, cursor: str | None = N
 
 
 def catalog(instance: dg.DagsterInstance) -> dict[str, list[str]]:
-    """Return the lots that the catalog has of each asset."""
+    """Return the materialized batches of each asset."""
     return {name: sorted(instance.get_materialized_partitions(dg.AssetKey(name))) for name in ASSETS}
 
 

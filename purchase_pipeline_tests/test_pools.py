@@ -32,7 +32,7 @@ def test_every_step_has_a_pool() -> None:
 
 
 def queue(context: WorkspaceProcessContext) -> None:
-    """Ask for each lot, as the sensor does."""
+    """Request a run for each batch, as the sensor does."""
     workspace = context.create_request_context()
     location = workspace.get_code_location("here")
     (repository,) = location.get_repositories().values()

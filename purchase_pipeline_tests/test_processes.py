@@ -60,7 +60,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 
 def told_pids(log: Path, *names: str) -> dict[str, int]:
-    """Wait for a service to tell the pids of its processes in its log; give the newest told."""
+    """Wait for the PIDs of a service's processes in its log, and return the latest ones."""
 
     def told() -> dict[str, int]:
         words = [line.split() for line in log.read_text().splitlines()] if log.exists() else []
@@ -260,7 +260,7 @@ def test_an_unregistered_service_is_stopped_with_the_others(tmp_path: Path) -> N
 
 @pytest.fixture
 def left_behind(tmp_path: Path) -> Iterator[dict[str, int]]:
-    """Leave two services, with a child each, of an owner that was killed; give the pids."""
+    """Leave two services with a child each of a killed owner; return the PIDs."""
     with subprocess.Popen(
         [sys.executable, "-c", OWNS_UNTIL_KILLED, str(tmp_path)], stdout=subprocess.PIPE
     ) as owner:
@@ -280,7 +280,7 @@ def left_behind(tmp_path: Path) -> Iterator[dict[str, int]]:
 
 @pytest.fixture
 def stranger() -> Iterator[int]:
-    """Run a process of somebody else, the leader of its session."""
+    """Run an unrelated process in its own session."""
     with subprocess.Popen(["/bin/sleep", "300"], start_new_session=True) as process:
         yield process.pid
         process.kill()

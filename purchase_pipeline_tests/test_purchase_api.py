@@ -41,7 +41,7 @@ from purchase_pipeline_tests.serving import served
 
 
 class Script:
-    """An application that gives its answers one after another, the last one ever again, and notes what was asked."""
+    """An application with scripted responses, the last one repeated, that records its requests."""
 
     def __init__(self, *answers: Response | Callable[[], Response]) -> None:
         self._answers = answers
@@ -50,7 +50,7 @@ class Script:
         self.asked_at: list[float] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Give the next answer."""
+        """Send the next response."""
         answer = self._answers[min(len(self.asked), len(self._answers) - 1)]
         self.asked.append(f"{scope['path']}?{scope['query_string'].decode()}")
         headers = dict(scope["headers"])
@@ -447,7 +447,7 @@ def test_a_slow_server_is_cut_at_the_deadline() -> None:
 
 @contextmanager
 def dripping(answer: bytes) -> Iterator[str]:
-    """Send a byte of an answer every 20 ms, over and over, to whoever asks."""
+    """Send a response endlessly, one byte every 20 ms."""
 
     class Dripper(StreamRequestHandler):
         def handle(self) -> None:

@@ -13,7 +13,7 @@ from purchase_pipeline.ingest.rate_limit import SharedRate
 from purchase_pipeline_tests.redis_server import RedisServer
 
 API = "http://api:8000"
-# A worker: takes turns for as long as it is let, and says when it had each.
+# A worker that makes requests as fast as the rate allows, and prints their times.
 WORKER = """
 import sys
 from time import time

@@ -16,7 +16,7 @@ from purchase_pipeline_tests.storing import Store, error_of
 
 
 class Ready(BaseModel):
-    """A field of each type that is ready for use, as docs/your-own-api.md lists them."""
+    """A field of each ready type listed in docs/your-own-api.md."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 

@@ -21,7 +21,7 @@ from purchase_pipeline_tests.serving import served
 
 @pytest.fixture
 def landing(database_url: str, tmp_path: Path) -> Landing:
-    """Two lots of 500 rows, loaded; 490 of each accepted."""
+    """Two loaded batches of 500 rows, 490 accepted."""
     with served(create_app(defects=0.02)) as url:
         pipeline = a_pipeline(url, tmp_path, database_url)
         assert all(ingest(pipeline, lote, rows=500).success for lote in ("lote-0001", "lote-0002"))
@@ -196,7 +196,7 @@ def test_a_batch_is_stored_as_validated_until_validation_changes(landing: Landin
     assert landed is not None
     assert verifier.is_stored_as_validated(landed)
 
-    # As received on a day on which many of the purchases lay in the future.
+    # Received on a day on which many purchases are in the future.
     earlier = landed.received_at - timedelta(days=700)
     assert not verifier.is_stored_as_validated(landed.model_copy(update={"received_at": earlier}))
 

@@ -22,7 +22,7 @@ ENCODINGS: dict[str, tuple[str, Callable[[bytes], bytes]]] = {"identity": ("", b
 
 
 def answer(body: bytes, media_type: str, encoding: str = "", *headers: str) -> bytes:
-    """Write an answer that ends where its connection ends: nothing says how long it should be."""
+    """Return a response without Content-Length, which ends with its connection."""
     encoded = [f"Content-Encoding: {encoding}"] if encoding else []
     head = ["HTTP/1.1 200 OK", f"Content-Type: {media_type}", *encoded, *headers, "", ""]
     return "\r\n".join(head).encode() + body
@@ -30,7 +30,7 @@ def answer(body: bytes, media_type: str, encoding: str = "", *headers: str) -> b
 
 @contextmanager
 def fetches(*answers: bytes) -> Iterator[Callable[[], list[bytes]]]:
-    """Give what fetches the next of the answers."""
+    """Yield a function that fetches the next response."""
     with sent_raw(*answers) as url, an_api(url) as api:
         yield lambda: api.fetch_lote("lote-0001", len(ROWS), received)
 
@@ -40,7 +40,7 @@ def fetches(*answers: bytes) -> Iterator[Callable[[], list[bytes]]]:
 def test_a_response_truncated_anywhere_is_complete_or_refused(form: str, coding: str) -> None:
     (media_type, body), (encoding, encode) = FORMATS[form], ENCODINGS[coding]
     encoded = encode(body)
-    # Of plain bytes the last may be missing: the end of a line, after a row that is whole.
+    # Plain content may lack its last byte, the line end after a complete row.
     cuts = range(len(encoded.rstrip()) if coding == "identity" else len(encoded))
 
     with fetches(*(answer(encoded[:at], media_type, encoding) for at in cuts)) as fetch:

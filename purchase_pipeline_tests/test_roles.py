@@ -29,13 +29,13 @@ OWNERS = """
 
 
 class Home(NamedTuple):
-    """Settings of a home of its own, and its server."""
+    """The settings of a home, and its server."""
 
     settings: Settings
     server: EmbeddedPostgres
 
     def run(self, role: str, name: str, *statements: str) -> Rows:
-        """Run statements as a role, each committed at once, and return the last one's rows."""
+        """Run statements as a role in autocommit, and return the last one's rows."""
         with psycopg.connect(self.server.url(name, role), autocommit=True) as connection:
             for statement in statements:
                 cursor = connection.execute(statement.encode())
@@ -44,7 +44,7 @@ class Home(NamedTuple):
 
 @pytest.fixture(scope="module")
 def home() -> Iterator[Home]:
-    """A home made by an earlier version: two databases, all in them the superuser's; then started by this one."""
+    """A home of an earlier version, with objects owned by the superuser, started by this one."""
     folder = Path(tempfile.mkdtemp(prefix="roles-", dir="/tmp"))
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("PURCHASE_HOME", str(folder))

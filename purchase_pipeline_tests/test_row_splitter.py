@@ -35,7 +35,7 @@ ODD_ROWS = [
 
 
 def cuttings(raw: bytes) -> Iterator[list[bytes]]:
-    """Cut a lot in two at each place, and in single bytes, with empty chunks between."""
+    """Yield all splits in two chunks, and single bytes with empty chunks between."""
     for at in range(len(raw) + 1):
         yield [raw[:at], raw[at:]]
     yield [part for at in range(len(raw)) for part in (raw[at : at + 1], b"")]

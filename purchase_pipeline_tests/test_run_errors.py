@@ -58,7 +58,7 @@ def failed_run(
 
 
 def ended_run(instance: dg.DagsterInstance, message: str) -> str:
-    """A run that Dagster ends from outside, as when its process was killed or never began."""
+    """A run that Dagster ended because its process was killed or never started."""
 
     @dg.job
     def nothing() -> None:

@@ -21,12 +21,12 @@ from purchase_pipeline_tests.waiting_job import waiting
 GIVEN = Settings(database_url=SecretStr("postgresql://bia@db/shop"))
 EMBEDDED = Settings()
 STARTED, FAILURE = dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.FAILURE
-NOBODY = 2**22 + 1  # above all that Linux gives a process
+NOBODY = 2**22 + 1  # above the highest PID of Linux
 
 
 @pytest.fixture
 def instance() -> Iterator[dg.DagsterInstance]:
-    """Dagster, with nothing in it."""
+    """An empty Dagster instance."""
     with dg.instance_for_test() as instance:
         yield instance
 
@@ -43,7 +43,7 @@ def a_process(**environment: str) -> Iterator[int]:
 
 
 def under_way(instance: dg.DagsterInstance, pid: int | None = None, **tags: str) -> str:
-    """Have a run that is under way in a process, which it has noted, as every run does."""
+    """Create a started run with the PID of its process in its first event."""
     run = instance.create_run_for_job(waiting, status=STARTED, tags=tags)
     if pid is not None:
         instance.report_engine_event("Begun.", run, EngineEventData.in_process(pid))

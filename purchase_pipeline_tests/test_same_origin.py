@@ -106,7 +106,7 @@ def test_the_address_of_the_connection_is_allowed(address: str, host: str, expec
     app = Starlette(routes=[Route("/", PlainTextResponse("hello"))], middleware=[guard])
 
     async def answered() -> int:
-        transport = httpx.ASGITransport(app)  # hands on the URL's address as the connection's
+        transport = httpx.ASGITransport(app)  # uses the URL's address as the connection's
         async with httpx.AsyncClient(transport=transport, base_url=f"http://{address}:3000") as client:
             return (await client.get("/", headers={"Host": host})).status_code
 

@@ -21,7 +21,7 @@ STARTED = dg.DagsterRunStatus.STARTED
 
 @pytest.fixture
 def instance() -> Iterator[dg.DagsterInstance]:
-    """Dagster's storage for one test."""
+    """A Dagster instance for a test."""
     with dg.DagsterInstance.ephemeral() as ephemeral:
         yield ephemeral
 
@@ -45,7 +45,7 @@ def requests(instance: dg.DagsterInstance, engine: sa.Engine) -> list[dg.RunRequ
 
 
 def attempt_in(request: dg.RunRequest) -> str:
-    """Return the part of a run key that says which attempt of which lot it is."""
+    """Return batch and attempt of a run key."""
     return str(request.run_key).rpartition("/")[0]
 
 
@@ -171,7 +171,7 @@ def test_a_failed_batch_is_backed_off_and_the_others_continue(
 
 
 def a_failed_run(instance: dg.DagsterInstance, pipeline: dg.Definitions, lote: str) -> dg.DagsterRun:
-    """Leave a run of a lot that failed as runs do whose process is gone."""
+    """Leave a failed run of a batch, as if its process had died."""
     run = instance.create_run_for_job(
         pipeline.resolve_job_def("ingest_lote"), tags={"dagster/partition": lote}, status=STARTED
     )

@@ -237,7 +237,7 @@ def test_a_later_command_reads_the_saved_settings(monkeypatch: pytest.MonkeyPatc
 
 
 def settings_seen_from(checkout: Path, action: str) -> str:
-    """Do something with the settings of a checkout, in a process that has only its code and no variable of ours."""
+    """Run code with the settings of a checkout, in a process without variables of the pipeline."""
     done = subprocess.run(
         [sys.executable, "-c", f"from purchase_pipeline.settings import *; {action}"],
         cwd=checkout.parent,

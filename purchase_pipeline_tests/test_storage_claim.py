@@ -33,12 +33,12 @@ def theirs() -> None:
 
 @dg.job(name="ingest_lote")
 def like_ours() -> None:
-    """A job that has the name of ours."""
+    """A job with the name of one of the pipeline's."""
 
 
 @contextmanager
 def dagster_in(database_url: str, folder: Path) -> Iterator[dg.DagsterInstance]:
-    """Open a database as Dagster's storage, as any Dagster does."""
+    """Open a database as storage of a plain Dagster instance."""
     url = sa.make_url(database_url).set(drivername="postgresql+psycopg2")
     configuration = {
         "storage": {"postgres": {"postgres_url": url.render_as_string(hide_password=False)}},

@@ -89,7 +89,7 @@ def rejection_of(raw: bytes) -> RejectedRow:
 
 
 def assert_storable(rejected: RejectedRow) -> None:
-    """PostgreSQL's text holds any UTF-8 but NUL."""
+    """Check that PostgreSQL can store a text: any UTF-8 without NUL."""
     for text in (*rejected.fields, *rejected.reasons, rejected.original):
         assert "\x00" not in text
         assert text.encode().decode() == text
@@ -385,7 +385,7 @@ def _raise(error: BaseException) -> object:
 
 
 class OwnError(Exception):
-    """What a contract's author calls their own."""
+    """An exception class defined by a contract's author."""
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ class Backlog:
 
     def beyond_target(self) -> list[str]:
         """Return the loaded batches beyond the target: the number of batches was reduced."""
-        return sorted(self._ledger.loaded_names(share=1) - self._positions.keys())
+        return sorted(self._ledger.loaded_names(checked_ratio=1) - self._positions.keys())
 
     def loaded_lot(self, lote: str) -> LotCount | None:
         """Return a batch, or None if it is not loaded."""
@@ -83,7 +83,7 @@ class Backlog:
 
         With up to 10,000 batches a wiped one is found at once; with more, within a few ticks.
         """
-        loaded = self._ledger.loaded_names(share=min(1.0, _CHECKED_LOTS / max(1, len(self.lots))))
+        loaded = self._ledger.loaded_names(checked_ratio=min(1.0, _CHECKED_LOTS / max(1, len(self.lots))))
         return [lote for lote in self.lots if lote not in loaded]
 
     def in_progress(self) -> set[str]:

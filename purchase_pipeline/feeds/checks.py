@@ -62,12 +62,12 @@ def rejected_rate_is_low(ledger: LotLedger, lots: _Lots, max_rejected_ratio: flo
     """The ratio of rejected rows is below half of `max_rejected_ratio`, which would fail the batch."""
     received, _, rejected = totals(ledger.loaded_lots(lots).values())
     warn_at = max_rejected_ratio / 2
-    share = rejected / received if received else 0.0
+    rate = rejected / received if received else 0.0
     return dg.AssetCheckResult(
-        passed=share < warn_at,
+        passed=rate < warn_at,
         severity=dg.AssetCheckSeverity.WARN,
-        description=f"{rejected:,} of {received:,} rows rejected ({share:.2%}); the check warns at {warn_at:.2%}.",
-        metadata={"rejected": rejected, "received": received, "share": share, "warn_at": warn_at},
+        description=f"{rejected:,} of {received:,} rows rejected ({rate:.2%}); the check warns at {warn_at:.2%}.",
+        metadata={"rejected": rejected, "received": received, "rejected_rate": rate, "warn_at": warn_at},
     )
 
 

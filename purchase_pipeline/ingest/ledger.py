@@ -78,14 +78,14 @@ class LotLedger:
             query = query.where(accepted.c.partition.in_(_committed_since(newest_known)))
         return self._read(query.where(_is_one_of(lots, accepted.c.partition)))
 
-    def loaded_names(self, share: float) -> set[str]:
+    def loaded_names(self, checked_ratio: float) -> set[str]:
         """Return the names of the loaded batches; check a random share of them for rows that still exist.
 
         Reading 100,000 ledger entries takes 0.125 s. Checking that each has rows takes seven times as long, as each
         is on another page of the key's index.
         """
         accepted, rejected = LEDGER.alias("accepted"), LEDGER.alias("rejected")
-        skipped = sa.func.random() >= share
+        skipped = sa.func.random() >= checked_ratio
         query = _committed(sa.select(accepted.c.partition.label("lote")), accepted, rejected).where(
             sa.or_(skipped, _still_there(accepted, TABELA_COMPRAS)),
             sa.or_(skipped, _still_there(rejected, COMPRAS_REJEITADAS)),

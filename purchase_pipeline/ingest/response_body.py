@@ -42,9 +42,9 @@ def complete_rows(rows: int, raw_format: RawFormat, content: Iterable[bytes]) ->
     splitter, size, seen, unfinished = row_splitter(raw_format), 0, 0, 0
     try:
         for chunk in content:
-            whole = len(splitter.feed(chunk))
-            size, seen = size + len(chunk), seen + whole
-            unfinished = len(chunk) + (0 if whole else unfinished)
+            complete = len(splitter.feed(chunk))
+            size, seen = size + len(chunk), seen + complete
+            unfinished = len(chunk) + (0 if complete else unfinished)
             if seen > rows:
                 break
             _require_limits(rows, size, unfinished)

@@ -125,8 +125,8 @@ def _try_lock(connection: sa.Connection) -> bool:
     The transaction stays open. In READ COMMITTED it holds no snapshot and no table lock, so it blocks nobody.
     """
     direct = connection.scalar(sa.select(sa.func.pg_backend_pid())) == _process_of(connection)
-    names, given = list(_SETTINGS), list(_SETTINGS.values())
-    connection.execute(_SET, {"in_transaction": not direct, "names": names, "given": given})
+    names, values = list(_SETTINGS), list(_SETTINGS.values())
+    connection.execute(_SET, {"in_transaction": not direct, "names": names, "given": values})
     taken = connection.scalar(_TAKE if direct else _TAKE_IN_TRANSACTION)
     if direct:
         connection.commit()

@@ -95,8 +95,8 @@ def _without_limits(url: sa.URL) -> sa.URL:
     if "options" in url.query:
         return url
     for options in (f"{_NO_LIMITS} {_NO_LIMITS_SINCE_17}", _NO_LIMITS):
-        given = _libpq(url.render_as_string(hide_password=False))
-        with suppress(psycopg.Error), psycopg.connect(given, options=options):
+        conninfo = _libpq(url.render_as_string(hide_password=False))
+        with suppress(psycopg.Error), psycopg.connect(conninfo, options=options):
             return url.update_query_dict({"options": options})
     return url
 

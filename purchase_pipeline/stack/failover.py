@@ -62,17 +62,17 @@ class Failover:
         return result
 
     def _recover(self, error: Exception) -> None:
-        ours = is_embedded(self._settings)
+        embedded = is_embedded(self._settings)
         if self._away_since is None:
             self._away_since = monotonic()
-            action = "Restarting it" if ours else "Waiting for it"
+            action = "Restarting it" if embedded else "Waiting for it"
             self._say(f"PostgreSQL is unavailable: {_first_line(error)}. {action}; no batch is lost.")
         elif monotonic() - self._away_since > _TIMEOUT_SECONDS:
             raise DatabaseUnavailableError(
                 f"PostgreSQL has been unavailable for {_TIMEOUT_SECONDS / 60:g} minutes: {_first_line(error)}.",
                 hint="Run the command again once it is available; loaded batches are kept.",
             ) from error
-        if ours:
+        if embedded:
             # A failed restart is tried again at the next operation.
             with suppress(EmbeddedPostgresError, DatabaseUnavailableError), database_in_use(self._settings):
                 pass
