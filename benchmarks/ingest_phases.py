@@ -67,7 +67,7 @@ def _validation_seconds(landing: Landing, lots: int) -> float:
     for number in range(1, lots + 1):
         landed = landing.find(f"lote-{number:04d}")
         if landed is None:
-            raise FileNotFoundError(f"lote-{number:04d} has not landed in {landing.place}.")
+            raise FileNotFoundError(f"lote-{number:04d} has not landed in {landing.backend}.")
         validation = LoteValidation(landed.lote, received=landed.rows, max_rejected_ratio=1, today=today)
         with landing.open_rows(landed) as raw_rows:
             for _ in validation.accepted(raw_rows):

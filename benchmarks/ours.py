@@ -31,7 +31,7 @@ class OurPath:
         self._api.fetch_lote(lote, rows, partial(self._landing.land, lote, rows=rows))
         landed = self._landing.find(lote)
         if landed is None:
-            raise FileNotFoundError(f"{lote} did not land in {self._landing.place}")
+            raise FileNotFoundError(f"{lote} did not land in {self._landing.backend}")
         lot = LandedSlices(landed, self._landing, max_rejected_ratio=0.05, run_id="benchmark")
         context = dg.build_output_context(
             asset_key=TABELA_COMPRAS.name,

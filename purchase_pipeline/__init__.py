@@ -1,1 +1,1 @@
-"""An HTTP API's purchases, in lots, into PostgreSQL, through Dagster."""
+"""A Dagster pipeline that loads batches from an HTTP API into PostgreSQL."""

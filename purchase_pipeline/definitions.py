@@ -1,7 +1,4 @@
-"""What Dagster loads: the table of contents of the pipeline.
-
-Nothing is read, opened or connected when this module is imported.
-"""
+"""The pipeline's Dagster definitions. Importing this module reads, opens and connects to nothing."""
 
 from typing import Any
 
@@ -54,7 +51,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
                     redis_url=_by_name("PURCHASE_REDIS_URL", "") or None,
                 )
             ),
-            "landing": _fixed(LandingResource(place=settings.landing_place)),
+            "landing": _fixed(LandingResource(location=settings.landing_location)),
             "lot_ledger": _fixed(LotLedgerResource(database_url=url)),
             "report_file": _fixed(ReportFileResource(database_url=url, path=str(settings.report_file))),
             "io_manager": _fixed(PurchasesIOManager(database_url=url)),
@@ -64,18 +61,18 @@ def build_definitions(settings: Settings) -> dg.Definitions:
 
 
 def _by_name(variable: str, value: str) -> str:
-    """Hand on a value that may hold a password by its variable's name, which is what Dagster's UI then shows."""
+    """Refer to a value by its environment variable if set, so that Dagster's UI does not show a password."""
     return dg.EnvVar(variable) if is_environment_variable(variable) else value
 
 
 def _fixed(
     resource: dg.ConfigurableResource[Any] | dg.ConfigurableIOManagerFactory[Any],
 ) -> dg.ResourceDefinition:
-    """Bind a resource to its values: run configuration cannot choose another file, API or database.
+    """Fix a resource's configuration, so that run configuration cannot choose another file, API or database.
 
-    Dagster's page of the resource shows no values then: its description does, a secret by its variable's name.
+    Dagster's UI then shows no values, so they are added to the description, with secrets by variable name.
     """
     definition = resource.get_resource_definition()
     schema = definition.config_schema
-    shown = f"{definition.description}\n\nSet by the deployment: `{schema.default_value_as_json_str}`"
-    return definition.configured(schema.default_value, config_schema={}, description=shown)
+    description = f"{definition.description}\n\nSet by the deployment: `{schema.default_value_as_json_str}`"
+    return definition.configured(schema.default_value, config_schema={}, description=description)

@@ -3,16 +3,16 @@
 PipelineError
  ├─ ingest/    ApiUnavailableError, ApiRefusedError, TooManyRejectsError, DamagedFileError, LandingUnavailableError, ...
  ├─ stack/     DatabaseUnavailableError, EmbeddedPostgresError, PortTakenError, ServiceFailedError, ...
- └─ postgres/  PostgresWriteError and its kin, which carry table, column, row and SQLSTATE (drawn in postgres/errors.py)
+ └─ postgres/  PostgresWriteError and subclasses with table, column, row and SQLSTATE (see postgres/errors.py)
 """
 
 
 class PipelineError(Exception):
-    """An expected failure. The command line prints it without a traceback, and Dagster shows it on the run's page.
+    """An expected failure. The command line prints it without a traceback; Dagster shows it on the run's page.
 
     Attributes:
-        hint: what to do about it; empty where the message says so.
-        transient: whether another try may succeed.
+        hint: what to do about it; may be empty.
+        transient: whether a retry may succeed.
     """
 
     transient = False

@@ -1,4 +1,4 @@
-"""An API of this machine is never asked through a proxy; all others are, where the environment says so."""
+"""Proxies: never for an API on this machine, otherwise as the environment says."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +25,7 @@ def no_proxy_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @contextmanager
 def a_proxy(asked: list[str]) -> Iterator[str]:
-    """Answer for everybody, and note what was asked for."""
+    """Serve as a proxy for all hosts, and record the requests."""
 
     class Proxy(StreamRequestHandler):
         def handle(self) -> None:
@@ -45,7 +45,7 @@ def fetched(url: str) -> list[bytes]:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LOCALHOST.", "127.0.0.2", "[::ffff:127.0.0.1]"])
 @pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
-def test_this_machine_is_asked_without_the_proxy(
+def test_loopback_requests_bypass_the_proxy(
     host: str, variable: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = list[str]()
@@ -55,14 +55,14 @@ def test_this_machine_is_asked_without_the_proxy(
         try:
             assert fetched(url.replace("127.0.0.1", host)) == [b"1", b"2"]
         except ApiUnavailableError:
-            # A machine need not have every name; the proxy has them all.
+            # The machine may not resolve every name; the proxy does.
             assert host not in {"127.0.0.1", "localhost"}
 
     assert asked == []
 
 
 @pytest.mark.parametrize("host", ["api.example", "10.0.0.1", "localhost.example", "128.0.0.1"])
-def test_other_machines_are_asked_through_the_proxy(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_requests_use_the_proxy(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = list[str]()
 
     with a_proxy(asked) as proxy:
@@ -72,7 +72,7 @@ def test_other_machines_are_asked_through_the_proxy(host: str, monkeypatch: pyte
     assert asked == [f"http://{host}/v1/gerar_compra/2?lote=lote-0001"]
 
 
-def test_an_exception_from_the_proxy_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_proxy_is_respected(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = list[str]()
 
     with a_proxy(asked) as proxy:
@@ -88,12 +88,12 @@ def test_an_exception_from_the_proxy_is_kept(monkeypatch: pytest.MonkeyPatch) ->
     ("variable", "value", "saw"),
     [
         ("ALL_PROXY", "socks5://ana:segredo@127.0.0.1:9", r"names a SOCKS proxy\. Install 'httpx\[socks\]'"),
-        ("HTTPS_PROXY", "ftp://ana:segredo@127.0.0.1:9", r"is no proxy's URL\. It must be like http://"),
-        ("HTTP_PROXY", "ana:segredo://", r"is no proxy's URL\. It must be like http://"),
-        ("SSL_CERT_FILE", "/segredo.pem", r"SSL_CERT_FILE or SSL_CERT_DIR names \(No such file"),
+        ("HTTPS_PROXY", "ftp://ana:segredo@127.0.0.1:9", r"is not a valid URL\. Expected the form http://"),
+        ("HTTP_PROXY", "ana:segredo://", r"is not a valid URL\. Expected the form http://"),
+        ("SSL_CERT_FILE", "/segredo.pem", r"in SSL_CERT_FILE or SSL_CERT_DIR \(No such file"),
     ],
 )
-def test_what_the_environment_cannot_mean_is_one_line_that_quotes_nothing(
+def test_an_invalid_proxy_or_certificate_is_reported_without_quoting_it(
     variable: str, value: str, saw: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(variable, value)
@@ -115,7 +115,7 @@ def test_what_the_environment_cannot_mean_is_one_line_that_quotes_nothing(
     ("variable", "value"),
     [("ALL_PROXY", "socks5://127.0.0.1:9"), ("HTTP_PROXY", "ftp://x"), ("SSL_CERT_FILE", "/nowhere.pem")],
 )
-def test_this_machine_is_asked_whatever_the_environment_says(
+def test_loopback_requests_ignore_the_environment(
     variable: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(variable, value)

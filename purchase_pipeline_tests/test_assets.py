@@ -1,4 +1,4 @@
-"""One lot through the real assets: a real API, real files, a real database."""
+"""Batches loaded by the real assets, with a real API, files and database."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,7 +30,7 @@ def mock_api_url() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def faulty_api_url() -> Iterator[str]:
-    """The mock API with one row in a hundred broken."""
+    """The mock API with one invalid row in a hundred."""
     with served(create_app(defects=0.01)) as url:
         yield url
 
@@ -47,7 +47,7 @@ EVERYTHING = (
 WITHOUT_ID = EVERYTHING.format(", ".join(c.name for c in TABELA_COMPRAS.columns if c.identity is None))
 
 
-def test_lots_are_loaded_whole_with_their_positions(
+def test_batches_are_loaded_with_their_row_numbers(
     mock_api_url: str, database_url: str, engine: sa.Engine, tmp_path: Path
 ) -> None:
     pipeline = a_pipeline(mock_api_url, tmp_path, database_url)
@@ -60,7 +60,7 @@ def test_lots_are_loaded_whole_with_their_positions(
 
 
 def told_of(result: dg.ExecuteInProcessResult, asset: str) -> dict[str | None, dict[str, object]]:
-    """Return what the materializations of an asset tell, by lot."""
+    """Return the metadata of an asset's materializations by batch."""
     return {
         event.partition: {name: value.value for name, value in event.materialization.metadata.items()}
         for event in result.all_events
@@ -68,7 +68,7 @@ def told_of(result: dg.ExecuteInProcessResult, asset: str) -> dict[str | None, d
     }
 
 
-def test_a_run_of_several_lots_commits_notes_and_tells_of_each_alone(
+def test_a_run_of_several_batches_commits_and_reports_each(
     faulty_api_url: str, database_url: str, engine: sa.Engine, tmp_path: Path
 ) -> None:
     result = ingest(a_pipeline(faulty_api_url, tmp_path, database_url), "lote-0001", last="lote-0003")
@@ -92,7 +92,7 @@ def test_a_run_of_several_lots_commits_notes_and_tells_of_each_alone(
     assert numbers["received"].value == 600
 
 
-def test_a_lot_that_fails_ends_its_run_and_leaves_those_before_it_told(
+def test_a_failed_batch_ends_its_run_and_keeps_earlier_ones(
     database_url: str, engine: sa.Engine, tmp_path: Path
 ) -> None:
     app = FastAPI()
@@ -114,9 +114,7 @@ def test_a_lot_that_fails_ends_its_run_and_leaves_those_before_it_told(
     assert told == [{"lote-0001"}, {"lote-0001"}]
 
 
-def test_every_check_passes_and_tells_its_numbers(
-    faulty_api_url: str, database_url: str, tmp_path: Path
-) -> None:
+def test_every_check_passes_with_its_metadata(faulty_api_url: str, database_url: str, tmp_path: Path) -> None:
     result = ingest(a_pipeline(faulty_api_url, tmp_path, database_url))
 
     checks = {check.check_name: check for check in result.get_asset_check_evaluations()}
@@ -130,7 +128,7 @@ def test_every_check_passes_and_tells_its_numbers(
     assert [numbers[name].value for name in ("received", "loaded", "rejected")] == [200, 198, 2]
 
 
-def test_loading_a_lot_again_gives_the_same_rows(
+def test_loading_a_batch_again_gives_the_same_rows(
     mock_api_url: str, database_url: str, engine: sa.Engine, tmp_path: Path
 ) -> None:
     pipeline = a_pipeline(mock_api_url, tmp_path, database_url)
@@ -144,7 +142,7 @@ def test_loading_a_lot_again_gives_the_same_rows(
     assert count(engine, LOADED) == (200, 1, 200)
 
 
-def test_a_landed_lot_is_not_fetched_again(mock_api_url: str, database_url: str, tmp_path: Path) -> None:
+def test_a_landed_batch_is_not_fetched_again(mock_api_url: str, database_url: str, tmp_path: Path) -> None:
     ingest(a_pipeline(mock_api_url, tmp_path, database_url))
 
     result = ingest(a_pipeline("http://127.0.0.1:9", tmp_path, database_url))
@@ -154,7 +152,7 @@ def test_a_landed_lot_is_not_fetched_again(mock_api_url: str, database_url: str,
     assert metadata["fetched_in_this_run"].value is False
 
 
-def test_a_damaged_file_is_fetched_anew_and_the_lot_is_loaded(
+def test_a_damaged_file_is_fetched_again_and_loaded(
     mock_api_url: str, database_url: str, engine: sa.Engine, tmp_path: Path
 ) -> None:
     pipeline = a_pipeline(mock_api_url, tmp_path, database_url)
@@ -170,7 +168,7 @@ def test_a_damaged_file_is_fetched_anew_and_the_lot_is_loaded(
 
 
 def load_alone(pipeline: dg.Definitions) -> dg.ExecuteInProcessResult:
-    """Materialize the two tables of a landed lot, as replay does."""
+    """Materialize both tables of a landed batch, as replay does."""
     return pipeline.resolve_job_def("ingest_lote").execute_in_process(
         partition_key="lote-0001",
         asset_selection=[dg.AssetKey("tabela_compras"), dg.AssetKey("compras_rejeitadas")],
@@ -179,7 +177,7 @@ def load_alone(pipeline: dg.Definitions) -> dg.ExecuteInProcessResult:
 
 
 @pytest.mark.parametrize("member", [b'"store":', b'"price":', b"{"])
-def test_a_landed_file_that_somebody_changed_is_not_loaded_and_the_next_run_fetches_it_again(
+def test_a_changed_file_is_not_loaded_and_fetched_again(
     mock_api_url: str, database_url: str, engine: sa.Engine, tmp_path: Path, member: bytes
 ) -> None:
     pipeline = a_pipeline(mock_api_url, tmp_path, database_url)
@@ -191,7 +189,7 @@ def test_a_landed_file_that_somebody_changed_is_not_loaded_and_the_next_run_fetc
     alone = load_alone(pipeline)
 
     assert not alone.success
-    assert "does not hold the bytes that arrived" in error_of(alone)
+    assert "its content has changed" in error_of(alone)
     assert before == (
         count(engine, EVERYTHING.format("*")),
         count(engine, "SELECT max(run_id) FROM slice_ledger"),
@@ -200,7 +198,7 @@ def test_a_landed_file_that_somebody_changed_is_not_loaded_and_the_next_run_fetc
     assert load_alone(pipeline).success
 
 
-def test_a_changed_file_full_of_rejects_is_called_changed_and_not_refused(
+def test_a_changed_file_with_many_rejects_is_not_marked_as_refused(
     mock_api_url: str, database_url: str, tmp_path: Path
 ) -> None:
     pipeline = a_pipeline(mock_api_url, tmp_path, database_url)
@@ -210,13 +208,13 @@ def test_a_changed_file_full_of_rejects_is_called_changed_and_not_refused(
 
     alone = load_alone(pipeline)
 
-    assert "does not hold the bytes that arrived" in error_of(alone)
+    assert "its content has changed" in error_of(alone)
     found = landing_at(str(tmp_path)).find("lote-0001")
     assert found is not None
     assert not found.refused
 
 
-def test_a_manifest_with_a_flipped_bit_is_named_and_the_lot_is_fetched_again(
+def test_a_damaged_manifest_is_reported_and_the_batch_fetched_again(
     mock_api_url: str, database_url: str, engine: sa.Engine, tmp_path: Path
 ) -> None:
     pipeline = a_pipeline(mock_api_url, tmp_path, database_url)
@@ -226,7 +224,7 @@ def test_a_manifest_with_a_flipped_bit_is_named_and_the_lot_is_fetched_again(
 
     verifier = Verifier(engine, landing_at(str(tmp_path)))
     assert verifier.verify("lote-0001").differences == [
-        f"there is no landed file of it in {tmp_path}, or its manifest lote-0001.json is damaged"
+        f"no landed file in {tmp_path}, or a damaged manifest lote-0001.json"
     ]
 
     result = ingest(pipeline)
@@ -235,7 +233,7 @@ def test_a_manifest_with_a_flipped_bit_is_named_and_the_lot_is_fetched_again(
     assert verifier.verify("lote-0001").differences == []
 
 
-def test_a_trigger_that_swallows_purchases_fails_the_lot_and_the_one_before_stays(
+def test_a_trigger_that_drops_rows_fails_the_batch_and_keeps_the_old_one(
     mock_api_url: str, database_url: str, engine: sa.Engine, tmp_path: Path
 ) -> None:
     pipeline = a_pipeline(mock_api_url, tmp_path, database_url)
@@ -255,7 +253,7 @@ def test_a_trigger_that_swallows_purchases_fails_the_lot_and_the_one_before_stay
     assert count(engine, "SELECT rows FROM slice_ledger WHERE asset = 'tabela_compras'") == (200,)
 
 
-def test_a_lot_that_was_refused_is_asked_for_again_and_heals_with_its_source(
+def test_a_refused_batch_is_requested_again_and_loaded_once_valid(
     mock_api_url: str, database_url: str, engine: sa.Engine, tmp_path: Path
 ) -> None:
     with served(create_app(defects=0.5)) as broken_url:
@@ -266,7 +264,7 @@ def test_a_lot_that_was_refused_is_asked_for_again_and_heals_with_its_source(
     assert count(engine, LOADED) == (200, 1, 200)
 
 
-def test_one_bad_row_in_ten_thousand_is_kept_beside_the_others(
+def test_one_bad_row_in_ten_thousand_is_quarantined(
     database_url: str, engine: sa.Engine, tmp_path: Path
 ) -> None:
     with served(create_app(defects=0.0001)) as one_bad_url:
@@ -305,7 +303,7 @@ def test_a_load_that_fails_midway_leaves_no_file_open(
     assert not [file for file in Process().open_files() if Path(file.path).is_relative_to(tmp_path)]
 
 
-def test_a_row_rejected_again_keeps_the_moment_when_it_was_first(
+def test_a_row_rejected_again_keeps_its_first_seen(
     faulty_api_url: str, database_url: str, engine: sa.Engine, tmp_path: Path
 ) -> None:
     pipeline = a_pipeline(faulty_api_url, tmp_path, database_url)
@@ -320,7 +318,7 @@ def test_a_row_rejected_again_keeps_the_moment_when_it_was_first(
     assert second[2] != first[2]
 
 
-def test_the_ui_shows_the_reasons_and_how_often_each_was_met(
+def test_the_ui_shows_the_reasons_with_their_counts(
     faulty_api_url: str, database_url: str, engine: sa.Engine, tmp_path: Path
 ) -> None:
     result = ingest(a_pipeline(faulty_api_url, tmp_path, database_url), rows=1000)
@@ -356,7 +354,7 @@ def test_rejected_rows_are_kept_with_their_reasons(
         assert len(row.original_sha256) == 64
 
 
-def test_too_many_rejects_fail_the_lot_before_commit(
+def test_too_many_rejects_fail_the_batch_before_commit(
     mock_api_url: str, database_url: str, engine: sa.Engine, tmp_path: Path
 ) -> None:
     ingest(a_pipeline(mock_api_url, tmp_path, database_url))
@@ -370,7 +368,7 @@ def test_too_many_rejects_fail_the_lot_before_commit(
     assert count(engine, "SELECT count(*) FROM compras_rejeitadas") == (0,)
 
 
-def test_the_reason_of_a_failed_lot_names_the_commonest_faults(database_url: str, tmp_path: Path) -> None:
+def test_the_error_of_a_failed_batch_names_the_most_common_reasons(database_url: str, tmp_path: Path) -> None:
     with served(create_app(defects=0.5)) as broken_url:
         result = ingest(a_pipeline(broken_url, tmp_path, database_url))
 
@@ -378,22 +376,22 @@ def test_the_reason_of_a_failed_lot_names_the_commonest_faults(database_url: str
     error = failure.step_failure_data.error
     assert error is not None
     assert error.cause is not None
-    assert "broke the contract" in error.cause.message
-    assert "Most often: " in error.cause.message
+    assert "rows were rejected" in error.cause.message
+    assert "Most common: " in error.cause.message
     assert "PURCHASE_MAX_REJECTED_RATIO" in error.cause.message
 
 
-def test_a_lot_that_has_not_landed_says_what_to_do(database_url: str, tmp_path: Path) -> None:
+def test_a_batch_that_has_not_landed_has_a_helpful_error(database_url: str, tmp_path: Path) -> None:
     pipeline = a_pipeline("http://127.0.0.1:9", tmp_path, database_url)
 
-    with pytest.raises(dg.Failure, match=r"lote-0001 has not landed .* Materialize raw_purchases"):
+    with pytest.raises(dg.Failure, match=r"lote-0001 has no landed file .* Materialize raw_purchases"):
         pipeline.resolve_job_def("ingest_lote").execute_in_process(
             partition_key="lote-0001",
             asset_selection=[dg.AssetKey("tabela_compras"), dg.AssetKey("compras_rejeitadas")],
         )
 
 
-def test_a_server_that_only_speaks_the_originals_json_array_is_enough(
+def test_a_server_of_plain_json_arrays_is_enough(
     database_url: str, engine: sa.Engine, tmp_path: Path
 ) -> None:
     app = FastAPI()

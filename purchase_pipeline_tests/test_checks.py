@@ -1,4 +1,4 @@
-"""Each check passes on sound lots, and fails on the fault that it is there to find."""
+"""Each asset check passes on correct batches, and fails on its fault."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from purchase_pipeline_tests.serving import served
 
 @pytest.fixture
 def ledger(database_url: str, engine: sa.Engine, tmp_path: Path) -> LotLedger:
-    """Two loaded lots of 200 rows, of which 4 rejected."""
+    """Two loaded batches of 200 rows, 4 rejected."""
     with served(create_app(defects=0.01)) as url:
         pipeline = a_pipeline(url, tmp_path, database_url)
         assert ingest(pipeline, "lote-0001").success
@@ -50,12 +50,12 @@ def validated(check: str, ledger: LotLedger) -> dg.AssetCheckEvaluation:
         "rejected_rate_is_low",
     ],
 )
-def test_every_check_passes_on_sound_lots(check: str, ledger: LotLedger) -> None:
+def test_every_check_passes_on_correct_batches(check: str, ledger: LotLedger) -> None:
     assert validated(check, ledger).passed
 
 
 @pytest.mark.parametrize("table", ["tabela_compras", "compras_rejeitadas"])
-def test_a_lost_row_is_not_accounted_for(ledger: LotLedger, engine: sa.Engine, table: str) -> None:
+def test_a_lost_row_is_found(ledger: LotLedger, engine: sa.Engine, table: str) -> None:
     harm(
         engine,
         f"DELETE FROM {table} WHERE (lote, linha) IN (SELECT lote, linha FROM {table} WHERE lote='lote-0002' LIMIT 1)",  # noqa: S608
@@ -67,24 +67,24 @@ def test_a_lost_row_is_not_accounted_for(ledger: LotLedger, engine: sa.Engine, t
     assert result.metadata["unbalanced_lots"].value == ["lote-0002"]
 
 
-def test_of_more_lots_than_a_query_has_parameters_those_that_are_there_are_told(ledger: LotLedger) -> None:
+def test_more_batches_than_query_parameters_can_be_checked(ledger: LotLedger) -> None:
     lots = [f"lote-{number:04d}" for number in range(2, 70_000)]
 
     assert list(ledger.loaded_lots(lots)) == list(ledger.counted_lots(lots)) == ["lote-0002"]
     assert ledger.gaps_and_duplicates(lots) == []
 
 
-def test_nothing_loaded_is_not_accounted_for(engine: sa.Engine) -> None:
+def test_an_empty_database_does_not_pass(engine: sa.Engine) -> None:
     assert not validated("every_row_is_loaded_or_rejected", LotLedger(engine)).passed
 
 
-def test_a_gap_in_the_positions_is_found(ledger: LotLedger, engine: sa.Engine) -> None:
+def test_a_gap_in_the_row_numbers_is_found(ledger: LotLedger, engine: sa.Engine) -> None:
     harm(engine, "UPDATE tabela_compras SET linha = linha + 1000 WHERE lote = 'lote-0001' AND linha > 150")
 
     result = validated("linhas_are_gap_free", ledger)
 
     assert not result.passed
-    assert result.metadata["lots_with_gaps_or_duplicates"].value == ["lote-0001: 1000 gaps, 0 doubles"]
+    assert result.metadata["lots_with_gaps_or_duplicates"].value == ["lote-0001: gaps=1000, duplicates=0"]
 
 
 def test_a_row_in_both_tables_is_found(ledger: LotLedger, engine: sa.Engine) -> None:
@@ -95,7 +95,7 @@ def test_a_row_in_both_tables_is_found(ledger: LotLedger, engine: sa.Engine) -> 
 
     result = validated("linhas_are_gap_free", ledger)
 
-    assert result.metadata["lots_with_gaps_or_duplicates"].value == ["lote-0001: 0 gaps, 1 doubles"]
+    assert result.metadata["lots_with_gaps_or_duplicates"].value == ["lote-0001: gaps=0, duplicates=1"]
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_a_changed_table_does_not_match_the_contract(
     assert result.metadata["differences"].value == [difference]
 
 
-def test_many_rejects_are_an_early_warning(database_url: str, engine: sa.Engine, tmp_path: Path) -> None:
+def test_many_rejects_are_a_warning(database_url: str, engine: sa.Engine, tmp_path: Path) -> None:
     with served(create_app(defects=0.04)) as url:
         assert ingest(a_pipeline(url, tmp_path, database_url)).success
 
@@ -138,4 +138,4 @@ def test_many_rejects_are_an_early_warning(database_url: str, engine: sa.Engine,
 
     assert not result.passed
     assert result.severity is dg.AssetCheckSeverity.WARN
-    assert result.metadata["share"].value == pytest.approx(0.04)
+    assert result.metadata["rejected_rate"].value == pytest.approx(0.04)

@@ -1,4 +1,4 @@
-"""A clock that is set back holds up nobody: neither Dagster's sensors, nor a lot that failed in the time to come."""
+"""A clock that was set back does not stop sensors or retries."""
 
 from collections.abc import Iterator
 from io import StringIO
@@ -27,13 +27,13 @@ A_DAY = 86_400.0
 
 @pytest.fixture
 def instance() -> Iterator[dg.DagsterInstance]:
-    """Dagster, with nothing in it."""
+    """An empty Dagster instance."""
     with dg.instance_for_test() as instance:
         yield instance
 
 
 def ticked(instance: dg.DagsterInstance, name: str, moment: float) -> None:
-    """Let a sensor have ticked at a moment."""
+    """Set the last tick of a sensor."""
     location = GrpcServerCodeLocationOrigin(host="localhost", port=1, location_name="nowhere")
     origin = RemoteInstigatorOrigin(RemoteRepositoryOrigin(location, "here"), name)
     data = SensorInstigatorData(
@@ -56,7 +56,7 @@ def data_of(instance: dg.DagsterInstance) -> dict[str, SensorInstigatorData]:
     }
 
 
-def test_a_tick_in_the_time_to_come_is_forgotten_and_all_else_is_kept(instance: dg.DagsterInstance) -> None:
+def test_a_future_tick_is_reset_and_other_state_is_kept(instance: dg.DagsterInstance) -> None:
     began = time()
     ticked(instance, "of_tomorrow", began + A_DAY)
     ticked(instance, "of_a_minute_ago", began - 60)
@@ -75,7 +75,7 @@ def test_a_tick_in_the_time_to_come_is_forgotten_and_all_else_is_kept(instance: 
     )
 
 
-def test_status_says_for_how_long_the_sensor_waits() -> None:
+def test_status_shows_how_long_the_sensor_waits() -> None:
     printed = StringIO()
     console = Console(file=printed, width=80)
     status = Status(
@@ -111,7 +111,7 @@ def test_status_says_for_how_long_the_sensor_waits() -> None:
         ([-1.0], 0.0),
     ],
 )
-def test_a_clock_that_goes_back_is_noticed_until_that_is_accepted(moves: list[float], told: float) -> None:
+def test_a_clock_set_back_is_reported_until_accepted(moves: list[float], told: float) -> None:
     moved = [0.0]
     watch = ClockWatch(lambda: time() + sum(moved))
 

@@ -1,4 +1,4 @@
-"""The contract lets a purchase through, and nothing that only looks like one."""
+"""The purchase contract and its field types."""
 
 import json
 from collections.abc import Callable
@@ -26,7 +26,7 @@ TEXT_FIELDS = [
     "product",
     "brand",
 ]
-# What a contract's field may be, and what its author may make of it.
+# Field types, and how a contract may nest them.
 FIELD_TYPES = {
     name: found
     for module in (contracts, contract)
@@ -43,9 +43,9 @@ WRAPPERS: dict[str, Callable[[Any], Any]] = {
     "dict[str, X | None]": lambda field: dict[str, field | None],  # type: ignore[valid-type]  # chosen at run time
     "Annotated[X, ...] | None": lambda field: Annotated[field, Field(description="again")] | None,
 }
-NO_DATE = "Input should be a date in the form YYYY-MM-DD"
+NO_DATE = "must be a date in the form YYYY-MM-DD"
 BAD_DATE = "Input should be a valid date or datetime"
-NO_TEXT = "Input should be a text, not blank, no NUL (U+0000), at most 1000 characters"
+NO_TEXT = "must be non-empty text of at most 1,000 characters, without NUL"
 
 
 def refusals_of(raw: bytes, today: date = TODAY) -> list[tuple[str, str]]:
@@ -54,17 +54,17 @@ def refusals_of(raw: bytes, today: date = TODAY) -> list[tuple[str, str]]:
     return [(str(error["loc"][0]), error["msg"]) for error in refused.value.errors()]
 
 
-def test_the_fields_are_the_originals_twelve_in_its_order() -> None:
+def test_the_fields_are_the_original_twelve_in_order() -> None:
     assert tuple(CompraSchema.model_fields) == FIELDS
 
 
-def test_a_good_purchase_becomes_its_values() -> None:
+def test_a_valid_purchase_is_parsed() -> None:
     compra = CompraSchema.model_validate_json(a_raw_compra())
 
     assert compra.model_dump() == dict(zip(FIELDS, stored_values(), strict=True))
 
 
-def test_a_validated_purchase_keeps_the_fields_order_whatever_order_it_was_sent_in() -> None:
+def test_a_validated_purchase_has_the_contracts_field_order() -> None:
     backwards = dict(reversed(a_compra().items()))
 
     compra = CompraSchema.model_validate_json(json.dumps(backwards))
@@ -73,7 +73,7 @@ def test_a_validated_purchase_keeps_the_fields_order_whatever_order_it_was_sent_
     assert tuple(compra.__dict__.values()) == stored_values()
 
 
-def test_a_validated_purchase_does_not_change() -> None:
+def test_a_validated_purchase_is_immutable() -> None:
     compra = CompraSchema.model_validate_json(a_raw_compra())
 
     with pytest.raises(ValidationError, match="frozen"):
@@ -103,7 +103,7 @@ def test_a_validated_purchase_does_not_change() -> None:
         ("price", "9999999999.99", Decimal("9999999999.99")),
     ],
 )
-def test_a_value_within_the_bounds_is_kept_as_it_is(field: str, text: str, value: object) -> None:
+def test_a_value_within_the_bounds_is_unchanged(field: str, text: str, value: object) -> None:
     compra = CompraSchema.model_validate_json(a_raw_compra(**{field: text}), context={"today": TODAY})
 
     assert tuple(compra.__dict__.values()) == stored_values(**{field: value})
@@ -113,7 +113,7 @@ def test_a_value_within_the_bounds_is_kept_as_it_is(field: str, text: str, value
     ("field", "text", "message"),
     [
         ("date_purchase", '"1969-12-31"', "Input should be greater than or equal to 1970-01-01"),
-        ("date_purchase", '"2026-11-25"', "Date should not be later than 2026-11-24"),
+        ("date_purchase", '"2026-11-25"', "must not be later than 2026-11-24"),
         ("date_purchase", '"2023-02-29"', f"{BAD_DATE}, day value is outside expected range"),
         ("date_purchase", '"2023-13-01"', f"{BAD_DATE}, month value is outside expected range of 1-12"),
         ("date_purchase", '"1704153600"', NO_DATE),
@@ -127,14 +127,14 @@ def test_a_value_within_the_bounds_is_kept_as_it_is(field: str, text: str, value
         ("date_purchase", '""', NO_DATE),
         ("date_purchase", "null", NO_DATE),
         ("birthday_client", '"1899-12-31"', "Input should be greater than or equal to 1900-01-01"),
-        ("birthday_client", '"2999-12-31"', "Date should not be later than 2026-11-24"),
+        ("birthday_client", '"2999-12-31"', "must not be later than 2026-11-24"),
         ("birthday_client", '"0000-01-01"', "Input should be greater than or equal to 1900-01-01"),
         ("birthday_client", '"564710400"', NO_DATE),
         ("birthday_client", "null", NO_DATE),
         (
             "job",
             '"' + "x" * 1001 + '"',
-            "Input should be a text, not blank, no NUL (U+0000), at most 1000 characters",
+            "must be non-empty text of at most 1,000 characters, without NUL",
         ),
         ("store", "0", "Input should be greater than or equal to 1"),
         ("store", "-1", "Input should be greater than or equal to 1"),
@@ -159,7 +159,7 @@ def test_a_value_within_the_bounds_is_kept_as_it_is(field: str, text: str, value
         ("price", "-Infinity", "Input should be a finite number"),
     ],
 )
-def test_a_value_beyond_the_bounds_is_refused_and_explained(field: str, text: str, message: str) -> None:
+def test_a_value_out_of_bounds_is_refused_with_a_message(field: str, text: str, message: str) -> None:
     assert refusals_of(a_raw_compra(**{field: text})) == [(field, message)]
 
 
@@ -176,16 +176,16 @@ def test_a_value_beyond_the_bounds_is_refused_and_explained(field: str, text: st
         ('"\\u0000"', NO_TEXT),
         (
             '"' + "x" * 1001 + '"',
-            "Input should be a text, not blank, no NUL (U+0000), at most 1000 characters",
+            "must be non-empty text of at most 1,000 characters, without NUL",
         ),
     ],
 )
-def test_each_text_is_a_text_that_postgresql_can_hold(field: str, text: str, message: str) -> None:
+def test_text_that_postgresql_cannot_store_is_refused(field: str, text: str, message: str) -> None:
     assert refusals_of(a_raw_compra(**{field: text})) == [(field, message)]
 
 
 @pytest.mark.parametrize("field", FIELDS)
-def test_each_field_is_needed(field: str) -> None:
+def test_each_field_is_required(field: str) -> None:
     assert refusals_of(a_raw_compra(without=[field])) == [(field, "Field required")]
 
 
@@ -193,31 +193,31 @@ def test_an_unknown_field_is_refused() -> None:
     assert refusals_of(a_raw_compra(cupom='"X"')) == [("cupom", "Extra inputs are not permitted")]
 
 
-def test_every_broken_field_is_named() -> None:
+def test_every_invalid_field_is_named() -> None:
     raw = a_raw_compra(price="0", store="0", state='""')
 
     assert [field for field, _ in refusals_of(raw)] == ["state", "store", "price"]
 
 
-def test_the_day_that_is_given_decides_what_is_future() -> None:
+def test_future_dates_are_relative_to_the_given_day() -> None:
     raw = a_raw_compra(date_purchase='"2024-03-09"')
 
     CompraSchema.model_validate_json(raw, context={"today": date(2024, 3, 9)})
     assert refusals_of(raw, today=date(2024, 3, 8)) == [
-        ("date_purchase", "Date should not be later than 2024-03-08")
+        ("date_purchase", "must not be later than 2024-03-08")
     ]
 
 
 @pytest.mark.parametrize("wrapper", WRAPPERS)
 @pytest.mark.parametrize("name", FIELD_TYPES)
-def test_each_field_type_may_be_part_of_another(name: str, wrapper: str) -> None:
+def test_field_types_can_be_nested(name: str, wrapper: str) -> None:
     whole = WRAPPERS[wrapper](FIELD_TYPES[name])
 
     assert hash(whole) is not None
     assert TypeAdapter[Any](whole).json_schema()
 
 
-def test_a_field_that_may_be_null_or_missing_is_bounded_where_it_is_given() -> None:
+def test_an_optional_field_is_validated_if_present() -> None:
     fee = TypeAdapter(contracts.Money | None, config={"strict": True})
 
     assert (fee.validate_json("null"), fee.validate_json("12.5")) == (None, Decimal("12.5"))
@@ -225,17 +225,17 @@ def test_a_field_that_may_be_null_or_missing_is_bounded_where_it_is_given() -> N
         fee.validate_json('"12.50"')
 
 
-def test_without_a_given_day_the_clock_decides_what_is_future() -> None:
+def test_future_dates_are_relative_to_the_clock_by_default() -> None:
     today = datetime.now(UTC).date()
     in_two_days = today + timedelta(days=2)
 
     CompraSchema.model_validate_json(a_raw_compra(date_purchase=f'"{today}"'))
-    with pytest.raises(ValidationError, match="Date should not be later than"):
+    with pytest.raises(ValidationError, match="must not be later than"):
         CompraSchema.model_validate_json(a_raw_compra(date_purchase=f'"{in_two_days}"'))
 
 
 @pytest.mark.parametrize("lote", ["lote-0001", "lote-0050"])
-def test_every_row_of_a_good_lot_passes(lote: str) -> None:
+def test_every_row_of_a_good_batch_passes(lote: str) -> None:
     today = datetime.now(UTC).date()
     rows = b"".join(PurchaseSource().blocks(lote, 20_000, quarter_of(today))).splitlines()
 

@@ -1,4 +1,4 @@
-"""A storage has one daemon at a time, whoever started it and wherever; a dead one holds nothing."""
+"""A storage has one daemon at a time; a killed one releases the lock."""
 
 import os
 import subprocess
@@ -37,7 +37,7 @@ HOLDERS = """
 
 @contextmanager
 def another_up(storage_url: str) -> Iterator["subprocess.Popen[str]"]:
-    """Hold a storage in another process, killed in the end."""
+    """Hold a storage's lock in another process, killed afterwards."""
     words = [sys.executable, "-c", HOLDS_UNTIL_KILLED, storage_url]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -48,7 +48,7 @@ def another_up(storage_url: str) -> Iterator["subprocess.Popen[str]"]:
             process.kill()
 
 
-def test_a_second_daemon_is_refused_and_told_who_the_first_is_and_since_when(database_url: str) -> None:
+def test_a_second_daemon_is_refused_with_the_holder_of_the_lock(database_url: str) -> None:
     with (
         another_up(database_url) as holder,
         pytest.raises(DaemonRunningError) as refusal,
@@ -78,7 +78,7 @@ def test_another_schema_of_the_same_database_is_another_storage(database_url: st
         pass
 
 
-def test_a_password_is_not_told(database_url: str) -> None:
+def test_a_password_is_not_shown(database_url: str) -> None:
     secret = database_url.replace("@", ":hunter2@", 1)
 
     with another_up(database_url), pytest.raises(DaemonRunningError) as refusal, only_daemon(secret):
@@ -94,7 +94,7 @@ def ends_sessions(database_url: str) -> None:
         )
 
 
-def test_a_lock_that_was_lost_is_taken_again(database_url: str) -> None:
+def test_a_lost_lock_is_acquired_again(database_url: str) -> None:
     with only_daemon(database_url) as lock:
         ends_sessions(database_url)
         lock.hold()
@@ -103,7 +103,7 @@ def test_a_lock_that_was_lost_is_taken_again(database_url: str) -> None:
             pass
 
 
-def test_who_lost_the_lock_to_another_is_told(database_url: str) -> None:
+def test_losing_the_lock_to_another_process_is_reported(database_url: str) -> None:
     with only_daemon(database_url) as lock:
         ends_sessions(database_url)
         with (
@@ -113,9 +113,7 @@ def test_who_lost_the_lock_to_another_is_told(database_url: str) -> None:
             lock.hold()
 
 
-def test_behind_a_pooler_the_lock_is_one_with_that_of_the_direct_way(
-    server_url: str, database_url: str
-) -> None:
+def test_the_lock_is_the_same_behind_a_pooler(server_url: str, database_url: str) -> None:
     with a_bouncer(server_url, default_pool_size=2) as bouncer:
         pooled = bouncer.url(database_url)
         with another_up(pooled):
@@ -131,7 +129,7 @@ def test_behind_a_pooler_the_lock_is_one_with_that_of_the_direct_way(
 
 
 @pytest.mark.parametrize("pooled", [False, True])
-def test_who_holds_the_lock_is_in_nobodys_way_and_not_ended_for_waiting(
+def test_the_lock_blocks_nobody_and_survives_timeouts(
     server_url: str, database_url: str, *, pooled: bool
 ) -> None:
     database = sa.make_url(database_url).database
@@ -157,10 +155,10 @@ def beat(instance: dg.DagsterInstance, daemon_id: str) -> None:
     instance.add_daemon_heartbeat(DaemonHeartbeat(time(), "SENSOR", daemon_id, []))
 
 
-def test_a_daemon_that_is_heard_between_the_beats_of_another_is_noticed(
+def test_a_second_daemon_is_detected_by_its_heartbeats(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(daemon_lock, "_LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(daemon_lock, "_POLL_SECONDS", 0.0)
     lock = DaemonLock("postgresql://bia:segredo@db/dagster")
     with dg.DagsterInstance.ephemeral() as instance:
         for daemon_id in ("predecessor", "ours", "ours", "ours, restarted", "theirs"):
@@ -168,7 +166,7 @@ def test_a_daemon_that_is_heard_between_the_beats_of_another_is_noticed(
             lock.watch(instance)
 
         beat(instance, "ours, restarted")
-        with pytest.raises(DaemonRunningError, match="which no `up` started") as told:
+        with pytest.raises(DaemonRunningError, match="not started by `up`") as told:
             lock.watch(instance)
 
     assert "segredo" not in str(told.value)

@@ -85,7 +85,7 @@ def test_an_asset_tells_what_it_is(dagster: Dagster) -> None:
     dagster.open("/assets/tabela_compras?view=overview")
 
     for text in (
-        "Purchases that keep the contract",
+        "Valid purchases, one row each",
         "Client's occupation",
         "at most 12 digits",
         "public.tabela_compras",
@@ -118,7 +118,7 @@ def test_the_sensor_says_what_it_saw(dagster: Dagster) -> None:
 
     page.get_by_role("button", name="0 runs requested").first.click()
 
-    dagster.see(re.compile(r"2 of 2 lots loaded, \d in flight, 0 to go"))
+    dagster.see(re.compile(r"2 of 2 batches loaded, \d in progress, 0 remaining"))
 
 
 def test_checks_are_read_without_opening_anything(dagster: Dagster) -> None:

@@ -1,4 +1,4 @@
-"""A database in which the pipeline could not keep its tables says so before anything is written."""
+"""Unsuitable databases are refused before anything is written."""
 
 from collections.abc import Iterator
 from uuid import uuid4
@@ -11,7 +11,7 @@ from purchase_pipeline.ingest.tables import COMPRAS_REJEITADAS, TABELA_COMPRAS
 from purchase_pipeline.postgres.slices.ledger import ledger_table
 from purchase_pipeline.settings import Settings
 from purchase_pipeline.stack.database import DatabaseUnavailableError, start_database
-from purchase_pipeline.stack.database_requirements import KEY_COLUMNS, faults_of
+from purchase_pipeline.stack.database_requirements import KEY_COLUMNS, find_problems
 
 TABLES = (
     "CREATE TABLE tabela_compras (lote text, linha int); CREATE TABLE compras_rejeitadas (lote text, linha int);"
@@ -21,7 +21,7 @@ TABLES = (
 
 @pytest.fixture
 def role(database_url: str) -> Iterator[str]:
-    """A role that may do nothing but connect."""
+    """A role that can only connect."""
     name = f"loader_{uuid4().hex}"
     with psycopg.connect(database_url, autocommit=True) as owner:
         owner.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'a b'".encode())
@@ -33,7 +33,7 @@ def faults(database_url: str, statements: str, role: str) -> list[str]:
     with psycopg.connect(database_url) as connection:
         connection.execute(statements.format(role=role).encode())
         connection.execute(f"SET ROLE {role}".encode())
-        found = faults_of(connection)
+        found = find_problems(connection)
         connection.rollback()
         return [fault.replace(role, "loader") for fault in found]
 
@@ -43,24 +43,24 @@ def faults(database_url: str, statements: str, role: str) -> list[str]:
     [
         (
             "SELECT",
-            'loader may not create tables in schema public (as its owner: GRANT CREATE ON SCHEMA "public" TO "loader")',
+            'loader cannot create tables in schema public (as its owner: GRANT CREATE ON SCHEMA "public" TO "loader")',
         ),
         (
             "GRANT CREATE ON SCHEMA public TO {role}; CREATE TABLE tabela_compras (id int)",
-            "public.tabela_compras is there already, and is somebody else's: it has no column lote",
+            "public.tabela_compras already exists and is not the pipeline's: it has no column lote",
         ),
         (
             "GRANT CREATE ON SCHEMA public TO {role}; CREATE VIEW compras_rejeitadas AS SELECT '' AS lote, 1 AS linha",
-            "public.compras_rejeitadas is there already, and is no table",
+            "public.compras_rejeitadas already exists and is not a table",
         ),
         (
             "GRANT CREATE ON SCHEMA public TO {role}; CREATE TABLE slice_ledger (asset text, rows int)",
-            "public.slice_ledger is there already, and is somebody else's: it has no column partition",
+            "public.slice_ledger already exists and is not the pipeline's: it has no column partition",
         ),
-        (TABLES, "public.tabela_compras is there already, and may not be written"),
+        (TABLES, "no permission to write public.tabela_compras"),
         (
             "GRANT CREATE ON SCHEMA public TO {role}; CREATE SCHEMA other; SET search_path = other",
-            "the tables are in schema public, and loader's search_path, 'other', does not lead there",
+            "the tables are in schema public, but loader's search_path 'other' does not include it",
         ),
         (
             """GRANT CREATE ON SCHEMA public TO {role}; CREATE SCHEMA other; GRANT USAGE ON SCHEMA other TO {role};
@@ -69,7 +69,9 @@ def faults(database_url: str, statements: str, role: str) -> list[str]:
         ),
     ],
 )
-def test_a_fault_is_said_with_its_remedy(database_url: str, role: str, statements: str, fault: str) -> None:
+def test_a_problem_is_reported_with_its_remedy(
+    database_url: str, role: str, statements: str, fault: str
+) -> None:
     found = faults(database_url, statements, role)
 
     assert found
@@ -77,7 +79,7 @@ def test_a_fault_is_said_with_its_remedy(database_url: str, role: str, statement
 
 
 @pytest.mark.parametrize("blank", [" ", "%20"])
-def test_a_blank_in_a_password_or_a_name_is_a_blank(
+def test_passwords_and_names_may_contain_spaces(
     server_url: str, monkeypatch: pytest.MonkeyPatch, blank: str
 ) -> None:
     name = f"test {uuid4().hex}"
@@ -103,7 +105,7 @@ def test_a_blank_in_a_password_or_a_name_is_a_blank(
     assert "p w" not in str(gone.value)
 
 
-def test_a_given_database_with_a_fault_is_refused_in_one_line_before_anything_is_written(
+def test_an_unsuitable_database_is_refused_before_anything_is_written(
     database_url: str, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", database_url)
@@ -112,7 +114,7 @@ def test_a_given_database_with_a_fault_is_refused_in_one_line_before_anything_is
         connection.execute(sa.text("CREATE TABLE tabela_compras (id int)"))
 
     with pytest.raises(
-        DatabaseUnavailableError, match=r"cannot hold .* somebody else's: it has no column lote"
+        DatabaseUnavailableError, match=r"cannot hold .* not the pipeline's: it has no column lote"
     ) as no:
         start_database(Settings())
 
@@ -128,11 +130,11 @@ def test_a_given_database_with_a_fault_is_refused_in_one_line_before_anything_is
         'GRANT CREATE ON SCHEMA public TO {role}; SET search_path = "$user", public',
     ],
 )
-def test_a_database_that_will_do_has_no_fault(database_url: str, role: str, statements: str) -> None:
+def test_a_suitable_database_has_no_problems(database_url: str, role: str, statements: str) -> None:
     assert faults(database_url, statements, role) == []
 
 
-def test_the_tables_that_it_knows_by_name_are_the_pipelines() -> None:
+def test_the_hard_coded_tables_are_the_pipelines() -> None:
     tables = (TABELA_COMPRAS, COMPRAS_REJEITADAS, ledger_table())
 
     assert {

@@ -1,4 +1,4 @@
-"""What a run's configuration may choose: how a batch is loaded, never which file, API or database."""
+"""Run configuration can choose how a batch is loaded, never a file, API or database."""
 
 from typing import Any
 
@@ -53,7 +53,7 @@ def test_a_run_may_still_choose_how_its_batch_is_loaded() -> None:
     }
 
 
-def test_the_page_of_a_resource_shows_what_it_is_set_to() -> None:
+def test_a_resources_description_shows_its_configuration() -> None:
     landing = REPOSITORY.get_top_level_resources()["landing"]
 
     assert landing.description is not None

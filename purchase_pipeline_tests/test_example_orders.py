@@ -48,7 +48,7 @@ def load(database_url: str, tmp_path: Path) -> Load:
             partition_key=day,
             resources={
                 "orders_api": OrdersApiResource(base_url=url, attempts=2),
-                "landing": LandingResource(place=str(tmp_path)),
+                "landing": LandingResource(location=str(tmp_path)),
                 "io_manager": PurchasesIOManager(database_url=database_url),
             },
             raise_on_error=False,

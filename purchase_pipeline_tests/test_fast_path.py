@@ -1,4 +1,4 @@
-"""What passes the sieve is what the contract accepts, whatever its author wrote into it, and wherever."""
+"""The fast path accepts only rows that the contract accepts."""
 
 import tracemalloc
 from datetime import date
@@ -16,7 +16,7 @@ TODAY = date(2026, 11, 24)
 
 
 class OwnRuleOfARow(CompraSchema):
-    """A contract with a rule over two fields."""
+    """A contract with a model validator."""
 
     @model_validator(mode="after")
     def _born_before_buying(self) -> Self:
@@ -26,21 +26,21 @@ class OwnRuleOfARow(CompraSchema):
 
 
 class OwnAlias(CompraSchema):
-    """A contract with a field of another name than its column."""
+    """A contract with an aliased field."""
 
     brand: str = Field(alias="marca")
 
 
 class TrimmedTexts(CompraSchema):
-    """A contract that changes what it accepts."""
+    """A contract that changes values."""
 
     model_config = ConfigDict(str_strip_whitespace=True)
 
 
 def passed(contract: type[CompraSchema], *raw_rows: bytes) -> list[tuple[int, *tuple[object, ...]]]:
-    """Return the rows that pass: their places, and their values."""
-    places, columns = FastPath(contract, TODAY).passed(raw_rows)
-    return list(zip(places, *columns, strict=True))
+    """Return the accepted rows: indexes and values."""
+    indexes, columns = FastPath(contract, TODAY).passed(raw_rows)
+    return list(zip(indexes, *columns, strict=True))
 
 
 def test_good_rows_pass_with_their_values() -> None:
@@ -53,7 +53,7 @@ def test_good_rows_pass_with_their_values() -> None:
     ]
 
 
-def test_bad_rows_are_kept_wherever_they_lie() -> None:
+def test_invalid_rows_are_left_to_full_validation() -> None:
     bad = [
         b"{",
         a_raw_compra(price="-1"),
@@ -67,32 +67,32 @@ def test_bad_rows_are_kept_wherever_they_lie() -> None:
     assert passed(CompraSchema) == []
 
 
-def test_a_value_that_was_refused_once_is_refused_again() -> None:
-    sieve = FastPath(CompraSchema, TODAY)
+def test_a_refused_value_is_refused_again() -> None:
+    fast_path = FastPath(CompraSchema, TODAY)
     rows = [a_raw_compra(price="-1"), a_raw_compra()]
 
-    assert [sieve.passed(rows).places for _ in range(3)] == [[1], [1], [1]]
+    assert [fast_path.passed(rows).indexes for _ in range(3)] == [[1], [1], [1]]
 
 
-def test_more_values_than_are_remembered_are_judged_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_values_than_the_cache_holds_are_validated(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("purchase_pipeline.ingest.fast_path._MOST_BYTES", 1_000)
-    sieve = FastPath(CompraSchema, TODAY)
+    fast_path = FastPath(CompraSchema, TODAY)
 
     for number in range(1, 30, 3):
         rows = [a_raw_compra(store=str(store)) for store in (0, number, number + 1, number + 2)]
-        assert sieve.passed(rows).columns[FIELDS.index("store")] == [
+        assert fast_path.passed(rows).columns[FIELDS.index("store")] == [
             str(number),
             str(number + 1),
             str(number + 2),
         ]
 
 
-def test_long_texts_that_never_repeat_do_not_pile_up() -> None:
-    sieve = FastPath(CompraSchema, TODAY)
+def test_the_cache_is_bounded_for_long_unique_values() -> None:
+    fast_path = FastPath(CompraSchema, TODAY)
 
     def sift(texts: range) -> int:
         raw_rows = [a_raw_compra(job=f'"{text:01000}"') for text in texts]
-        return len(sieve.passed(raw_rows).places)
+        return len(fast_path.passed(raw_rows).indexes)
 
     assert sift(range(500)) == 500
     tracemalloc.start()
@@ -103,22 +103,22 @@ def test_long_texts_that_never_repeat_do_not_pile_up() -> None:
         tracemalloc.stop()
 
     assert passed_rows == 20_000
-    assert remembered < 8_000_000  # of 20 MB of texts
+    assert remembered < 8_000_000  # for 20 MB of values
 
 
-def test_a_whole_number_and_a_truth_are_not_taken_for_each_other() -> None:
+def test_an_integer_and_a_boolean_are_distinct() -> None:
     assert len(passed(CompraSchema, a_raw_compra(store="1"), a_raw_compra(store="true"))) == 1
     assert len(passed(CompraSchema, a_raw_compra(store="1"), a_raw_compra(store="1.0"))) == 1
 
 
-def test_what_a_contract_changes_is_changed() -> None:
+def test_values_changed_by_the_contract_are_changed() -> None:
     ((_, *values),) = passed(TrimmedTexts, a_raw_compra(brand='" LG "'))
 
     assert tuple(values) == judged_values(brand="LG")
 
 
 @pytest.mark.parametrize("contract", [OwnRuleOfAField, OwnRuleOfARow, OwnAlias])
-def test_a_contract_whose_fields_do_not_say_all_keeps_every_row(contract: type[CompraSchema]) -> None:
+def test_a_contract_with_validators_has_no_fast_path(contract: type[CompraSchema]) -> None:
     assert passed(contract, a_raw_compra()) == []
 
 
@@ -143,11 +143,11 @@ def test_a_contract_whose_fields_do_not_say_all_keeps_every_row(contract: type[C
         (a_raw_compra(job='"\x01"'), False),
     ],
 )
-def test_a_row_passes_by_its_members_alone(raw: bytes, *, passes: bool) -> None:
+def test_only_rows_with_exact_members_pass(raw: bytes, *, passes: bool) -> None:
     assert (len(passed(CompraSchema, raw)) == 1) is passes
 
 
-def test_members_that_came_apart_make_no_row_of_two_lines() -> None:
+def test_members_of_two_lines_do_not_make_a_row() -> None:
     head, tail = a_raw_compra().split(b',"price"')
 
     assert passed(CompraSchema, head, b'"price"' + tail, a_raw_compra())[0][0] == 2

@@ -1,4 +1,4 @@
-"""Whatever bytes a lot is made of: each row is accepted or rejected for a reason, storable, and nothing breaks."""
+"""Fuzzing of validation: every row is accepted or rejected, and can be stored."""
 
 import json
 from codecs import BOM_UTF8
@@ -43,7 +43,7 @@ BLOCKS = st.one_of(
 
 
 def validated(raw_rows: Sequence[bytes]) -> tuple[list[tuple[object, ...]], list[RejectedRow]]:
-    """Validate a lot, with a good row put before it: rejects alone would make the lot fail."""
+    """Validate a batch with a valid row first: rejects alone would fail it."""
     rows = [a_raw_compra(), *raw_rows]
     validation = LoteValidation("lote-0001", received=len(rows), max_rejected_ratio=1.0, today=TODAY)
     accepted = [(int(row[1]), *row[2:]) for batch in validation.accepted(rows) for row in batch]
@@ -51,19 +51,19 @@ def validated(raw_rows: Sequence[bytes]) -> tuple[list[tuple[object, ...]], list
 
 
 def judged_in_full(raw: bytes) -> tuple[object, ...]:
-    """Judge a row by the contract itself, not by its quick form for one day."""
+    """Validate a row by the contract itself, without the fast path."""
     compra = CompraSchema.model_validate_json(raw, context={"today": TODAY})
     return tuple(map(str, compra.__dict__.values()))
 
 
 def assert_storable(text: str) -> None:
-    """PostgreSQL's text holds any UTF-8 but NUL."""
+    """Check that PostgreSQL can store a text: any UTF-8 without NUL."""
     assert "\x00" not in text
     assert text.encode().decode() == text
 
 
 def assert_conserved(raw_rows: Sequence[bytes]) -> int:
-    """Each row is on one side, once, and can be stored there; return the number of rejected ones."""
+    """Check that each row is accepted or rejected, once, and storable; return the number of rejects."""
     accepted, rejected = validated(raw_rows)
 
     refused = {row.linha for row in rejected}
@@ -91,7 +91,7 @@ def in_chunks(random: Random, raw: bytes) -> list[bytes]:
 
 
 @pytest.mark.proof
-def test_a_hundred_thousand_payloads_are_all_accounted_for() -> None:
+def test_a_hundred_thousand_payloads_are_accepted_or_rejected() -> None:
     seen = Counter[str]()
 
     @settings(
@@ -112,7 +112,7 @@ def test_a_hundred_thousand_payloads_are_all_accounted_for() -> None:
 
         lines = b"\n".join(payloads)
         rows = list(split_rows(RawFormat.NDJSON, in_chunks(random, lines)))
-        unmarked = lines.removeprefix(BOM_UTF8)  # which may stand before a text, and belongs to no row
+        unmarked = lines.removeprefix(BOM_UTF8)  # allowed at the start, not part of a row
         assert rows == [line for line in unmarked.split(b"\n") if line.strip()]
         seen["lines"] += len(rows)
         assert_conserved(rows)
@@ -139,7 +139,7 @@ WORST = {
     "NUL in a text": (a_raw_compra(job='"a\x00b"'), NO_JSON),
     "NUL escaped": (
         a_raw_compra(job='"a\\u0000b"'),
-        "job: Input should be a text, not blank",
+        "job: must be non-empty text",
     ),
     "NUL in a name": (a_raw_compra(**{"a\x00": "1"}), "a\\x00: Extra inputs are not permitted"),
     "lone surrogate escaped": (a_raw_compra(job='"\\ud83d"'), NO_JSON),
@@ -154,7 +154,7 @@ WORST = {
     "5,000 digits": (a_raw_compra(store="9" * 5_000), NO_JSON + "number out of range"),
     "a text of 5 MB": (
         a_raw_compra(job=f'"{HUGE.decode()}"'),
-        "job: Input should be a text, not blank, no NUL (U+0000), at most 1000 characters",
+        "job: must be non-empty text of at most 1,000 characters, without NUL",
     ),
     "a name of 5 MB": (a_raw_compra(**{HUGE.decode(): "1"}), "xxxxxxxx"),
     "5 MB of nothing": (HUGE, NO_JSON),
@@ -176,7 +176,7 @@ WORST = {
 
 
 @pytest.mark.parametrize(("raw", "reason"), WORST.values(), ids=WORST)
-def test_the_worst_rows_are_rejected_for_their_reasons_and_cost_no_neighbour(raw: bytes, reason: str) -> None:
+def test_the_worst_rows_are_rejected_with_their_reasons(raw: bytes, reason: str) -> None:
     accepted, rejected = validated([raw, a_raw_compra()])
 
     assert [row[0] for row in accepted] == [1, 3]
@@ -184,7 +184,7 @@ def test_the_worst_rows_are_rejected_for_their_reasons_and_cost_no_neighbour(raw
     assert_conserved([raw, a_raw_compra()])
 
 
-def test_of_a_name_given_twice_the_last_value_counts() -> None:
+def test_the_last_value_of_a_duplicate_name_counts() -> None:
     accepted, rejected = validated([b'{"price":-1,' + a_raw_compra()[1:]])
 
     assert len(accepted) == 2
@@ -192,7 +192,7 @@ def test_of_a_name_given_twice_the_last_value_counts() -> None:
     assert rejected == []
 
 
-def test_the_worst_rows_lie_in_quarantine_and_their_neighbours_in_the_table(
+def test_the_worst_rows_are_quarantined_and_the_others_loaded(
     database_url: str, engine: sa.Engine, tmp_path: Path
 ) -> None:
     random = Random(4)  # noqa: S311

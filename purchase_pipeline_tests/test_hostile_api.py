@@ -1,4 +1,4 @@
-"""An API that attacks its client: each fetch ends within its deadline, in bounded memory, with one printable line."""
+"""Attacks by an API: each fetch ends in time, in bounded memory, with one printable line."""
 
 import gzip
 import zlib
@@ -19,7 +19,7 @@ from purchase_pipeline.ingest.row_splitter import RawFormat
 from purchase_pipeline_tests.fetching import listening
 
 DEADLINE_SECONDS = 1.0
-OVERTIME_SECONDS = 15.0  # of a machine that is busy; an attack itself goes on for ever
+OVERTIME_SECONDS = 15.0  # for a busy machine; an attack itself never ends
 MOST_MEGABYTES = 200
 OK = f"HTTP/1.1 200 OK\r\nContent-Type: {RawFormat.NDJSON}\r\n".encode()
 ARRAY = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n"
@@ -34,14 +34,14 @@ def drip(line: bytes) -> Iterator[bytes]:
 
 
 def gzip_bomb(row: bytes) -> Iterator[bytes]:
-    """Compress rows behind 10 MB of blanks each, without end."""
+    """Compress rows after 10 MB of spaces each, endlessly."""
     packer = zlib.compressobj(wbits=zlib.MAX_WBITS | 16)
     blanks = b" " * 10_000_000
     return (packer.compress(blanks) + packer.compress(row) for _ in count())
 
 
 def zstd_bomb() -> Iterator[bytes]:
-    """Send a zstd frame of blocks of one byte repeated: 4 bytes for 128 KB."""
+    """Send a zstd frame of RLE blocks: 4 bytes for 128 KB."""
     block = (131_072 << 3 | 1 << 1).to_bytes(3, "little") + b" "
     return chain([b"\x28\xb5\x2f\xfd\x00\x68"], repeat(block * 16_000))
 
@@ -119,9 +119,9 @@ def megabytes(field: str) -> float:
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="Memory's peak is Linux's to tell.")
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_an_attack_ends_in_time_in_little_memory_and_with_one_clean_line(attack: str, tmp_path: Path) -> None:
+def test_an_attack_ends_in_time_in_bounded_memory_with_one_line(attack: str, tmp_path: Path) -> None:
     land = partial(landing_at(str(tmp_path)).land, "lote-0001", rows=10_000)
-    Path("/proc/self/clear_refs").write_text("5")  # the peak begins again
+    Path("/proc/self/clear_refs").write_text("5")  # reset the peak
     before, started = megabytes("VmRSS"), monotonic()
 
     with (
@@ -147,7 +147,7 @@ def test_an_attack_ends_in_time_in_little_memory_and_with_one_clean_line(attack:
     ["60", "61", "9" * 400, "9" * 5_000, "Fri, 31 Dec 9999 23:59:59 GMT"],
     ids=lambda stated: stated[:12],
 )
-def test_nobody_waits_longer_than_a_minute_whatever_a_server_asks_for(stated: str) -> None:
+def test_retry_after_is_limited_to_a_minute(stated: str) -> None:
     refusal = f"HTTP/1.1 503 No\r\nRetry-After: {stated}\r\n\r\n".encode()
 
     with (

@@ -1,4 +1,4 @@
-"""What a row says, on its way through the real pipeline to all who are shown it: it is stored, and does nothing."""
+"""Hostile values through the whole pipeline: stored exactly, harmless where shown."""
 
 import csv
 import json
@@ -24,12 +24,12 @@ _DEAR = 9_999_999_999
 
 
 def _pictures_first(texts: dict[str, str]) -> list[str]:
-    """Return the texts in an order in which a preview of five rows has all that could be fetched."""
+    """Return the values, those that a browser could fetch first, to be in a preview of five rows."""
     return sorted(texts.values(), key=lambda text: FETCHED not in text)
 
 
 def _good_lot() -> list[bytes]:
-    """Return a lot that is loaded: hostile values that the contract accepts, and rows with hostile fields."""
+    """Return a batch that is loaded: accepted hostile values, and rejected rows with hostile fields."""
     accepted = [
         a_raw_compra(price=f"{_DEAR - place}.99", **dict.fromkeys(_SHOWN_IN, json.dumps(text)))
         for place, text in enumerate(_pictures_first(ACCEPTED))
@@ -40,7 +40,7 @@ def _good_lot() -> list[bytes]:
 
 
 def _refused_lot() -> list[bytes]:
-    """Return a lot that fails for its rejects, of which the commonest has a field that forges a line."""
+    """Return a batch that fails, with a most common reason that forges a line."""
     return [a_raw_compra(**{f"{ACCEPTED['ESC']}\n{FORGED}\r": "1"})] * _ROWS
 
 
@@ -57,7 +57,7 @@ def _api() -> FastAPI:
 
 @pytest.fixture(scope="module")
 def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Person, str]]:
-    """Somebody who has loaded a lot of hostile rows and was refused another; and what they saw of it."""
+    """A user with one batch of hostile rows loaded and another failed; and the output."""
     person = Person(tmp_path_factory.mktemp("home"))
     try:
         with served(_api()) as url:
@@ -68,12 +68,12 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Person, s
 
 
 def _acts(printed: str) -> list[str]:
-    """Return what in a command's output would act on a terminal, and lines that no command of ours wrote."""
+    """Return control characters and forged lines in a command's output."""
     controls = [one for one in printed if not (one.isprintable() or one in "\n\xa0\u200c\u200d")]
     return [*controls, *(line for line in printed.splitlines() if line.startswith(FORGED[:5]))]
 
 
-def test_what_is_stored_is_what_the_rows_said(loaded: tuple[Person, str]) -> None:
+def test_values_are_stored_exactly(loaded: tuple[Person, str]) -> None:
     person, _ = loaded
     with psycopg.connect(person.run("db-url").stdout.strip()) as connection:
         found = connection.execute(
@@ -83,11 +83,11 @@ def test_what_is_stored_is_what_the_rows_said(loaded: tuple[Person, str]) -> Non
     assert found == [(text,) * 3 for text in _pictures_first(ACCEPTED)]
 
 
-def test_a_lot_that_fails_forges_no_line(loaded: tuple[Person, str]) -> None:
+def test_a_failed_batch_forges_no_line(loaded: tuple[Person, str]) -> None:
     _, printed = loaded
 
     assert _acts(printed) == []
-    assert r"Most often: red \x1b[31mred\x1b[2J\n✓ 9/9  lote-9999" in printed
+    assert r"Most common: red \x1b[31mred\x1b[2J\n✓ 9/9  lote-9999" in printed
     assert "1 of 2 batches loaded" in printed
 
 
@@ -109,7 +109,7 @@ def test_a_lot_that_fails_forges_no_line(loaded: tuple[Person, str]) -> None:
     ],
     ids=" ".join,
 )
-def test_no_command_prints_what_acts_on_a_terminal(loaded: tuple[Person, str], words: list[str]) -> None:
+def test_no_command_prints_control_characters(loaded: tuple[Person, str], words: list[str]) -> None:
     person, _ = loaded
 
     ended = person.run(*words, PURCHASE_LOTS="2", COLUMNS="200")
@@ -121,7 +121,7 @@ def test_no_command_prints_what_acts_on_a_terminal(loaded: tuple[Person, str], w
         assert "[red]x[/] [/nothing] :bug: [link=file:///etc]" in ended.stdout
 
 
-def test_json_has_every_field_as_it_is_stored(loaded: tuple[Person, str]) -> None:
+def test_json_has_every_field_exactly(loaded: tuple[Person, str]) -> None:
     person, _ = loaded
     rows = json.loads(person.run("rejects", "--json").stdout)
 
@@ -129,7 +129,7 @@ def test_json_has_every_field_as_it_is_stored(loaded: tuple[Person, str]) -> Non
     assert [row["fields"] for row in rows] == [*([name] for name in whole), []]
 
 
-def test_a_sheet_runs_no_value_and_a_script_reads_the_others_exactly(loaded: tuple[Person, str]) -> None:
+def test_csv_marks_formulas_and_keeps_other_values(loaded: tuple[Person, str]) -> None:
     person, _ = loaded
     person.run("report", "--no-open", PURCHASE_LOTS="2")
 
@@ -147,7 +147,7 @@ def running() -> Iterator[Browser]:
         yield running
 
 
-def test_the_report_of_such_rows_is_made_and_shows_them(loaded: tuple[Person, str], running: Browser) -> None:
+def test_the_report_shows_hostile_values(loaded: tuple[Person, str], running: Browser) -> None:
     person, _ = loaded
     made = person.run("report", "--no-open", PURCHASE_LOTS="2")
     assert made.returncode == 0, made.stdout + made.stderr
@@ -167,7 +167,7 @@ def test_the_report_of_such_rows_is_made_and_shows_them(loaded: tuple[Person, st
 
 @pytest.fixture(scope="module")
 def dagster(loaded: tuple[Person, str]) -> Iterator[str]:
-    """The address of Dagster's UI over what was loaded."""
+    """The URL of Dagster's UI."""
     person, _ = loaded
     up = person.start("up", "--lots", "1", "--port", str(person.port), "--api-port", str(person.api_port))
     try:
@@ -180,9 +180,7 @@ def dagster(loaded: tuple[Person, str]) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("asset", ["compras_rejeitadas", "tabela_compras", "top_products"])
-def test_dagsters_ui_fetches_and_links_nothing_that_a_row_says(
-    dagster: str, running: Browser, asset: str
-) -> None:
+def test_dagsters_ui_fetches_and_links_nothing_from_rows(dagster: str, running: Browser, asset: str) -> None:
     with watched_page(running, width=1600, height=2400) as watched:
         _open(watched, f"{dagster}/assets/{asset}?view=overview")
 
@@ -203,4 +201,4 @@ def _open(watched: WatchedPage, address: str) -> None:
     expect(shows.last).to_be_visible(timeout=120_000)
     shows.last.click()
     expect(watched.page.get_by_text("![x](").first).to_be_visible(timeout=60_000)
-    watched.page.wait_for_timeout(3_000)  # for what a preview would fetch
+    watched.page.wait_for_timeout(3_000)  # time for a preview to fetch

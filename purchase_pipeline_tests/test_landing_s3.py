@@ -1,4 +1,4 @@
-"""A bucket keeps lots as a folder does: whole or not at all, and byte for byte. The server is a real one, over HTTP."""
+"""The landing in a bucket, against a real S3-compatible server."""
 
 import os
 import subprocess
@@ -51,13 +51,13 @@ def port() -> Iterator[int]:
 
 @pytest.fixture
 def address(port: int, monkeypatch: pytest.MonkeyPatch) -> str:
-    """An address in a bucket that has nothing."""
+    """A URL in an empty bucket."""
     return a_bucket(monkeypatch, port)
 
 
 @pytest.fixture
 def landing(address: str) -> Landing:
-    """The landing there."""
+    """A landing in that bucket."""
     return landing_at(address)
 
 
@@ -67,7 +67,7 @@ def proxy(
     address: str,  # noqa: ARG001  # which says where the store is, until this says otherwise
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[TcpProxy]:
-    """What stands between this process and the store from now on."""
+    """Put a proxy between this process and the store."""
     with proxied(("127.0.0.1", port)) as between:
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{between.port}")
         forget_connections()
@@ -80,7 +80,7 @@ def objects_of(address: str) -> list[str]:
     return sorted(each["Key"].removeprefix(f"{prefix}/") for each in found)
 
 
-def test_a_lot_comes_back_byte_for_byte_to_whoever_looks_later(landing: Landing, address: str) -> None:
+def test_a_batch_is_read_back_byte_for_byte(landing: Landing, address: str) -> None:
     raw = b'{"a":"\xff\xc1 \x00"}\r\n\n{"a":"Jos\xc3\xa9"}'
 
     landed = landing.land("lote-0001", RawFormat.NDJSON, [raw[:9], raw[9:]], rows=2)
@@ -92,7 +92,7 @@ def test_a_lot_comes_back_byte_for_byte_to_whoever_looks_later(landing: Landing,
     assert objects_of(address) == [landed.file_name, "lote-0001.json"]
 
 
-def test_a_lot_of_several_blocks_comes_back(landing: Landing) -> None:
+def test_a_batch_of_several_blocks_is_read_back(landing: Landing) -> None:
     rows = [b"%d %s" % (number, os.urandom(500).hex().encode()) for number in range(20_000)]
 
     landed = land_lines(landing, "a", *rows)
@@ -100,9 +100,7 @@ def test_a_lot_of_several_blocks_comes_back(landing: Landing) -> None:
     assert rows_of(landing, landed) == rows
 
 
-def test_an_error_while_a_lot_arrives_leaves_the_old_one_and_nothing_else(
-    landing: Landing, address: str
-) -> None:
+def test_an_error_while_landing_keeps_only_the_old_file(landing: Landing, address: str) -> None:
     old = land_lines(landing, "a", b"old")
     objects = objects_of(address)
 
@@ -117,7 +115,7 @@ def test_an_error_while_a_lot_arrives_leaves_the_old_one_and_nothing_else(
     assert objects_of(address) == objects
 
 
-def test_what_a_lot_replaced_stays_for_an_hour(
+def test_superseded_objects_are_kept_for_an_hour(
     landing: Landing, address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old = land_lines(landing, "a", b"old")
@@ -129,13 +127,13 @@ def test_what_a_lot_replaced_stays_for_an_hour(
     assert rows_of(landing, old) == [b"old"]
 
     monkeypatch.setattr(s3, "_STALE", timedelta(seconds=1))
-    sleep(2.1)  # a store tells seconds
+    sleep(2.1)  # the store's resolution is a second
     newest = land_lines(landing, "a", b"newest")
 
     assert objects_of(address) == sorted([newest.file_name, "a.json", other.file_name, "aa.json"])
 
 
-def test_a_refused_lot_is_known_as_refused_until_it_lands_anew(landing: Landing) -> None:
+def test_a_refused_batch_stays_refused_until_it_lands_again(landing: Landing) -> None:
     landed = land_lines(landing, "a", b"bad")
 
     landing.refuse(landed)
@@ -144,7 +142,7 @@ def test_a_refused_lot_is_known_as_refused_until_it_lands_anew(landing: Landing)
     assert not land_lines(landing, "a", b"bad").refused
 
 
-def test_a_damaged_object_is_told_from_a_whole_one(landing: Landing, address: str) -> None:
+def test_a_damaged_object_is_detected(landing: Landing, address: str) -> None:
     landed = land_lines(landing, "a", *(b"%d" % number for number in range(10_000)))
     bucket, _, prefix = address.removeprefix("s3://").partition("/")
     key = f"{prefix}/{landed.file_name}"
@@ -155,16 +153,16 @@ def test_a_damaged_object_is_told_from_a_whole_one(landing: Landing, address: st
 
     boto3.client("s3").put_object(Bucket=bucket, Key=key, Body=b"?" + raw[1:])
     assert not landing.is_whole(landed)
-    with pytest.raises(DamagedFileError, match=r"a: its landed file .* is gone or damaged"):
+    with pytest.raises(DamagedFileError, match=r"a: the landed file .* is missing or damaged"):
         rows_of(landing, landed)
 
     boto3.client("s3").delete_object(Bucket=bucket, Key=key)
     assert landing.find("a") is None
-    with pytest.raises(DamagedFileError, match=r"a: its landed file .* is gone or damaged"):
+    with pytest.raises(DamagedFileError, match=r"a: the landed file .* is missing or damaged"):
         rows_of(landing, landed)
 
 
-def test_landings_of_one_lot_side_by_side_leave_one_of_them_whole(landing: Landing) -> None:
+def test_concurrent_landings_of_a_batch_leave_one_complete(landing: Landing) -> None:
     def land(number: int) -> None:
         for turn in range(5):
             land_lines(landing, "a", b"%d" % number, b"%d" % turn)
@@ -176,7 +174,7 @@ def test_landings_of_one_lot_side_by_side_leave_one_of_them_whole(landing: Landi
         list(pool.map(land, range(4)))
 
 
-def test_an_upload_that_is_cut_is_tried_again(landing: Landing, proxy: TcpProxy, address: str) -> None:
+def test_a_broken_upload_is_retried(landing: Landing, proxy: TcpProxy, address: str) -> None:
     proxy.policy_for = lambda: let_pass if has_struck(proxy) else at_byte(1_000_000, Way.UP, Link.reset)
 
     landed = landing_at(address).land("a", RawFormat.NDJSON, [os.urandom(4_000_000)], rows=1)
@@ -186,9 +184,7 @@ def test_an_upload_that_is_cut_is_tried_again(landing: Landing, proxy: TcpProxy,
     assert landing.is_whole(landed)
 
 
-def test_an_upload_that_is_always_cut_leaves_no_half_lot(
-    landing: Landing, proxy: TcpProxy, address: str
-) -> None:
+def test_a_failed_upload_leaves_no_partial_batch(landing: Landing, proxy: TcpProxy, address: str) -> None:
     old = land_lines(landing, "a", b"old")
     proxy.policy_for = lambda: at_byte(1_000_000, Way.UP, Link.reset)
 
@@ -200,7 +196,7 @@ def test_an_upload_that_is_always_cut_leaves_no_half_lot(
     assert rows_of(landing, old) == [b"old"]
 
 
-def test_a_process_killed_while_it_uploads_leaves_the_old_lot(
+def test_a_process_killed_while_uploading_keeps_the_old_batch(
     landing: Landing, proxy: TcpProxy, address: str
 ) -> None:
     old = land_lines(landing, "lote-0001", b"old")
@@ -215,7 +211,7 @@ def test_a_process_killed_while_it_uploads_leaves_the_old_lot(
 
 
 @pytest.mark.usefixtures("address")
-def test_a_bucket_that_is_not_there_is_named() -> None:
+def test_a_missing_bucket_is_named() -> None:
     nowhere = landing_at("s3://there-is-none/lots")
 
     assert nowhere.find("a") is None
@@ -223,7 +219,7 @@ def test_a_bucket_that_is_not_there_is_named() -> None:
         land_lines(nowhere, "a", b"1")
 
 
-def test_without_s3fs_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_s3fs_the_error_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "s3fs", None)
     monkeypatch.delitem(sys.modules, "purchase_pipeline.ingest.landing.s3")
 
@@ -231,7 +227,7 @@ def test_without_s3fs_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> 
         landing_at("s3://raw/lots")
 
 
-def test_the_job_loads_out_of_a_bucket(address: str, database_url: str) -> None:
+def test_the_job_loads_from_a_bucket(address: str, database_url: str) -> None:
     with served(create_app(defects=0.01)) as api_url:
         pipeline = a_pipeline(api_url, address, database_url)
         assert ingest(pipeline, rows=1000).success
@@ -241,9 +237,7 @@ def test_the_job_loads_out_of_a_bucket(address: str, database_url: str) -> None:
     assert (verified.loaded, verified.rejected, verified.differences) == (990, 10, [])
 
 
-def test_an_older_answer_is_not_loaded_over_a_newer_one_that_landed_while_it_waited(
-    address: str, database_url: str
-) -> None:
+def test_an_older_file_is_not_loaded_over_a_newer_one(address: str, database_url: str) -> None:
     engine, landing = engine_for(database_url), landing_at(address)
     with served(create_app()) as api_url, ThreadPoolExecutor() as pool, engine.connect() as writer:
         pipeline = a_pipeline(api_url, address, database_url)
@@ -269,7 +263,7 @@ def waiting_for_a_slice(engine: sa.Engine) -> bool:
 
 
 @pytest.mark.parametrize("place", range(0, 3_000, 211))
-def test_a_flipped_bit_of_a_manifest_in_a_bucket_hides_no_lot_for_good(
+def test_a_batch_with_a_damaged_manifest_in_a_bucket_is_loaded_again(
     landing: Landing, address: str, place: int
 ) -> None:
     land_lines(landing, "lote-0001", b"1")
@@ -284,9 +278,7 @@ def test_a_flipped_bit_of_a_manifest_in_a_bucket_hides_no_lot_for_good(
 
 
 @pytest.mark.proof
-def test_a_campaign_lands_in_a_bucket_and_later_commands_know(
-    person: Person, port: int, address: str
-) -> None:
+def test_later_commands_use_the_bucket_of_ingest(person: Person, port: int, address: str) -> None:
     ingested = person.run(
         "ingest", "--api-port", str(person.api_port), "--lots", "3", PURCHASE_LANDING=address, **access(port)
     )

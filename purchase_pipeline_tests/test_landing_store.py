@@ -1,4 +1,4 @@
-"""A lot lands whole or not at all, and comes back byte for byte."""
+"""The landing in a folder: atomic, verified, byte for byte."""
 
 import hashlib
 import os
@@ -38,13 +38,13 @@ landing_at(sys.argv[1]).land("lote-0001", RawFormat.NDJSON, chunks(), rows=80)
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Where lots land; it is not there yet."""
+    """Path of a landing folder that does not exist yet."""
     return tmp_path / "raw" / "landing"
 
 
 @pytest.fixture
 def landing(folder: Path) -> Landing:
-    """The landing of that folder."""
+    """A landing in that folder."""
     return landing_at(str(folder))
 
 
@@ -52,7 +52,7 @@ def files_of(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_a_lot_lands_with_all_that_is_known_of_it(landing: Landing, folder: Path) -> None:
+def test_a_batch_lands_with_its_manifest(landing: Landing, folder: Path) -> None:
     before = datetime.now(UTC)
 
     landed = landing.land("lote-0001", RawFormat.JSON_ARRAY, [b'[{"a":', b"1},2]"], rows=2)
@@ -71,13 +71,13 @@ def test_a_lot_lands_with_all_that_is_known_of_it(landing: Landing, folder: Path
     assert files_of(folder) == [landed.file_name, "lote-0001.json"]
 
 
-def test_a_landed_lot_is_found_by_whoever_looks_later(landing: Landing, folder: Path) -> None:
+def test_a_landed_batch_is_found_later(landing: Landing, folder: Path) -> None:
     landed = land_lines(landing, "lote-0001", b"1")
 
     assert landing_at(str(folder)).find("lote-0001") == landed
 
 
-def test_what_has_not_landed_is_not_found(landing: Landing) -> None:
+def test_a_batch_that_has_not_landed_is_not_found(landing: Landing) -> None:
     assert landing.find("lote-0001") is None
 
     land_lines(landing, "lote-0001", b"1")
@@ -101,9 +101,7 @@ def test_rows_come_back_byte_for_byte(landing: Landing, raw_format: RawFormat, r
 
 
 @pytest.mark.parametrize("raw_format", RawFormat)
-def test_a_lot_of_many_chunks_comes_back_and_takes_less_room(
-    landing: Landing, folder: Path, raw_format: RawFormat
-) -> None:
+def test_a_batch_of_many_chunks_is_compressed(landing: Landing, folder: Path, raw_format: RawFormat) -> None:
     rows = [b'{"linha":%d,"job":"Engenheiro"}' % linha for linha in range(50_000)]
     raw = b"\n".join(rows) if raw_format is RawFormat.NDJSON else b"[" + b",".join(rows) + b"]"
 
@@ -116,14 +114,14 @@ def test_a_lot_of_many_chunks_comes_back_and_takes_less_room(
     assert (folder / landed.file_name).stat().st_size < len(raw) / 4
 
 
-def test_an_array_that_was_cut_is_unreadable_when_it_is_read(landing: Landing) -> None:
+def test_a_truncated_array_is_unreadable(landing: Landing) -> None:
     landed = landing.land("a", RawFormat.JSON_ARRAY, [b"[1,2"], rows=2)
 
     with pytest.raises(UnreadableLotError):
         rows_of(landing, landed)
 
 
-def test_landing_again_replaces_the_lot_and_removes_its_old_file(landing: Landing, folder: Path) -> None:
+def test_landing_again_replaces_the_batch_and_removes_its_old_file(landing: Landing, folder: Path) -> None:
     old = land_lines(landing, "lote-0001", b"old")
     other = land_lines(landing, "lote-00011", b"other")
 
@@ -145,7 +143,7 @@ def test_landing_the_same_bytes_again_keeps_their_file(landing: Landing, folder:
     assert rows_of(landing, again) == [b"1"]
 
 
-def test_a_reader_keeps_the_lot_that_it_opened_while_another_lands(landing: Landing) -> None:
+def test_a_reader_keeps_its_batch_while_another_lands(landing: Landing) -> None:
     old_rows = [b"%d" % number * 1_000 for number in range(1_000)]
     old = land_lines(landing, "a", *old_rows)
 
@@ -158,7 +156,7 @@ def test_a_reader_keeps_the_lot_that_it_opened_while_another_lands(landing: Land
 
 
 @pytest.mark.parametrize("good_chunks", [0, 1, 100])
-def test_an_error_while_a_lot_arrives_leaves_the_old_one_and_nothing_else(
+def test_an_error_while_landing_keeps_only_the_old_file(
     landing: Landing, folder: Path, good_chunks: int
 ) -> None:
     old = land_lines(landing, "a", b"old")
@@ -177,7 +175,7 @@ def test_an_error_while_a_lot_arrives_leaves_the_old_one_and_nothing_else(
     assert files_of(folder) == files
 
 
-def test_an_error_while_a_first_lot_arrives_leaves_nothing(landing: Landing, folder: Path) -> None:
+def test_an_error_while_landing_the_first_time_leaves_nothing(landing: Landing, folder: Path) -> None:
     def breaking() -> Iterator[bytes]:
         yield b"1\n"
         raise ConnectionError("cut")
@@ -190,7 +188,7 @@ def test_an_error_while_a_first_lot_arrives_leaves_nothing(landing: Landing, fol
 
 
 @pytest.mark.parametrize("landed_before", [True, False])
-def test_a_process_killed_while_a_lot_arrives_leaves_the_old_one_or_none(
+def test_a_process_killed_while_landing_keeps_the_old_file(
     landing: Landing, folder: Path, *, landed_before: bool
 ) -> None:
     old = land_lines(landing, "lote-0001", b"old") if landed_before else None
@@ -206,9 +204,7 @@ def test_a_process_killed_while_a_lot_arrives_leaves_the_old_one_or_none(
     assert rows_of(landing, land_lines(landing, "lote-0001", b"new")) == [b"new"]
 
 
-def test_what_a_killed_process_was_writing_goes_when_it_is_an_hour_old(
-    landing: Landing, folder: Path
-) -> None:
+def test_staged_files_of_killed_processes_are_removed_after_an_hour(landing: Landing, folder: Path) -> None:
     command = [sys.executable, "-c", LANDS_UNTIL_KILLED, str(folder)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
@@ -225,7 +221,7 @@ def test_what_a_killed_process_was_writing_goes_when_it_is_an_hour_old(
     assert files_of(folder) == [landed.file_name, "lote-0002.json"]
 
 
-def test_a_file_without_a_manifest_does_not_count_and_goes_when_the_lot_lands(
+def test_an_unreferenced_file_is_ignored_and_removed_at_the_next_landing(
     landing: Landing, folder: Path
 ) -> None:
     landed = land_lines(landing, "a", b"1")
@@ -238,7 +234,7 @@ def test_a_file_without_a_manifest_does_not_count_and_goes_when_the_lot_lands(
     assert again.file_name != landed.file_name
 
 
-def test_a_lot_whose_file_is_gone_has_not_landed(landing: Landing, folder: Path) -> None:
+def test_a_batch_with_a_missing_file_has_not_landed(landing: Landing, folder: Path) -> None:
     landed = land_lines(landing, "a", b"1")
 
     (folder / landed.file_name).unlink()
@@ -258,9 +254,7 @@ def cut_in_half(path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [flip_a_byte, cut_in_half, Path.unlink])
-def test_a_damaged_file_is_told_from_a_whole_one(
-    landing: Landing, folder: Path, damage: Callable[[Path], None]
-) -> None:
+def test_a_damaged_file_is_detected(landing: Landing, folder: Path, damage: Callable[[Path], None]) -> None:
     landed = land_lines(landing, "a", *(b"%d" % number for number in range(10_000)))
     assert landing.is_whole(landed)
 
@@ -270,14 +264,12 @@ def test_a_damaged_file_is_told_from_a_whole_one(
 
 
 @pytest.mark.parametrize("damage", [flip_a_byte, Path.unlink])
-def test_a_damaged_file_says_so_when_it_is_read(
-    landing: Landing, folder: Path, damage: Callable[[Path], None]
-) -> None:
+def test_reading_a_damaged_file_fails(landing: Landing, folder: Path, damage: Callable[[Path], None]) -> None:
     landed = land_lines(landing, "a", *(b"%d" % number for number in range(10_000)))
 
     damage(folder / landed.file_name)
 
-    with pytest.raises(DamagedFileError, match=r"a: its landed file .* is gone or damaged"):
+    with pytest.raises(DamagedFileError, match=r"a: the landed file .* is missing or damaged"):
         rows_of(landing, landed)
 
 
@@ -288,7 +280,7 @@ def flipped_bits(text: bytes, step: int = 1) -> Iterator[bytes]:
         yield bytes(changed)
 
 
-def test_no_bit_of_a_file_changes_unnoticed(landing: Landing, folder: Path) -> None:
+def test_every_flipped_bit_of_a_file_is_detected(landing: Landing, folder: Path) -> None:
     landed = land_lines(landing, "a", *(b"%d" % number for number in range(2_000)))
     file = folder / landed.file_name
 
@@ -299,20 +291,18 @@ def test_no_bit_of_a_file_changes_unnoticed(landing: Landing, folder: Path) -> N
             rows_of(landing, landed)
 
 
-def test_a_digit_that_somebody_changed_is_found_by_whoever_reads_the_rows(
-    landing: Landing, folder: Path
-) -> None:
+def test_a_changed_digit_is_detected_while_reading_rows(landing: Landing, folder: Path) -> None:
     landed = land_lines(landing, "a", b'{"price":10.5}', b'{"price":20.5}')
 
     rewrite(folder / landed.file_name, b"20.5", b"29.5")
 
     assert not landing.is_whole(landed)
-    with pytest.raises(DamagedFileError, match=r"a: its landed file .* does not hold the bytes that arrived"):
+    with pytest.raises(DamagedFileError, match=r"a: the landed file .*its content has changed"):
         rows_of(landing, landed)
 
 
 @pytest.mark.parametrize("refused", [False, True])
-def test_no_bit_of_a_manifest_changes_unnoticed_and_the_lot_can_land_again(
+def test_every_flipped_bit_of_a_manifest_is_detected(
     landing: Landing, folder: Path, *, refused: bool
 ) -> None:
     landed = land_lines(landing, "lote-0001", b"1")
@@ -330,7 +320,7 @@ def test_no_bit_of_a_manifest_changes_unnoticed_and_the_lot_can_land_again(
     assert rows_of(landing, landed) == [b"1"]
 
 
-def test_a_manifest_under_another_lots_name_does_not_count(landing: Landing, folder: Path) -> None:
+def test_a_manifest_of_another_batch_is_ignored(landing: Landing, folder: Path) -> None:
     land_lines(landing, "lote-0001", b"1")
     land_lines(landing, "lote-0002", b"2")
 
@@ -349,12 +339,12 @@ def test_a_manifest_under_another_lots_name_does_not_count(landing: Landing, fol
         ("refused", "x"),
     ],
 )
-def test_a_manifest_of_an_older_version_is_believed_where_it_agrees_with_its_names(
+def test_a_consistent_manifest_of_an_older_version_is_accepted(
     landing: Landing, folder: Path, old: str, new: str
 ) -> None:
     landed = land_lines(landing, "lote-0001", b"1")
     land_lines(landing, "lote-0003", b"1")
-    older = landed.model_dump_json(indent=2)  # as it was: without a checksum
+    older = landed.model_dump_json(indent=2)  # without a checksum
 
     (folder / "lote-0001.json").write_text(older)
     assert landing.find("lote-0001") == landed
@@ -363,7 +353,7 @@ def test_a_manifest_of_an_older_version_is_believed_where_it_agrees_with_its_nam
     assert landing.find("lote-0001") is None
 
 
-def test_what_was_found_is_not_the_newest_once_something_else_has_landed(landing: Landing) -> None:
+def test_a_landed_batch_is_not_the_newest_after_another_landing(landing: Landing) -> None:
     landed = land_lines(landing, "a", b"1")
     landing.refuse(landed)
     land_lines(landing, "a", b"1")
@@ -372,12 +362,14 @@ def test_what_was_found_is_not_the_newest_once_something_else_has_landed(landing
     newest = land_lines(landing, "a", b"2")
 
     landing.require_newest(newest)
-    with pytest.raises(LandedAgainError, match=f"a: {newest.digest} has landed since {landed.digest}"):
+    with pytest.raises(
+        LandedAgainError, match=f"a: {landed.digest} was not loaded, because {newest.digest} has landed since"
+    ):
         landing.require_newest(landed)
 
 
 @pytest.mark.parametrize("manifest", [b"", b"{", b"[]", b"\xff"])
-def test_a_lot_whose_manifest_cannot_be_read_has_not_landed(
+def test_a_batch_whose_manifest_cannot_be_read_has_not_landed(
     landing: Landing, folder: Path, manifest: bytes
 ) -> None:
     land_lines(landing, "a", b"1")
@@ -388,7 +380,7 @@ def test_a_lot_whose_manifest_cannot_be_read_has_not_landed(
     assert landing.find("a") != land_lines(landing, "a", b"1") == landing.find("a")
 
 
-def test_a_refused_lot_stays_and_is_known_as_refused_until_it_lands_anew(landing: Landing) -> None:
+def test_a_refused_batch_stays_refused_until_it_lands_again(landing: Landing) -> None:
     landed = land_lines(landing, "a", b"bad")
 
     landing.refuse(landed)
@@ -399,7 +391,7 @@ def test_a_refused_lot_stays_and_is_known_as_refused_until_it_lands_anew(landing
     assert not land_lines(landing, "a", b"bad").refused
 
 
-def test_a_lot_that_landed_anew_meanwhile_is_not_refused(landing: Landing) -> None:
+def test_a_batch_that_landed_again_meanwhile_is_not_refused(landing: Landing) -> None:
     old, new = land_lines(landing, "a", b"bad"), land_lines(landing, "a", b"good")
 
     landing.refuse(old)
@@ -407,7 +399,7 @@ def test_a_lot_that_landed_anew_meanwhile_is_not_refused(landing: Landing) -> No
     assert landing.find("a") == new
 
 
-def test_landings_of_one_lot_side_by_side_leave_one_of_them_whole(landing: Landing, folder: Path) -> None:
+def test_concurrent_landings_of_a_batch_leave_one_complete(landing: Landing, folder: Path) -> None:
     def land(number: int) -> None:
         for turn in range(20):
             land_lines(landing, "a", b"%d" % number, b"%d" % turn)
@@ -427,9 +419,9 @@ def test_landings_of_one_lot_side_by_side_leave_one_of_them_whole(landing: Landi
 @pytest.mark.parametrize(
     "lote", ["", "../a", "a/b", "a\\b", ".", "..", "a.b", "/etc/passwd", "a*", "a\n", "a\0", "x" * 101]
 )
-def test_a_name_that_could_lead_elsewhere_is_refused(landing: Landing, folder: Path, lote: str) -> None:
-    with pytest.raises(ValueError, match="A lot's name is made of letters, digits, '-' and '_'"):
+def test_a_name_that_could_leave_the_folder_is_refused(landing: Landing, folder: Path, lote: str) -> None:
+    with pytest.raises(ValueError, match=r"Invalid batch name .*: expected letters, digits, '-' and '_'"):
         landing.find(lote)
-    with pytest.raises(ValueError, match="A lot's name is made of letters, digits, '-' and '_'"):
+    with pytest.raises(ValueError, match=r"Invalid batch name .*: expected letters, digits, '-' and '_'"):
         land_lines(landing, lote, b"1")
     assert not folder.exists()

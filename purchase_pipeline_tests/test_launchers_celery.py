@@ -1,4 +1,4 @@
-"""A run on Celery's workers survives its worker, and its broker; a run that may live is left alone."""
+"""Runs on Celery survive the loss of their worker or broker."""
 
 import os
 import subprocess
@@ -40,14 +40,14 @@ SCALE = Path(__file__).parent.parent / "deploy" / "scale" / "dagster.yaml"
 
 
 def configuration() -> dict[str, Any]:
-    """Return what deploy/scale/dagster.yaml says of runs; the storage is in files, the pipeline a tiny job."""
+    """Return deploy/scale/dagster.yaml's configuration of runs, with file storage."""
     said: dict[str, Any] = yaml.safe_load(SCALE.read_text())
     said["run_launcher"]["config"]["include"] = ["purchase_pipeline_tests.waiting_job"]
     return {name: said[name] for name in ("run_launcher", "run_monitoring", "telemetry")}
 
 
 class Worker:
-    """A worker of Celery's, with one process for runs."""
+    """A Celery worker with one process."""
 
     def __init__(self, name: str) -> None:
         self.process = psutil.Popen(
@@ -55,7 +55,7 @@ class Worker:
         )
 
     def kill(self) -> None:
-        """End it and all below it, at once; the second time, nothing."""
+        """Kill the worker and its children; idempotent."""
         if self.process.is_running():
             for process in (*self.process.children(recursive=True), self.process):
                 process.kill()
@@ -64,14 +64,14 @@ class Worker:
 
 @pytest.fixture
 def started() -> Iterator[ExitStack]:
-    """What a test starts, and what ends it."""
+    """A stack that ends what a test starts."""
     with ExitStack() as stack:
         yield stack
 
 
 @pytest.fixture
 def broker(tmp_path: Path, started: ExitStack, monkeypatch: pytest.MonkeyPatch) -> RedisServer:
-    """The broker, where all look for it."""
+    """The broker, at the configured URL."""
     server = RedisServer(tmp_path / "redis")
     started.callback(server.kill)
     server.start()
@@ -84,7 +84,7 @@ def broker(tmp_path: Path, started: ExitStack, monkeypatch: pytest.MonkeyPatch) 
 def instance(
     broker: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[dg.DagsterInstance]:
-    """Dagster with our launcher, its storage in files."""
+    """A Dagster instance with the Celery launcher and file storage."""
     assert broker
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
     (tmp_path / "dagster.yaml").write_text(yaml.safe_dump(configuration()))
@@ -96,7 +96,7 @@ def instance(
 def context(
     instance: dg.DagsterInstance, tmp_path: Path, started: ExitStack
 ) -> Iterator[WorkspaceProcessContext]:
-    """The same, as Dagster's daemon sees it."""
+    """The same instance, as the daemon opens it."""
     a_server(started, "--socket", str(tmp_path / "code.sock"))
     with workspace_of(instance, at_socket(tmp_path / "code.sock")) as context:
         yield context
@@ -124,7 +124,7 @@ def poll_until_begun_again(context: WorkspaceProcessContext, run_id: str) -> Non
 
 
 @pytest.mark.proof
-def test_a_run_outlives_its_broker_and_is_resumed_by_another_worker_when_its_own_is_killed(
+def test_a_run_survives_its_broker_and_a_killed_worker(
     context: WorkspaceProcessContext, started: ExitStack, broker: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(celery, "_GONE_SECONDS", 3.0)
@@ -147,7 +147,7 @@ def test_a_run_outlives_its_broker_and_is_resumed_by_another_worker_when_its_own
 
 
 @pytest.mark.proof
-def test_a_run_whose_process_alone_was_killed_is_resumed_by_the_same_worker(
+def test_a_run_whose_process_was_killed_is_resumed(
     context: WorkspaceProcessContext, started: ExitStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(celery, "_GONE_SECONDS", 3.0)
@@ -161,7 +161,7 @@ def test_a_run_whose_process_alone_was_killed_is_resumed_by_the_same_worker(
 
 @pytest.mark.filterwarnings("ignore:Call to deprecated setex:DeprecationWarning")  # Celery's
 @pytest.mark.parametrize("state", [states.SUCCESS, states.FAILURE, states.STARTED])
-def test_a_run_of_which_no_worker_knows_is_borne_for_seconds(
+def test_a_run_without_a_worker_has_a_grace_period(
     instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, state: str
 ) -> None:
     monkeypatch.setattr(celery, "_GONE_SECONDS", 0.5)
@@ -175,7 +175,7 @@ def test_a_run_of_which_no_worker_knows_is_borne_for_seconds(
     assert (first, health_of(instance, run_id)) == (WorkerStatus.RUNNING, WorkerStatus.NOT_FOUND)
 
 
-def test_a_run_that_waits_for_a_worker_is_borne_for_longer(
+def test_a_queued_run_has_a_longer_grace_period(
     instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(celery, "_GONE_SECONDS", 0.0)
@@ -184,7 +184,7 @@ def test_a_run_that_waits_for_a_worker_is_borne_for_longer(
 
 
 @pytest.mark.parametrize("launched_by", [{}, {LAUNCHED_BY_TAG: "celery:their-broker:6379/0"}])
-def test_a_task_that_somebody_else_handed_over_is_left_alone(
+def test_a_task_of_another_launcher_is_left_alone(
     instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, launched_by: dict[str, str]
 ) -> None:
     monkeypatch.setattr(celery, "_QUEUED_SECONDS", 0.0)
@@ -196,13 +196,13 @@ def test_a_task_that_somebody_else_handed_over_is_left_alone(
     assert seen == [WorkerStatus.RUNNING, WorkerStatus.RUNNING]
 
 
-def test_a_run_that_is_no_task_is_left_alone(instance: dg.DagsterInstance) -> None:
+def test_a_run_without_a_task_is_left_alone(instance: dg.DagsterInstance) -> None:
     run = instance.create_run_for_job(waiting, status=dg.DagsterRunStatus.STARTED)
 
     assert health_of(instance, run.run_id) is WorkerStatus.RUNNING
 
 
-def test_a_worker_without_the_launcher_says_so(tmp_path: Path) -> None:
+def test_a_worker_with_another_launcher_is_refused(tmp_path: Path) -> None:
     (tmp_path / "dagster.yaml").write_text("telemetry: {enabled: false}")
 
     done = subprocess.run(
@@ -213,10 +213,10 @@ def test_a_worker_without_the_launcher_says_so(tmp_path: Path) -> None:
         check=False,
     )
 
-    assert "launches runs by DefaultRunLauncher, not by WatchfulCeleryRunLauncher" in done.stderr
+    assert "is DefaultRunLauncher, expected WatchfulCeleryRunLauncher" in done.stderr
 
 
-def test_the_scale_files_settings_are_the_local_ones_where_workers_do_not_matter() -> None:
+def test_scale_settings_match_the_local_ones() -> None:
     local = yaml.safe_load(files("purchase_pipeline.stack").joinpath("dagster.yaml").read_text())
     scale = yaml.safe_load(SCALE.read_text())
 

@@ -1,4 +1,4 @@
-"""A run whose worker is gone is found, whatever died with it; a run that may live is left alone."""
+"""The local launcher detects runs without a worker, and leaves running ones alone."""
 
 import json
 from collections.abc import Iterator
@@ -39,7 +39,7 @@ GONE = "Detected run worker status NOT_FOUND"
 
 @pytest.fixture
 def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
-    """Dagster with our launcher, its storage in files."""
+    """A Dagster instance with the local launcher and file storage."""
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
     (tmp_path / "dagster.yaml").write_text(CONFIGURATION)
     with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
@@ -48,13 +48,13 @@ def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.Dag
 
 @pytest.fixture
 def started() -> Iterator[ExitStack]:
-    """What a test starts, and what ends it."""
+    """A stack that ends what a test starts."""
     with ExitStack() as stack:
         yield stack
 
 
 @pytest.mark.proof
-def test_a_run_that_lost_its_worker_and_its_server_is_failed_within_seconds_and_a_living_one_is_not(
+def test_a_run_without_worker_and_server_fails_within_seconds(
     instance: dg.DagsterInstance, tmp_path: Path, started: ExitStack
 ) -> None:
     server = a_server(started, "--socket", str(tmp_path / "code.sock"))
@@ -77,7 +77,7 @@ def test_a_run_that_lost_its_worker_and_its_server_is_failed_within_seconds_and_
 
 
 @pytest.mark.proof
-def test_a_run_that_outlives_its_server_on_this_machine_is_left_to_end(
+def test_a_run_that_outlives_its_server_is_left_alone(
     instance: dg.DagsterInstance, tmp_path: Path, started: ExitStack
 ) -> None:
     server = a_server(started, "--socket", str(tmp_path / "code.sock"))
@@ -96,7 +96,7 @@ def test_a_run_that_outlives_its_server_on_this_machine_is_left_to_end(
 
 
 @pytest.mark.proof
-def test_a_server_elsewhere_is_asked_through_its_proxy_and_its_successor_does_not_know_the_run(
+def test_a_remote_code_server_is_asked_through_its_proxy(
     instance: dg.DagsterInstance, started: ExitStack
 ) -> None:
     port = free_port()
@@ -116,7 +116,7 @@ def test_a_server_elsewhere_is_asked_through_its_proxy_and_its_successor_does_no
     assert (silent, replaced) == (WorkerStatus.RUNNING, WorkerStatus.NOT_FOUND)
 
 
-def test_a_run_that_no_server_launched_is_left_alone(instance: dg.DagsterInstance) -> None:
+def test_a_run_without_a_code_server_is_left_alone(instance: dg.DagsterInstance) -> None:
     run = instance.create_run_for_job(waiting, status=dg.DagsterRunStatus.STARTED)
 
     assert health_of(instance, run.run_id) is WorkerStatus.RUNNING
@@ -130,7 +130,7 @@ def test_a_run_that_no_server_launched_is_left_alone(instance: dg.DagsterInstanc
         ({"host": "127.0.0.1", "port": 9}, {}),
     ],
 )
-def test_a_run_that_somebody_else_launched_is_left_alone(
+def test_a_run_of_another_launcher_is_left_alone(
     instance: dg.DagsterInstance,
     monkeypatch: pytest.MonkeyPatch,
     server: dict[str, object],
@@ -146,7 +146,7 @@ def test_a_run_that_somebody_else_launched_is_left_alone(
     assert seen == [WorkerStatus.RUNNING, WorkerStatus.RUNNING]
 
 
-def test_a_run_of_ours_without_a_process_is_gone(
+def test_a_run_without_a_process_is_lost(
     instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(local, "_GONE_SECONDS", 0.0)

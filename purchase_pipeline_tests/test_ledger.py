@@ -1,4 +1,4 @@
-"""Which lots the ledger says are loaded: with their rows still there, of one raw lot; all, or what came lately."""
+"""Which batches the ledger reports as loaded, and in which order."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -19,7 +19,7 @@ LOTS = ["lote-0001", "lote-0002"]
 
 @pytest.fixture
 def ledger(database_url: str, engine: sa.Engine, tmp_path: Path) -> LotLedger:
-    """Two lots, of which each has rejected rows too."""
+    """Two batches, each with rejected rows."""
     with served(create_app(defects=0.02)) as url:
         for lote in LOTS:
             assert ingest(a_pipeline(url, tmp_path, database_url), lote).success
@@ -37,26 +37,26 @@ def committed_earlier(lote: str, earlier: timedelta) -> sa.Update:
 
 
 def arriving(ledger: LotLedger, known: str) -> list[str]:
-    """Return the lots that arrive, in their order, for whoever knows of one."""
+    """Poll new commits with one batch known, and return their order."""
     with dg.DagsterInstance.ephemeral() as instance:
-        arrivals = NewCommits(Backlog(LOTS, ledger, instance), {known: ledger.loaded_lots()[known]})
-        arrived = [lot.lote for lot in arrivals.look()]
-        assert list(arrivals.look()) == []
-    assert [*arrivals.missing] == [lote for lote in LOTS if lote not in {known, *arrived}]
+        commits = NewCommits(Backlog(LOTS, ledger, instance), {known: ledger.loaded_lots()[known]})
+        arrived = [lot.lote for lot in commits.poll()]
+        assert list(commits.poll()) == []
+    assert [*commits.missing] == [lote for lote in LOTS if lote not in {known, *arrived}]
     return arrived
 
 
 @pytest.mark.parametrize("table", [TABELA_COMPRAS, COMPRAS_REJEITADAS])
-def test_a_lot_that_is_wiped_from_either_table_is_not_loaded(
+def test_a_batch_that_is_wiped_from_either_table_is_not_loaded(
     ledger: LotLedger, engine: sa.Engine, table: sa.Table
 ) -> None:
     change(engine, sa.delete(table).where(table.c.lote == "lote-0001"))
 
-    assert ledger.loaded_names(share=1) == {"lote-0002"}
+    assert ledger.loaded_names(checked_ratio=1) == {"lote-0002"}
     assert list(ledger.loaded_lots()) == ["lote-0002"]
 
 
-def test_loaded_and_counted_are_the_same_lots(ledger: LotLedger, engine: sa.Engine) -> None:
+def test_loaded_and_counted_are_the_same_batches(ledger: LotLedger, engine: sa.Engine) -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         both, second = (
             Backlog(LOTS, ledger, instance),
@@ -76,51 +76,47 @@ def test_loaded_and_counted_are_the_same_lots(ledger: LotLedger, engine: sa.Engi
         assert [lot.conserved for lot in both.counted().values()] == [False]
 
 
-def test_a_wiped_lot_is_found_by_and_by_where_a_share_is_looked_up(
-    ledger: LotLedger, engine: sa.Engine
-) -> None:
+def test_a_wiped_batch_is_found_eventually_with_a_share(ledger: LotLedger, engine: sa.Engine) -> None:
     change(engine, sa.delete(TABELA_COMPRAS).where(TABELA_COMPRAS.c.lote == "lote-0001"))
 
-    looks = [ledger.loaded_names(share=0.5) for _ in range(40)]
+    looks = [ledger.loaded_names(checked_ratio=0.5) for _ in range(40)]
 
     assert {"lote-0002"} in looks
     assert all(names - {"lote-0001"} == {"lote-0002"} for names in looks)
-    assert ledger.loaded_names(share=0) == set(LOTS)
+    assert ledger.loaded_names(checked_ratio=0) == set(LOTS)
 
 
-def test_slices_of_two_raw_lots_make_no_loaded_lot(ledger: LotLedger, engine: sa.Engine) -> None:
+def test_slices_of_different_raw_files_are_not_a_loaded_batch(ledger: LotLedger, engine: sa.Engine) -> None:
     a_slice = sa.and_(LEDGER.c.asset == COMPRAS_REJEITADAS.name, LEDGER.c.partition == "lote-0001")
     change(engine, sa.update(LEDGER).where(a_slice).values(digest="another"))
 
-    assert ledger.loaded_names(share=1) == {"lote-0002"}
+    assert ledger.loaded_names(checked_ratio=1) == {"lote-0002"}
     assert arriving(ledger, known="lote-0002") == []
 
 
-def test_lots_arrive_in_the_order_of_their_commits(ledger: LotLedger, engine: sa.Engine) -> None:
+def test_commits_are_polled_in_order(ledger: LotLedger, engine: sa.Engine) -> None:
     change(engine, committed_earlier("lote-0002", timedelta(days=1)))
 
     with dg.DagsterInstance.ephemeral() as instance:
-        arrivals = NewCommits(Backlog(LOTS, ledger, instance), known={})
-        seen = [(lot.lote, arrivals.arrived, [*arrivals.missing]) for lot in arrivals.look()]
+        commits = NewCommits(Backlog(LOTS, ledger, instance), known={})
+        seen = [(lot.lote, commits.loaded, [*commits.missing]) for lot in commits.poll()]
 
     assert seen == [("lote-0002", 1, ["lote-0001"]), ("lote-0001", 2, [])]
 
 
-def test_a_lot_that_was_seen_late_arrives_all_the_same(ledger: LotLedger, engine: sa.Engine) -> None:
+def test_a_late_visible_commit_is_polled(ledger: LotLedger, engine: sa.Engine) -> None:
     change(engine, committed_earlier("lote-0001", timedelta(minutes=30)))
 
     assert arriving(ledger, known="lote-0002") == ["lote-0001"]
 
 
-def test_what_was_committed_long_before_the_newest_known_is_not_read(
-    ledger: LotLedger, engine: sa.Engine
-) -> None:
+def test_old_commits_are_not_read_again(ledger: LotLedger, engine: sa.Engine) -> None:
     change(engine, committed_earlier("lote-0001", timedelta(hours=2)))
 
     assert arriving(ledger, known="lote-0002") == []
 
 
-def test_a_clock_that_was_set_back_hides_no_lot(ledger: LotLedger, engine: sa.Engine) -> None:
+def test_a_clock_set_back_hides_no_batch(ledger: LotLedger, engine: sa.Engine) -> None:
     change(engine, committed_earlier("lote-0002", -timedelta(days=1)))
 
     assert arriving(ledger, known="lote-0002") == ["lote-0001"]
@@ -129,5 +125,5 @@ def test_a_clock_that_was_set_back_hides_no_lot(ledger: LotLedger, engine: sa.En
 def test_without_tables_nothing_is_loaded(engine: sa.Engine) -> None:
     ledger = LotLedger(engine)
 
-    assert ledger.answers()
-    assert (ledger.loaded_names(share=1), ledger.loaded_lots()) == (set(), {})
+    assert ledger.ping()
+    assert (ledger.loaded_names(checked_ratio=1), ledger.loaded_lots()) == (set(), {})

@@ -1,4 +1,4 @@
-"""What a shell has exported for psql does not lead the pipeline away from its own server."""
+"""libpq's environment variables do not redirect connections to the embedded server."""
 
 import os
 import shutil
@@ -63,7 +63,7 @@ HOSTILE = {
 
 @pytest.fixture(scope="module")
 def settings() -> Iterator[Settings]:
-    """A home of its own, with its server."""
+    """A home with its server."""
     with tempfile.TemporaryDirectory(prefix="libpq-", dir="/tmp") as folder:
         note(Path(folder))
         settings = Settings(home=Path(folder) / "home")
@@ -74,7 +74,7 @@ def settings() -> Iterator[Settings]:
 
 @contextmanager
 def a_server_elsewhere() -> Iterator[str]:
-    """Another server, which takes whoever comes by TCP on the port that embedded servers name; its superuser's URL."""
+    """The superuser's URL of another server that trusts TCP connections on the same port."""
     folder = short_folder("elsewhere-")
     server, place = EmbeddedPostgres(folder / "postgres"), ServerFiles(folder / "postgres")
     try:
@@ -104,7 +104,7 @@ def a_server_elsewhere() -> Iterator[str]:
 
 
 @pytest.mark.parametrize(("name", "value"), HOSTILE.items())
-def test_no_variable_changes_where_a_connection_goes_or_what_it_is(
+def test_no_variable_changes_a_connection(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     monkeypatch.setenv(name, value)
@@ -119,7 +119,7 @@ def test_no_variable_changes_where_a_connection_goes_or_what_it_is(
     assert ours == dagsters == ("ISO, MDY", "UTC", "UTF8", '"$user", public', "off")
 
 
-def test_every_variable_of_the_installed_libpq_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_variable_of_libpq_is_removed(monkeypatch: pytest.MonkeyPatch) -> None:
     options = psycopg.pq.Conninfo.get_defaults()
     names = {option.envvar.decode() for option in options if option.envvar} | HOSTILE.keys()
     for name in names:
@@ -130,7 +130,7 @@ def test_every_variable_of_the_installed_libpq_goes(monkeypatch: pytest.MonkeyPa
     assert names & os.environ.keys() == set()
 
 
-def test_a_given_database_is_reached_as_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_external_database_respects_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     with a_server_elsewhere() as elsewhere:
         monkeypatch.setenv("PGHOSTADDR", ELSEWHERE)
         monkeypatch.setenv("DATABASE_URL", elsewhere.replace(ELSEWHERE, "no.such.host.example"))
@@ -143,7 +143,7 @@ def test_a_given_database_is_reached_as_the_environment_says(monkeypatch: pytest
         assert os.environ["PGHOSTADDR"] == ELSEWHERE
 
 
-def test_a_server_that_pghostaddr_names_is_left_untouched(tmp_path: Path) -> None:
+def test_a_server_named_by_pghostaddr_is_not_used(tmp_path: Path) -> None:
     home = tmp_path / "home"
     program = Path(sys.executable).with_name("purchase-pipeline")
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PURCHASE_")}

@@ -1,4 +1,4 @@
-"""A home folder has one campaign at a time, and a dead one holds nothing."""
+"""A home folder has one `up` or `ingest` at a time; a killed one releases it."""
 
 import os
 import subprocess
@@ -25,8 +25,8 @@ with exclusive_use(Path(sys.argv[1])):
 
 
 @contextmanager
-def another_campaign(home: Path) -> Iterator[int]:
-    """Hold a home folder in another process, killed in the end; give its pid."""
+def another_run(home: Path) -> Iterator[int]:
+    """Lock a home folder in another process, killed afterwards; yield its PID."""
     command = [sys.executable, "-c", HOLDS_UNTIL_KILLED, str(home)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         try:
@@ -37,13 +37,13 @@ def another_campaign(home: Path) -> Iterator[int]:
             process.kill()
 
 
-def test_a_second_campaign_is_refused_with_the_first_ones_pid_until_that_is_killed(tmp_path: Path) -> None:
+def test_a_second_run_is_refused_with_the_pid_of_the_first(tmp_path: Path) -> None:
     home = tmp_path / "not" / "there yet"
 
-    with another_campaign(home) as pid:
+    with another_run(home) as pid:
         with pytest.raises(AlreadyRunningError) as refused, exclusive_use(home):
             pytest.fail("two campaigns in one home")
-        assert f"Process {pid} works in {home} already." in str(refused.value)
+        assert f"Another run (PID {pid}) is using {home}." in str(refused.value)
         assert running_process(home) == pid
 
     assert running_process(home) is None
@@ -51,7 +51,7 @@ def test_a_second_campaign_is_refused_with_the_first_ones_pid_until_that_is_kill
         assert running_process(home) == os.getpid()
 
 
-def test_a_home_that_was_left_is_free_again(tmp_path: Path) -> None:
+def test_a_released_home_is_free(tmp_path: Path) -> None:
     for _ in range(2):
         with exclusive_use(tmp_path):
             assert running_process(tmp_path) == os.getpid()
@@ -59,7 +59,7 @@ def test_a_home_that_was_left_is_free_again(tmp_path: Path) -> None:
         assert running_process(tmp_path) is None
 
 
-def test_a_campaign_that_fails_leaves_its_home_free(tmp_path: Path) -> None:
+def test_a_failed_run_releases_its_home(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), exclusive_use(tmp_path):
         raise ZeroDivisionError
 
@@ -71,7 +71,7 @@ def test_another_home_is_free(tmp_path: Path) -> None:
         assert running_process(tmp_path / "a") == running_process(tmp_path / "b") == os.getpid()
 
 
-def test_processes_started_by_a_campaign_do_not_hold_its_home_after_it(tmp_path: Path) -> None:
+def test_child_processes_do_not_hold_the_lock(tmp_path: Path) -> None:
     with exclusive_use(tmp_path):
         child = subprocess.Popen(["/bin/sleep", "60"])
 

@@ -1,4 +1,4 @@
-"""What Dagster's catalog has lost of loaded lots is reported to it again, by the sensor's own ticks."""
+"""The sensor reports materializations again that Dagster's catalog lost."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -21,7 +21,7 @@ ASSETS = ("compras_rejeitadas", "raw_purchases", "tabela_compras")
 
 @pytest.fixture
 def instance() -> Iterator[dg.DagsterInstance]:
-    """Dagster's storage for one test."""
+    """A Dagster instance for a test."""
     with dg.DagsterInstance.ephemeral() as ephemeral:
         yield ephemeral
 
@@ -30,7 +30,7 @@ def instance() -> Iterator[dg.DagsterInstance]:
 def runs(
     instance: dg.DagsterInstance, database_url: str, tmp_path: Path
 ) -> Iterator[list[dg.ExecuteInProcessResult]]:
-    """Two loaded lots, of which each has rejected rows too: their runs."""
+    """The runs of two loaded batches with rejected rows."""
     with served(create_app(defects=0.02)) as url:
         pipeline = a_pipeline(url, tmp_path, database_url)
         yield [ingest(pipeline, lote, instance=instance) for lote in LOTS]
@@ -48,18 +48,18 @@ def tick(instance: dg.DagsterInstance, engine: sa.Engine, cursor: str | None = N
 
 
 def catalog(instance: dg.DagsterInstance) -> dict[str, list[str]]:
-    """Return the lots that the catalog has of each asset."""
+    """Return the materialized batches of each asset."""
     return {name: sorted(instance.get_materialized_partitions(dg.AssetKey(name))) for name in ASSETS}
 
 
-def test_a_sound_catalog_is_left_alone(
+def test_a_complete_catalog_is_unchanged(
     instance: dg.DagsterInstance, engine: sa.Engine, runs: list[dg.ExecuteInProcessResult]
 ) -> None:
     assert all(run.success for run in runs)
     assert not tick(instance, engine).asset_events
 
 
-def test_wiped_assets_have_every_loaded_lot_again_after_a_tick(
+def test_wiped_materializations_are_reported_again_by_a_tick(
     instance: dg.DagsterInstance, engine: sa.Engine, runs: list[dg.ExecuteInProcessResult]
 ) -> None:
     instance.wipe_assets([dg.AssetKey(name) for name in ASSETS])
@@ -72,7 +72,7 @@ def test_wiped_assets_have_every_loaded_lot_again_after_a_tick(
     assert runs
 
 
-def test_what_is_reported_is_what_the_ledger_says(
+def test_restored_materializations_match_the_ledger(
     instance: dg.DagsterInstance, engine: sa.Engine, runs: list[dg.ExecuteInProcessResult]
 ) -> None:
     lot = LotLedger(engine).loaded_lots()["lote-0001"]
@@ -94,7 +94,7 @@ def test_what_is_reported_is_what_the_ledger_says(
     assert events[0].metadata["loaded_by"].value == lot.run_id == runs[0].run_id
 
 
-def test_a_deleted_run_takes_nothing_from_the_catalog_for_long(
+def test_materializations_of_a_deleted_run_are_restored(
     instance: dg.DagsterInstance, engine: sa.Engine, runs: list[dg.ExecuteInProcessResult]
 ) -> None:
     instance.delete_run(runs[0].run_id)
@@ -116,7 +116,7 @@ def test_one_wiped_asset_alone_is_reported(
     assert runs
 
 
-def test_a_lot_that_is_wiped_from_catalog_and_tables_is_requested_and_not_reported(
+def test_a_batch_that_is_wiped_from_catalog_and_tables_is_requested_and_not_reported(
     instance: dg.DagsterInstance, engine: sa.Engine, runs: list[dg.ExecuteInProcessResult]
 ) -> None:
     instance.wipe_assets([dg.AssetKey(name) for name in ASSETS])
@@ -130,7 +130,7 @@ def test_a_lot_that_is_wiped_from_catalog_and_tables_is_requested_and_not_report
     assert runs
 
 
-def test_a_lot_in_progress_is_left_to_its_run(
+def test_a_batch_in_progress_is_not_reported(
     instance: dg.DagsterInstance, engine: sa.Engine, runs: list[dg.ExecuteInProcessResult]
 ) -> None:
     instance.delete_run(runs[0].run_id)
@@ -142,7 +142,7 @@ def test_a_lot_in_progress_is_left_to_its_run(
 
 
 @pytest.mark.parametrize(("ahead", "looks"), [(-1, True), (0, True), (10, False), (20, False), (3600, True)])
-def test_the_catalog_is_looked_at_seldom_and_when_the_clock_was_set_back(
+def test_the_catalog_is_scanned_at_intervals_even_after_a_clock_change(
     instance: dg.DagsterInstance,
     engine: sa.Engine,
     runs: list[dg.ExecuteInProcessResult],

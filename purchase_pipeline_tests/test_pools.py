@@ -1,4 +1,4 @@
-"""Runs wait in the queue for what a pool has no room for, however many workers there are."""
+"""Runs wait in the queue while a pool is full."""
 
 from collections import Counter
 from contextlib import ExitStack
@@ -22,7 +22,7 @@ def pools_of(job_name: str) -> dict[str, str | None]:
     return {node.name: node.definition.pool for node in defs().resolve_job_def(job_name).nodes}  # type: ignore[attr-defined]
 
 
-def test_every_run_says_what_it_needs() -> None:
+def test_every_step_has_a_pool() -> None:
     load = pools_of("ingest_lote")
 
     assert load["raw_purchases"] == pools.API
@@ -32,7 +32,7 @@ def test_every_run_says_what_it_needs() -> None:
 
 
 def queue(context: WorkspaceProcessContext) -> None:
-    """Ask for each lot, as the sensor does."""
+    """Request a run for each batch, as the sensor does."""
     workspace = context.create_request_context()
     location = workspace.get_code_location("here")
     (repository,) = location.get_repositories().values()
@@ -48,7 +48,7 @@ def queue(context: WorkspaceProcessContext) -> None:
         context.instance.submit_run(run.run_id, workspace)
 
 
-def test_a_pool_with_a_limit_lets_so_many_runs_start(
+def test_a_pool_limits_running_runs(
     tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with ExitStack() as started:

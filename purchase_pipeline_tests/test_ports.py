@@ -1,4 +1,4 @@
-"""A taken port is found out before anything is started on it."""
+"""Ports in use are detected before a service is started."""
 
 import socket
 
@@ -14,7 +14,7 @@ from purchase_pipeline.stack.ports import (
 )
 
 
-def test_a_port_that_nobody_listens_on_is_free() -> None:
+def test_an_unused_port_is_free() -> None:
     with socket.create_server((LOOPBACK, 0)) as listener:
         port = listener.getsockname()[1]
 
@@ -25,7 +25,7 @@ def test_a_port_that_nobody_listens_on_is_free() -> None:
 
 
 @pytest.mark.parametrize("host", [LOOPBACK, "0.0.0.0"])  # noqa: S104  (a neighbour that does listen everywhere)
-def test_a_taken_port_is_refused_with_the_option_that_chooses_another(host: str) -> None:
+def test_a_port_in_use_is_refused_with_the_option_to_change_it(host: str) -> None:
     with socket.create_server((host, 0)) as listener:
         port = listener.getsockname()[1]
 
@@ -33,12 +33,12 @@ def test_a_taken_port_is_refused_with_the_option_that_chooses_another(host: str)
             require_free(port, "Dagster UI", "--port")
 
     assert str(refused.value) == (
-        f"Port {port}, for the Dagster UI, is not to be had: Address already in use. "
-        f"Stop what listens there, or choose another: --port {port + 1}"
+        f"Port {port} (Dagster UI) is already in use. "
+        f"Stop the process that uses it, or choose another port: --port {port + 1}"
     )
 
 
-def test_a_port_is_free_at_once_when_a_server_with_clients_has_ended() -> None:
+def test_a_port_is_free_as_soon_as_its_server_has_ended() -> None:
     with socket.create_server((LOOPBACK, 0)) as listener:
         address = listener.getsockname()
         with socket.create_connection(address), listener.accept()[0] as served:
@@ -47,7 +47,7 @@ def test_a_port_is_free_at_once_when_a_server_with_clients_has_ended() -> None:
     require_free(address[1], "mock API", "--api-port")
 
 
-def test_an_address_of_another_machine_is_none_to_listen_on() -> None:
+def test_an_address_of_another_machine_is_refused() -> None:
     with pytest.raises(PortTakenError, match=r"at 203\.0\.113\.7: Cannot assign requested address"):
         require_free(8000, "mock API", "--api-port", "203.0.113.7")
 
@@ -63,7 +63,5 @@ def test_an_address_of_another_machine_is_none_to_listen_on() -> None:
         ("192.0.2.1", False, "192.0.2.1", "http://192.0.2.1:80"),
     ],
 )
-def test_an_address_is_known_for_what_it_reaches(
-    host: str, *, loopback: bool, reachable: str, url: str
-) -> None:
+def test_loopback_and_unspecified_addresses(host: str, *, loopback: bool, reachable: str, url: str) -> None:
     assert (is_loopback(host), reachable_at(host), http_url(host, 80)) == (loopback, reachable, url)

@@ -296,7 +296,7 @@ def test_a_session_that_the_server_ends_counts_as_a_database_that_is_away(
     said = list[str]()
     settings = Settings(home=tmp_path, database_url=SecretStr(database_url))
 
-    assert Failover(settings, said.append).ask(outlast) is None
+    assert Failover(settings, said.append).attempt(outlast) is None
     assert said[0].startswith("PostgreSQL does not answer: ")
 
 

@@ -1,4 +1,4 @@
-"""What a row says, made harmless for a terminal, a log, JSON and a sheet."""
+"""Escaping for terminals, logs, JSON and spreadsheets."""
 
 import json
 
@@ -11,7 +11,7 @@ _JOINERS = "\u200c\u200d"
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
-def test_no_text_acts_on_where_it_is_printed(text: str) -> None:
+def test_control_characters_are_escaped(text: str) -> None:
     printed = printable(text)
 
     assert [
@@ -24,18 +24,18 @@ def test_no_text_acts_on_where_it_is_printed(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["São Paulo", "R$\N{NO-BREAK SPACE}1,50", "漢字", "👨‍👩‍👧‍👦", "می‌خواهم", r"C:\x1b", ""]
 )
-def test_what_has_a_glyph_stays_as_it_is(text: str) -> None:
+def test_printable_text_is_unchanged(text: str) -> None:
     assert printable(text) == in_brief(text) == text
 
 
-def test_what_has_none_shows_as_python_writes_it() -> None:
+def test_escapes_are_written_as_in_python() -> None:
     assert printable("\x1b[31m\r\n\t\x00\x9b\u202e\u2028\ufffe\ud800\U000e0061") == (
         r"\x1b[31m\r\n\t\x00\x9b\u202e\u2028\ufffe\ud800\U000e0061"
     )
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
-def test_a_text_in_brief_is_short_and_has_no_long_run(text: str) -> None:
+def test_brief_text_is_short_and_can_be_wrapped(text: str) -> None:
     brief = in_brief(f"{text}: Extra inputs are not permitted")
 
     assert len(brief) <= 500
@@ -43,13 +43,13 @@ def test_a_text_in_brief_is_short_and_has_no_long_run(text: str) -> None:
     assert brief.endswith(" inputs are not permitted")
 
 
-def test_a_long_run_leaves_the_words_around_it() -> None:
+def test_a_long_word_is_cut_and_the_others_kept() -> None:
     assert in_brief(f"a {'x' * 300} is no field") == f"a {'x' * 79}… is no field"
     assert in_brief("word " * 1000) == ("word " * 100)[:499] + "…"
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
-def test_json_is_the_same_and_acts_on_no_terminal(text: str) -> None:
+def test_json_is_equivalent_and_escaped(text: str) -> None:
     written = printable_json([{text: text}])
 
     assert json.loads(written) == [{text: text}]
@@ -59,7 +59,7 @@ def test_json_is_the_same_and_acts_on_no_terminal(text: str) -> None:
 
 
 @pytest.mark.parametrize("start", "=+-@\t\r")
-def test_a_text_that_a_sheet_would_run_is_marked_as_a_text(start: str) -> None:
+def test_formulas_are_marked_as_text(start: str) -> None:
     assert sheet_cell(f"{start}cmd()") == f"'{start}cmd()"
     assert sheet_cell(f"a{start}b") == f"a{start}b"
     assert sheet_cell(-1.5) == -1.5

@@ -1,4 +1,4 @@
-"""Services are kept running while they are wanted, and stopped with all they started: those, and no others."""
+"""Services are restarted and stopped with their children; other processes are left alone."""
 
 import os
 import subprocess
@@ -60,7 +60,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 
 def told_pids(log: Path, *names: str) -> dict[str, int]:
-    """Wait for a service to tell the pids of its processes in its log; give the newest told."""
+    """Wait for the PIDs of a service's processes in its log, and return the latest ones."""
 
     def told() -> dict[str, int]:
         words = [line.split() for line in log.read_text().splitlines()] if log.exists() else []
@@ -81,7 +81,7 @@ def killed(pid: int) -> None:
     wait_until(lambda: not is_running(pid))
 
 
-def test_a_service_runs_away_from_the_terminal_in_a_session_of_its_own(processes: Processes) -> None:
+def test_a_service_runs_in_its_own_session(processes: Processes) -> None:
     processes.start(a_service("echo leader $$; exec sleep 300"))
 
     pid = told_pids(processes.log_of("service"), "leader")["leader"]
@@ -100,7 +100,7 @@ def test_a_services_output_goes_to_its_log(processes: Processes, tmp_path: Path)
     assert log.read_text() == "out\nerr\nend\n"
 
 
-def test_a_service_has_our_environment_and_its_own(
+def test_a_service_inherits_and_extends_the_environment(
     processes: Processes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OURS", "1")
@@ -116,7 +116,7 @@ def test_a_service_has_our_environment_and_its_own(
     wait_until(lambda: log.read_text() == "1 its 2.\n")
 
 
-def test_a_service_that_died_is_told_with_the_end_of_its_log(processes: Processes) -> None:
+def test_a_dead_service_is_reported_with_the_end_of_its_log(processes: Processes) -> None:
     processes.start(a_service("seq 1 20; printf 'n\\343o\\n'; exit 3"))
 
     def died() -> bool:
@@ -128,11 +128,11 @@ def test_a_service_that_died_is_told_with_the_end_of_its_log(processes: Processe
 
     first, *rest = str(failed.value).splitlines()
     log = processes.log_of("service")
-    assert first == f"service ended with exit code 3. The end of its log, {log}:"
+    assert first == f"service ended with exit code 3. Last lines of {log}:"
     assert rest == [*map(str, range(7, 21)), "n\ufffdo"]
 
 
-def test_what_was_killed_is_started_again_and_nothing_else(processes: Processes) -> None:
+def test_only_killed_services_are_restarted(processes: Processes) -> None:
     processes.start(a_service("echo leader $$; exec sleep 300", "a"))
     processes.start(a_service("echo leader $$; exec sleep 300", "b"))
     first = told_pids(processes.log_of("a"), "leader")["leader"]
@@ -149,7 +149,7 @@ def test_what_was_killed_is_started_again_and_nothing_else(processes: Processes)
     assert processes.revive() == []
 
 
-def test_what_a_killed_service_left_behind_ends_before_it_is_started_again(processes: Processes) -> None:
+def test_orphans_of_a_killed_service_end_before_its_restart(processes: Processes) -> None:
     processes.start(a_service(WITH_A_FAMILY))
     old = told_pids(processes.log_of("service"), "leader", "child", "grandchild", "orphan")
 
@@ -160,7 +160,7 @@ def test_what_a_killed_service_left_behind_ends_before_it_is_started_again(proce
     processes.check("service")
 
 
-def test_a_service_that_does_not_stay_up_is_given_up(processes: Processes) -> None:
+def test_a_service_that_keeps_ending_is_not_restarted(processes: Processes) -> None:
     processes.start(a_service("echo no luck; exit 4"))
     deaths = 0
 
@@ -176,7 +176,7 @@ def test_a_service_that_does_not_stay_up_is_given_up(processes: Processes) -> No
     assert "no luck" in str(failed.value)
 
 
-def test_stopping_ends_the_whole_family(processes: Processes) -> None:
+def test_stopping_ends_all_children(processes: Processes) -> None:
     processes.start(a_service(WITH_A_FAMILY))
     pids = told_pids(processes.log_of("service"), "leader", "child", "grandchild", "orphan")
     assert all(is_running(pid) for pid in pids.values())
@@ -186,7 +186,7 @@ def test_stopping_ends_the_whole_family(processes: Processes) -> None:
     assert [name for name, pid in pids.items() if is_running(pid)] == []
 
 
-def test_stopping_ends_the_family_of_a_leader_that_died(processes: Processes) -> None:
+def test_stopping_ends_the_children_of_a_dead_leader(processes: Processes) -> None:
     processes.start(a_service(WITH_A_FAMILY))
     pids = told_pids(processes.log_of("service"), "leader", "child", "grandchild", "orphan")
 
@@ -196,7 +196,7 @@ def test_stopping_ends_the_family_of_a_leader_that_died(processes: Processes) ->
     assert [name for name, pid in pids.items() if is_running(pid)] == []
 
 
-def test_stopping_ends_what_a_service_starts_while_it_ends(processes: Processes) -> None:
+def test_stopping_ends_children_started_while_stopping(processes: Processes) -> None:
     processes.start(a_service(STARTS_ANOTHER_AT_ITS_END))
     told_pids(processes.log_of("service"), "leader")
 
@@ -205,7 +205,7 @@ def test_stopping_ends_what_a_service_starts_while_it_ends(processes: Processes)
     assert not is_running(told_pids(processes.log_of("service"), "late")["late"])
 
 
-def test_a_service_that_will_not_end_is_killed_after_its_time(processes: Processes) -> None:
+def test_a_service_that_ignores_sigterm_is_killed(processes: Processes) -> None:
     processes.start(a_service(STUBBORN, stop_seconds=0.5))
     pid = told_pids(processes.log_of("service"), "leader")["leader"]
 
@@ -216,7 +216,7 @@ def test_a_service_that_will_not_end_is_killed_after_its_time(processes: Process
     assert 0.5 <= monotonic() - started < 15
 
 
-def test_a_service_may_end_in_its_own_time(processes: Processes) -> None:
+def test_a_service_may_take_its_time_to_end(processes: Processes) -> None:
     processes.start(
         a_service("trap 'sleep 0.3; echo bye; exit 0' TERM; echo leader $$; while :; do sleep 0.05; done")
     )
@@ -227,7 +227,7 @@ def test_a_service_may_end_in_its_own_time(processes: Processes) -> None:
     assert processes.log_of("service").read_text().splitlines()[-1] == "bye"
 
 
-def test_all_services_are_stopped_the_last_started_first(processes: Processes, tmp_path: Path) -> None:
+def test_services_are_stopped_in_reverse_order(processes: Processes, tmp_path: Path) -> None:
     order = tmp_path / "order"
     for name in ("a", "b", "c"):
         script = f"trap 'echo {name} >> {order}; exit 0' TERM; echo leader $$; while :; do sleep 0.05; done"
@@ -240,14 +240,14 @@ def test_all_services_are_stopped_the_last_started_first(processes: Processes, t
     assert not any(is_running(pid) for pid in pids)
 
 
-def test_stopping_what_does_not_run_does_nothing(processes: Processes, tmp_path: Path) -> None:
+def test_stopping_a_stopped_service_does_nothing(processes: Processes, tmp_path: Path) -> None:
     processes.stop("service")
     processes.stop_all()
 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_service_that_nobody_kept_count_of_is_stopped_with_the_others(tmp_path: Path) -> None:
+def test_an_unregistered_service_is_stopped_with_the_others(tmp_path: Path) -> None:
     forgotten, processes = Processes(tmp_path), Processes(tmp_path)
     forgotten.start(a_service("echo leader $$; exec sleep 300"))
     pid = told_pids(forgotten.log_of("service"), "leader")["leader"]
@@ -260,7 +260,7 @@ def test_a_service_that_nobody_kept_count_of_is_stopped_with_the_others(tmp_path
 
 @pytest.fixture
 def left_behind(tmp_path: Path) -> Iterator[dict[str, int]]:
-    """Leave two services, with a child each, of an owner that was killed; give the pids."""
+    """Leave two services with a child each of a killed owner; return the PIDs."""
     with subprocess.Popen(
         [sys.executable, "-c", OWNS_UNTIL_KILLED, str(tmp_path)], stdout=subprocess.PIPE
     ) as owner:
@@ -280,13 +280,13 @@ def left_behind(tmp_path: Path) -> Iterator[dict[str, int]]:
 
 @pytest.fixture
 def stranger() -> Iterator[int]:
-    """Run a process of somebody else, the leader of its session."""
+    """Run an unrelated process in its own session."""
     with subprocess.Popen(["/bin/sleep", "300"], start_new_session=True) as process:
         yield process.pid
         process.kill()
 
 
-def test_what_a_killed_predecessor_left_running_is_stopped(
+def test_leftovers_of_a_killed_run_are_stopped(
     left_behind: dict[str, int], tmp_path: Path, stranger: int
 ) -> None:
     assert all(is_running(pid) for pid in left_behind.values())
@@ -297,9 +297,7 @@ def test_what_a_killed_predecessor_left_running_is_stopped(
     assert is_running(stranger)
 
 
-def test_a_leftover_whose_leader_died_is_stopped_by_its_family(
-    left_behind: dict[str, int], tmp_path: Path
-) -> None:
+def test_a_leftover_without_its_leader_is_stopped(left_behind: dict[str, int], tmp_path: Path) -> None:
     killed(left_behind["first leader"])
 
     assert sorted(stop_leftovers(tmp_path)) == ["first", "second"]
@@ -307,7 +305,7 @@ def test_a_leftover_whose_leader_died_is_stopped_by_its_family(
     assert [name for name, pid in left_behind.items() if is_running(pid)] == []
 
 
-def test_a_leftover_that_ended_by_itself_is_no_news(left_behind: dict[str, int], tmp_path: Path) -> None:
+def test_a_leftover_that_has_ended_is_not_reported(left_behind: dict[str, int], tmp_path: Path) -> None:
     killed(left_behind["first child"])
     killed(left_behind["first leader"])
 
@@ -320,7 +318,7 @@ def test_another_homes_services_are_left_alone(left_behind: dict[str, int], tmp_
     assert all(is_running(pid) for pid in left_behind.values())
 
 
-def test_a_persons_own_program_in_the_same_home_is_left_alone(tmp_path: Path) -> None:
+def test_other_programs_in_the_same_home_are_left_alone(tmp_path: Path) -> None:
     environment = {**os.environ, "PURCHASE_HOME": str(tmp_path)}
     with subprocess.Popen(["/bin/sleep", "300"], env=environment) as program:
         assert stop_leftovers(tmp_path) == []
@@ -329,5 +327,5 @@ def test_a_persons_own_program_in_the_same_home_is_left_alone(tmp_path: Path) ->
         program.kill()
 
 
-def test_a_new_homes_predecessor_left_nothing(tmp_path: Path) -> None:
+def test_a_new_home_has_no_leftovers(tmp_path: Path) -> None:
     assert stop_leftovers(tmp_path) == []

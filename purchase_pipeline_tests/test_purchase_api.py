@@ -1,4 +1,4 @@
-"""Lots arrive whole over real HTTP, from good servers and plain ones; what a bad one does is noticed."""
+"""The API client against real HTTP servers, good and faulty."""
 
 import asyncio
 import base64
@@ -42,7 +42,7 @@ from purchase_pipeline_tests.serving import served
 
 
 class Script:
-    """An application that gives its answers one after another, the last one ever again, and notes what was asked."""
+    """An application with scripted responses, the last one repeated, that records its requests."""
 
     def __init__(self, *answers: Response | Callable[[], Response]) -> None:
         self._answers = answers
@@ -51,7 +51,7 @@ class Script:
         self.asked_at: list[float] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Give the next answer."""
+        """Send the next response."""
         answer = self._answers[min(len(self.asked), len(self._answers) - 1)]
         self.asked.append(f"{scope['path']}?{scope['query_string'].decode()}")
         headers = dict(scope["headers"])
@@ -75,7 +75,7 @@ def drops(chunks: int, seconds_between: float) -> Response:
 
 
 @pytest.mark.parametrize("rows", [1, 10_000, 12_345])
-def test_the_mock_apis_lot_arrives_as_it_was_sent(rows: int) -> None:
+def test_a_batch_of_the_mock_api_is_landed_unchanged(rows: int) -> None:
     with served(create_app(defects=0)) as url, an_api(url) as api:
         raw_format, body = api.fetch_lote(
             "lote-0001", rows, lambda raw_format, chunks: (raw_format, b"".join(chunks))
@@ -91,12 +91,12 @@ def test_the_mock_apis_lot_arrives_as_it_was_sent(rows: int) -> None:
     assert body.count(b"\n") == rows
 
 
-def test_a_lot_full_of_defects_is_whole_all_the_same() -> None:
+def test_a_batch_of_invalid_rows_is_complete() -> None:
     with served(create_app(defects=1)) as url:
         assert len(fetched(url, 2_000)) == 2_000
 
 
-def test_a_compressed_answer_is_a_whole_one() -> None:
+def test_a_compressed_response_is_complete() -> None:
     app = create_app(defects=0)
     app.add_middleware(GZipMiddleware, minimum_size=1)
 
@@ -106,7 +106,7 @@ def test_a_compressed_answer_is_a_whole_one() -> None:
         assert len(fetched(url, 500)) == 500
 
 
-def test_a_server_that_knows_only_the_plain_array_is_understood() -> None:
+def test_a_server_of_plain_json_arrays_works() -> None:
     app = FastAPI()
 
     @app.get("/gerar_compra/{param}")
@@ -119,7 +119,7 @@ def test_a_server_that_knows_only_the_plain_array_is_understood() -> None:
     assert [json.loads(row) for row in rows] == [a_compra(store=number) for number in range(1, 1_001)]
 
 
-def test_the_question_names_the_lot_and_prefers_lines() -> None:
+def test_the_request_names_the_batch_and_prefers_ndjson() -> None:
     app = Script(lines(3))
 
     with served(app, lifespan="off") as url:
@@ -139,7 +139,7 @@ def test_the_last_row_counts_however_it_ends(media_type: RawFormat, body: bytes)
 
 
 @pytest.mark.parametrize("path", ["", "/", "/v1", "/v1/"])
-def test_an_api_may_live_below_a_path(path: str) -> None:
+def test_an_api_url_may_have_a_path(path: str) -> None:
     app = Script(lines(1))
 
     with served(app, lifespan="off") as url:
@@ -149,23 +149,23 @@ def test_an_api_may_live_below_a_path(path: str) -> None:
 
 
 @pytest.mark.parametrize("media_type", ["Application/X-NDJSON", "application/x-ndjson ; charset=utf-8"])
-def test_a_media_type_is_known_in_any_spelling(media_type: str) -> None:
+def test_a_media_type_is_recognized_in_any_spelling(media_type: str) -> None:
     with served(Script(Response(b"1\n", headers={"Content-Type": media_type})), lifespan="off") as url:
         assert fetched(url, 1) == [b"1"]
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504])
-def test_a_server_in_trouble_is_worth_another_try(status: int) -> None:
+def test_a_server_error_is_transient(status: int) -> None:
     app = Script(Response(status_code=status))
 
     with (
         served(app, lifespan="off") as url,
-        pytest.raises(ApiUnavailableError, match=rf"^lote-0001: /gerar_compra/2 answered {status} "),
+        pytest.raises(ApiUnavailableError, match=rf"^lote-0001: /gerar_compra/2 returned {status} "),
     ):
         fetched(url, 2)
 
 
-def test_a_server_that_recovers_is_forgiven_and_was_not_hurried() -> None:
+def test_a_recovered_server_is_retried_with_back_off() -> None:
     app = Script(Response(status_code=500), lines(2))
 
     with served(app, lifespan="off") as url:
@@ -175,7 +175,7 @@ def test_a_server_that_recovers_is_forgiven_and_was_not_hurried() -> None:
     assert 0.5 <= second - first < 10
 
 
-def test_a_short_answer_is_asked_for_again_and_landed_anew() -> None:
+def test_a_short_response_is_requested_and_landed_again() -> None:
     app = Script(lines(2), lines(4), lines(3))
     landed: list[int] = []
 
@@ -191,7 +191,7 @@ def test_a_short_answer_is_asked_for_again_and_landed_anew() -> None:
     assert len(landed) == len(app.asked) == 3
 
 
-def test_the_last_failure_is_raised_after_the_last_try(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_last_failure_is_raised_after_the_last_attempt(caplog: pytest.LogCaptureFixture) -> None:
     app = Script(Response(status_code=500), Response(status_code=502), Response(status_code=503))
 
     with (
@@ -201,7 +201,7 @@ def test_the_last_failure_is_raised_after_the_last_try(caplog: pytest.LogCapture
     ):
         fetched(url, 2, attempts=3)
 
-    assert str(failed.value) == "lote-0001: /gerar_compra/2 answered 503 Service Unavailable."
+    assert str(failed.value) == "lote-0001: /gerar_compra/2 returned 503 Service Unavailable."
     assert len(app.asked) == 3
     tries = [
         record.message for record in caplog.records if record.name == "purchase_pipeline.ingest.purchase_api"
@@ -209,7 +209,7 @@ def test_the_last_failure_is_raised_after_the_last_try(caplog: pytest.LogCapture
     assert [text for text, status in zip(tries, (500, 502), strict=True) if str(status) in text] == tries
 
 
-def test_the_seconds_that_a_server_asks_for_are_waited() -> None:
+def test_retry_after_in_seconds_is_respected() -> None:
     app = Script(Response(status_code=429, headers={"Retry-After": "2"}), lines(1))
 
     with served(app, lifespan="off") as url:
@@ -219,7 +219,7 @@ def test_the_seconds_that_a_server_asks_for_are_waited() -> None:
     assert 2 <= second - first < 10
 
 
-def test_the_moment_that_a_server_asks_for_is_waited_for() -> None:
+def test_retry_after_as_a_date_is_respected() -> None:
     moments: list[float] = []
 
     def try_later() -> Response:
@@ -252,7 +252,7 @@ def test_the_moment_that_a_server_asks_for_is_waited_for() -> None:
         "Mon, 99999999999999999999 Jan 2024 00:00:00 GMT",
     ],
 )
-def test_a_wish_that_is_past_or_no_time_is_no_wish(retry_after: str) -> None:
+def test_an_invalid_or_past_retry_after_is_ignored(retry_after: str) -> None:
     refusal = Response(status_code=503)
     refusal.raw_headers.append((b"retry-after", retry_after.encode()))
     app = Script(refusal)
@@ -275,19 +275,19 @@ def test_no_server_makes_a_request_wait_longer_than_a_minute(retry_after: str) -
 
 
 @pytest.mark.parametrize("status", [300, 304, 400, 401, 403, 404, 410, 422])
-def test_a_refusal_is_final_at_once(status: int) -> None:
+def test_a_refusal_is_not_retried(status: int) -> None:
     app = Script(Response(b"" if status == 304 else b"N\xc3\xa3o.", status_code=status))
 
     with served(app, lifespan="off") as url, pytest.raises(ApiRefusedError) as refused:
         fetched(url, 2, attempts=3)
 
-    assert str(refused.value).startswith(f"lote-0001: /gerar_compra/2 answered {status} ")
+    assert str(refused.value).startswith(f"lote-0001: /gerar_compra/2 returned {status} ")
     assert status == 304 or str(refused.value).endswith(": Não.")
     assert len(app.asked) == 1
 
 
 @pytest.mark.parametrize("text", ACCEPTED.values(), ids=ACCEPTED)
-def test_what_a_refusal_says_forges_no_line_and_acts_on_no_terminal(text: str) -> None:
+def test_the_explanation_of_a_refusal_is_escaped(text: str) -> None:
     app = Script(Response(text.encode(), status_code=404))
 
     with served(app, lifespan="off") as url, pytest.raises(ApiRefusedError) as refused:
@@ -295,7 +295,7 @@ def test_what_a_refusal_says_forges_no_line_and_acts_on_no_terminal(text: str) -
 
     said = str(refused.value)
     assert printable(said) == said
-    assert said.startswith("lote-0001: /gerar_compra/2 answered 404 Not Found: ")
+    assert said.startswith("lote-0001: /gerar_compra/2 returned 404 Not Found: ")
 
 
 @pytest.mark.parametrize(
@@ -308,15 +308,15 @@ def test_what_a_refusal_says_forges_no_line_and_acts_on_no_terminal(text: str) -
         ("/" + "x" * 5_000, "http://127.0.0.1:PORT/x+…"),
     ],
 )
-def test_a_redirect_is_not_followed_and_named_without_its_secrets(location: str, named: str) -> None:
+def test_a_redirect_is_not_followed_and_shown_without_secrets(location: str, named: str) -> None:
     app = Script(RedirectResponse(location))
 
     with served(app, lifespan="off") as url, pytest.raises(ApiRefusedError) as refused:
         fetched(url.replace("://", "://ana:segredo@"), 2, attempts=3)
 
     pattern = (
-        r"lote-0001: /gerar_compra/2 answered 307 Temporary Redirect: it redirects to "
-        rf"{named.replace('PORT', url.rpartition(':')[2])}\. Redirects are not followed: set the API's URL to .*\."
+        r"lote-0001: /gerar_compra/2 returned 307 Temporary Redirect: redirects to "
+        rf"{named.replace('PORT', url.rpartition(':')[2])}\. Redirects are not followed; change the API's URL to .*\."
     )
     assert re.fullmatch(pattern, str(refused.value))
     assert len(str(refused.value)) < 400
@@ -324,7 +324,7 @@ def test_a_redirect_is_not_followed_and_named_without_its_secrets(location: str,
     assert len(app.asked) == 1
 
 
-def test_the_mock_apis_refusal_comes_with_its_explanation() -> None:
+def test_a_refusal_of_the_mock_api_is_explained() -> None:
     with (
         served(create_app(defects=0)) as url,
         pytest.raises(ApiRefusedError, match=r"422 .*Número de compras deve ser pelo menos 1"),
@@ -332,7 +332,7 @@ def test_the_mock_apis_refusal_comes_with_its_explanation() -> None:
         fetched(url, 0, attempts=3)
 
 
-def test_nobody_at_home_is_worth_another_try_and_tells_no_password(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_refused_connection_is_transient_and_shows_no_password(caplog: pytest.LogCaptureFixture) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed_soon:
         port = closed_soon.getsockname()[1]
 
@@ -342,7 +342,9 @@ def test_nobody_at_home_is_worth_another_try_and_tells_no_password(caplog: pytes
     ):
         fetched(f"http://ana:segredo@127.0.0.1:{port}", 2, attempts=2)
 
-    assert f"lote-0001: no whole answer from http://127.0.0.1:{port} (ConnectError: " in str(failed.value)
+    assert f"lote-0001: incomplete or no response from http://127.0.0.1:{port} (ConnectError: " in str(
+        failed.value
+    )
     assert "PURCHASE_API_URL" in str(failed.value)
     assert "ConnectError" in caplog.text
     assert "segredo" not in str(failed.value) + caplog.text
@@ -359,38 +361,43 @@ def test_nobody_at_home_is_worth_another_try_and_tells_no_password(caplog: pytes
     ],
     ids=["silence", "not HTTP", "cut length", "cut chunks", "cut in a chunk"],
 )
-def test_an_answer_broken_on_its_way_is_worth_another_try(answer: bytes, saw: str) -> None:
-    with sent_raw(answer) as url, pytest.raises(ApiUnavailableError, match=rf"no whole answer .*\({saw}: "):
+def test_a_broken_response_is_transient(answer: bytes, saw: str) -> None:
+    with (
+        sent_raw(answer) as url,
+        pytest.raises(ApiUnavailableError, match=rf"incomplete or no response .*\({saw}: "),
+    ):
         fetched(url, 2)
 
 
 @pytest.mark.parametrize(
     ("media_type", "body", "saw"),
     [
-        (RawFormat.NDJSON, b"", "asked for 3 rows, got 0."),
-        (RawFormat.NDJSON, b"1\n2\n", "asked for 3 rows, got 2."),
-        (RawFormat.NDJSON, b"1\n2\n3\n4\n", "asked for 3 rows, got 4."),
-        (RawFormat.JSON_ARRAY, b"[]", "asked for 3 rows, got 0."),
-        (RawFormat.JSON_ARRAY, b"[1,2]", "asked for 3 rows, got 2."),
-        (RawFormat.JSON_ARRAY, b"[1,2,3,4]", "asked for 3 rows, got 4."),
+        (RawFormat.NDJSON, b"", "requested 3 rows, received 0."),
+        (RawFormat.NDJSON, b"1\n2\n", "requested 3 rows, received 2."),
+        (RawFormat.NDJSON, b"1\n2\n3\n4\n", "requested 3 rows, received 4."),
+        (RawFormat.JSON_ARRAY, b"[]", "requested 3 rows, received 0."),
+        (RawFormat.JSON_ARRAY, b"[1,2]", "requested 3 rows, received 2."),
+        (RawFormat.JSON_ARRAY, b"[1,2,3,4]", "requested 3 rows, received 4."),
         (
             RawFormat.JSON_ARRAY,
             b"[1,2,3",
-            "The JSON array is broken, or ends before its closing bracket. 2 of 3 rows were whole.",
+            "The JSON array is malformed or truncated. 2 of 3 rows were complete.",
         ),
         (
             RawFormat.JSON_ARRAY,
             b'{"detail":"oops"}',
-            "The JSON array is broken, or ends before its closing bracket. 0 of 3 rows were whole.",
+            "The JSON array is malformed or truncated. 0 of 3 rows were complete.",
         ),
         (
             RawFormat.NDJSON,
             b'1\n2\n{"a": 3',
-            "the last line was cut: it does not end, and is not whole JSON. 2 of 3 rows were whole.",
+            "the last line is truncated: it has no line end, and is not complete JSON. 2 of 3 rows were complete.",
         ),
     ],
 )
-def test_an_answer_of_another_length_is_incomplete(media_type: RawFormat, body: bytes, saw: str) -> None:
+def test_a_response_with_another_number_of_rows_is_incomplete(
+    media_type: RawFormat, body: bytes, saw: str
+) -> None:
     with (
         served(Script(Response(body, media_type=media_type)), lifespan="off") as url,
         pytest.raises(IncompleteLotError) as failed,
@@ -401,7 +408,7 @@ def test_an_answer_of_another_length_is_incomplete(media_type: RawFormat, body: 
 
 
 @pytest.mark.parametrize("content_type", ["text/html; charset=utf-8", "text/plain", "application/xml", ""])
-def test_another_kind_of_answer_is_worth_another_try(content_type: str) -> None:
+def test_another_content_type_is_transient(content_type: str) -> None:
     answer = Response(b"1\n")
     answer.raw_headers.append((b"content-type", content_type.encode()))
 
@@ -414,7 +421,7 @@ def test_another_kind_of_answer_is_worth_another_try(content_type: str) -> None:
     assert f"got {content_type.partition(';')[0] or 'no type'!r}." in str(failed.value)
 
 
-def test_bytes_that_differ_from_their_digest_are_incomplete() -> None:
+def test_a_response_with_a_wrong_digest_is_incomplete() -> None:
     digest = base64.b64encode(hashlib.sha256(b"1\n2\n").digest()).decode()
     headers = {"Content-Digest": f"sha-256=:{digest}:"}
     app = Script(
@@ -423,12 +430,12 @@ def test_bytes_that_differ_from_their_digest_are_incomplete() -> None:
     )
 
     with served(app, lifespan="off") as url:
-        with pytest.raises(IncompleteLotError, match="do not match its Content-Digest"):
+        with pytest.raises(IncompleteLotError, match="does not match its Content-Digest"):
             fetched(url, 2)
         assert fetched(url, 2) == [b"1", b"2"]
 
 
-def test_a_server_that_falls_silent_is_worth_another_try() -> None:
+def test_a_server_that_stops_responding_is_transient() -> None:
     with (
         served(Script(drops(2, seconds_between=5)), lifespan="off") as url,
         an_api(url, timeout_seconds=0.3) as api,
@@ -437,13 +444,13 @@ def test_a_server_that_falls_silent_is_worth_another_try() -> None:
         api.fetch_lote("lote-0001", 2, received)
 
 
-def test_a_server_that_drips_for_ever_meets_the_deadline() -> None:
+def test_a_slow_server_is_cut_at_the_deadline() -> None:
     started = monotonic()
 
     with (
         served(Script(drops(1_000, seconds_between=0.05)), lifespan="off") as url,
         httpx.Client(base_url=url, timeout=5, trust_env=False) as client,
-        pytest.raises(ApiUnavailableError, match=r"lote-0001: not whole after 0\.4 s\."),
+        pytest.raises(ApiUnavailableError, match=r"lote-0001: response not complete after 0\.4 s\."),
     ):
         PurchaseApi(client, attempts=1, lote_timeout_seconds=0.4).fetch_lote("lote-0001", 1_000, received)
 
@@ -452,7 +459,7 @@ def test_a_server_that_drips_for_ever_meets_the_deadline() -> None:
 
 @contextmanager
 def dripping(answer: bytes) -> Iterator[str]:
-    """Send a byte of an answer every 20 ms, over and over, to whoever asks."""
+    """Send a response endlessly, one byte every 20 ms."""
 
     class Dripper(StreamRequestHandler):
         def handle(self) -> None:
@@ -474,7 +481,7 @@ def dripping(answer: bytes) -> Iterator[str]:
     ],
     ids=["in its headers", "in its body", "in a body without a length"],
 )
-def test_an_answer_that_drips_meets_the_deadline_however_often_it_is_asked_for(answer: bytes) -> None:
+def test_a_slow_response_is_cut_at_the_deadline_on_every_attempt(answer: bytes) -> None:
     started = monotonic()
 
     with (
@@ -499,13 +506,13 @@ def without_end(piece: bytes) -> Response:
 @pytest.mark.parametrize(
     ("piece", "saw"),
     [
-        (b"1\n" * 50_000, "asked for 3 rows, got "),
+        (b"1\n" * 50_000, "requested 3 rows, received "),
         (b"x" * 1_000_000, "a row is longer than 16,777,216 bytes"),
         (b" " * 1_000_000, "a row is longer than 16,777,216 bytes"),
     ],
     ids=["of rows", "of one row", "of blanks"],
 )
-def test_an_answer_without_end_is_refused_as_soon_as_it_shows(piece: bytes, saw: str) -> None:
+def test_an_endless_response_is_refused_early(piece: bytes, saw: str) -> None:
     with (
         served(Script(without_end(piece)), lifespan="off") as url,
         pytest.raises(IncompleteLotError, match=saw),
@@ -513,7 +520,7 @@ def test_an_answer_without_end_is_refused_as_soon_as_it_shows(piece: bytes, saw:
         fetched(url, 3)
 
 
-def test_the_tries_and_the_waits_between_them_end_within_the_lots_timeout() -> None:
+def test_attempts_and_waits_end_within_the_timeout() -> None:
     app = Script(Response(status_code=503, headers={"Retry-After": "1"}))
     started = monotonic()
 
@@ -528,7 +535,7 @@ def test_the_tries_and_the_waits_between_them_end_within_the_lots_timeout() -> N
     assert monotonic() - started < 10
 
 
-def test_a_refusal_may_explain_itself_without_end() -> None:
+def test_an_endless_explanation_of_a_refusal_is_truncated() -> None:
     refusal = b"HTTP/1.1 404 Not Found\r\n\r\n" + b"no " * 10_000_000
 
     with sent_raw(refusal) as url, pytest.raises(ApiRefusedError) as failed:
@@ -537,7 +544,7 @@ def test_a_refusal_may_explain_itself_without_end() -> None:
     assert len(str(failed.value)) < 400
 
 
-def test_a_lot_that_failed_to_the_last_try_leaves_the_landed_one(tmp_path: Path) -> None:
+def test_a_failed_fetch_keeps_the_landed_file(tmp_path: Path) -> None:
     landing = landing_at(str(tmp_path))
     app = Script(lines(3), lines(2), Response(b"1\n2\n", media_type=RawFormat.NDJSON))
 
@@ -553,7 +560,7 @@ def test_a_lot_that_failed_to_the_last_try_leaves_the_landed_one(tmp_path: Path)
     assert sorted(path.name for path in tmp_path.iterdir()) == [old.file_name, "lote-0001.json"]
 
 
-def test_an_error_of_the_landing_itself_is_not_tried_again() -> None:
+def test_an_error_of_the_landing_is_not_retried() -> None:
     app = Script(lines(3))
 
     def full_disk(_: RawFormat, chunks: Iterator[bytes]) -> None:

@@ -1,4 +1,4 @@
-"""The quarantine, asked by row, reason, field and lot."""
+"""Queries on the quarantine by row, reason, field and batch."""
 
 from datetime import UTC, datetime
 
@@ -43,7 +43,7 @@ def rejects(engine: sa.Engine) -> Quarantine:
     return Quarantine(engine)
 
 
-def test_rows_come_whole_by_lot_and_position(rejects: Quarantine) -> None:
+def test_rows_are_ordered_by_batch_and_row_number(rejects: Quarantine) -> None:
     assert rejects.rows() == REJECTED
     assert rejects.rows(lote="lote-0002") == REJECTED[2:]
     assert rejects.rows(limit=1) == REJECTED[:1]
@@ -78,18 +78,18 @@ def test_rows_come_whole_by_lot_and_position(rejects: Quarantine) -> None:
         ),
     ],
 )
-def test_groups_come_the_largest_first(rejects: Quarantine, by: Grouping, groups: list[RejectGroup]) -> None:
+def test_groups_are_ordered_by_size(rejects: Quarantine, by: Grouping, groups: list[RejectGroup]) -> None:
     assert rejects.grouped(by) == groups
 
 
-def test_groups_may_be_of_one_lot(rejects: Quarantine) -> None:
+def test_groups_can_be_limited_to_a_batch(rejects: Quarantine) -> None:
     assert rejects.grouped("reason", "lote-0001") == [
         RejectGroup(NEGATIVE, 2, 1, "lote-0001 linha 7"),
         RejectGroup("job: Field required", 1, 1, "lote-0001 linha 9"),
     ]
 
 
-def test_where_nothing_was_ever_loaded_nothing_is_rejected(engine: sa.Engine) -> None:
+def test_an_empty_database_has_no_rejects(engine: sa.Engine) -> None:
     rejects = Quarantine(engine)
 
     assert (rejects.rows(), rejects.count(), rejects.grouped("reason")) == ([], 0, [])

@@ -1,4 +1,4 @@
-"""What the contracts that our pages show let through, their columns hold, and give back."""
+"""Columns can store every value that the ready field types accept."""
 
 import json
 from datetime import UTC, date, datetime
@@ -16,7 +16,7 @@ from purchase_pipeline_tests.storing import Store, error_of
 
 
 class Ready(BaseModel):
-    """A field of each type that is ready for use, as docs/your-own-api.md lists them."""
+    """A field of each ready type listed in docs/your-own-api.md."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
@@ -119,9 +119,7 @@ VALUES = [
 
 
 @pytest.mark.parametrize("field", Ready.model_fields)
-def test_what_a_ready_type_lets_through_its_column_holds(
-    database_url: str, engine: sa.Engine, field: str
-) -> None:
+def test_columns_store_every_accepted_value(database_url: str, engine: sa.Engine, field: str) -> None:
     rows = [f'{{"{field}":{value}}}'.encode() for value in VALUES]
     validation = LoteValidation(
         "a", received=len(rows), max_rejected_ratio=2, today=datetime.now(UTC).date(), contract=Ready

@@ -1,4 +1,4 @@
-"""Verification: clean where nothing happened, and a sentence for each thing that somebody did to a lot."""
+"""Verification: no differences after a load, and a sentence for each manipulation."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -21,7 +21,7 @@ from purchase_pipeline_tests.serving import served
 
 @pytest.fixture
 def landing(database_url: str, tmp_path: Path) -> Landing:
-    """Two lots of 500 rows, loaded; 490 of each accepted."""
+    """Two loaded batches of 500 rows, 490 accepted."""
     with served(create_app(defects=0.02)) as url:
         pipeline = a_pipeline(url, tmp_path, database_url)
         assert all(ingest(pipeline, lote, rows=500).success for lote in ("lote-0001", "lote-0002"))
@@ -33,7 +33,7 @@ def harm(engine: sa.Engine, statement: str) -> None:
         connection.execute(sa.text(statement))
 
 
-def test_lots_as_they_were_loaded_are_clean(landing: Landing, engine: sa.Engine) -> None:
+def test_unchanged_batches_have_no_differences(landing: Landing, engine: sa.Engine) -> None:
     verifier = Verifier(engine, landing)
 
     assert verifier.lots() == ["lote-0001", "lote-0002"]
@@ -43,14 +43,14 @@ def test_lots_as_they_were_loaded_are_clean(landing: Landing, engine: sa.Engine)
     ]
 
 
-def test_an_empty_database_has_no_lots(engine: sa.Engine, tmp_path: Path) -> None:
+def test_an_empty_database_has_no_batches(engine: sa.Engine, tmp_path: Path) -> None:
     assert Verifier(engine, landing_at(str(tmp_path))).lots() == []
 
 
 def test_a_dropped_table_is_named(landing: Landing, engine: sa.Engine) -> None:
     harm(engine, "DROP TABLE tabela_compras")
 
-    with pytest.raises(MissingTableError, match=r"tabela_compras is gone.*purchase-pipeline ingest"):
+    with pytest.raises(MissingTableError, match=r"Missing tables: tabela_compras.*purchase-pipeline ingest"):
         Verifier(engine, landing).lots()
 
 
@@ -59,14 +59,14 @@ def test_a_dropped_table_is_named(landing: Landing, engine: sa.Engine) -> None:
     [
         (
             "UPDATE tabela_compras SET price = price + 1 WHERE lote = 'lote-0001' AND linha <= 2",
-            ["tabela_compras: 2 rows differ from the file (linha 1, 2)"],
+            ["tabela_compras: 2 rows different from the file (linha 1, 2)"],
         ),
         (
             "DELETE FROM tabela_compras WHERE lote = 'lote-0001' AND linha <= 2",
             [
-                "tabela_compras has 488 rows, and 490 in the ledger",
-                "498 rows are loaded or rejected, and 500 were received",
-                "tabela_compras: 2 rows of the file are missing (linha 1, 2)",
+                "tabela_compras has 488 rows, but 490 in the ledger",
+                "498 rows loaded or rejected, but 500 received",
+                "tabela_compras: 2 rows missing (linha 1, 2)",
             ],
         ),
         (
@@ -74,32 +74,32 @@ def test_a_dropped_table_is_named(landing: Landing, engine: sa.Engine) -> None:
             INSERT INTO tabela_compras OVERRIDING SYSTEM VALUE
             SELECT * FROM tabela_compras WHERE lote = 'lote-0001' AND linha = 1""",
             [
-                "tabela_compras has 491 rows, and 490 in the ledger",
-                "501 rows are loaded or rejected, and 500 were received",
-                "tabela_compras: 1 rows are doubled, or not of the file (linha 1)",
+                "tabela_compras has 491 rows, but 490 in the ledger",
+                "501 rows loaded or rejected, but 500 received",
+                "tabela_compras: 1 row duplicated or not in the file (linha 1)",
             ],
         ),
         (
             "UPDATE tabela_compras SET linha = linha + 10000 WHERE lote = 'lote-0001' AND linha = 1",
             [
-                "tabela_compras: 1 rows of the file are missing (linha 1)",
-                "tabela_compras: 1 rows are doubled, or not of the file (linha 10001)",
+                "tabela_compras: 1 row missing (linha 1)",
+                "tabela_compras: 1 row duplicated or not in the file (linha 10001)",
             ],
         ),
         (
             """UPDATE tabela_compras
             SET birthday_client = (to_char(birthday_client, 'YYYY-MM-DD') || ' BC')::date
             WHERE lote = 'lote-0001' AND linha = 1""",
-            ["tabela_compras: 1 rows differ from the file (linha 1)"],
+            ["tabela_compras: 1 row different from the file (linha 1)"],
         ),
         (
             "UPDATE tabela_compras SET birthday_client = 'infinity' WHERE lote = 'lote-0001' AND linha = 1",
-            ["tabela_compras: 1 rows differ from the file (linha 1)"],
+            ["tabela_compras: 1 row different from the file (linha 1)"],
         ),
         *(
             (
                 f"UPDATE compras_rejeitadas SET {change} WHERE lote = 'lote-0001'",  # noqa: S608
-                ["compras_rejeitadas: 10 rows differ from the file (linha {first_rejects}, ...)"],
+                ["compras_rejeitadas: 10 rows different from the file (linha {first_rejects}, ...)"],
             )
             for change in (
                 "original_sha256 = 'x'",
@@ -111,23 +111,23 @@ def test_a_dropped_table_is_named(landing: Landing, engine: sa.Engine) -> None:
         ),
         (
             "DELETE FROM slice_ledger WHERE partition = 'lote-0001' AND asset = 'tabela_compras'",
-            ["the ledger has no entry of it for tabela_compras, which has 490 rows"],
+            ["tabela_compras has 490 rows, but no entry in the ledger"],
         ),
         (
             "UPDATE slice_ledger SET digest = 'sha256:0' WHERE partition = 'lote-0001' AND asset = 'tabela_compras'",
-            ["tabela_compras was made from sha256:0, and {digest} has landed since"],
+            ["tabela_compras was loaded from sha256:0, but the landed file is {digest}"],
         ),
         (
             "UPDATE slice_ledger SET source_rows = 499 WHERE partition = 'lote-0001'",
             [
-                "500 rows are loaded or rejected, and 499 were received",
-                "compras_rejeitadas was made from 499 rows, and 500 have landed",
-                "tabela_compras was made from 499 rows, and 500 have landed",
+                "500 rows loaded or rejected, but 499 received",
+                "compras_rejeitadas was loaded from 499 rows, but the landed file has 500",
+                "tabela_compras was loaded from 499 rows, but the landed file has 500",
             ],
         ),
     ],
 )
-def test_what_was_done_to_the_database_is_found(
+def test_changes_in_the_database_are_found(
     landing: Landing, engine: sa.Engine, statement: str, differences: list[str]
 ) -> None:
     with engine.connect() as connection:
@@ -148,7 +148,7 @@ def test_what_was_done_to_the_database_is_found(
 
 
 def lose(landing: Landing) -> None:
-    Path(landing.place.address_of("lote-0001.json")).unlink()
+    Path(landing.backend.address_of("lote-0001.json")).unlink()
 
 
 def land_anew(landing: Landing) -> None:
@@ -156,19 +156,19 @@ def land_anew(landing: Landing) -> None:
 
 
 def cut(landing: Landing) -> None:
-    (file,) = Path(str(landing.place)).glob("lote-0001.*.zst")
+    (file,) = Path(str(landing.backend)).glob("lote-0001.*.zst")
     file.write_bytes(file.read_bytes()[:1_000])
 
 
 @pytest.mark.parametrize(
     ("harm_file", "difference"),
     [
-        (lose, "there is no landed file of it in"),
-        (land_anew, "has landed since"),
-        (cut, "does not hold the bytes that arrived"),
+        (lose, "no landed file in"),
+        (land_anew, "but the landed file is sha256:"),
+        (cut, "its content has changed"),
     ],
 )
-def test_what_was_done_to_the_file_is_found(
+def test_changes_of_the_file_are_found(
     landing: Landing, engine: sa.Engine, harm_file: Callable[[Landing], None], difference: str
 ) -> None:
     harm_file(landing)
@@ -178,33 +178,31 @@ def test_what_was_done_to_the_file_is_found(
     assert verifier.verify("lote-0002").differences == []
 
 
-def test_a_lot_in_a_table_alone_is_found(landing: Landing, engine: sa.Engine) -> None:
+def test_a_batch_without_ledger_and_file_is_found(landing: Landing, engine: sa.Engine) -> None:
     harm(engine, "UPDATE tabela_compras SET lote = 'lote-0009' WHERE lote = 'lote-0001' AND linha = 1")
 
     verifier = Verifier(engine, landing)
 
     assert verifier.lots() == ["lote-0001", "lote-0002", "lote-0009"]
     assert verifier.verify("lote-0009").differences == [
-        "the ledger has no entry of it for tabela_compras, which has 1 rows",
-        "the ledger has no entry of it for compras_rejeitadas, which has 0 rows",
-        f"there is no landed file of it in {landing.place}, or its manifest lote-0009.json is damaged",
+        "tabela_compras has 1 row, but no entry in the ledger",
+        "compras_rejeitadas has 0 rows, but no entry in the ledger",
+        f"no landed file in {landing.backend}, or a damaged manifest lote-0009.json",
     ]
 
 
-def test_a_lot_is_stored_as_judged_until_a_row_would_be_judged_otherwise(
-    landing: Landing, engine: sa.Engine
-) -> None:
+def test_a_batch_is_stored_as_validated_until_validation_changes(landing: Landing, engine: sa.Engine) -> None:
     verifier, landed = Verifier(engine, landing), landing.find("lote-0001")
     assert landed is not None
     assert verifier.is_stored_as_validated(landed)
 
-    # As received on a day on which many of the purchases lay in the future.
+    # Received on a day on which many purchases are in the future.
     earlier = landed.received_at - timedelta(days=700)
     assert not verifier.is_stored_as_validated(landed.model_copy(update={"received_at": earlier}))
 
 
 @pytest.mark.parametrize("clock", ["2001-01-01T12:00:00+00", "2099-12-31T23:59:59+00"])
-def test_rows_are_verified_by_the_day_that_they_were_loaded_by_whatever_the_databases_clock_says(
+def test_rows_are_verified_with_the_day_of_their_receipt(
     database_url: str, engine: sa.Engine, tmp_path: Path, clock: str
 ) -> None:
     app, today = FastAPI(), datetime.now(UTC).date()
@@ -223,7 +221,7 @@ def test_rows_are_verified_by_the_day_that_they_were_loaded_by_whatever_the_data
     )
 
 
-def test_what_landed_before_midnight_is_loaded_after_it_as_it_would_have_been(
+def test_a_batch_landed_before_midnight_is_validated_with_that_day(
     landing: Landing, database_url: str, engine: sa.Engine, tmp_path: Path
 ) -> None:
     tomorrow = datetime.now(UTC).date() + timedelta(days=1)
@@ -234,7 +232,7 @@ def test_what_landed_before_midnight_is_loaded_after_it_as_it_would_have_been(
 
     counts = []
     for moment in (two_days_ago, in_two_days):
-        Path(landing.place.address_of("lote-0001.json")).write_bytes(manifest_of(moment))
+        Path(landing.backend.address_of("lote-0001.json")).write_bytes(manifest_of(moment))
         assert ingest(a_pipeline("http://127.0.0.1:9", tmp_path, database_url), rows=100).success
         found = Verifier(engine, landing).verify("lote-0001")
         counts.append((found.loaded, found.rejected, found.differences))

@@ -59,7 +59,7 @@ def test_rows_that_now_pass_move_and_move_back_with_the_contract(person: Person,
     differing, back = person.run("verify"), person.run("replay")
 
     assert differing.returncode == 1
-    assert "are doubled, or not of the file" in differing.stdout
+    assert "duplicated or not in the file" in differing.stdout
     assert back.returncode == 0, back.stdout
     assert person.counts() == (1920, 2, 1920)
 

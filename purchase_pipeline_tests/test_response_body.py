@@ -1,4 +1,4 @@
-"""A lot loads whole from every good server, in each format and coding; cut anywhere it never counts as whole."""
+"""Batches in every format and coding; truncated ones are never complete."""
 
 import base64
 import gzip
@@ -22,7 +22,7 @@ ENCODINGS: dict[str, tuple[str, Callable[[bytes], bytes]]] = {"identity": ("", b
 
 
 def answer(body: bytes, media_type: str, encoding: str = "", *headers: str) -> bytes:
-    """Write an answer that ends where its connection ends: nothing says how long it should be."""
+    """Return a response without Content-Length, which ends with its connection."""
     encoded = [f"Content-Encoding: {encoding}"] if encoding else []
     head = ["HTTP/1.1 200 OK", f"Content-Type: {media_type}", *encoded, *headers, "", ""]
     return "\r\n".join(head).encode() + body
@@ -30,17 +30,17 @@ def answer(body: bytes, media_type: str, encoding: str = "", *headers: str) -> b
 
 @contextmanager
 def fetches(*answers: bytes) -> Iterator[Callable[[], list[bytes]]]:
-    """Give what fetches the next of the answers."""
+    """Yield a function that fetches the next response."""
     with sent_raw(*answers) as url, an_api(url) as api:
         yield lambda: api.fetch_lote("lote-0001", len(ROWS), received)
 
 
 @pytest.mark.parametrize("coding", ENCODINGS)
 @pytest.mark.parametrize("form", FORMATS)
-def test_a_lot_is_whole_or_refused_wherever_its_answer_was_cut(form: str, coding: str) -> None:
+def test_a_response_truncated_anywhere_is_complete_or_refused(form: str, coding: str) -> None:
     (media_type, body), (encoding, encode) = FORMATS[form], ENCODINGS[coding]
     encoded = encode(body)
-    # Of plain bytes the last may be missing: the end of a line, after a row that is whole.
+    # Plain content may lack its last byte, the line end after a complete row.
     cuts = range(len(encoded.rstrip()) if coding == "identity" else len(encoded))
 
     with fetches(*(answer(encoded[:at], media_type, encoding) for at in cuts)) as fetch:
@@ -65,7 +65,7 @@ MARK = b"\xef\xbb\xbf"
     ],
     ids=["mark before lines", "mark before an array", "CRLF", "blank lines", "CRLF in an array"],
 )
-def test_a_lot_loads_however_its_rows_are_parted(media_type: str, body: bytes, ends: bytes) -> None:
+def test_rows_may_have_any_separator(media_type: str, body: bytes, ends: bytes) -> None:
     with fetches(answer(body, media_type)) as fetch:
         assert fetch() == [row + ends for row in ROWS]
 
@@ -80,13 +80,13 @@ def test_a_lot_loads_however_its_rows_are_parted(media_type: str, body: bytes, e
         *(("array", f"application/{name}+json") for name in ("vnd.api", "hal", "vnd.shop.v1.2")),
     ],
 )
-def test_a_format_is_known_by_any_of_its_usual_names(form: str, media_type: str) -> None:
+def test_a_format_is_recognized_by_its_common_media_types(form: str, media_type: str) -> None:
     with fetches(answer(FORMATS[form][1], media_type)) as fetch:
         assert fetch() == ROWS
 
 
 @pytest.mark.parametrize("digested", ["encoded", "decoded"])
-def test_a_digest_is_of_the_bytes_as_sent_or_as_a_proxy_found_them(digested: str) -> None:
+def test_a_digest_may_be_of_the_encoded_or_decoded_bytes(digested: str) -> None:
     media_type, body = FORMATS["lines"]
     encoded = gzip.compress(body)
     of = encoded if digested == "encoded" else body
@@ -95,15 +95,13 @@ def test_a_digest_is_of_the_bytes_as_sent_or_as_a_proxy_found_them(digested: str
 
     with fetches(*(answer(sent, media_type, "gzip", stated) for sent in (encoded, damaged))) as fetch:
         assert fetch() == ROWS
-        with pytest.raises(IncompleteLotError, match="do not match its Content-Digest"):
+        with pytest.raises(IncompleteLotError, match="does not match its Content-Digest"):
             fetch()
 
 
-def test_a_coding_that_was_not_asked_for_is_named() -> None:
+def test_an_unsupported_coding_is_named() -> None:
     with (
         fetches(answer(b"...", "application/x-ndjson", "br")) as fetch,
-        pytest.raises(
-            IncompleteLotError, match=r"^lote-0001: content coding 'br', which was not asked for\."
-        ),
+        pytest.raises(IncompleteLotError, match=r"^lote-0001: unsupported content coding 'br'\."),
     ):
         fetch()

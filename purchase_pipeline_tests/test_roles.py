@@ -1,4 +1,4 @@
-"""What each role of the database can do, and what it cannot, held against a real server."""
+"""Privileges of the database roles, on a real server."""
 
 import subprocess
 from collections.abc import Iterator
@@ -28,13 +28,13 @@ OWNERS = """
 
 
 class Home(NamedTuple):
-    """Settings of a home of its own, and its server."""
+    """The settings of a home, and its server."""
 
     settings: Settings
     server: EmbeddedPostgres
 
     def run(self, role: str, name: str, *statements: str) -> Rows:
-        """Run statements as a role, each committed at once, and return the last one's rows."""
+        """Run statements as a role in autocommit, and return the last one's rows."""
         with psycopg.connect(self.server.url(name, role), autocommit=True) as connection:
             for statement in statements:
                 cursor = connection.execute(statement.encode())
@@ -43,7 +43,7 @@ class Home(NamedTuple):
 
 @pytest.fixture(scope="module")
 def home() -> Iterator[Home]:
-    """A home made by an earlier version: two databases, all in them the superuser's; then started by this one."""
+    """A home of an earlier version, with objects owned by the superuser, started by this one."""
     folder = short_folder("roles-")
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("PURCHASE_HOME", str(folder))
@@ -74,7 +74,7 @@ def home() -> Iterator[Home]:
         (DAGSTER, DAGSTER_DATABASE_NAME, "INSERT INTO old DEFAULT VALUES"),
     ],
 )
-def test_a_role_can_do_its_work(home: Home, role: str, name: str, statement: str) -> None:
+def test_a_role_has_the_privileges_that_it_needs(home: Home, role: str, name: str, statement: str) -> None:
     home.run(role, name, statement)
 
 
@@ -86,7 +86,7 @@ def test_a_role_can_do_its_work(home: Home, role: str, name: str, statement: str
         (DAGSTER, DATABASE_NAME),
     ],
 )
-def test_a_role_cannot_even_connect_to_what_is_not_its_own(home: Home, role: str, name: str) -> None:
+def test_a_role_cannot_connect_to_other_databases(home: Home, role: str, name: str) -> None:
     with pytest.raises(psycopg.OperationalError, match=f'permission denied for database "{name}"'):
         home.run(role, name, "SELECT 1")
 
@@ -129,28 +129,28 @@ def test_no_role_reaches_the_server_its_files_or_its_programs(home: Home, role: 
         "CREATE TEMPORARY TABLE mine (id int)",
     ],
 )
-def test_the_reader_writes_nothing_also_when_it_says_that_it_will(home: Home, statement: str) -> None:
+def test_the_reader_cannot_write_even_in_a_read_write_transaction(home: Home, statement: str) -> None:
     with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
         home.run(READER, DATABASE_NAME, statement)
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         home.run(READER, DATABASE_NAME, "SET default_transaction_read_only = off", statement)
 
 
-def test_the_reader_sees_tables_that_the_loader_makes_later(home: Home) -> None:
+def test_the_reader_can_read_tables_created_later(home: Home) -> None:
     home.run(LOADER, DATABASE_NAME, "CREATE TABLE later AS SELECT 7 AS linha")
 
     assert home.run(READER, DATABASE_NAME, "TABLE later") == [(7,)]
 
 
 @pytest.mark.parametrize(("name", "role"), [(DATABASE_NAME, LOADER), (DAGSTER_DATABASE_NAME, DAGSTER)])
-def test_what_an_earlier_version_made_has_been_handed_over(home: Home, name: str, role: str) -> None:
+def test_tables_of_an_earlier_version_change_their_owner(home: Home, name: str, role: str) -> None:
     owners = home.run("postgres", name, OWNERS)
 
     assert {"old", "old_id_seq", "seen"} <= {relation for relation, _ in owners}
     assert {owner for _, owner in owners} == {role}
 
 
-def test_what_is_missing_is_made_by_the_next_start_and_the_rest_stays(home: Home) -> None:
+def test_missing_roles_are_created_at_the_next_start(home: Home) -> None:
     home.run("postgres", "postgres", f"REVOKE CONNECT ON DATABASE {DATABASE_NAME} FROM {READER}")
 
     start_database(home.settings)
@@ -175,7 +175,7 @@ def test_an_administrator_can_run_the_same_file_with_psql(home: Home) -> None:
     assert home.run(READER, DATABASE_NAME, "SELECT count(*) FROM old") == [(0,)]
 
 
-def test_each_url_is_that_of_the_role_it_is_for(home: Home) -> None:
+def test_each_url_has_its_role(home: Home) -> None:
     reader = reader_url(home.settings)
     dagster = dagster_storage_url(home.settings).replace("+psycopg2", "")
     assert reader is not None
@@ -188,7 +188,7 @@ def test_each_url_is_that_of_the_role_it_is_for(home: Home) -> None:
     assert seen == [(LOADER, DATABASE_NAME), (READER, DATABASE_NAME), (DAGSTER, DAGSTER_DATABASE_NAME)]
 
 
-def test_the_scratch_role_owns_its_database_and_reaches_no_other(home: Home) -> None:
+def test_the_scratch_role_can_use_only_its_own_database(home: Home) -> None:
     assert scratch_url(home.settings) == scratch_url(home.settings) == home.server.url(SCRATCH, SCRATCH)
 
     home.run(SCRATCH, SCRATCH, "CREATE SCHEMA bronze", "CREATE TABLE bronze.made AS SELECT 1 AS id")
@@ -203,7 +203,7 @@ def test_the_scratch_role_owns_its_database_and_reaches_no_other(home: Home) -> 
         home.run(SCRATCH, SCRATCH, "CREATE ROLE mine")
 
 
-def test_dagsters_connections_do_not_wait_without_end(home: Home) -> None:
+def test_dagsters_connections_have_timeouts(home: Home) -> None:
     url = dagster_storage_url(home.settings)
 
     assert {"connect_timeout", "keepalives_idle", "keepalives_interval", "keepalives_count"} <= {
@@ -211,7 +211,7 @@ def test_dagsters_connections_do_not_wait_without_end(home: Home) -> None:
     }
 
 
-def test_the_statements_for_a_reader_of_another_database_make_one(home: Home) -> None:
+def test_reader_statements_create_a_reader(home: Home) -> None:
     home.run("postgres", "postgres", "CREATE ROLE ana LOGIN", 'CREATE DATABASE "a shop" OWNER ana')
 
     home.run("postgres", "a shop", *reader_statements("a shop", "ana").splitlines())

@@ -1,4 +1,4 @@
-"""Rows come out of a lot byte for byte, however the network cuts it; what is no lot is said to be none."""
+"""Rows are split byte for byte at any chunk boundary; malformed input is refused."""
 
 from collections.abc import Iterator
 from itertools import combinations
@@ -35,7 +35,7 @@ ODD_ROWS = [
 
 
 def cuttings(raw: bytes) -> Iterator[list[bytes]]:
-    """Cut a lot in two at each place, and in single bytes, with empty chunks between."""
+    """Yield all splits in two chunks, and single bytes with empty chunks between."""
     for at in range(len(raw) + 1):
         yield [raw[:at], raw[at:]]
     yield [part for at in range(len(raw)) for part in (raw[at : at + 1], b"")]
@@ -52,7 +52,7 @@ def in_chunks(raw: bytes, size: int) -> Iterator[bytes]:
 
 
 @pytest.mark.parametrize("end", ["\n", ""], ids=["ended", "not ended"])
-def test_lines_are_the_same_rows_wherever_they_are_cut(end: str) -> None:
+def test_lines_are_split_at_any_chunk_boundary(end: str) -> None:
     raw = ("\n".join(ODD_ROWS) + end).encode()
 
     for chunks in cuttings(raw):
@@ -64,14 +64,14 @@ def test_lines_are_the_same_rows_wherever_they_are_cut(end: str) -> None:
     [("[", ",", "]"), (" [\r\n  ", " ,\n\t", "\n]\n"), ("\n[ ", "\r\n, ", " ] \t\r\n")],
     ids=["tight", "indented", "commas first"],
 )
-def test_elements_are_the_same_rows_wherever_they_are_cut(opening: str, comma: str, closing: str) -> None:
+def test_elements_are_split_at_any_chunk_boundary(opening: str, comma: str, closing: str) -> None:
     raw = (opening + comma.join(ODD_ROWS) + closing).encode()
 
     for chunks in cuttings(raw):
         assert list(split_rows(RawFormat.JSON_ARRAY, chunks)) == [row.encode() for row in ODD_ROWS]
 
 
-def test_two_cuts_do_not_change_the_rows_either() -> None:
+def test_elements_are_split_at_any_two_chunk_boundaries() -> None:
     rows = ['{"a":"é\\""}', "12.5e1", "[[],{}]", "null"]
 
     for chunks in cuttings_in_three(",".join(rows).join("[]").encode()):
@@ -80,7 +80,7 @@ def test_two_cuts_do_not_change_the_rows_either() -> None:
         assert list(split_rows(RawFormat.NDJSON, chunks)) == [row.encode() for row in rows]
 
 
-def test_a_row_is_given_as_soon_as_it_is_whole() -> None:
+def test_a_row_is_returned_as_soon_as_it_is_complete() -> None:
     lines, array = row_splitter(RawFormat.NDJSON), row_splitter(RawFormat.JSON_ARRAY)
 
     assert [lines.feed(chunk) for chunk in (b"1", b"2\n3", b"\n")] == [[], [b"12"], [b"3"]]
@@ -108,7 +108,7 @@ def test_a_row_is_given_as_soon_as_it_is_whole() -> None:
         (b"\xef\xbb\n1", [b"\xef\xbb", b"1"]),
     ],
 )
-def test_a_line_is_a_row_whatever_it_holds_unless_it_is_blank(raw: bytes, rows: list[bytes]) -> None:
+def test_every_non_blank_line_is_a_row(raw: bytes, rows: list[bytes]) -> None:
     for chunks in cuttings(raw):
         assert list(split_rows(RawFormat.NDJSON, chunks)) == rows
 
@@ -125,7 +125,7 @@ def test_a_line_is_a_row_whatever_it_holds_unless_it_is_blank(raw: bytes, rows: 
     ],
     ids=["empty", "empty with blanks", "byte order mark", "no UTF-8", "control characters", "many digits"],
 )
-def test_what_the_contract_is_to_judge_passes_unharmed(raw: bytes, rows: list[bytes]) -> None:
+def test_invalid_elements_are_passed_to_validation_unchanged(raw: bytes, rows: list[bytes]) -> None:
     for chunks in (list(in_chunks(raw, 1)), [raw], *([raw[:at], raw[at:]] for at in range(20))):
         assert list(split_rows(RawFormat.JSON_ARRAY, chunks)) == rows
 
@@ -174,13 +174,13 @@ def test_what_the_contract_is_to_judge_passes_unharmed(raw: bytes, rows: list[by
         b"<html>[1]</html>",
     ],
 )
-def test_what_is_no_array_to_its_end_is_unreadable(raw: bytes) -> None:
+def test_a_malformed_array_is_unreadable(raw: bytes) -> None:
     for chunks in cuttings(raw):
-        with pytest.raises(UnreadableLotError, match="broken, or ends before its closing bracket"):
+        with pytest.raises(UnreadableLotError, match="malformed or truncated"):
             list(split_rows(RawFormat.JSON_ARRAY, chunks))
 
 
-def test_a_cut_array_is_unreadable_wherever_it_is_cut() -> None:
+def test_an_array_truncated_anywhere_is_unreadable() -> None:
     raw = ",".join(ODD_ROWS).join("[]").encode()
 
     for at in range(len(raw)):
@@ -188,7 +188,7 @@ def test_a_cut_array_is_unreadable_wherever_it_is_cut() -> None:
             list(split_rows(RawFormat.JSON_ARRAY, [raw[:at]]))
 
 
-def test_a_row_is_whole_json_to_its_end_and_nowhere_before() -> None:
+def test_only_the_complete_row_is_whole_json() -> None:
     assert all(is_whole_json(row.encode()) for row in ODD_ROWS)
     assert all(is_whole_json(row) for row in (b' {"a":"\xff\x00"} \r', b'{"a":NaN}', b"9" * 5_000))
     for row in (row.encode() for row in ODD_ROWS if row[0] in '{["'):
@@ -196,7 +196,7 @@ def test_a_row_is_whole_json_to_its_end_and_nowhere_before() -> None:
     assert not any(is_whole_json(row) for row in (b"", b"{} {}", b'{"a":1}x', b"<html>", b"[" * 100_000))
 
 
-def test_the_whole_rows_before_a_break_are_given() -> None:
+def test_complete_rows_before_an_error_are_returned() -> None:
     rows = split_rows(RawFormat.JSON_ARRAY, [b"[1,", b"2,oops,", b"3]"])
 
     assert [next(rows), next(rows)] == [b"1", b"2"]
@@ -205,20 +205,20 @@ def test_the_whole_rows_before_a_break_are_given() -> None:
 
 
 @pytest.mark.parametrize("raw", [b"[" * 10_000, b"[" * 100_000 + b"]" * 100_000, b'[{"a":' * 20_000])
-def test_absurd_nesting_is_unreadable(raw: bytes) -> None:
+def test_excessive_nesting_is_unreadable(raw: bytes) -> None:
     for size in (len(raw), 1 << 10):
         with pytest.raises(UnreadableLotError):
             list(split_rows(RawFormat.JSON_ARRAY, in_chunks(raw, size)))
 
 
-def test_lines_do_not_mind_nesting() -> None:
+def test_lines_may_be_nested_deeply() -> None:
     deep = b"[" * 100_000
 
     assert list(split_rows(RawFormat.NDJSON, [deep, b"\n1"])) == [deep, b"1"]
 
 
 @pytest.mark.parametrize("raw_format", RawFormat)
-def test_a_huge_row_comes_whole_out_of_many_chunks(raw_format: RawFormat) -> None:
+def test_a_huge_row_is_joined_from_many_chunks(raw_format: RawFormat) -> None:
     huge = b'{"job":"' + "Açougueiro ".encode() * 400_000 + b'"}'
     raw = b"\n".join([b"1", huge, b"2"])
     if raw_format is RawFormat.JSON_ARRAY:
@@ -232,7 +232,7 @@ def test_a_huge_row_comes_whole_out_of_many_chunks(raw_format: RawFormat) -> Non
     assert seconds < 5  # 0.1 s; what copies or reads all again for each of the 4,700 chunks takes minutes
 
 
-def test_an_array_broken_at_its_beginning_costs_no_more_than_its_length() -> None:
+def test_a_malformed_array_is_parsed_in_linear_time() -> None:
     raw = b"[oops," + b",".join([b'{"a":"%s"}' % (b"x" * 200)] * 100_000) + b"]"
 
     started = monotonic()

@@ -1,4 +1,4 @@
-"""A run that failed is explained by the error that was raised, wherever that was."""
+"""A failed run is explained by the error that was raised."""
 
 import sys
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from dagster._utils.error import serializable_error_info_from_exc_info
 from purchase_pipeline.feeds.run_errors import reason_of
 
 MISSING = "ModuleNotFoundError: No module named 'socksio'"
-KILLED = "the run ended without a word; its worker process may have been killed"
+KILLED = "the run ended without an error; its worker process may have been killed"
 
 
 def _import_what_is_missing() -> None:
@@ -58,7 +58,7 @@ def failed_run(
 
 
 def ended_run(instance: dg.DagsterInstance, message: str) -> str:
-    """A run that Dagster ends from outside, as when its process was killed or never began."""
+    """A run that Dagster ended because its process was killed or never started."""
 
     @dg.job
     def nothing() -> None:
@@ -77,7 +77,7 @@ def test_an_error_in_a_resource_is_the_reason(instance: dg.DagsterInstance) -> N
     assert reason_of(failed_run(instance, asks, client=cannot_be_made), instance) == MISSING
 
 
-def test_a_failure_is_told_in_its_own_words_and_not_in_its_causes(instance: dg.DagsterInstance) -> None:
+def test_the_message_of_a_failure_is_preferred_to_its_cause(instance: dg.DagsterInstance) -> None:
     assert "lote-0001: the API is away" in reason_of(failed_run(instance, gives_up), instance)
 
 
@@ -93,7 +93,7 @@ def test_an_error_around_the_runs_process_is_the_reason(instance: dg.DagsterInst
     assert reason_of(run_id, instance) == MISSING
 
 
-def test_a_run_that_was_killed_has_no_error_and_what_dagster_says_is_quoted(
+def test_a_killed_run_is_explained_by_dagsters_message(
     instance: dg.DagsterInstance,
 ) -> None:
     run_id = ended_run(instance, "Its process is gone.")

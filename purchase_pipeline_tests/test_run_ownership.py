@@ -1,4 +1,4 @@
-"""Of the runs that are under way, those of a dead predecessor end; no other's, and none that lives."""
+"""Orphaned runs are ended; runs of others, and running ones, are left alone."""
 
 import os
 import socket
@@ -21,12 +21,12 @@ from purchase_pipeline_tests.waiting_job import waiting
 GIVEN = Settings(database_url=SecretStr("postgresql://bia@db/shop"))
 EMBEDDED = Settings()
 STARTED, FAILURE = dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.FAILURE
-NOBODY = 2**22 + 1  # above all that Linux gives a process
+NOBODY = 2**22 + 1  # above the highest PID of Linux
 
 
 @pytest.fixture
 def instance() -> Iterator[dg.DagsterInstance]:
-    """Dagster, with nothing in it."""
+    """An empty Dagster instance."""
     with dg.instance_for_test() as instance:
         yield instance
 
@@ -43,7 +43,7 @@ def a_process(**environment: str) -> Iterator[int]:
 
 
 def under_way(instance: dg.DagsterInstance, pid: int | None = None, **tags: str) -> str:
-    """Have a run that is under way in a process, which it has noted, as every run does."""
+    """Create a started run with the PID of its process in its first event."""
     run = instance.create_run_for_job(waiting, status=STARTED, tags=tags)
     if pid is not None:
         instance.report_engine_event("Begun.", run, EngineEventData.in_process(pid))
@@ -58,19 +58,19 @@ def left(settings: Settings, instance: dg.DagsterInstance, run_id: str) -> dg.Da
 
 
 @pytest.mark.parametrize("settings", [GIVEN, EMBEDDED])
-def test_a_run_from_here_whose_process_is_gone_ends(settings: Settings, instance: dg.DagsterInstance) -> None:
+def test_an_orphaned_local_run_is_ended(settings: Settings, instance: dg.DagsterInstance) -> None:
     ours = {LAUNCHED_BY_TAG: this_launcher()}
 
     assert left(settings, instance, under_way(instance, NOBODY, **ours)) is FAILURE
     assert left(settings, instance, under_way(instance, None, **ours)) is FAILURE
 
 
-def test_in_a_given_database_no_run_ends_that_others_launched(instance: dg.DagsterInstance) -> None:
+def test_runs_of_other_launchers_are_left_alone(instance: dg.DagsterInstance) -> None:
     for tags in ({}, {LAUNCHED_BY_TAG: "elsewhere:/opt/dagster"}):
         assert left(GIVEN, instance, under_way(instance, NOBODY, **tags)) is STARTED
 
 
-def test_a_run_that_was_started_from_another_shell_is_left_while_its_process_lives(
+def test_a_run_of_another_shell_is_left_alone_while_alive(
     instance: dg.DagsterInstance,
 ) -> None:
     with a_process(DAGSTER_HOME=os.environ.get("DAGSTER_HOME", "/somewhere")) as pid:
@@ -78,7 +78,7 @@ def test_a_run_that_was_started_from_another_shell_is_left_while_its_process_liv
     assert left(EMBEDDED, instance, under_way(instance, NOBODY)) is FAILURE
 
 
-def test_a_run_of_another_home_of_this_machine_is_left_while_its_process_lives(
+def test_a_run_of_another_home_is_left_alone_while_alive(
     instance: dg.DagsterInstance,
 ) -> None:
     theirs = {LAUNCHED_BY_TAG: f"{socket.gethostname()}:/another/home"}
@@ -87,7 +87,7 @@ def test_a_run_of_another_home_of_this_machine_is_left_while_its_process_lives(
     assert left(GIVEN, instance, under_way(instance, NOBODY, **theirs)) is FAILURE
 
 
-def test_a_stranger_that_has_the_number_of_a_dead_worker_does_not_keep_its_run(
+def test_a_reused_pid_does_not_keep_a_run_alive(
     instance: dg.DagsterInstance,
 ) -> None:
     with a_process(DAGSTER_HOME="/another/home") as pid:
@@ -95,7 +95,7 @@ def test_a_stranger_that_has_the_number_of_a_dead_worker_does_not_keep_its_run(
         assert left(GIVEN, instance, under_way(instance, pid, **ours)) is FAILURE
 
 
-def test_a_run_of_this_process_has_ended_when_it_looks(instance: dg.DagsterInstance) -> None:
+def test_the_current_process_does_not_keep_a_run_alive(instance: dg.DagsterInstance) -> None:
     ours = {LAUNCHED_BY_TAG: this_launcher()}
 
     assert left(GIVEN, instance, under_way(instance, os.getpid(), **ours)) is FAILURE

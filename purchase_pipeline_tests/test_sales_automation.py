@@ -140,7 +140,7 @@ def test_a_run_that_sums_up_a_lot_does_not_load_it(automation: Automation, engin
 
     campaign = Backlog(["lote-0001", "lote-0002"], LotLedger(engine), automation.instance)
 
-    assert campaign.in_flight() == set()
+    assert campaign.in_progress() == set()
     (lot,) = campaign.loaded().values()
     assert (campaign.seconds_taken(lot) or -1) > 0
     assert campaign.attempts("lote-0001") == 1

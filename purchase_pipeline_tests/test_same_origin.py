@@ -1,4 +1,4 @@
-"""Who is answered by a server that asks for no login: its own pages and programs, by each header that tells them."""
+"""Same-origin protection, by each header that it uses."""
 
 import asyncio
 from collections.abc import Iterator
@@ -58,7 +58,7 @@ def status(server: str, headers: dict[str, str], method: str = "POST") -> int:
         "dagster.example:8443",
     ],
 )
-def test_a_program_is_answered_by_each_name_of_the_server(server: str, host: str) -> None:
+def test_a_program_may_use_each_name_of_the_server(server: str, host: str) -> None:
     assert status(server, {"Host": host}) == 200
 
 
@@ -82,7 +82,7 @@ def test_another_host_is_refused(server: str, host: str, method: str) -> None:
     assert status(server, {"Host": host}, method) == 403
 
 
-def test_the_refusal_of_a_host_names_the_setting_that_helps(server: str) -> None:
+def test_the_refusal_of_a_host_names_the_setting(server: str) -> None:
     refused = httpx.get(server, headers={"Host": "Dagster.intern:80"})
 
     assert "PURCHASE_ALLOWED_HOSTS=dagster.intern\n" in refused.text
@@ -101,12 +101,12 @@ def test_the_refusal_of_a_host_names_the_setting_that_helps(server: str) -> None
         ("10.0.0.7", "10.0.0.8:3000", 403),
     ],
 )
-def test_the_address_of_a_connection_is_the_servers_own(address: str, host: str, expected: int) -> None:
+def test_the_address_of_the_connection_is_allowed(address: str, host: str, expected: int) -> None:
     guard = Middleware(SameOriginMiddleware, allowed_hosts=[])
     app = Starlette(routes=[Route("/", PlainTextResponse("hello"))], middleware=[guard])
 
     async def answered() -> int:
-        transport = httpx.ASGITransport(app)  # hands on the URL's address as the connection's
+        transport = httpx.ASGITransport(app)  # uses the URL's address as the connection's
         async with httpx.AsyncClient(transport=transport, base_url=f"http://{address}:3000") as client:
             return (await client.get("/", headers={"Host": host})).status_code
 
@@ -123,7 +123,7 @@ def test_the_address_of_a_connection_is_the_servers_own(address: str, host: str,
         {"Host": "localhost", "Sec-Fetch-Site": "none"},
     ],
 )
-def test_a_page_of_the_servers_own_is_answered(server: str, headers: dict[str, str]) -> None:
+def test_the_servers_own_pages_are_allowed(server: str, headers: dict[str, str]) -> None:
     assert status(server, headers) == 200
 
 
@@ -157,7 +157,7 @@ def test_a_page_of_another_origin_is_refused(server: str, headers: dict[str, str
         ({**FOLLOWED_LINK, "Host": "evil.example"}, 403),
     ],
 )
-def test_a_link_may_be_on_any_page_but_not_a_picture_or_a_frame(
+def test_links_are_allowed_but_not_images_or_frames(
     server: str, headers: dict[str, str], expected: int
 ) -> None:
     assert status(server, headers, "GET") == expected
@@ -175,7 +175,7 @@ def test_no_other_page_may_frame_or_embed_a_response(server: str) -> None:
         assert response.headers["X-Content-Type-Options"] == "nosniff"
 
 
-def test_a_websocket_of_a_program_or_an_own_page_is_opened(server: str) -> None:
+def test_websockets_of_programs_and_own_pages_are_allowed(server: str) -> None:
     for origin in (None, Origin(server)):
         with connect(server.replace("http", "ws"), origin=origin) as websocket:
             assert websocket.recv() == "hello"

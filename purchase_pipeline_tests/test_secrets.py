@@ -178,13 +178,13 @@ def shut_out(role: str, server: EmbeddedPostgres) -> None:
 @pytest.mark.timeout(600)
 def test_no_password_is_seen_whatever_fails(server: EmbeddedPostgres, tmp_path: Path) -> None:
     with ExitStack() as serving, Campaign(tmp_path, server, serving.enter_context(served(api()))) as campaign:
-        campaign.wait_for("✓ 1/3", "answered 403")
+        campaign.wait_for("✓ 1/3", "returned 403")
         serving.close()
-        campaign.wait_for("no whole answer from", "ConnectError")
+        campaign.wait_for("incomplete or no response from", "ConnectError")
         shut_out(LOADER, server)
         campaign.wait_for("permission denied for database", '"status": "FAILURE", "error"')
         server.stop()
-        campaign.wait_for("PostgreSQL does not answer")
+        campaign.wait_for("PostgreSQL is unavailable")
         campaign.end()
         server.start()
 

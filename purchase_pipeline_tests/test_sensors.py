@@ -1,4 +1,4 @@
-"""The sensor compares what is wanted with what is there, and asks for the rest."""
+"""The sensor requests what is missing, and backs off after failures."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -21,7 +21,7 @@ STARTED = dg.DagsterRunStatus.STARTED
 
 @pytest.fixture
 def instance() -> Iterator[dg.DagsterInstance]:
-    """Dagster's storage for one test."""
+    """A Dagster instance for a test."""
     with dg.DagsterInstance.ephemeral() as ephemeral:
         yield ephemeral
 
@@ -45,17 +45,17 @@ def requests(instance: dg.DagsterInstance, engine: sa.Engine) -> list[dg.RunRequ
 
 
 def attempt_in(request: dg.RunRequest) -> str:
-    """Return the part of a run key that says which attempt of which lot it is."""
+    """Return batch and attempt of a run key."""
     return str(request.run_key).rpartition("/")[0]
 
 
-def test_the_first_lot_is_asked_for_first(instance: dg.DagsterInstance, engine: sa.Engine) -> None:
+def test_the_first_batch_is_requested_first(instance: dg.DagsterInstance, engine: sa.Engine) -> None:
     (request,) = requests(instance, engine)
 
     assert (request.partition_key, attempt_in(request)) == ("lote-0001", "lote-0001/1")
 
 
-def test_a_loaded_lot_is_not_asked_for_again(
+def test_a_loaded_batch_is_not_requested_again(
     instance: dg.DagsterInstance, engine: sa.Engine, pipeline: dg.Definitions
 ) -> None:
     ingest(pipeline, "lote-0001", instance=instance)
@@ -65,7 +65,7 @@ def test_a_loaded_lot_is_not_asked_for_again(
     assert request.partition_key == "lote-0002"
 
 
-def test_a_lot_in_flight_is_not_asked_for_twice(
+def test_a_batch_in_progress_is_not_requested_again(
     instance: dg.DagsterInstance, engine: sa.Engine, pipeline: dg.Definitions
 ) -> None:
     instance.create_run_for_job(
@@ -79,7 +79,7 @@ def test_a_lot_in_flight_is_not_asked_for_twice(
     assert request.partition_key == "lote-0002"
 
 
-def test_a_wiped_lot_is_loaded_again_under_a_new_run_key(
+def test_a_wiped_batch_is_loaded_again_under_a_new_run_key(
     instance: dg.DagsterInstance, engine: sa.Engine, pipeline: dg.Definitions
 ) -> None:
     for lote in ("lote-0001", "lote-0002"):
@@ -92,7 +92,7 @@ def test_a_wiped_lot_is_loaded_again_under_a_new_run_key(
     assert (request.partition_key, attempt_in(request)) == ("lote-0001", "lote-0001/2")
 
 
-def test_no_run_key_comes_twice_whatever_runs_were_deleted(
+def test_run_keys_are_unique_even_after_runs_were_deleted(
     instance: dg.DagsterInstance, engine: sa.Engine, pipeline: dg.Definitions
 ) -> None:
     keys = list[str | None]()
@@ -120,7 +120,7 @@ def test_runs_that_were_deleted_while_in_progress_are_requested_again(
     assert request.partition_key == "lote-0001"
 
 
-def test_deleted_failures_are_forgotten_and_the_lot_is_requested_at_once(
+def test_deleted_failures_are_forgotten_and_the_batch_is_requested_at_once(
     instance: dg.DagsterInstance, engine: sa.Engine, pipeline: dg.Definitions
 ) -> None:
     for run in [a_failed_run(instance, pipeline, "lote-0001") for _ in range(10)]:
@@ -131,7 +131,7 @@ def test_deleted_failures_are_forgotten_and_the_lot_is_requested_at_once(
     assert request.partition_key == "lote-0001"
 
 
-def test_a_lot_whose_run_was_deleted_has_no_seconds_of_another_run(
+def test_a_batch_whose_run_was_deleted_has_no_duration(
     instance: dg.DagsterInstance, engine: sa.Engine, pipeline: dg.Definitions
 ) -> None:
     first, second = (ingest(pipeline, "lote-0001", instance=instance) for _ in range(2))
@@ -146,7 +146,7 @@ def test_a_lot_whose_run_was_deleted_has_no_seconds_of_another_run(
     assert campaign.seconds_taken(lot) is None
 
 
-def test_a_dropped_table_makes_every_lot_missing(
+def test_a_dropped_table_makes_every_batch_missing(
     instance: dg.DagsterInstance, engine: sa.Engine, pipeline: dg.Definitions
 ) -> None:
     ingest(pipeline, "lote-0001", instance=instance)
@@ -158,7 +158,7 @@ def test_a_dropped_table_makes_every_lot_missing(
     assert request.partition_key == "lote-0001"
 
 
-def test_a_failed_lot_rests_and_the_others_go_on(
+def test_a_failed_batch_is_backed_off_and_the_others_continue(
     instance: dg.DagsterInstance, engine: sa.Engine, database_url: str, tmp_path: Path
 ) -> None:
     with served(create_app(defects=1.0)) as url:
@@ -171,7 +171,7 @@ def test_a_failed_lot_rests_and_the_others_go_on(
 
 
 def a_failed_run(instance: dg.DagsterInstance, pipeline: dg.Definitions, lote: str) -> dg.DagsterRun:
-    """Leave a run of a lot that failed as runs do whose process is gone."""
+    """Leave a failed run of a batch, as if its process had died."""
     run = instance.create_run_for_job(
         pipeline.resolve_job_def("ingest_lote"), tags={"dagster/partition": lote}, status=STARTED
     )
@@ -179,7 +179,7 @@ def a_failed_run(instance: dg.DagsterInstance, pipeline: dg.Definitions, lote: s
     return run
 
 
-def test_a_lot_that_failed_ten_times_within_a_day_is_left_to_a_person(
+def test_a_batch_with_ten_failures_within_a_day_is_stopped(
     instance: dg.DagsterInstance, engine: sa.Engine, pipeline: dg.Definitions
 ) -> None:
     for _ in range(10):
@@ -190,8 +190,10 @@ def test_a_lot_that_failed_ten_times_within_a_day_is_left_to_a_person(
     result = tick(instance, engine)
 
     assert not result.run_requests
-    assert "1 to go; given up for a day after 10 failures: lote-0002. Look at" in str(result.skip_reason)
-    assert "materialize the lot by hand or run `purchase-pipeline ingest`" in str(result.skip_reason)
+    assert "1 remaining; stopped for a day after 10 failures: lote-0002. Fix the cause" in str(
+        result.skip_reason
+    )
+    assert "materialize the batch in the UI or run `purchase-pipeline ingest`" in str(result.skip_reason)
 
 
 def test_a_run_that_dagster_is_about_to_retry_is_left_to_dagster(
@@ -203,10 +205,10 @@ def test_a_run_that_dagster_is_about_to_retry_is_left_to_dagster(
     result = tick(instance, engine)
 
     assert [request.partition_key for request in result.run_requests or []] == ["lote-0002"]
-    assert Backlog(["lote-0001"], LotLedger(engine), instance).in_flight() == {"lote-0001"}
+    assert Backlog(["lote-0001"], LotLedger(engine), instance).in_progress() == {"lote-0001"}
 
 
-def test_all_lots_of_a_run_over_a_range_are_in_flight(
+def test_all_batches_of_a_run_over_a_range_are_in_progress(
     instance: dg.DagsterInstance, engine: sa.Engine, pipeline: dg.Definitions
 ) -> None:
     ends = {"start": "lote-0001", "end": "lote-0002"}
@@ -217,7 +219,7 @@ def test_all_lots_of_a_run_over_a_range_are_in_flight(
 
     campaign = Backlog(["lote-0001", "lote-0002", "lote-0003"], LotLedger(engine), instance)
 
-    assert campaign.in_flight() == {"lote-0001", "lote-0002"}
+    assert campaign.in_progress() == {"lote-0001", "lote-0002"}
 
 
 def test_a_failure_that_dagster_retried_does_not_count(
@@ -234,7 +236,7 @@ def test_a_failure_that_dagster_retried_does_not_count(
     assert (request.partition_key, attempt_in(request)) == ("lote-0001", "lote-0001/11")
 
 
-def test_when_all_is_loaded_the_tick_is_skipped_and_says_so(
+def test_the_tick_is_skipped_when_all_batches_are_loaded(
     instance: dg.DagsterInstance, engine: sa.Engine, pipeline: dg.Definitions
 ) -> None:
     for lote in current_settings().lote_names:
@@ -243,7 +245,10 @@ def test_when_all_is_loaded_the_tick_is_skipped_and_says_so(
     result = tick(instance, engine)
 
     assert not result.run_requests
-    assert str(result.skip_reason) == "SkipReason(skip_message='3 of 3 lots loaded, 0 in flight, 0 to go.')"
+    assert (
+        str(result.skip_reason)
+        == "SkipReason(skip_message='3 of 3 batches loaded, 0 in progress, 0 remaining.')"
+    )
 
 
 def test_back_off_doubles_to_an_hour() -> None:
@@ -255,5 +260,5 @@ def test_back_off_doubles_to_an_hour() -> None:
 @pytest.mark.parametrize(
     ("every", "interval", "lots"), [(5, 4, 1), (60, 59, 1), (2.5, 4, 2), (1, 4, 5), (0.1, 4, 50)]
 )
-def test_the_cadence_fits_the_daemons_beat(every: float, interval: int, lots: int) -> None:
+def test_the_interval_fits_the_daemons(every: float, interval: int, lots: int) -> None:
     assert ticks(every) == (interval, lots)

@@ -1,4 +1,4 @@
-"""Settings come from options, the environment and the newest campaign, in this order; secrets stay unseen."""
+"""Settings: precedence of options, environment and saved settings; validation; masked secrets."""
 
 import shutil
 import subprocess
@@ -43,7 +43,7 @@ def values_of(settings: Settings) -> tuple[object, ...]:
     return tuple(settings.model_dump().values())
 
 
-def test_without_anything_the_defaults_hold() -> None:
+def test_defaults() -> None:
     home = Path(purchase_pipeline.__file__).parent.parent / ".purchase"
 
     settings = Settings()
@@ -63,14 +63,14 @@ def test_without_anything_the_defaults_hold() -> None:
         None,
         (),
     )
-    assert (settings.landing_place, settings.dagster_home, settings.postgres_home) == (
+    assert (settings.landing_location, settings.dagster_home, settings.postgres_home) == (
         str(home / "landing"),
         home / "dagster",
         home / "postgres",
     )
 
 
-def test_the_environment_goes_before_the_defaults(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_environment_overrides_the_defaults(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://ana@db/compras")
     monkeypatch.setenv("DAGSTER_POSTGRES_URL", "postgresql+psycopg2://bia@db/dagster")
     monkeypatch.setenv("PURCHASE_API_URL", "http://api:9000")
@@ -104,11 +104,11 @@ def test_the_environment_goes_before_the_defaults(monkeypatch: pytest.MonkeyPatc
         "s3://raw/lots",
         ("dagster.example", "[fd00::7]:8443"),
     )
-    assert settings.landing_place == "s3://raw/lots"
+    assert settings.landing_location == "s3://raw/lots"
     assert all(settings.is_given(field) for field in Settings.model_fields)
 
 
-def test_an_empty_variable_counts_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_variable_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in VARIABLES:
         monkeypatch.setenv(variable, "")
 
@@ -119,7 +119,7 @@ def test_an_empty_variable_counts_as_none(monkeypatch: pytest.MonkeyPatch) -> No
     assert not is_environment_variable("PURCHASE_LOTS")
 
 
-def test_a_variable_that_is_set_is_known_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_is_given_tells_set_fields_from_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PURCHASE_LOTS", "50")
 
     assert is_environment_variable("PURCHASE_LOTS")
@@ -128,7 +128,7 @@ def test_a_variable_that_is_set_is_known_to_be(monkeypatch: pytest.MonkeyPatch) 
     assert not Settings().is_given("rows")
 
 
-def test_what_is_given_goes_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_arguments_override_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PURCHASE_LOTS", "3")
     monkeypatch.setenv("PURCHASE_ROWS", "70")
 
@@ -137,7 +137,7 @@ def test_what_is_given_goes_before_the_environment(monkeypatch: pytest.MonkeyPat
     assert (settings.lots, settings.rows, settings.every) == (9, 70, 1.5)
 
 
-def test_a_folder_of_the_environment_is_meant_from_here(
+def test_a_relative_folder_is_resolved_from_the_current_one(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -160,7 +160,7 @@ def test_a_folder_of_the_environment_is_meant_from_here(
         ("PURCHASE_MAX_REJECTED_RATIO", "1"),
     ],
 )
-def test_a_value_at_its_bound_holds(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
+def test_a_value_at_its_bound_is_accepted(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
     monkeypatch.setenv(variable, value)
 
     settings = Settings()
@@ -188,7 +188,7 @@ def test_a_value_at_its_bound_holds(monkeypatch: pytest.MonkeyPatch, variable: s
         ("PURCHASE_LANDING", "s3://key:segredo@raw/lots"),
     ],
 )
-def test_a_value_beyond_its_bounds_is_refused_by_name(
+def test_a_value_out_of_bounds_is_refused_by_name(
     monkeypatch: pytest.MonkeyPatch, variable: str, value: str
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://ana:segredo@db/compras")
@@ -202,14 +202,12 @@ def test_a_value_beyond_its_bounds_is_refused_by_name(
     assert "segredo" not in str(refused.value)
 
 
-def test_a_given_value_beyond_its_bounds_is_refused() -> None:
+def test_an_argument_out_of_bounds_is_refused() -> None:
     with pytest.raises(ValidationError, match="lots"):
         new_settings(lots=0)
 
 
-def test_a_later_command_agrees_with_the_newest_campaign(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_later_command_reads_the_saved_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PURCHASE_HOME", str(tmp_path / "it's a \\ home"))
     monkeypatch.setenv("PURCHASE_API_URL", "http://api:9000/it's")
     monkeypatch.setenv("PURCHASE_LANDING", "s3://raw/lots")
@@ -239,7 +237,7 @@ def test_a_later_command_agrees_with_the_newest_campaign(
 
 
 def settings_seen_from(checkout: Path, action: str) -> str:
-    """Do something with the settings of a checkout, in a process that has only its code and no variable of ours."""
+    """Run code with the settings of a checkout, in a process without variables of the pipeline."""
     done = subprocess.run(
         [sys.executable, "-c", f"from purchase_pipeline.settings import *; {action}"],
         cwd=checkout.parent,
@@ -253,7 +251,7 @@ def settings_seen_from(checkout: Path, action: str) -> str:
 
 @pytest.mark.parametrize("version", ["this", "an older one, which wrote down where the home was"])
 @pytest.mark.parametrize("go", [shutil.move, shutil.copytree])
-def test_a_checkout_that_is_copied_or_moved_with_its_home_has_a_home_of_its_own(
+def test_a_copied_or_moved_checkout_uses_its_own_home(
     tmp_path: Path, go: Callable[[Path, Path], object], version: str
 ) -> None:
     checkout, other = tmp_path / "checkout", tmp_path / "it's another # 100%"
@@ -272,9 +270,7 @@ def test_a_checkout_that_is_copied_or_moved_with_its_home_has_a_home_of_its_own(
     assert seen == f"{other / '.purchase'} 3"
 
 
-def test_the_environment_goes_before_the_newest_campaign(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_the_environment_overrides_saved_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PURCHASE_HOME", str(tmp_path))
     new_settings(lots=3, rows=70).save()
     monkeypatch.setenv("PURCHASE_ROWS", "80")
@@ -282,9 +278,7 @@ def test_the_environment_goes_before_the_newest_campaign(
     assert (current_settings().lots, current_settings().rows) == (3, 80)
 
 
-def test_a_new_campaign_does_not_inherit_from_the_last_one(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_new_settings_ignore_saved_ones(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PURCHASE_HOME", str(tmp_path))
     new_settings(lots=3, rows=70).save()
     new_settings(rows=80).save()
@@ -296,20 +290,22 @@ def test_a_new_campaign_does_not_inherit_from_the_last_one(
 def test_a_rate_without_its_redis_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PURCHASE_API_RATE", "600/minute")
 
-    with pytest.raises(ValidationError, match="PURCHASE_API_RATE is kept in Redis: set PURCHASE_REDIS_URL"):
+    with pytest.raises(ValidationError, match="PURCHASE_API_RATE needs Redis: set PURCHASE_REDIS_URL"):
         Settings()
 
 
 @pytest.mark.parametrize("rate", ["fast", "0/second", "1/fortnight", "-1/minute"])
-def test_what_is_no_rate_is_refused(monkeypatch: pytest.MonkeyPatch, rate: str) -> None:
+def test_a_malformed_rate_is_refused(monkeypatch: pytest.MonkeyPatch, rate: str) -> None:
     monkeypatch.setenv("PURCHASE_API_RATE", rate)
     monkeypatch.setenv("PURCHASE_REDIS_URL", "redis://broker:6379/0")
 
-    with pytest.raises(ValidationError, match="must be requests in a time"):
+    with pytest.raises(ValidationError, match="must be a rate such as"):
         Settings()
 
 
-def test_without_a_campaign_the_environment_holds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_saved_settings_the_environment_applies(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("PURCHASE_HOME", str(tmp_path))
     monkeypatch.setenv("PURCHASE_LOTS", "4")
 
@@ -317,14 +313,14 @@ def test_without_a_campaign_the_environment_holds(monkeypatch: pytest.MonkeyPatc
     assert current_settings().lots == 4
 
 
-def test_a_campaigns_processes_are_told_what_to_agree_on(
+def test_exported_settings_are_shared_by_all_processes(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PURCHASE_HOME", str(tmp_path))
     monkeypatch.setenv("PURCHASE_API_URL", "http://api:9000")
     campaign = new_settings(lots=3, rows=70, every=0.5)
 
-    assert campaign.campaign() == {
+    assert campaign.exported() == {
         "PURCHASE_LOTS": "3",
         "PURCHASE_ROWS": "70",
         "PURCHASE_EVERY": "0.5",
@@ -346,10 +342,10 @@ def test_no_password_is_shown_or_written(monkeypatch: pytest.MonkeyPatch, tmp_pa
     written = "".join(path.read_text() for path in tmp_path.iterdir())
     assert "PURCHASE_API_URL='http://api:9000/v1'" in written
     assert "segredo" not in written + repr(settings) + str(settings)
-    assert settings.campaign()["PURCHASE_API_URL"] == "http://ana:segredo@api:9000/v1"
+    assert settings.exported()["PURCHASE_API_URL"] == "http://ana:segredo@api:9000/v1"
 
 
-def test_the_campaigns_file_is_its_owners_alone_also_where_it_was_not(
+def test_the_saved_file_is_readable_by_its_owner_only(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PURCHASE_HOME", str(tmp_path))
@@ -387,7 +383,7 @@ def test_the_campaigns_file_is_its_owners_alone_also_where_it_was_not(
         ("PURCHASE_API_URL", "http:\\\\ana:segredo@api"),
     ],
 )
-def test_what_is_no_url_is_refused_without_being_quoted(
+def test_a_malformed_url_is_refused_without_being_quoted(
     monkeypatch: pytest.MonkeyPatch, variable: str, value: str
 ) -> None:
     monkeypatch.setenv(variable, value)
@@ -409,7 +405,7 @@ def test_what_is_no_url_is_refused_without_being_quoted(
         "postgresql://ana:segredo@[::1]:5432/compras",
     ],
 )
-def test_a_url_with_its_reserved_characters_encoded_is_taken(
+def test_a_url_with_encoded_reserved_characters_is_accepted(
     monkeypatch: pytest.MonkeyPatch, url: str
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", url)
@@ -438,26 +434,26 @@ def test_no_secret_of_a_url_is_shown(monkeypatch: pytest.MonkeyPatch, option: st
 @pytest.mark.parametrize(
     ("url", "fault"),
     [
-        ("https://api.example.com/v1/data?key=k", "but has a ? or #, and neither query nor fragment is sent"),
-        ("https://api.example.com/?", "but has a ? or #, and neither query nor fragment is sent"),
-        ("https://api.example.com/#top", "but has a ? or #, and neither query nor fragment is sent"),
-        ("http://a pi:9000", "but has a blank or a control character in it"),
-        (" http://api:9000", "but has a blank or a control character in it"),
-        ("http://api:9000\n", "but has a blank or a control character in it"),
-        ("http://api\x1b[2J", "but has a blank or a control character in it"),
-        ("http://api\u202e", "but has a blank or a control character in it"),
-        ("ftp://api", "but begins with neither http:// nor https://"),
-        ("api.example.com", "but begins with neither http:// nor https://"),
-        ("http:/api", "but begins with neither http:// nor https://"),
-        ("http://", "but its host or port is none"),
-        ("http://:9000", "but its host or port is none"),
-        ("http://api:99999", "but its host or port is none"),
-        ("http://api:0", "but its host or port is none"),
-        ("http://api:http", "but its host or port is none"),
-        ("http://[::1", "but its host or port is none"),
+        ("https://api.example.com/v1/data?key=k", "but has a ? or #; query and fragment are not supported"),
+        ("https://api.example.com/?", "but has a ? or #; query and fragment are not supported"),
+        ("https://api.example.com/#top", "but has a ? or #; query and fragment are not supported"),
+        ("http://a pi:9000", "but has a space or a control character"),
+        (" http://api:9000", "but has a space or a control character"),
+        ("http://api:9000\n", "but has a space or a control character"),
+        ("http://api\x1b[2J", "but has a space or a control character"),
+        ("http://api\u202e", "but has a space or a control character"),
+        ("ftp://api", "but does not start with http:// or https://"),
+        ("api.example.com", "but does not start with http:// or https://"),
+        ("http:/api", "but does not start with http:// or https://"),
+        ("http://", "but host or port is invalid"),
+        ("http://:9000", "but host or port is invalid"),
+        ("http://api:99999", "but host or port is invalid"),
+        ("http://api:0", "but host or port is invalid"),
+        ("http://api:http", "but host or port is invalid"),
+        ("http://[::1", "but host or port is invalid"),
     ],
 )
-def test_an_api_that_no_route_can_be_asked_of_is_refused_with_its_fault(
+def test_an_unusable_api_url_is_refused_with_the_reason(
     monkeypatch: pytest.MonkeyPatch, url: str, fault: str
 ) -> None:
     monkeypatch.setenv("PURCHASE_API_URL", url)
@@ -487,7 +483,7 @@ def test_an_api_may_have_a_path_a_port_and_a_login(monkeypatch: pytest.MonkeyPat
     assert Settings().api_url == url
 
 
-def test_settings_do_not_change() -> None:
+def test_settings_are_immutable() -> None:
     settings = Settings()
 
     with pytest.raises(ValidationError, match="frozen"):
@@ -497,8 +493,8 @@ def test_settings_do_not_change() -> None:
 @pytest.mark.parametrize(
     "hosts", ["https://dagster.example", "dagster.example/ui", "*", "*.example", "a b", "::1"]
 )
-def test_an_allowed_host_is_a_host_and_no_url_or_pattern(monkeypatch: pytest.MonkeyPatch, hosts: str) -> None:
+def test_an_allowed_host_must_be_a_host_name(monkeypatch: pytest.MonkeyPatch, hosts: str) -> None:
     monkeypatch.setenv("PURCHASE_ALLOWED_HOSTS", hosts)
 
-    with pytest.raises(ValidationError, match="must be hosts, separated by commas"):
+    with pytest.raises(ValidationError, match="must be comma-separated hosts"):
         Settings()

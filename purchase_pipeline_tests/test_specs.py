@@ -1,4 +1,4 @@
-"""What Dagster's catalog tells of the assets, before and after a run."""
+"""Metadata of the assets in Dagster's catalog, before and after a run."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -22,7 +22,7 @@ SPECS = {spec.key.to_user_string(): spec for spec in defs().resolve_all_asset_sp
 
 
 @pytest.mark.parametrize("name", sorted(SPECS))
-def test_every_asset_says_what_it_is_whose_and_where_to_read_on(name: str) -> None:
+def test_every_asset_has_description_owners_and_documentation(name: str) -> None:
     spec = SPECS[name]
 
     assert spec.description
@@ -40,9 +40,7 @@ def constraints(schema: dg.TableSchema) -> dict[str, tuple[bool, list[str]]]:
     }
 
 
-def test_columns_tell_the_contracts_meaning_and_bounds_before_and_after_a_run(
-    database_url: str, tmp_path: Path
-) -> None:
+def test_columns_have_the_contracts_descriptions_and_bounds(database_url: str, tmp_path: Path) -> None:
     with served(create_app()) as url:
         result = ingest(a_pipeline(url, tmp_path, database_url), rows=5)
 

@@ -1,4 +1,4 @@
-"""Dagster's storage: ours by a mark or by what is in it; somebody else's is left as it was."""
+"""Dagster's storage is claimed if it is the pipeline's, and otherwise left unchanged."""
 
 import json
 from collections.abc import Iterator
@@ -33,12 +33,12 @@ def theirs() -> None:
 
 @dg.job(name="ingest_lote")
 def like_ours() -> None:
-    """A job that has the name of ours."""
+    """A job with the name of one of the pipeline's."""
 
 
 @contextmanager
 def dagster_in(database_url: str, folder: Path) -> Iterator[dg.DagsterInstance]:
-    """Open a database as Dagster's storage, as any Dagster does."""
+    """Open a database as storage of a plain Dagster instance."""
     url = sa.make_url(database_url).set(drivername="postgresql+psycopg2")
     configuration = {
         "storage": {"postgres": {"postgres_url": url.render_as_string(hide_password=False)}},
@@ -60,7 +60,7 @@ def tables_in(database_url: str) -> set[str]:
         return {name for (name,) in found}
 
 
-def test_an_empty_database_is_marked_and_stays_ours(database_url: str) -> None:
+def test_an_empty_database_is_claimed(database_url: str) -> None:
     claim(database_url)
     assert tables_in(database_url) == {MARK}
 
@@ -69,14 +69,14 @@ def test_an_empty_database_is_marked_and_stays_ours(database_url: str) -> None:
     claim(database_url)
 
 
-def test_two_that_come_at_once_both_have_it(database_url: str) -> None:
+def test_concurrent_claims_succeed(database_url: str) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(claim, [database_url] * 8))
 
     assert tables_in(database_url) == {MARK}
 
 
-def test_a_database_with_somebody_elses_runs_is_left_as_it_was(database_url: str, tmp_path: Path) -> None:
+def test_a_database_with_foreign_runs_is_unchanged(database_url: str, tmp_path: Path) -> None:
     with dagster_in(database_url, tmp_path) as instance:
         run_id = instance.create_run_for_job(theirs, status=dg.DagsterRunStatus.STARTED).run_id
         before = tables_in(database_url)
@@ -96,7 +96,7 @@ def test_a_database_with_somebody_elses_runs_is_left_as_it_was(database_url: str
 
 
 @pytest.mark.parametrize("status", [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.STARTED])
-def test_runs_of_another_code_location_are_strangers_whatever_their_job_is_called(
+def test_runs_of_another_code_location_are_foreign(
     database_url: str, tmp_path: Path, status: dg.DagsterRunStatus
 ) -> None:
     with dagster_in(database_url, tmp_path) as instance:
@@ -115,9 +115,7 @@ def test_tables_that_are_not_dagsters_are_named(database_url: str) -> None:
         claim(database_url)
 
 
-def test_what_an_older_version_of_ours_left_is_recognized_and_marked(
-    database_url: str, tmp_path: Path
-) -> None:
+def test_storage_of_an_older_version_is_claimed(database_url: str, tmp_path: Path) -> None:
     with dagster_in(database_url, tmp_path) as instance:
         instance.create_run_for_job(like_ours, tags={REPOSITORY: f"__repository__@{CODE_LOCATION}"})
         instance.create_run_for_job(like_ours)  # `ingest` asks no code location
@@ -127,7 +125,7 @@ def test_what_an_older_version_of_ours_left_is_recognized_and_marked(
     assert MARK in tables_in(database_url)
 
 
-def test_dagsters_tables_without_a_run_are_taken(database_url: str, tmp_path: Path) -> None:
+def test_dagsters_tables_without_runs_are_claimed(database_url: str, tmp_path: Path) -> None:
     with dagster_in(database_url, tmp_path):
         pass
 
@@ -136,7 +134,7 @@ def test_dagsters_tables_without_a_run_are_taken(database_url: str, tmp_path: Pa
     assert MARK in tables_in(database_url)
 
 
-def test_somebody_elses_is_taken_once_it_is_claimed_knowingly(database_url: str, tmp_path: Path) -> None:
+def test_foreign_storage_can_be_claimed_explicitly(database_url: str, tmp_path: Path) -> None:
     with dagster_in(database_url, tmp_path) as instance:
         instance.create_run_for_job(theirs)
     with psycopg.connect(database_url) as connection:
@@ -145,11 +143,11 @@ def test_somebody_elses_is_taken_once_it_is_claimed_knowingly(database_url: str,
     claim(database_url)
 
 
-def test_the_jobs_that_are_recognized_are_the_pipelines() -> None:
+def test_the_recognized_jobs_are_the_pipelines() -> None:
     assert {job.name for job in defs().jobs or ()} == set(JOBS)
 
 
-def test_no_command_takes_somebody_elses_storage(
+def test_no_command_uses_foreign_storage(
     person: Person, database_url: str, server_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with dagster_in(database_url, tmp_path) as instance:

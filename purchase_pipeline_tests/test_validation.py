@@ -1,4 +1,4 @@
-"""Each row of a lot is accepted or rejected, with reasons a person can read; too many rejects fail the lot."""
+"""Validation: accepted and rejected rows, their reasons, and the limit of rejects."""
 
 import hashlib
 from collections.abc import Iterable, Iterator
@@ -25,7 +25,7 @@ from purchase_pipeline_tests.hostile import HOSTILE
 
 TODAY = date(2026, 11, 24)
 
-NO_TEXT = "Input should be a text, not blank, no NUL (U+0000), at most 1000 characters"
+NO_TEXT = "must be non-empty text of at most 1,000 characters, without NUL"
 
 REASON_BY_DEFECT = {
     "price as text": "price: Input should be a valid number (saw '999.0')",
@@ -43,14 +43,14 @@ REASON_BY_DEFECT = {
     "text as number": f"brand: {NO_TEXT} (saw 51)",
     "text with NUL": f"client_lastname: {NO_TEXT} (saw 'Sá\\x00')",
     "text too long": f"job: {NO_TEXT} (saw '{'Analista' * 9}A...)",
-    "date in Brazilian order": "date_purchase: Input should be a date in the form YYYY-MM-DD (saw '09/03/2024')",
-    "date with time": "date_purchase: Input should be a date in the form YYYY-MM-DD (saw '2024-03-09T10:15:00')",
-    "date as seconds": "date_purchase: Input should be a date in the form YYYY-MM-DD (saw 1704153600)",
+    "date in Brazilian order": "date_purchase: must be a date in the form YYYY-MM-DD (saw '09/03/2024')",
+    "date with time": "date_purchase: must be a date in the form YYYY-MM-DD (saw '2024-03-09T10:15:00')",
+    "date as seconds": "date_purchase: must be a date in the form YYYY-MM-DD (saw 1704153600)",
     "date impossible": "date_purchase: Input should be a valid date or datetime, day value is outside expected range"
     " (saw '2023-02-30')",
-    "date in the future": "date_purchase: Date should not be later than 2026-11-24 (saw '2999-12-31')",
+    "date in the future": "date_purchase: must not be later than 2026-11-24 (saw '2999-12-31')",
     "birthday in year 1": "birthday_client: Input should be greater than or equal to 1900-01-01 (saw '0001-01-01')",
-    "birthday in the future": "birthday_client: Date should not be later than 2026-11-24 (saw '2999-12-31')",
+    "birthday in the future": "birthday_client: must not be later than 2026-11-24 (saw '2999-12-31')",
     "store zero": "store: Input should be greater than or equal to 1 (saw 0)",
     "store as text": "store: Input should be a valid integer (saw '7')",
     "store beyond 32 bits": "store: Input should be less than or equal to 2147483647 (saw 2147483648)",
@@ -89,7 +89,7 @@ def rejection_of(raw: bytes) -> RejectedRow:
 
 
 def assert_storable(rejected: RejectedRow) -> None:
-    """PostgreSQL's text holds any UTF-8 but NUL."""
+    """Check that PostgreSQL can store a text: any UTF-8 without NUL."""
     for text in (*rejected.fields, *rejected.reasons, rejected.original):
         assert "\x00" not in text
         assert text.encode().decode() == text
@@ -115,7 +115,7 @@ def test_accepted_and_rejected_rows_are_all_rows_each_once() -> None:
     assert [row.linha for row in validation.rejected] == sorted(bad)
 
 
-def test_one_bad_row_among_ten_thousand_costs_itself_alone() -> None:
+def test_one_bad_row_among_ten_thousand_is_the_only_one_rejected() -> None:
     rows = [a_raw_compra()] * 10_000
     rows[6_543] = b"<html>"
     validation = a_validation(ratio=0.05)
@@ -135,14 +135,14 @@ def test_one_bad_row_among_ten_thousand_costs_itself_alone() -> None:
 
 
 @pytest.mark.parametrize("rows", [0, 1, BATCH_ROWS - 1, BATCH_ROWS, BATCH_ROWS + 1, 3 * BATCH_ROWS])
-def test_rows_come_in_batches_of_a_bounded_size(rows: int) -> None:
+def test_rows_are_validated_in_chunks_of_a_bounded_size(rows: int) -> None:
     sizes = [len(batch) for batch in a_validation(received=rows).accepted([a_raw_compra()] * rows)]
 
     assert sum(sizes) == rows
     assert sizes == [*[BATCH_ROWS] * (rows // BATCH_ROWS), *[rows % BATCH_ROWS] * (rows % BATCH_ROWS > 0)]
 
 
-def test_rows_are_asked_for_a_batch_at_a_time() -> None:
+def test_rows_are_read_a_chunk_at_a_time() -> None:
     asked = 0
 
     def counted() -> Iterator[bytes]:
@@ -156,7 +156,7 @@ def test_rows_are_asked_for_a_batch_at_a_time() -> None:
     assert asked == BATCH_ROWS
 
 
-def test_a_whole_good_lot_is_accepted() -> None:
+def test_a_valid_batch_is_accepted_completely() -> None:
     (lines,) = PurchaseSource().blocks("lote-0001", 10_000, quarter_of(TODAY))
     validation = a_validation()
 
@@ -166,18 +166,18 @@ def test_a_whole_good_lot_is_accepted() -> None:
     assert validation.rejected == []
 
 
-def test_the_day_that_is_given_decides_what_is_future() -> None:
+def test_future_dates_are_relative_to_the_given_day() -> None:
     validation = a_validation(received=3, today=date(2024, 3, 8))
 
     accepted = validated(validation, [a_raw_compra(date_purchase=f'"2024-03-0{day}"') for day in (7, 8, 9)])
 
     assert [row[:2] for row in accepted] == [(1, "2024-03-07"), (2, "2024-03-08")]
     assert [row.reasons for row in validation.rejected] == [
-        ["date_purchase: Date should not be later than 2024-03-08 (saw '2024-03-09')"]
+        ["date_purchase: must not be later than 2024-03-08 (saw '2024-03-09')"]
     ]
 
 
-def test_a_rule_beside_the_fields_counts_and_costs_no_row() -> None:
+def test_a_model_validator_is_applied_and_loses_no_row() -> None:
     validation = a_validation(received=3, contract=OwnRuleOfAField)
 
     accepted = validated(validation, [a_raw_compra(), a_raw_compra(brand='"LG"'), a_raw_compra()])
@@ -186,7 +186,7 @@ def test_a_rule_beside_the_fields_counts_and_costs_no_row() -> None:
     assert [row.reasons for row in validation.rejected] == [["brand: Value error, no shouting (saw 'LG')"]]
 
 
-def test_rows_that_the_contract_alone_could_read_keep_their_place() -> None:
+def test_rows_that_skip_the_fast_path_keep_their_order() -> None:
     class WithDefault(CompraSchema):
         brand: str = "LG"
 
@@ -228,14 +228,14 @@ def test_a_defect_is_rejected_for_its_reason(defect: str, reason: str) -> None:
     ],
     ids=["empty", "two objects", "NUL", "BOM", "nested", "5 MB", "bool", "array"],
 )
-def test_what_is_no_object_is_rejected_without_a_field(raw: bytes, reason: str) -> None:
+def test_a_row_that_is_not_an_object_is_rejected_without_a_field(raw: bytes, reason: str) -> None:
     rejected = rejection_of(raw)
 
     assert rejected == RejectedRow(1, [], [reason], storable_text(raw), hashlib.sha256(raw).hexdigest())
     assert_storable(rejected)
 
 
-def test_every_broken_field_has_its_reason_in_the_contracts_order() -> None:
+def test_every_invalid_field_has_a_reason_in_contract_order() -> None:
     raw = a_raw_compra(without=["job"], price="-5.0", cupom="1", state='""')
 
     assert rejection_of(raw) == RejectedRow(
@@ -296,7 +296,7 @@ def test_a_name_and_a_value_of_five_megabytes_are_shown_by_their_beginnings() ->
         (b"\x00" * 1_001, "\\x00" * 1_000 + "... (1001 bytes in all)"),
     ],
 )
-def test_an_original_is_kept_bounded_and_storable(raw: bytes | str, text: str) -> None:
+def test_the_original_is_truncated_and_storable(raw: bytes | str, text: str) -> None:
     assert storable_text(raw if isinstance(raw, bytes) else raw.encode()) == text
 
 
@@ -316,17 +316,17 @@ def test_an_original_is_kept_bounded_and_storable(raw: bytes | str, text: str) -
         (10_000, 0.05, 500),
     ],
 )
-def test_a_lot_fails_when_its_rejects_reach_the_share(received: int, ratio: float, enough: int) -> None:
+def test_a_batch_fails_when_its_rejects_reach_the_ratio(received: int, ratio: float, enough: int) -> None:
     below, reached = a_validation(received, ratio), a_validation(received, ratio)
 
     validated(below, [b"bad"] * (enough - 1) + [a_raw_compra()] * (received - enough + 1))
     assert len(below.rejected) == enough - 1
 
-    with pytest.raises(TooManyRejectsError, match=f"{enough} of {received} rows broke the contract"):
+    with pytest.raises(TooManyRejectsError, match=f"{enough} of the first .* of {received} rows"):
         validated(reached, [b"bad"] * enough)
 
 
-def test_too_many_rejects_are_told_with_the_commonest_reasons() -> None:
+def test_too_many_rejects_are_reported_with_the_most_common_reasons() -> None:
     rows = [
         *[a_raw_compra()] * 90,
         *[a_raw_compra(price=f"-{number}") for number in range(1, 5)],
@@ -339,16 +339,15 @@ def test_too_many_rejects_are_told_with_the_commonest_reasons() -> None:
         validated(a_validation(received=70, ratio=0.1), rows)
 
     assert str(refused.value) == (
-        "lote-0001: 7 of 70 rows broke the contract by line 97, which reaches max_rejected_ratio (10.0%). Nothing of "
-        "this lot was stored; what was loaded before stays. Most often: price: Input should be greater than 0: 4 "
-        f"rows; state: {NO_TEXT}: 2 rows; store: Input should be greater than or equal to 1: 2 rows. "
-        "Mend the source or the contract, or raise "
-        "PURCHASE_MAX_REJECTED_RATIO."
+        "lote-0001: 7 of the first 97 rows were rejected, which reaches the limit of 10.0% of 70 rows. The batch was "
+        "not loaded; rows loaded before are kept. Most common: price: Input should be greater than 0: 4 rows; "
+        f"state: {NO_TEXT}: 2 rows; store: Input should be greater than or equal to 1: 2 rows. "
+        "Fix the source or the contract, or raise PURCHASE_MAX_REJECTED_RATIO."
     )
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
-def test_too_many_rejects_are_told_in_one_line_whatever_the_rows_say(text: str) -> None:
+def test_too_many_rejects_are_reported_in_one_line(text: str) -> None:
     with pytest.raises(TooManyRejectsError) as refused:
         validated(a_validation(received=10, ratio=0.1), [a_raw_compra(**{text: "1"})] * 10)
 
@@ -374,7 +373,7 @@ def test_too_many_rejects_end_the_reading_early() -> None:
 
 
 @pytest.mark.parametrize("landed", [2, 4])
-def test_a_landed_file_with_other_rows_than_were_received_is_no_lot(landed: int) -> None:
+def test_a_landed_file_with_another_number_of_rows_is_refused(landed: int) -> None:
     validation = LoteValidation("lote-0001", received=3, max_rejected_ratio=0.05, today=date(2026, 1, 1))
 
     with pytest.raises(DamagedLotError, match=f"3 rows were received, but the landed file has {landed}"):
@@ -386,7 +385,7 @@ def _raise(error: BaseException) -> object:
 
 
 class OwnError(Exception):
-    """What a contract's author calls their own."""
+    """An exception class defined by a contract's author."""
 
 
 @pytest.mark.parametrize(
@@ -394,7 +393,7 @@ class OwnError(Exception):
     [ZeroDivisionError("by zero"), KeyError("UF"), OwnError("\x00no"), RecursionError(), StopIteration()],
 )
 @pytest.mark.parametrize("in_the_field", [False, True])
-def test_whatever_a_rule_raises_is_that_rows_reason(error: Exception, *, in_the_field: bool) -> None:
+def test_an_exception_in_a_validator_is_the_rows_reason(error: Exception, *, in_the_field: bool) -> None:
     def rule(brand: str) -> str:
         return str(_raise(error)) if brand == "Nokia" else brand
 
@@ -413,12 +412,12 @@ def test_whatever_a_rule_raises_is_that_rows_reason(error: Exception, *, in_the_
     assert [row[1] for row in accepted] == ["1", "3"]
     (rejected,) = validation.rejected
     assert rejected.linha == 2
-    assert rejected.reasons == [f"A rule failed: {error!r}"]
+    assert rejected.reasons == [f"A validator raised {error!r}"]
     assert rejected.original == rows[1].decode()
 
 
 @pytest.mark.parametrize("error", [MemoryError(), ConnectionError("a rule that asks a server")])
-def test_what_is_the_machines_fault_is_no_rows_reason(error: Exception) -> None:
+def test_a_system_error_is_not_a_rows_reason(error: Exception) -> None:
     class Asks(CompraSchema):
         @field_validator("brand")
         @classmethod

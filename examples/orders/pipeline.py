@@ -52,7 +52,7 @@ def raw_orders(
     return dg.MaterializeResult(
         metadata={
             "dagster/partition_row_count": landed.rows,
-            "file": dg.MetadataValue.path(landing.place.address_of(landed.file_name)),
+            "file": dg.MetadataValue.path(landing.backend.address_of(landed.file_name)),
         },
         data_version=dg.DataVersion(landed.digest),
     )
@@ -115,7 +115,7 @@ defs = dg.Definitions(
     assets=[raw_orders, validated_orders],
     resources={
         "orders_api": OrdersApiResource(base_url=dg.EnvVar("ORDERS_API_URL")),
-        "landing": LandingResource(place=str(current_settings().home / "orders")),
+        "landing": LandingResource(location=str(current_settings().home / "orders")),
         # As an environment variable if possible: the Dagster UI shows its name, not the password.
         "io_manager": PurchasesIOManager(
             database_url=dg.EnvVar("DATABASE_URL")

@@ -103,7 +103,7 @@ def up(  # noqa: PLR0913  (one for each option)
     """
     settings = _settings(lots=lots, rows=rows, every=every)
 
-    landing_at(settings.landing_place)  # fail now rather than once for each batch
+    landing_at(settings.landing_location)  # fail now rather than once for each batch
     options = StackOptions(
         host=host, port=port, api_port=api_port, defects=_defects(settings, defects), ui=not no_ui
     )
@@ -123,7 +123,7 @@ def ingest(*, lots: int, rows: int, defects: float, api_port: int) -> bool:
     """
     settings = _settings(lots=lots, rows=rows)
 
-    landing_at(settings.landing_place)
+    landing_at(settings.landing_location)
     options = StackOptions(ui=False, api_port=api_port, defects=_defects(settings, defects))
     with exclusive_use(settings.home):
         return run_ingest(settings, options, Console())

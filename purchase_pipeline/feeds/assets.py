@@ -1,4 +1,4 @@
-"""The ingest assets: a lot lands raw, is held against the contract, and is kept in two tables."""
+"""The ingest assets: raw batches as received, and the two tables that validation fills."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
@@ -34,13 +34,13 @@ _NEW_PURCHASES_EVERY_DAY = dg.FreshnessPolicy.time_window(
 
 
 def raw_purchases(settings: Settings, lotes: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
-    """Return the asset of the lots as they were received."""
+    """Return the asset of the raw batches."""
 
     class RawPurchasesConfig(dg.Config):
-        """How a lot is asked for."""
+        """How a batch is requested."""
 
-        rows: int = Field(default=settings.rows, ge=1, le=1_000_000, description="Rows in the lot")
-        refetch: bool = Field(default=False, description="Ask the API again for a lot that has landed")
+        rows: int = Field(default=settings.rows, ge=1, le=1_000_000, description="Rows in the batch")
+        refetch: bool = Field(default=False, description="Request a batch again that has already landed")
 
     @dg.asset(
         name=RAW_PURCHASES,
@@ -76,7 +76,7 @@ def raw_purchases(settings: Settings, lotes: dg.PartitionsDefinition[str]) -> dg
                 )
             digests.append(landed.digest)
             context.add_asset_metadata(landed_metadata(landed, landing, fetched=fetched), partition_key=lote)
-        # Dagster takes one version a run: of several lots, none is told.
+        # Dagster takes one data version per run: a run of several batches has none.
         yield dg.MaterializeResult(data_version=dg.DataVersion(digests[0]) if len(digests) == 1 else None)
 
     return asset
@@ -98,16 +98,16 @@ def _table(
 
 
 def validated_purchases(settings: Settings, lotes: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
-    """Return the assets of the two tables."""
+    """Return the assets of `tabela_compras` and `compras_rejeitadas`."""
 
     class ValidationConfig(dg.Config):
-        """How a lot is validated."""
+        """How a batch is validated."""
 
         max_rejected_ratio: float = Field(
             default=settings.max_rejected_ratio,
             gt=0,
             le=1,
-            description="Share of rejected rows at which the lot fails, whole, and what was loaded before stays",
+            description="Ratio of rejected rows at which the whole batch fails; rows loaded before are kept",
         )
 
     @dg.multi_asset(
@@ -141,7 +141,7 @@ def validated_purchases(settings: Settings, lotes: dg.PartitionsDefinition[str])
             for lote in context.partition_keys
         )
         yield dg.Output(PerPartition(_slices(context, lots)), TABELA_COMPRAS.name)
-        # Committed by now, lot by lot, each with its slice of the other table.
+        # Already committed: each partition together with its slice of tabela_compras.
         yield dg.MaterializeResult(asset_key=COMPRAS_REJEITADAS.name)
 
     return assets
@@ -151,7 +151,7 @@ def _landed(lote: str, landing: Landing) -> LandedLote:
     landed = landing.find(lote)
     if landed is None:
         raise dg.Failure(
-            f"{lote} has not landed in {landing.place}. Materialize raw_purchases for it first.",
+            f"{lote} has no landed file in {landing.backend}. Materialize raw_purchases for it first.",
             allow_retries=False,
         )
     return landed

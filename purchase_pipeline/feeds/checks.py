@@ -1,6 +1,6 @@
-"""Statements about the loaded lots that are true, or somebody must look.
+"""Asset checks of the loaded batches, evaluated in PostgreSQL.
 
-Each asks PostgreSQL, for the run's lots. One step makes them all: of four, each would cost a run as much as its query.
+One step evaluates all four: a step of its own would cost each check more than its query.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -16,81 +16,82 @@ from purchase_pipeline.postgres.markdown import in_markdown
 from purchase_pipeline.settings import Settings
 
 _Lots = Sequence[str] | None
-"""The lots that are looked at; None: all."""
+"""The batches to check; None means all."""
 
 
 def every_row_is_loaded_or_rejected(ledger: LotLedger, lots: _Lots) -> dg.AssetCheckResult:
-    """Every row received was either loaded or rejected: received = loaded + rejected, lot by lot."""
+    """In every batch, rows received = rows loaded + rows rejected."""
     counts = ledger.counted_lots(lots).values()
     lost = [lot.lote for lot in counts if not lot.conserved]
     rows = totals(counts)
-    said = f"{len(counts)} lot{'' if len(counts) == 1 else 's'}: {rows.received:,} rows received, "
-    said += f"{rows.loaded:,} loaded + {rows.rejected:,} rejected."
+    summary = f"{len(counts)} batch{'' if len(counts) == 1 else 'es'}: {rows.received:,} rows received, "
+    summary += f"{rows.loaded:,} loaded + {rows.rejected:,} rejected."
     if lost:
-        said += f" These do not add up: {', '.join(map(in_markdown, lost))}."
+        summary += f" Not balanced: {', '.join(map(in_markdown, lost))}."
     return dg.AssetCheckResult(
         passed=bool(counts) and not lost,
-        description=said,
+        description=summary,
         metadata={**rows._asdict(), **_if_any("unbalanced_lots", lost)},
     )
 
 
 def linhas_are_gap_free(ledger: LotLedger, lots: _Lots) -> dg.AssetCheckResult:
-    """Over both tables, a lot's positions are 1, 2, 3, ... without a gap or a double."""
+    """In every batch, the row numbers of both tables together are 1, 2, 3, ...: no gaps or duplicates."""
     found = [
-        f"{lote}: {gaps} gaps, {twice} doubles" for lote, gaps, twice in ledger.gaps_and_duplicates(lots)
+        f"{lote}: gaps={gaps}, duplicates={duplicates}"
+        for lote, gaps, duplicates in ledger.gaps_and_duplicates(lots)
     ]
     return dg.AssetCheckResult(
         passed=not found,
-        description="; ".join(map(in_markdown, found)) or "No gap and no double.",
+        description="; ".join(map(in_markdown, found)) or "No gaps or duplicates.",
         metadata=_if_any("lots_with_gaps_or_duplicates", found),
     )
 
 
 def tables_match_the_contract(ledger: LotLedger, lots: _Lots) -> dg.AssetCheckResult:  # noqa: ARG001
-    """The tables have the columns, types and NOT NULLs that the contract says."""
+    """The columns of both tables have the names, types and NOT NULLs of the contract."""
     differences = ledger.differences_from_contract()
     return dg.AssetCheckResult(
         passed=not differences,
-        description="; ".join(map(in_markdown, differences)) or "No difference.",
+        description="; ".join(map(in_markdown, differences)) or "No differences.",
         metadata=_if_any("differences", differences),
     )
 
 
 def rejected_rate_is_low(ledger: LotLedger, lots: _Lots, max_rejected_ratio: float) -> dg.AssetCheckResult:
-    """The share of rejected rows is below half of what would fail the lot: an early warning."""
+    """The ratio of rejected rows is below half of `max_rejected_ratio`, which would fail the batch."""
     received, _, rejected = totals(ledger.loaded_lots(lots).values())
     warn_at = max_rejected_ratio / 2
-    share = rejected / received if received else 0.0
+    rate = rejected / received if received else 0.0
     return dg.AssetCheckResult(
-        passed=share < warn_at,
+        passed=rate < warn_at,
         severity=dg.AssetCheckSeverity.WARN,
-        description=f"{rejected:,} of {received:,} rows, {share:.2%}, are rejected; {warn_at:.2%} would be a warning.",
-        metadata={"rejected": rejected, "received": received, "share": share, "warn_at": warn_at},
+        description=f"{rejected:,} of {received:,} rows rejected ({rate:.2%}); the check warns at {warn_at:.2%}.",
+        metadata={"rejected": rejected, "received": received, "rejected_rate": rate, "warn_at": warn_at},
     )
 
 
 def loaded_lots(settings: Settings, lotes: dg.PartitionsDefinition[str]) -> dg.AssetChecksDefinition:
-    """Return the checks of both tables, as one step."""
-    small = partial(rejected_rate_is_low, max_rejected_ratio=settings.max_rejected_ratio)
+    """Return the checks of both tables as one step."""
+    low = partial(rejected_rate_is_low, max_rejected_ratio=settings.max_rejected_ratio)
     checks: list[tuple[dg.AssetCheckSpec, Callable[[LotLedger, _Lots], dg.AssetCheckResult]]] = [
         (_spec(every_row_is_loaded_or_rejected, TABELA_COMPRAS), every_row_is_loaded_or_rejected),
         (_spec(linhas_are_gap_free, TABELA_COMPRAS), linhas_are_gap_free),
         (_spec(tables_match_the_contract, TABELA_COMPRAS), tables_match_the_contract),
-        (_spec(rejected_rate_is_low, COMPRAS_REJEITADAS), small),
+        (_spec(rejected_rate_is_low, COMPRAS_REJEITADAS), low),
     ]
 
     @dg.multi_asset_check(name="loaded_lots", specs=[spec for spec, _ in checks], can_subset=True)
-    def make_checks(
+    def evaluate(
         context: dg.AssetCheckExecutionContext, lot_ledger: dg.ResourceParam[LotLedger]
     ) -> Iterator[dg.AssetCheckResult]:
-        """Make the checks that are asked for."""
+        """Evaluate the selected checks."""
         lots = _lots(context, lotes)
         for spec, check in checks:
             if spec.key in context.selected_asset_check_keys:
                 yield check(lot_ledger, lots)._replace(asset_key=spec.asset_key, check_name=spec.name)
 
-    return make_checks
+    return evaluate
 
 
 def _spec(check: Callable[..., dg.AssetCheckResult], table: sa.Table) -> dg.AssetCheckSpec:
@@ -102,7 +103,7 @@ def _if_any(name: str, found: Sequence[str]) -> dict[str, RawMetadataValue]:
 
 
 def _lots(context: dg.AssetCheckExecutionContext, lotes: dg.PartitionsDefinition[str]) -> _Lots:
-    """Return the run's lots, or None: a check started by itself looks at them all."""
+    """Return the run's batches; None for a check that is run by itself, which covers all."""
     if context.has_partition_key:
         return [context.partition_key]
     if context.has_partition_key_range:

@@ -1,4 +1,4 @@
-"""The job that loads a lot."""
+"""The job that loads a batch."""
 
 import dagster as dg
 
@@ -7,5 +7,5 @@ from purchase_pipeline.feeds.assets import GROUP
 ingest_lote = dg.define_asset_job(
     "ingest_lote",
     selection=dg.AssetSelection.groups(GROUP),
-    description="One lot, from the API to both tables, with its checks.",
+    description="Load one batch from the API into both tables, and check it.",
 )

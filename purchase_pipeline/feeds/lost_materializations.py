@@ -1,7 +1,7 @@
-"""Loaded lots that Dagster's catalog has lost, as events that tell it again.
+"""Materializations that Dagster's catalog lost although their batches are loaded.
 
-The UI's Wipe button takes an asset's materializations away, and whoever deletes a run deletes those that it reported.
-The ledger has the lots all the same: what the catalog lacks of it is put back.
+The UI's Wipe button deletes an asset's materializations, and deleting a run deletes those that it reported. The data
+and the ledger are unaffected, so the sensor reports them again from the ledger.
 """
 
 from collections.abc import Collection
@@ -15,47 +15,46 @@ from purchase_pipeline.ingest.ledger import LotCount
 from purchase_pipeline.ingest.tables import COMPRAS_REJEITADAS, TABELA_COMPRAS
 from purchase_pipeline.stack.dagster_internals import DATA_VERSION_TAG
 
-# A look at 100,000 lots takes the database 4 s, so it comes once in ten minutes there; at 10,000, once a minute.
-_BETWEEN_LOOKS = timedelta(seconds=20)
-_BETWEEN_LOOKS_A_LOT = timedelta(milliseconds=6)
-# The daemon writes each event through connections of its own, in 20 to 100 ms, and asks for no lot meanwhile.
+# A scan of 100,000 batches takes the database 4 s, so it runs every ten minutes there; with 10,000, every minute.
+_SHORTEST_INTERVAL = timedelta(seconds=20)
+_INTERVAL_PER_LOT = timedelta(milliseconds=6)
+# The daemon opens a connection per event (20 to 100 ms each), and requests no runs meanwhile.
 _MOST_EVENTS_A_TICK = 30
 _DESCRIPTION = (
-    "Loaded earlier. Dagster had lost the materialization (wiped, or its run deleted); the ledger had it."
+    "Restored from the ledger: the batch is loaded, but its materialization was wiped or its run deleted."
 )
 
 
-class Look(NamedTuple):
-    """What a look at the catalog found to report, and when the next one is due, as text."""
+class CatalogScan(NamedTuple):
+    """Lost materializations to report, and when the next scan is due (ISO 8601)."""
 
     lost: list[dg.AssetMaterialization]
-    next_look: str
+    next_scan: str
 
 
-def look_for_lost(
+def find_lost_materializations(
     backlog: Backlog,
     loaded: Collection[str],
     instance: dg.DagsterInstance,
     *,
     due: str | None,
     now: datetime,
-) -> Look:
-    """Compare the loaded lots with the catalog, where that is due by now.
+) -> CatalogScan:
+    """Compare the loaded batches with the catalog, if a scan is due.
 
-    `loaded` were loaded, and no run for them was in progress, before this is called: a run reports its lots after their
-    commit.
+    A run reports a batch after its commit, so `loaded` must not include batches with a run in progress.
     """
-    wait = max(_BETWEEN_LOOKS, len(backlog.lots) * _BETWEEN_LOOKS_A_LOT)
-    if due and now < datetime.fromisoformat(due) <= now + wait:  # further ahead: the clock was set back
-        return Look([], due)
+    wait = max(_SHORTEST_INTERVAL, len(backlog.lots) * _INTERVAL_PER_LOT)
+    if due and now < datetime.fromisoformat(due) <= now + wait:  # later than that: the clock was set back
+        return CatalogScan([], due)
     lost = _lost_materializations(backlog, loaded, instance)
-    return Look(lost, (now if len(lost) == _MOST_EVENTS_A_TICK else now + wait).isoformat())
+    return CatalogScan(lost, (now if len(lost) == _MOST_EVENTS_A_TICK else now + wait).isoformat())
 
 
 def _lost_materializations(
     backlog: Backlog, loaded: Collection[str], instance: dg.DagsterInstance
 ) -> list[dg.AssetMaterialization]:
-    """Return what to report of the loaded lots that the catalog lacks; of many, the first."""
+    """Return the materializations that the catalog lacks, at most as many as a tick may report."""
     lost = sorted(
         (lote, asset.to_user_string())
         for asset in LOADED_ASSETS
@@ -78,6 +77,6 @@ def _materialization(asset: str, lot: LotCount) -> dg.AssetMaterialization:
             "committed_at": dg.MetadataValue.timestamp(lot.committed_at),
             "loaded_by": dg.MetadataValue.dagster_run(lot.run_id),
         },
-        # The raw lot's version is its digest; a table's is Dagster's to derive.
+        # A raw batch's data version is its digest; Dagster derives those of tables.
         tags={} if asset in rows else {DATA_VERSION_TAG: lot.digest},
     )

@@ -1,4 +1,4 @@
-"""What the materializations of a lot tell: numbers that Dagster plots lot by lot, reasons, and lineage."""
+"""Metadata of a batch's materializations: numbers that Dagster plots, reject reasons, column lineage."""
 
 from collections.abc import Sequence
 
@@ -18,15 +18,15 @@ _REASONS_SHOWN = 20
 
 
 def fields_as_received() -> dg.TableSchema:
-    """Return the contract's fields, as the columns of a raw lot."""
+    """Return the contract's fields as a table schema."""
     return column_schema(sa.Table("raw_purchases", sa.MetaData(), *columns_from_model(CompraSchema)))
 
 
 def landed_metadata(landed: LandedLote, landing: Landing, *, fetched: bool) -> dict[str, RawMetadataValue]:
-    """Return what is told of a lot that has landed."""
+    """Return the metadata of a landed batch."""
     return {
         "dagster/partition_row_count": landed.rows,
-        "file": dg.MetadataValue.path(landing.place.address_of(landed.file_name)),
+        "file": dg.MetadataValue.path(landing.backend.address_of(landed.file_name)),
         "format": str(landed.raw_format),
         "raw_bytes": landed.raw_bytes,
         "received_at": dg.MetadataValue.timestamp(landed.received_at),
@@ -35,7 +35,7 @@ def landed_metadata(landed: LandedLote, landing: Landing, *, fetched: bool) -> d
 
 
 def loaded_metadata(landed: LandedLote, rejected: int, raw: dg.AssetKey) -> dict[str, RawMetadataValue]:
-    """Return what is told of a lot's accepted rows, beside what the IO manager tells: each field keeps its name."""
+    """Return the metadata of a batch's accepted rows; the IO manager adds its own."""
     lineage = {name: [dg.TableColumnDep(raw, name)] for name in CompraSchema.model_fields}
     return {
         "rows_received": landed.rows,
@@ -45,7 +45,7 @@ def loaded_metadata(landed: LandedLote, rejected: int, raw: dg.AssetKey) -> dict
 
 
 def rejected_metadata(rejected: Sequence[RejectedRow], received: int) -> dict[str, RawMetadataValue]:
-    """Return what is told of a lot's rejected rows: their share, and why, the commonest reason first."""
+    """Return the metadata of a batch's rejected rows: their rate, and their reasons, most common first."""
     reasons = most_common_reasons((row.reasons for row in rejected), _REASONS_SHOWN)
     return {
         "rejected_rate": len(rejected) / received,

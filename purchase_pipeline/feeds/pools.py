@@ -1,7 +1,7 @@
-"""Dagster's concurrency pools: what many runs at once could drown.
+"""Dagster's concurrency pools, which limit how many runs use the API or the database at once.
 
-A pool lets so many runs at once as its limit says: `dagster instance concurrency set purchase_api 4`, or the page
-Deployment, Concurrency of the UI. Without a limit it lets all.
+Set a limit with `dagster instance concurrency set purchase_api 4`, or in the UI under Deployment > Concurrency. A pool
+without a limit admits all runs.
 """
 
 API = "purchase_api"

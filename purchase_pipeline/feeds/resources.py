@@ -1,4 +1,4 @@
-"""What the assets are handed: configuration in, plain objects out."""
+"""Dagster resources: each builds a plain object from its configuration."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ from purchase_pipeline.stack.database import own_database_in_use
 
 
 class PurchaseApiResource(dg.ConfigurableResource[PurchaseApi]):
-    """Where the purchase API lives, how long to wait for it, and how often it may be asked by all workers together."""
+    """The purchase API: its URL, its timeouts, and a request rate that all workers share."""
 
     base_url: str
     rate: str | None = None
@@ -28,9 +28,9 @@ class PurchaseApiResource(dg.ConfigurableResource[PurchaseApi]):
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[PurchaseApi]:  # noqa: ARG002
-        """Open one client for the run, and close it after."""
+        """Yield an API client that is closed after the run."""
         with self._client() as client:
-            yield PurchaseApi(client, wait_for_turn=self._turns())
+            yield PurchaseApi(client, throttle=self._throttle())
 
     def _client(self) -> httpx.Client:
         timeout = httpx.Timeout(self.read_timeout_seconds, connect=self.connect_timeout_seconds)
@@ -39,47 +39,47 @@ class PurchaseApiResource(dg.ConfigurableResource[PurchaseApi]):
         except ClientSettingsError as error:
             raise dg.Failure(str(error), allow_retries=False) from error
 
-    def _turns(self) -> Callable[[float], None] | None:
-        """Return what waits until a request is within the rate; None where there is no rate."""
+    def _throttle(self) -> Callable[[float], None] | None:
+        """Return a function that waits until the rate allows a request; None without a rate."""
         if self.rate is None or self.redis_url is None:
             return None
         try:
-            # Imported where there is a rate: Redis is no part of the local stack.
+            # Imported on demand: Redis is not part of the local stack.
             from purchase_pipeline.ingest.rate_limit import SharedRate  # noqa: PLC0415
         except ImportError as error:
             raise dg.Failure(
-                f"PURCHASE_API_RATE needs more packages: pip install 'purchase-pipeline[scale]' ({error})"
+                f"PURCHASE_API_RATE needs extra packages: pip install 'purchase-pipeline[scale]' ({error})"
             ) from error
         return SharedRate(self.rate, self.redis_url, self.base_url).wait_for_turn
 
 
 class LandingResource(dg.ConfigurableResource[Landing]):
-    """Where raw lots land: a folder's path, or `s3://bucket/prefix`."""
+    """Where raw batches are stored: a folder, or `s3://bucket/prefix`."""
 
-    place: str
+    location: str
 
     def create_resource(self, context: dg.InitResourceContext) -> Landing:  # noqa: ARG002
-        """Hand out the landing; a folder is made when the first lot arrives, a bucket must be there."""
-        return landing_at(self.place)
+        """Return the landing. A folder is created with the first batch; a bucket must exist."""
+        return landing_at(self.location)
 
 
 class LotLedgerResource(dg.ConfigurableResource[LotLedger]):
-    """The database, as it speaks of lots."""
+    """The ledger of loaded batches, in PostgreSQL."""
 
     database_url: str = Field(repr=False)
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[LotLedger]:  # noqa: ARG002
-        """Hand out the ledger, with the embedded server in use if the database is its own."""
+        """Yield the ledger; start the embedded server if the URL is its own."""
         with own_database_in_use(self.database_url):
             yield LotLedger(engine_for(self.database_url))
 
 
 class PurchasesIOManager(PostgresIOManager):
-    """The PostgreSQL IO manager, with the embedded server in use if the database is its own."""
+    """The PostgreSQL IO manager; starts the embedded server if the URL is its own."""
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[PostgresDbIOManager]:
-        """Start the database where it is ours to start, then hand out the manager."""
+        """Yield the IO manager, after starting the embedded server if needed."""
         with own_database_in_use(self.database_url), super().yield_for_execution(context) as manager:
             yield manager

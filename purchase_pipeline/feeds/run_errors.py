@@ -1,12 +1,12 @@
-"""Why a run failed, in the words of the error that was raised: whichever of Dagster's events carries it."""
+"""Why a run failed: the error message, from whichever Dagster event carries it."""
 
 import dagster as dg
 
 from purchase_pipeline.stack.dagster_internals import SerializableErrorInfo
 
-_NO_ERROR = "the run ended without a word; its worker process may have been killed"
-# The nearest to the cause first: in a step, around the steps (a resource, the definitions), around the run's process.
-_TELLING = (
+_NO_ERROR = "the run ended without an error; its worker process may have been killed"
+# Closest to the cause first: a step, what surrounds the steps (resources, definitions), the run's process.
+_ERROR_EVENTS = (
     dg.DagsterEventType.STEP_FAILURE,
     dg.DagsterEventType.RUN_FAILURE,
     dg.DagsterEventType.ENGINE_EVENT,
@@ -14,13 +14,13 @@ _TELLING = (
 
 
 def reason_of(run_id: str, instance: dg.DagsterInstance) -> str:
-    """Return the last error that Dagster recorded nearest to the cause, without Dagster's own wrapping.
+    """Return the last recorded error closest to the cause, without Dagster's wrapping.
 
-    A killed process records none: then it is what Dagster says of the end, if anything.
+    A killed process records no error; then return Dagster's message about the end of the run, if any.
     """
     errors: dict[dg.DagsterEventType, str] = {}
     ends = []
-    for record in instance.all_logs(run_id, of_type=set(_TELLING)):
+    for record in instance.all_logs(run_id, of_type=set(_ERROR_EVENTS)):
         event = record.dagster_event
         if event is None:
             continue
@@ -29,7 +29,7 @@ def reason_of(run_id: str, instance: dg.DagsterInstance) -> str:
         elif event.event_type == dg.DagsterEventType.RUN_FAILURE and event.message:
             ends.append(event.message.strip())
     return next(
-        (errors[kind] for kind in _TELLING if kind in errors), " ".join([_NO_ERROR, *map(_quoted, ends)])
+        (errors[kind] for kind in _ERROR_EVENTS if kind in errors), " ".join([_NO_ERROR, *map(_quoted, ends)])
     )
 
 

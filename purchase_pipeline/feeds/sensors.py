@@ -1,4 +1,4 @@
-"""The sensor that asks for missing lots. It compares and asks; it remembers nothing."""
+"""The sensor that requests runs for missing batches. It is stateless: each tick compares the target with the ledger."""
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -9,38 +9,38 @@ import dagster as dg
 
 from purchase_pipeline.feeds.backlog import Backlog, lote_of
 from purchase_pipeline.feeds.jobs import ingest_lote
-from purchase_pipeline.feeds.lost_materializations import look_for_lost
+from purchase_pipeline.feeds.lost_materializations import find_lost_materializations
 from purchase_pipeline.ingest.ledger import LotLedger
 from purchase_pipeline.settings import Settings
 
-_BEAT_SECONDS = 5.0
+_DAEMON_INTERVAL_SECONDS = 5.0
 _FIRST_DELAY_SECONDS = 10.0
 _LONGEST_DELAY_SECONDS = 3600.0
 _DAY = timedelta(days=1)
-# The tenth failure comes an hour and a half after the first: longer than an API or a database is usually away. A lot
-# that still fails then fails for a reason of its own, which trying all night does not change.
+# The tenth failure comes an hour and a half after the first, longer than most outages of an API or a database. A batch
+# that still fails needs a person.
 _MOST_FAILURES_A_DAY = 10
 _NAMED_LOTS = 5
 
 
 def ticks(every_seconds: float) -> tuple[int, int]:
-    """Return the sensor's minimum interval, in seconds, and the lots to ask for at a tick.
+    """Return the sensor's minimum interval in seconds, and the number of batches to request per tick.
 
-    Dagster's daemon looks every 5 s whether an interval has passed (measured, 1.13: an interval of 5 gives gaps of 5
-    or 10 s, one of 4 gives 4.95 to 5.02), so a slower cadence is met to the next beat, a faster one by several lots.
+    Dagster's daemon checks every 5 s whether an interval has passed (measured, 1.13: an interval of 5 gives gaps of 5
+    or 10 s, one of 4 gives 4.95 to 5.02). Slower cadences are rounded to 5 s; faster ones take several batches a tick.
     """
-    if every_seconds < _BEAT_SECONDS:
-        return int(_BEAT_SECONDS) - 1, round(_BEAT_SECONDS / every_seconds)
+    if every_seconds < _DAEMON_INTERVAL_SECONDS:
+        return int(_DAEMON_INTERVAL_SECONDS) - 1, round(_DAEMON_INTERVAL_SECONDS / every_seconds)
     return int(every_seconds) - 1, 1
 
 
 def delay_after(failures: int) -> timedelta:
-    """Return how long a lot rests after so many failures: 10 s, doubling, to one hour."""
+    """Return how long to back off after a number of failures: 10 s, doubling up to one hour."""
     return timedelta(seconds=min(_FIRST_DELAY_SECONDS * 2.0 ** (failures - 1), _LONGEST_DELAY_SECONDS))
 
 
 def missing_lots(settings: Settings) -> dg.SensorDefinition:
-    """Return the sensor that asks for the missing lots."""
+    """Return the sensor that requests runs for missing batches."""
     interval, lots_a_tick = ticks(settings.every)
 
     @dg.sensor(
@@ -52,37 +52,37 @@ def missing_lots(settings: Settings) -> dg.SensorDefinition:
     def sensor(
         context: dg.SensorEvaluationContext, lot_ledger: dg.ResourceParam[LotLedger]
     ) -> dg.SensorResult:
-        """Ask for the next lots that are wanted, not loaded, not in flight and not backed_off after a failure.
+        """Missing batches: in the target, not loaded, not in progress, and not backed off after a failure.
 
-        A failed lot comes back by itself, a wiped lot is loaded again, and a raised number of lots goes on where it
-        stood, because each tick starts from what the database says. Loaded lots that Dagster's catalog has lost are
-        reported to it again; the cursor says when to look for such next, and nothing else.
+        Each tick starts from the database: failed batches are retried, wiped ones are loaded again, and a larger
+        target loads only the new ones. Materializations lost by Dagster's catalog are reported again; the cursor
+        holds the time of the next such scan, and nothing else.
         """
         now = datetime.now(UTC)
         backlog = Backlog(settings.lote_names, lot_ledger, context.instance)
-        wanted, not_loaded, in_flight = len(backlog.lots), backlog.missing(), backlog.in_flight()
-        missing = [lote for lote in not_loaded if lote not in in_flight]
+        target, not_loaded, in_progress = len(backlog.lots), backlog.missing(), backlog.in_progress()
+        missing = [lote for lote in not_loaded if lote not in in_progress]
         backed_off = _backed_off_lots(backlog, now)
         chosen = [lote for lote in missing if lote not in backed_off.all][:lots_a_tick]
-        seen = (
-            f"{wanted - len(not_loaded)} of {wanted} lots loaded, {len(in_flight)} in flight, {len(missing)} to go"
-            f"{backed_off.explained(missing)}"
+        summary = (
+            f"{target - len(not_loaded)} of {target} batches loaded, {len(in_progress)} in progress, "
+            f"{len(missing)} remaining{backed_off.explained(missing)}"
         )
-        context.log.info("%s; asking for %s.", seen, ", ".join(chosen) or "none")
-        loaded = set(backlog.lots).difference(not_loaded, in_flight)
-        look = look_for_lost(backlog, loaded, context.instance, due=context.cursor, now=now)
+        context.log.info("%s; requesting %s.", summary, ", ".join(chosen) or "none")
+        loaded = set(backlog.lots).difference(not_loaded, in_progress)
+        scan = find_lost_materializations(backlog, loaded, context.instance, due=context.cursor, now=now)
         return dg.SensorResult(
             run_requests=[_request(backlog, lote) for lote in chosen],
-            skip_reason=None if chosen else f"{seen}.",
-            asset_events=look.lost,
-            cursor=look.next_look,
+            skip_reason=None if chosen else f"{summary}.",
+            asset_events=scan.lost,
+            cursor=scan.next_scan,
         )
 
     return sensor
 
 
 class BackedOffLots(NamedTuple):
-    """Lots that are not asked for yet: their last failure is too near, or they failed too often within a day."""
+    """Batches not requested yet, because of a recent failure or too many failures within a day."""
 
     for_a_while: set[str]
     for_a_day: set[str]
@@ -93,26 +93,26 @@ class BackedOffLots(NamedTuple):
         return self.for_a_while | self.for_a_day
 
     def explained(self, missing: list[str]) -> str:
-        """Say which of the missing lots rest, and what a person can do about those that rest long."""
+        """Describe the missing batches that are backed off, and what to do about those stopped for a day."""
         long = [lote for lote in missing if lote in self.for_a_day]
         short = len(self.for_a_while & set(missing))
-        text = f", of which {short} rest after a failure" if short else ""
+        text = f" ({short} backing off after a failure)" if short else ""
         if long:
             more = f" and {len(long) - _NAMED_LOTS} more" if len(long) > _NAMED_LOTS else ""
             text += (
-                f"; given up for a day after {_MOST_FAILURES_A_DAY} failures: {', '.join(long[:_NAMED_LOTS])}{more}. "
-                "Look at the last run's error; when its cause is gone, materialize the lot by hand or run "
+                f"; stopped for a day after {_MOST_FAILURES_A_DAY} failures: {', '.join(long[:_NAMED_LOTS])}{more}. "
+                "Fix the cause that the last run's error shows, then materialize the batch in the UI or run "
                 "`purchase-pipeline ingest`"
             )
         return text
 
 
 def _request(backlog: Backlog, lote: str) -> dg.RunRequest:
-    """Request a run for a lot, under a key that no other attempt has.
+    """Request a run for a batch, with a unique run key.
 
-    Dagster starts a run key once and never again (dagster #15982), so the attempt is part of it. Its number counts the
-    runs that Dagster still knows, which anybody may delete: what makes the key new is drawn here. A tick that a crash
-    of the daemon interrupted is resumed with the keys and run ids that it had drawn, so no lot is requested twice.
+    Dagster never starts a run key twice (dagster #15982), so each attempt needs its own. The attempt number alone is
+    not unique, as runs can be deleted; the UUID is. After a crash the daemon resumes the tick with the same keys and
+    run ids, so no batch is requested twice.
     """
     attempt = backlog.attempts(lote) + 1
     tags = {"lote": lote, "attempt": str(attempt)}
@@ -120,16 +120,16 @@ def _request(backlog: Backlog, lote: str) -> dg.RunRequest:
 
 
 def _backed_off_lots(backlog: Backlog, now: datetime) -> BackedOffLots:
-    """Return the lots that rest. Failures of the last day count, save those that Dagster retried by itself.
+    """Return the backed-off batches, by the failures of the last day that Dagster did not retry itself.
 
-    A failure that is further ahead than its delay was noted before the clock was set back, and delays nothing.
+    A failure further in the future than its delay is from before the clock was set back, and is ignored.
     """
     failed = backlog.own_failures(since=now - _DAY)
-    times = Counter(lote_of(record.dagster_run) for record in failed)
-    often = {lote for lote, count in times.items() if count >= _MOST_FAILURES_A_DAY}
-    lately = {
+    failures = Counter(lote_of(record.dagster_run) for record in failed)
+    stopped = {lote for lote, count in failures.items() if count >= _MOST_FAILURES_A_DAY}
+    recent = {
         lote
         for record in failed
-        if abs(now - record.update_timestamp) < delay_after(times[lote := lote_of(record.dagster_run)])
+        if abs(now - record.update_timestamp) < delay_after(failures[lote := lote_of(record.dagster_run)])
     }
-    return BackedOffLots(lately - often, often)
+    return BackedOffLots(recent - stopped, stopped)

@@ -1,4 +1,4 @@
-"""What Dagster's catalog tells of each asset before anything has run: owners, tags, columns, where to read on."""
+"""Asset specs of tables: owners, tags, columns, and the page that documents them."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ TAGS = {"domain": "purchases"}
 
 
 def table_spec(table: sa.Table, documentation: str, **more: Any) -> dg.AssetSpec:  # noqa: ANN401  (as AssetSpec)
-    """Return the spec of an asset that is a table, with its columns, and the page of the project that tells of it."""
+    """Return the spec of a table's asset, with its columns and its page of the documentation."""
     return dg.AssetSpec(
         table.name,
         description=table.comment,

@@ -1,4 +1,4 @@
-"""The HTTP client that a run asks the API with: whose certificates it trusts, and which proxy it goes through."""
+"""The HTTP client for an API: its certificates and its proxy."""
 
 import ssl
 from ipaddress import ip_address
@@ -13,7 +13,7 @@ class ClientSettingsError(PipelineError):
 
 
 def api_client(base_url: str, timeout: httpx.Timeout) -> httpx.Client:
-    """Return a client for an API; what runs on this machine is never asked through a proxy.
+    """Return a client for an API. Requests to loopback addresses never use a proxy.
 
     Raises:
         ClientSettingsError: the environment names a proxy or a certificate file that cannot be used.
@@ -25,21 +25,23 @@ def api_client(base_url: str, timeout: httpx.Timeout) -> httpx.Client:
         )
     except ImportError as error:
         raise ClientSettingsError(
-            "ALL_PROXY, HTTP_PROXY or HTTPS_PROXY names a SOCKS proxy. Install 'httpx[socks]', or unset it."
+            "ALL_PROXY, HTTP_PROXY or HTTPS_PROXY names a SOCKS proxy.",
+            hint="Install 'httpx[socks]', or unset the variable.",
         ) from error
     except (ValueError, httpx.InvalidURL) as error:
-        # Quoted is none of it: a proxy's URL often holds a password.
+        # Do not quote the value: a proxy's URL often holds a password.
         raise ClientSettingsError(
-            "ALL_PROXY, HTTP_PROXY or HTTPS_PROXY is no proxy's URL. It must be like http://proxy.example:3128."
+            "ALL_PROXY, HTTP_PROXY or HTTPS_PROXY is not a valid URL.",
+            hint="Expected the form http://proxy.example:3128.",
         ) from error
     except OSError as error:
         raise ClientSettingsError(
-            f"Cannot read the certificates that SSL_CERT_FILE or SSL_CERT_DIR names ({error.strerror or error})."
+            f"Cannot read the certificates in SSL_CERT_FILE or SSL_CERT_DIR ({error.strerror or error})."
         ) from error
 
 
 def _trust(url: httpx.URL) -> ssl.SSLContext:
-    """Return whom TLS is to trust: for a plain `http` address nobody, and a run need not read all authorities."""
+    """Return the TLS context; skip loading certificate authorities for http:// URLs."""
     if url.scheme == "http":
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     return httpx.create_ssl_context()

@@ -1,7 +1,7 @@
-"""Content codings of a response (RFC 9110, 8.4), decoded to their end or not at all, in bounded memory.
+"""Decoding of content codings (RFC 9110, 8.4), in bounded memory; truncated content is an error.
 
-httpx decodes as well. It takes a gzip or deflate stream that was cut for a whole one, reads only the first member of a
-gzip, and lets 64 KB become 2 GB in one piece.
+httpx's own decoding accepts a truncated gzip or deflate stream, reads only the first member of a gzip, and expands
+64 KB to 2 GB in one piece.
 """
 
 import zlib
@@ -14,16 +14,16 @@ import zstandard
 from purchase_pipeline.errors import PipelineError
 
 ACCEPT_ENCODING = "gzip, deflate, zstd"
-_MOST_CODINGS = 3  # each holds a window in memory; nobody sends more than one
-# Fed in slices, either gives 16 MB at most in one piece, at its densest.
+_MOST_CODINGS = 3  # each keeps a window in memory; real servers use one
+# Input is fed in slices, so that a piece of output has 16 MB at most.
 _ZLIB_SLICE_BYTES, _ZSTD_SLICE_BYTES = 1 << 14, 1 << 9
 _ZLIB_HEADER_BYTES = 2
-_ZSTD_WINDOW_BYTES = 8 << 20  # the most that a server may use (RFC 9659)
+_ZSTD_WINDOW_BYTES = 8 << 20  # the maximum that a server may use (RFC 9659)
 _SMALL_BYTES, _PIECE_BYTES = 1 << 14, 1 << 18
 
 
 class DamagedContentError(PipelineError):
-    """The content is not what its Content-Encoding says, or ends before the end of the compressed stream."""
+    """The content does not match its Content-Encoding, or the compressed stream is truncated."""
 
 
 class _Stream(Protocol):
@@ -37,29 +37,29 @@ class _Stream(Protocol):
 
 
 def decoded(content_encoding: str, chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the content without the codings that a response's header names.
+    """Yield the decoded content of a response.
 
     Raises:
-        DamagedContentError: now or while it is read.
+        DamagedContentError: at once or during iteration.
     """
     codings = content_codings(content_encoding)
     if len(codings) > _MOST_CODINGS:
-        raise DamagedContentError(f"{len(codings)} content codings, one upon the other")
+        raise DamagedContentError(f"{len(codings)} nested content codings")
     for coding in reversed(codings):
         if coding not in _DECODERS:
-            raise DamagedContentError(f"content coding {coding[:20]!r}, which was not asked for")
+            raise DamagedContentError(f"unsupported content coding {coding[:20]!r}")
         chunks = _DECODERS[coding](chunks)
     return iter(chunks)
 
 
 def content_codings(content_encoding: str) -> list[str]:
-    """Return the codings that a header names, in the order of their application."""
+    """Return the codings named by a header, in the order they were applied."""
     codings = (coding.strip().lower() for coding in content_encoding.split(","))
     return [coding for coding in codings if coding not in {"", "identity"}]
 
 
 def in_pieces(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the same bytes in pieces of bounded size: neither millions of small ones, nor a huge one."""
+    """Yield the same bytes in pieces of moderate size."""
     gathered = bytearray()
     for chunk in chunks:
         if not gathered and _SMALL_BYTES <= len(chunk) <= _PIECE_BYTES:
@@ -76,7 +76,7 @@ def in_pieces(chunks: Iterable[bytes]) -> Iterator[bytes]:
 def _decompressed(
     new_stream: Callable[[], _Stream], chunks: Iterable[bytes], slice_bytes: int
 ) -> Iterator[bytes]:
-    """Yield what one or more streams, one after the other, decompress to."""
+    """Decompress one or more concatenated streams."""
     stream = new_stream()
     for chunk in chunks:
         for data in _cut(chunk, slice_bytes):
@@ -89,7 +89,7 @@ def _decompressed(
                     raise DamagedContentError(f"compressed content is damaged: {error}") from error
                 rest = stream.unused_data
     if not stream.eof:
-        raise DamagedContentError("compressed content ends before the end of its stream")
+        raise DamagedContentError("compressed content is truncated")
 
 
 def _gunzipped(chunks: Iterable[bytes]) -> Iterator[bytes]:
@@ -97,7 +97,7 @@ def _gunzipped(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _inflated(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Decode `deflate`: zlib's format, as the standard says, or bare deflate, as some servers send it."""
+    """Decode `deflate`: zlib's format as in the standard, or raw deflate as some servers send it."""
     source, head = iter(chunks), b""
     while len(head) < _ZLIB_HEADER_BYTES and (chunk := next(source, None)) is not None:
         head += chunk

@@ -1,4 +1,4 @@
-"""`Content-Digest` of a response (RFC 9530): what the server states, and whether the bytes that came match it."""
+"""Verification of a response's `Content-Digest` (RFC 9530)."""
 
 import base64
 import binascii
@@ -7,26 +7,26 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 
 _ALGORITHMS = {"sha-256": hashlib.sha256, "sha-512": hashlib.sha512}
-# A dictionary of structured fields (RFC 9651), as far as a digest needs it: `sha-256=:...:;a="b", sha-512=:...:`.
+# The subset of a structured-field dictionary (RFC 9651) that a digest needs: `sha-256=:...:;a="b", sha-512=:...:`.
 _VALUE = r'=(?::([A-Za-z0-9+/=]*):|"(?:[^"\\]|\\.)*"|[^\s",;:]+)'
 _KEY = r"[A-Za-z*][\w*.-]*"
 _MEMBER = re.compile(rf"[ \t]*({_KEY})(?:{_VALUE})?((?:[ \t]*;[ \t]*{_KEY}(?:{_VALUE})?)*)[ \t]*(?:,|$)")
 
 
 class ContentDigest:
-    """The digests that a server states, compared with those of the bytes as sent and, if encoded, as decoded.
+    """The digests stated by a server, compared with the bytes as sent and, if encoded, as decoded.
 
-    The standard means the bytes as sent. A proxy that compresses leaves the digest of the plain ones; either proves
-    that nothing was damaged.
+    The standard means the bytes as sent, but a proxy that compresses may leave the digest of the decoded ones. A match
+    with either proves that nothing was damaged.
     """
 
     def __init__(self, header: str) -> None:
-        """Take a header's value; what is no dictionary, and algorithms not known here, are ignored."""
+        """Parse a header's value; a malformed header and unknown algorithms are ignored."""
         self._stated = _stated_digests(header)
         self._watched: list[Mapping[str, hashlib._Hash]] = []
 
     def watch(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
-        """Pass bytes on, taking their digests: of all that is watched one is to match."""
+        """Yield the bytes and hash them. One of the watched streams has to match."""
         if not self._stated:
             yield from chunks
             return
@@ -38,7 +38,7 @@ class ContentDigest:
             yield chunk
 
     def matches(self) -> bool:
-        """Tell whether what passed is what the server states, by every algorithm that it names."""
+        """Return whether a watched stream matches every stated digest."""
         found = [{name: each.digest() for name, each in hashes.items()} for hashes in self._watched]
         return not self._stated or self._stated in found
 
@@ -58,5 +58,5 @@ def _stated_digests(header: str) -> dict[str, bytes]:
 def _bytes(text: str) -> bytes:
     try:
         return base64.b64decode(text)
-    except binascii.Error:  # no digest has this value, so nothing matches it
+    except binascii.Error:  # matches no digest
         return b""

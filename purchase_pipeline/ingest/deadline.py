@@ -1,4 +1,4 @@
-"""A deadline for a whole HTTP exchange. httpx bounds each wait for the next bytes, and never the sum of the waits."""
+"""A deadline for a whole HTTP exchange; httpx limits only each single read."""
 
 import socket
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,24 +12,24 @@ _CONNECTED = ("connect_tcp.complete", "connect_unix_socket.complete", "start_tls
 
 
 class RequestDeadline:
-    """Cuts the connections that an exchange made when its time is up: whoever waits for bytes gets an error."""
+    """Shuts down the connections of an exchange when its time is up, so that pending reads fail."""
 
     def __init__(self) -> None:
         self.is_over = False
         self._sockets: list[socket.socket] = []
 
     def trace(self, event: str, info: Mapping[str, Any]) -> None:
-        """Take note of a new connection. To be httpx's extension of that name, for a request that reuses none."""
+        """Record a new connection. To be passed as httpx's `trace` extension; connections must not be reused."""
         if event.endswith(_CONNECTED):
             self._sockets.append(info["return_value"].get_extra_info("socket"))
-            if self.is_over:  # since the last look
+            if self.is_over:  # expired while connecting
                 self.cut()
 
     def pass_on(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
-        """Pass bytes on while there is time. The end of a connection that was cut here is not the end of a response.
+        """Yield the bytes until the deadline. A connection cut by it does not count as the end of the response.
 
         Raises:
-            httpx.ReadTimeout: the time is up.
+            httpx.ReadTimeout: the deadline has passed.
         """
         for chunk in chunks:
             self._require_time()
@@ -38,10 +38,10 @@ class RequestDeadline:
 
     def _require_time(self) -> None:
         if self.is_over:
-            raise httpx.ReadTimeout("The deadline of the exchange is over.")
+            raise httpx.ReadTimeout("The deadline of the exchange has passed.")
 
     def cut(self) -> None:
-        """End the exchange."""
+        """Shut down the connections."""
         self.is_over = True
         for each in self._sockets:
             with suppress(OSError):
@@ -50,7 +50,7 @@ class RequestDeadline:
 
 @contextmanager
 def request_deadline(seconds: float) -> Iterator[RequestDeadline]:
-    """Hold a deadline over the exchange that is made within."""
+    """Apply a deadline to the exchange within the block."""
     deadline = RequestDeadline()
     timer = Timer(seconds, deadline.cut)
     timer.daemon = True

@@ -1,4 +1,4 @@
-"""What an API answered in place of rows, in one printable line: status, explanation, or where it redirects to."""
+"""One-line descriptions of error responses: status, explanation, redirect target."""
 
 from contextlib import suppress
 
@@ -13,17 +13,17 @@ _URL_LENGTH = 200
 
 
 def status_of(response: httpx.Response) -> str:
-    """Return what was asked for, and the status that it was answered with."""
-    answered = f"answered {response.status_code} {response.reason_phrase}"
-    return f"{response.request.url.path} {one_line(answered, _REASON_LENGTH)}"
+    """Return the requested path and the response's status."""
+    status = f"returned {response.status_code} {response.reason_phrase}"
+    return f"{response.request.url.path} {one_line(status, _REASON_LENGTH)}"
 
 
 def explanation_of(response: httpx.Response) -> str:
-    """Return where a response redirects to, or else how its body begins, as far as it comes and can be read."""
+    """Return the redirect target, or else the beginning of the body as far as it can be read."""
     if response.next_request is not None:
         return _redirect(response.next_request.url)
     explanation = b""
-    # Whoever asked for the whole body at once has it decoded.
+    # httpx has already decoded a consumed body.
     encoding = "" if response.is_stream_consumed else response.headers.get("content-encoding", "")
     chunks = response.iter_bytes() if response.is_stream_consumed else response.iter_raw()
     with suppress(httpx.TransportError, DamagedContentError):
@@ -35,8 +35,6 @@ def explanation_of(response: httpx.Response) -> str:
 
 
 def _redirect(target: httpx.URL) -> str:
-    """Name the target without its login and query, of which either may be a key."""
+    """Describe a redirect without login and query, which may contain a key."""
     url = one_line(str(target.copy_with(userinfo=b"", query=None, fragment=None)), _URL_LENGTH)
-    return (
-        f"it redirects to {url}. Redirects are not followed: set the API's URL to the one that it moved to."
-    )
+    return f"redirects to {url}. Redirects are not followed; change the API's URL to the new one."

@@ -1,7 +1,7 @@
-"""The contract for many rows: what passes is good, what does not is for the contract itself to judge, and to explain.
+"""The fast path of validation: accepts rows in bulk, and leaves the others to the contract's full validation.
 
-A row travels as its members, `"store":7` beside `"brand":"LG"`, and members repeat: each is validated once, by the
-contract's own field, and known by its bytes in all rows that have it. Ten thousand rows have few members to parse.
+A row is split into its JSON members, such as `"store":7`. Members repeat, so each distinct one is validated once, by
+the contract's own field, and cached by its bytes: ten thousand rows have few distinct members.
 """
 
 from collections.abc import Sequence
@@ -13,34 +13,33 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, TypeAdapter
 
-_COMPACT = b',"'  # between members, as most write JSON
-_SPACED = b', "'  # as Python's own `json` does
-_BLANKS = b" \t\r\n"  # JSON's: RFC 8259, 2
-_WRITTEN_AS_TEXTS = (str, int, date, Decimal)
+_COMPACT = b',"'  # separator of most JSON writers
+_SPACED = b', "'  # separator of Python's `json`
+_BLANKS = b" \t\r\n"  # JSON whitespace (RFC 8259, 2)
+_TEXT_TYPES = (str, int, date, Decimal)
 
-NO_ROWS_FAULT = (MemoryError, OSError)
-"""What a rule of a contract may raise that says nothing of the row: the next try may fare better."""
+SYSTEM_ERRORS = (MemoryError, OSError)
+"""Errors raised during validation that are not the row's fault; a retry may succeed."""
 
 _MOST_BYTES = 4 << 20
-"""Remembered of a field: room for all days of half a century; a lot of long texts that never repeat needs no more."""
+"""Cache limit of a field: holds every day of half a century."""
 
-_ENTRY_BYTES = 100  # what remembering a member costs beside the member
+_ENTRY_BYTES = 100  # overhead of a cached member
 _REFUSED = object()
 
 
 class Passed(NamedTuple):
-    """The rows that passed: their places among those that were sifted, and their values, by the contract's fields."""
+    """The accepted rows: their indexes in the batch, and their values, one column per contract field."""
 
-    places: Sequence[int]
+    indexes: Sequence[int]
     columns: Sequence[Sequence[Any]]
 
 
 class FastPath:
-    """Lets rows through that the contract accepts, as on one day.
+    """Accepts rows that the contract would accept on a given day.
 
-    It reads members that stand in the order of the contract's fields, all of them, and no other: such members, each
-    accepted by its field, make a row that the contract accepts. Where more than its fields judges a row, or a field
-    has another name in JSON, it lets no row through.
+    It handles only rows whose members are exactly the contract's fields, in order. If each field accepts its member,
+    the contract accepts the row. A contract with validators, or with aliased fields, gets no fast path.
     """
 
     def __init__(self, contract: type[BaseModel], today: date) -> None:
@@ -48,18 +47,18 @@ class FastPath:
         self._members = [
             _Member(contract, name, today, opens=name == names[0], closes=name == names[-1]) for name in names
         ]
-        self._fields_say_all = _fields_say_all(contract)
+        self._is_fieldwise = _is_fieldwise(contract)
 
     def passed(self, raw_rows: Sequence[bytes]) -> Passed:
-        """Return the rows that pass: what the contract makes of each value, as a text that PostgreSQL reads."""
-        places, rows = list[int](), list[list[bytes]]()
+        """Return the accepted rows, with validated values as text for PostgreSQL."""
+        indexes, rows = list[int](), list[list[bytes]]()
         count = len(self._members)
-        for place, raw in enumerate(raw_rows if self._fields_say_all else ()):
+        for index, raw in enumerate(raw_rows if self._is_fieldwise else ()):
             members = raw.split(_COMPACT)
             if len(members) != count:
                 members = raw.split(_SPACED)
             if len(members) == count:
-                places.append(place)
+                indexes.append(index)
                 rows.append(members)
         by_field = zip(*rows, strict=True) if rows else [()] * count
         refused = set[int]()
@@ -67,23 +66,23 @@ class FastPath:
             member.validated(texts, refused) for member, texts in zip(self._members, by_field, strict=True)
         ]
         if refused:
-            good = [place for place in range(len(rows)) if place not in refused]
-            return Passed([places[place] for place in good], [[c[place] for place in good] for c in columns])
-        return Passed(places, columns)
+            good = [index for index in range(len(rows)) if index not in refused]
+            return Passed([indexes[index] for index in good], [[c[index] for index in good] for c in columns])
+        return Passed(indexes, columns)
 
 
 @lru_cache(maxsize=1)
 def fast_path_for(contract: type[BaseModel], today: date) -> FastPath:
-    """Return the sieve that remembers what it saw: one for all lots that a process judges on a day."""
+    """Return a cached fast path: one for all batches that a process validates on a day."""
     return FastPath(contract, today)
 
 
 def as_text(value: Any) -> Any:  # noqa: ANN401
-    """Return a value as the text that PostgreSQL reads; of a type that psycopg writes otherwise, as it is."""
-    return str(value) if type(value) in _WRITTEN_AS_TEXTS else value
+    """Return a value as text for PostgreSQL, or unchanged if psycopg has to dump its type."""
+    return str(value) if type(value) in _TEXT_TYPES else value
 
 
-def _fields_say_all(contract: type[BaseModel]) -> bool:
+def _is_fieldwise(contract: type[BaseModel]) -> bool:
     decorators = contract.__pydantic_decorators__
     return not (
         decorators.field_validators
@@ -94,9 +93,9 @@ def _fields_say_all(contract: type[BaseModel]) -> bool:
 
 
 class _Member:
-    """One field of the contract as it stands in a row's text, and what was said of its values before.
+    """A field of the contract as a JSON member, with a cache of validated values.
 
-    `opens`, `closes`: the member takes in the row's opening or closing brace, which it is never seen without.
+    `opens`, `closes`: the member includes the row's opening or closing brace.
     """
 
     def __init__(
@@ -112,14 +111,14 @@ class _Member:
         self._bytes = 0
 
     def validated(self, members: Sequence[bytes], refused: set[int]) -> list[Any]:
-        """Return what the field's value becomes in each row; add the places of rows in which it is refused."""
+        """Return the field's validated value in each row; add the indexes of rejected rows to `refused`."""
         known = self._known
         try:
             return [known[member] for member in members]
         except KeyError:
             self._learn(set(members))
         validated = [known.get(member, _REFUSED) for member in members]
-        refused.update(place for place, value in enumerate(validated) if value is _REFUSED)
+        refused.update(index for index, value in enumerate(validated) if value is _REFUSED)
         return validated
 
     def _learn(self, members: set[bytes]) -> None:
@@ -127,16 +126,16 @@ class _Member:
             self._known.clear()
             self._bytes = 0
         for member in members - self._known.keys():
-            # Blanks are JSON's own only behind a row: before a member they would stand inside its name's quotes.
+            # Whitespace is insignificant only after a row; before a member it would be inside the quotes of its name.
             text = member.rstrip(_BLANKS) if self._closing else member
             if not (text.startswith(self._opening) and text.endswith(self._closing)):
                 continue
             value = text[len(self._opening) : len(text) - len(self._closing)]
             try:
                 validated = self._validate(value, context=self._context)
-            except NO_ROWS_FAULT:
+            except SYSTEM_ERRORS:
                 raise
-            except Exception:  # noqa: BLE001, S112  # the whole contract judges, and explains, such a row
+            except Exception:  # noqa: BLE001, S112  # left to full validation, which explains the error
                 continue
             self._known[member] = as_text(validated)
             self._bytes += getsizeof(member) + getsizeof(validated) + _ENTRY_BYTES

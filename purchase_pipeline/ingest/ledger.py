@@ -1,4 +1,4 @@
-"""What the database says of each lot: received, loaded, rejected. It is the truth that all else is held against."""
+"""The ledger of batches: rows received, loaded and rejected. It is the source of truth for what is loaded."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
@@ -12,13 +12,13 @@ from purchase_pipeline.postgres.slices.ledger import ledger_table
 
 _Entry = sa.FromClause
 LEDGER = ledger_table()
-# An entry tells when it was written, by the server's clock. It is seen once its transaction has ended, and one with a
-# later moment may be seen before it; no run takes longer than a quarter of an hour. And a clock can be set back.
+# `committed_at` is set before the commit, so an entry may become visible after a later one. A run is limited to 15
+# minutes; the rest is a margin for a clock that is set back.
 _LONGEST_COMMIT = timedelta(hours=1)
 
 
 class LotCount(NamedTuple):
-    """Rows of one lot, the digest of the raw lot that they are of, and the run that loaded them."""
+    """Row counts of a batch, the digest of its raw file, and the run that loaded it."""
 
     lote: str
     received: int
@@ -30,12 +30,12 @@ class LotCount(NamedTuple):
 
     @property
     def conserved(self) -> bool:
-        """True when every row received was either loaded or rejected."""
+        """True if rows received = rows loaded + rows rejected."""
         return self.received == self.loaded + self.rejected
 
 
 class LotTotals(NamedTuple):
-    """Rows of several lots."""
+    """Row counts of several batches."""
 
     received: int
     loaded: int
@@ -43,32 +43,32 @@ class LotTotals(NamedTuple):
 
 
 def totals(lots: Iterable[LotCount]) -> LotTotals:
-    """Add lots up."""
+    """Sum the counts of batches."""
     known = list(lots)
     return LotTotals(*(sum(getattr(lot, name) for lot in known) for name in LotTotals._fields))
 
 
 class LotLedger:
-    """Reads the ledger, and the tables beside it.
+    """Reads the ledger and the tables.
 
-    A lot counts as loaded when both its slices, accepted and rejected rows, were committed from the same raw lot, and
-    their rows are still there: a lot that somebody wiped is missing again.
+    A batch is loaded if both its slices, accepted and rejected rows, were committed from the same raw file and their
+    rows still exist. A wiped batch counts as missing.
     """
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
 
-    def answers(self) -> bool:
-        """Return true once the database has answered."""
+    def ping(self) -> bool:
+        """Return true if the database responds."""
         with self._engine.connect() as connection:
             return connection.execute(sa.select(sa.true())).scalar_one()
 
     def loaded_lots(
         self, lots: Sequence[str] | None = None, *, newest_known: datetime | None = None
     ) -> dict[str, LotCount]:
-        """Return the loaded lots, or which of some are, with the counts that the ledger states: no table is counted.
+        """Return the loaded batches, or those among `lots`, with the ledger's counts; tables are not counted.
 
-        Who knows all lots up to a commit, and says which, is told of those that may have come since.
+        With `newest_known`, return only batches that may have been committed since.
         """
         accepted, rejected = LEDGER.alias("accepted"), LEDGER.alias("rejected")
         query = _loaded(accepted, rejected, accepted.c.rows, rejected.c.rows).where(
@@ -78,22 +78,22 @@ class LotLedger:
             query = query.where(accepted.c.partition.in_(_committed_since(newest_known)))
         return self._read(query.where(_is_one_of(lots, accepted.c.partition)))
 
-    def loaded_names(self, share: float) -> set[str]:
-        """Return the names of the loaded lots; that rows are still there is looked up for a share of them, by chance.
+    def loaded_names(self, checked_ratio: float) -> set[str]:
+        """Return the names of the loaded batches; check a random share of them for rows that still exist.
 
-        The ledger alone tells of 100,000 lots in an eighth of a second. To find a row of each takes seven times as
-        long, however it is asked: each has a page of its own in the index of the key.
+        Reading 100,000 ledger entries takes 0.125 s. Checking that each has rows takes seven times as long, as each
+        is on another page of the key's index.
         """
         accepted, rejected = LEDGER.alias("accepted"), LEDGER.alias("rejected")
-        passed_over = sa.func.random() >= share
+        skipped = sa.func.random() >= checked_ratio
         query = _committed(sa.select(accepted.c.partition.label("lote")), accepted, rejected).where(
-            sa.or_(passed_over, _still_there(accepted, TABELA_COMPRAS)),
-            sa.or_(passed_over, _still_there(rejected, COMPRAS_REJEITADAS)),
+            sa.or_(skipped, _still_there(accepted, TABELA_COMPRAS)),
+            sa.or_(skipped, _still_there(rejected, COMPRAS_REJEITADAS)),
         )
         return {row.lote for row in self._rows(query)}
 
     def counted_lots(self, lots: Sequence[str] | None = None) -> dict[str, LotCount]:
-        """Return the committed lots, or some of them, with rows counted in the tables themselves."""
+        """Return the committed batches, or those among `lots`, with rows counted in the tables."""
         accepted, rejected = LEDGER.alias("accepted"), LEDGER.alias("rejected")
         query = _loaded(
             accepted, rejected, _count(TABELA_COMPRAS, accepted), _count(COMPRAS_REJEITADAS, accepted)
@@ -101,7 +101,7 @@ class LotLedger:
         return self._read(query.where(_is_one_of(lots, accepted.c.partition)))
 
     def gaps_and_duplicates(self, lots: Sequence[str] | None = None) -> Sequence[tuple[str, int, int]]:
-        """Return `(lote, gaps, doubles)` for each lot whose positions, over both tables, are not 1, 2, 3, ..."""
+        """Return `(lote, gaps, duplicates)` for each batch whose row numbers, over both tables, are not 1, 2, 3, ..."""
         accepted, rejected = TABELA_COMPRAS.c, COMPRAS_REJEITADAS.c
         counted = sa.union_all(
             *(
@@ -113,28 +113,28 @@ class LotLedger:
                 for columns in (accepted, rejected)
             )
         ).subquery()
-        # Within one table the key allows none.
-        doubled = (
+        # Within a table the primary key excludes them.
+        duplicated = (
             sa.select(accepted.lote, sa.func.count().label("rows"))
             .where(accepted.lote == rejected.lote, accepted.linha == rejected.linha)
             .where(_is_one_of(lots, rejected.lote))
             .group_by(accepted.lote)
             .subquery()
         )
-        doubles = sa.func.coalesce(sa.func.max(doubled.c.rows), 0)
-        gaps = sa.func.max(counted.c.last) - sa.func.sum(counted.c.rows) + doubles
+        duplicates = sa.func.coalesce(sa.func.max(duplicated.c.rows), 0)
+        gaps = sa.func.max(counted.c.last) - sa.func.sum(counted.c.rows) + duplicates
         query = (
-            sa.select(counted.c.lote, gaps, doubles)
-            .outerjoin(doubled, doubled.c.lote == counted.c.lote)
+            sa.select(counted.c.lote, gaps, duplicates)
+            .outerjoin(duplicated, duplicated.c.lote == counted.c.lote)
             .group_by(counted.c.lote)
-            .having(sa.or_(gaps != 0, doubles != 0))
+            .having(sa.or_(gaps != 0, duplicates != 0))
             .order_by(counted.c.lote)
         )
         with self._engine.connect() as connection:
-            return [(lote, int(gap), int(double)) for lote, gap, double in connection.execute(query)]
+            return [(lote, int(gap), int(duplicate)) for lote, gap, duplicate in connection.execute(query)]
 
     def differences_from_contract(self) -> list[str]:
-        """Say, a sentence each, where the tables' columns differ from the contract's."""
+        """Return the differences between the tables' columns and the contract, one sentence each."""
         with self._engine.connect() as connection:
             return [
                 difference
@@ -146,7 +146,7 @@ class LotLedger:
         return {row.lote: LotCount(*row) for row in self._rows(query.order_by("lote"))}
 
     def _rows(self, query: sa.Select[Any]) -> Sequence[sa.Row[*tuple[Any, ...]]]:
-        """Return what a query finds: nothing where a table is missing."""
+        """Return the query's rows; none if a table is missing."""
         with self._engine.connect() as connection:
             inspector = sa.inspect(connection)
             if not all(map(inspector.has_table, (LEDGER.name, TABELA_COMPRAS.name, COMPRAS_REJEITADAS.name))):
@@ -155,7 +155,7 @@ class LotLedger:
 
 
 def first_seen(connection: sa.Connection, lote: str) -> dict[tuple[int, str], datetime]:
-    """Return when each rejected row of a lot was rejected first, by its position and its SHA-256."""
+    """Return when each rejected row of a batch was first rejected, by row number and SHA-256."""
     if not sa.inspect(connection).has_table(COMPRAS_REJEITADAS.name):
         return {}
     table = COMPRAS_REJEITADAS.c
@@ -181,21 +181,21 @@ def _loaded(
     return _committed(counts, accepted, rejected)
 
 
-def _committed(told: sa.Select[Any], accepted: _Entry, rejected: _Entry) -> sa.Select[Any]:
-    """Select from the lots of which both slices were committed, from the same raw lot."""
+def _committed(query: sa.Select[Any], accepted: _Entry, rejected: _Entry) -> sa.Select[Any]:
+    """Select from batches whose slices were both committed from the same raw file."""
     same_lot = sa.and_(
         accepted.c.partition == rejected.c.partition,
         accepted.c.digest == rejected.c.digest,
         accepted.c.asset == TABELA_COMPRAS.name,
         rejected.c.asset == COMPRAS_REJEITADAS.name,
     )
-    return told.join_from(accepted, rejected, same_lot)
+    return query.join_from(accepted, rejected, same_lot)
 
 
 def _committed_since(newest_known: datetime) -> sa.Select[Any]:
-    """Select the lots of which a slice may have been committed since that moment.
+    """Select the batches with a slice that may have been committed since.
 
-    They are found before their rows are looked for: as a condition on the two slices it would come after.
+    As a subquery it is evaluated before the lookup of rows; as a condition on both slices it would come after.
     """
     since = sa.func.least(newest_known, sa.func.now()) - _LONGEST_COMMIT
     of_a_lot = LEDGER.c.asset.in_([TABELA_COMPRAS.name, COMPRAS_REJEITADAS.name])
@@ -203,7 +203,7 @@ def _committed_since(newest_known: datetime) -> sa.Select[Any]:
 
 
 def _is_one_of(lots: Sequence[str] | None, column: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
-    """Return the condition that a column has one of these lots, which may be more than a query's parameters; or any."""
+    """Return the condition that a column has one of `lots` (one array parameter, so any number), or any value."""
     if lots is None:
         return sa.true()
     return column == sa.any_(sa.literal(list(lots), ARRAY(sa.Text)))
@@ -214,7 +214,7 @@ def _count(table: sa.Table, entry: _Entry) -> sa.ScalarSelect[int]:
 
 
 def _still_there(entry: _Entry, table: sa.Table) -> sa.ColumnElement[bool]:
-    # Not EXISTS: in an OR, PostgreSQL may read a whole table for it, to look up a few lots.
+    # Not EXISTS: in an OR, PostgreSQL may scan the whole table for it.
     a_row = sa.select(table.c.lote).where(table.c.lote == entry.c.partition).limit(1).scalar_subquery()
     return sa.or_(entry.c.rows == 0, a_row.is_not(None))
 
@@ -223,16 +223,18 @@ def _differences(connection: sa.Connection, declared: sa.Table) -> list[str]:
     inspector = sa.inspect(connection)
     if not inspector.has_table(declared.name):
         return [f"{declared.name} does not exist"]
-    wanted = {column.name: _as_text(connection, column.type, column.nullable) for column in declared.columns}
+    expected = {
+        column.name: _as_text(connection, column.type, column.nullable) for column in declared.columns
+    }
     found = {
         column["name"]: _as_text(connection, column["type"], column["nullable"])
         for column in inspector.get_columns(declared.name)
     }
     return [
-        f"{declared.name}.{name}: the contract has {wanted.get(name, 'no such column')}, "
+        f"{declared.name}.{name}: the contract has {expected.get(name, 'no such column')}, "
         f"the table {found.get(name, 'no such column')}"
-        for name in wanted.keys() | found.keys()
-        if wanted.get(name) != found.get(name)
+        for name in expected.keys() | found.keys()
+        if expected.get(name) != found.get(name)
     ]
 
 

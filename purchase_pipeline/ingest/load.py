@@ -1,4 +1,4 @@
-"""A landed lot as slices of both tables: the accepted rows of one, the rejected rows of the other."""
+"""A landed batch as slices of both tables: accepted rows and rejected rows."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,7 +16,7 @@ from purchase_pipeline.postgres.frames.rows import Row
 
 
 class LandedSlices:
-    """One lot on its way into both tables; each row is validated once, as the first table asks for it."""
+    """The slices of one batch. Each row is validated once, while the accepted rows are read."""
 
     def __init__(
         self,
@@ -29,7 +29,7 @@ class LandedSlices:
         self.landed = landed
         self._landing = landing
         self._run_id = run_id
-        self._judged_at = datetime.now(UTC)
+        self._validated_at = datetime.now(UTC)
         self.validation = LoteValidation(
             landed.lote,
             received=landed.rows,
@@ -39,15 +39,15 @@ class LandedSlices:
 
     @property
     def lote(self) -> str:
-        """The lot's name."""
+        """The batch's name."""
         return self.landed.lote
 
     def slices(self) -> Together:
         """Return both slices, to be replaced in one transaction.
 
         Raises:
-            TooManyRejectsError: while they are read; the landed lot is noted as refused.
-            DamagedFileError, DamagedLotError, LandedAgainError: while they are read.
+            TooManyRejectsError: during reading; the landed batch is marked as refused.
+            DamagedFileError, DamagedLotError, LandedAgainError: during reading.
         """
         return Together(
             _stream(TABELA_COMPRAS, self._accepted()),
@@ -58,10 +58,10 @@ class LandedSlices:
         with self._landing.open_rows(self.landed) as raw_rows:
             try:
                 yield from self.validation.accepted(raw_rows)
-                # The first rows are read before the slice is locked, and the last ones never: see there.
+                # Checked last, as the slice is not locked yet when the first rows are read.
                 self._landing.require_newest(self.landed)
             except TooManyRejectsError:
-                deque(raw_rows, maxlen=0)  # to its end, where a file that was changed is found out
+                deque(raw_rows, maxlen=0)  # read to the end, which verifies the file
                 self._landing.refuse(self.landed)
                 raise
 
@@ -69,7 +69,7 @@ class LandedSlices:
         lote, rejected = self.lote, self.validation.rejected
         known = first_seen(connection, lote) if rejected else {}
         rows = [
-            (lote, *row, known.get((row.linha, row.original_sha256), self._judged_at), self._run_id)
+            (lote, *row, known.get((row.linha, row.original_sha256), self._validated_at), self._run_id)
             for row in rejected
         ]
         return _stream(COMPRAS_REJEITADAS, [rows])

@@ -1,7 +1,7 @@
-r"""Text that somebody else wrote, as it may stand in a terminal, a log line, a page, JSON, a sheet's cell.
+r"""Escaping of untrusted text for terminals, logs, pages, JSON and spreadsheets.
 
-What a row says is stored exactly; it is made harmless where it is shown, and only there. Markdown, which Dagster's UI
-renders, is `postgres.markdown`'s.
+Values are stored exactly, and escaped only where they are shown. Markdown, which Dagster's UI renders, is escaped by
+`postgres.markdown`.
 """
 
 import json
@@ -10,39 +10,37 @@ from collections.abc import Callable
 from datetime import datetime
 from unicodedata import category
 
-_JOINERS = (
-    "\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}"  # without them, Persian, Hindi and many emoji fall apart
-)
-_LONGEST_RUN = 80  # characters without a blank
+_JOINERS = "\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}"  # Persian, Hindi and many emoji need them
+_LONGEST_RUN = 80  # characters without whitespace
 _LONGEST = 500
 _RUN = re.compile(rf"\S{{{_LONGEST_RUN + 1},}}")
 _STARTS_A_FORMULA = tuple("=+-@\t\r")
 
 
 def printable(text: str) -> str:
-    r"""Return a text in one line that acts on nothing: what has no glyph of its own shows as `\x1b`, `\n`, `\u202e`.
+    r"""Return a text as one line, with non-printable characters escaped: `\x1b`, `\n`, `\u202e`.
 
-    That is control characters, line ends, marks that turn the direction of writing, and what Unicode has not assigned.
+    These are control characters, line ends, bidirectional marks and unassigned code points.
     """
     return _escaped(text, lambda character: ascii(character)[1:-1])
 
 
 def in_brief(text: str) -> str:
-    """Return a printable text short enough for a table or a message: what is too long ends in `…`."""
+    """Return a printable text, cut with `…` to fit a table or a message."""
     cut = _RUN.sub(lambda run: run[0][: _LONGEST_RUN - 1] + "…", printable(text))
     return cut if len(cut) <= _LONGEST else cut[: _LONGEST - 1] + "…"
 
 
 def one_line(text: str, most: int) -> str:
-    """Return a printable text of so many characters at most, its blanks folded: a server's words in a message."""
+    """Return a printable text with whitespace collapsed, cut to `most` characters."""
     line = printable(" ".join(text[: 4 * most].split()))
     return line if len(line) <= most else line[: most - 1] + "…"
 
 
 def printable_json(value: object, encoding: str = "utf-8") -> str:
-    r"""Return a value as indented JSON that may go to a terminal: the same JSON, more of it written as `\u202e`.
+    r"""Return a value as indented JSON for a terminal, with non-printable characters escaped: `\u202e`.
 
-    Where the terminal's encoding is no Unicode, that is all that is not ASCII.
+    For an encoding other than Unicode, all non-ASCII characters are escaped.
     """
     ascii_only = "utf" not in encoding.lower()
     text = json.dumps(value, indent=2, ensure_ascii=ascii_only, default=datetime.isoformat)
@@ -52,7 +50,7 @@ def printable_json(value: object, encoding: str = "utf-8") -> str:
 
 
 def sheet_cell(value: object) -> object:
-    """Return a value as a cell of CSV: a text that a spreadsheet would run as a formula gets a `'` before it."""
+    """Return a value as a CSV cell, with a leading `'` if a spreadsheet would run it as a formula."""
     return f"'{value}" if isinstance(value, str) and value.startswith(_STARTS_A_FORMULA) else value
 
 

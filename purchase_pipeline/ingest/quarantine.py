@@ -1,4 +1,4 @@
-"""The quarantine: which rows were rejected, and why."""
+"""Queries on the quarantine: rejected rows and their reasons."""
 
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
@@ -16,7 +16,7 @@ _WHOLE_ROW = "(the whole row)"
 
 
 class RejectGroup(NamedTuple):
-    """Rejected rows that have something in common; `example` names the first of them."""
+    """Rejected rows with the same reason, field or batch; `example` names the first one."""
 
     what: str
     rows: int
@@ -31,20 +31,20 @@ class Quarantine:
         self._engine = engine
 
     def rows(self, lote: str | None = None, limit: int | None = None) -> list[dict[str, Any]]:
-        """Return rejected rows as the table has them, by lot and position; of one lot, and so many at most."""
+        """Return rejected rows ordered by batch and row number; of one batch, up to a limit, if given."""
         query = sa.select(COMPRAS_REJEITADAS).order_by(_TABLE.lote, _TABLE.linha).limit(limit)
         names = COMPRAS_REJEITADAS.columns.keys()
         return [dict(zip(names, row, strict=True)) for row in self._read(query, lote)]
 
     def count(self, lote: str | None = None) -> int:
-        """Return how many rows are rejected."""
+        """Return the number of rejected rows."""
         found = self._read(sa.select(sa.func.count()).select_from(COMPRAS_REJEITADAS), lote)
         return sum(count for (count,) in found)
 
     def grouped(self, by: Grouping, lote: str | None = None) -> list[RejectGroup]:
-        """Return the groups by reason (without the values seen), field or lot; the largest first.
+        """Return the groups by reason (without the values seen), field or batch, largest first.
 
-        A row that was rejected for several reasons is in the group of each.
+        A row with several reasons is in several groups.
         """
         what, source = _of(by)
         example = sa.func.array_agg(
@@ -69,7 +69,7 @@ class Quarantine:
 
 
 def _of(by: Grouping) -> tuple[sa.ColumnElement[str], sa.FromClause]:
-    """Return what rows are grouped by, and what to read it from."""
+    """Return the grouping expression and its FROM clause."""
     if by == "lote":
         return _TABLE.lote, COMPRAS_REJEITADAS
     each = (

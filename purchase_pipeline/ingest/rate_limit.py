@@ -1,4 +1,4 @@
-"""The rate at which an API may be asked, kept by all workers together: each asks Redis for its turn first."""
+"""A request rate that all workers share, through Redis."""
 
 from time import monotonic, sleep, time
 
@@ -14,16 +14,16 @@ _SHORTEST_SLEEP_SECONDS = 0.02
 
 
 class SharedRate:
-    """At most so many requests in any window of that length: `600/minute`, `10/second`, `5/2second`.
+    """A limit on requests in any window of time: `600/minute`, `10/second`, `5/2second`.
 
-    What is refused is not asked later in a burst: a window moves, it does not begin anew (limits' moving window).
+    The window moves continuously, so there is no burst at the start of a new one.
     """
 
     def __init__(self, rate: str, redis_url: str, api_url: str) -> None:
-        """Take turns for an API, by its address.
+        """Limit the requests to an API, identified by its URL.
 
         Raises:
-            ValueError: a text that is no rate.
+            ValueError: malformed rate.
         """
         self._rate: RateLimitItem = parse(rate)
         self._api_url = api_url
@@ -31,21 +31,23 @@ class SharedRate:
         self._limiter = MovingWindowRateLimiter(storage)
 
     def wait_for_turn(self, seconds: float) -> None:
-        """Return as soon as one more request is within the rate.
+        """Wait until the rate allows another request.
 
         Raises:
-            ApiUnavailableError: it is not within so many seconds, or Redis is silent: worth another try.
+            ApiUnavailableError: it does not within `seconds`, or Redis does not respond.
         """
         ends_at = monotonic() + seconds
         try:
             while not self._limiter.hit(self._rate, self._api_url):
                 if monotonic() > ends_at:
-                    raise ApiUnavailableError(f"No turn within {seconds:.0f} s at a rate of {self._rate}.")
+                    raise ApiUnavailableError(
+                        f"The request rate of {self._rate} allowed no request within {seconds:.0f} s."
+                    )
                 due_in = self._limiter.get_window_stats(self._rate, self._api_url).reset_time - time()
                 left = max(ends_at - monotonic(), 0.0)
                 sleep(min(max(due_in, _SHORTEST_SLEEP_SECONDS), _LONGEST_SLEEP_SECONDS, left))
         except redis.RedisError as error:
             raise ApiUnavailableError(
-                f"No turn to be had: Redis, which keeps the rate of the API, does not answer ({error}). "
-                "PURCHASE_REDIS_URL says where it is."
+                f"Rate limiter unavailable: Redis did not respond ({error}).",
+                hint="Check PURCHASE_REDIS_URL.",
             ) from error

@@ -1,4 +1,4 @@
-"""Holds every lot in the database against the file that it was made from, and against the ledger, row by row."""
+"""Row-by-row comparison of loaded batches with their landed files and the ledger."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
@@ -17,11 +17,16 @@ from purchase_pipeline.ingest.validation import DamagedLotError, LoteValidation,
 
 _TABLES = (TABELA_COMPRAS, COMPRAS_REJEITADAS)
 _Entry = sa.Row[*tuple[Any, ...]]
-_NOTED = (LEDGER.c.asset, LEDGER.c.rows, LEDGER.c.source_rows, LEDGER.c.digest)  # of a ledger of any version
+_ENTRY_COLUMNS = (
+    LEDGER.c.asset,
+    LEDGER.c.rows,
+    LEDGER.c.source_rows,
+    LEDGER.c.digest,
+)  # present in every version of the ledger
 _OF_LOTS = LEDGER.c.asset.in_([table.name for table in _TABLES])
 _NUMBERS = [
-    (place, TABELA_COMPRAS.columns[name].type.python_type)
-    for place, name in enumerate(("linha", *CompraSchema.model_fields))
+    (index, TABELA_COMPRAS.columns[name].type.python_type)
+    for index, name in enumerate(("linha", *CompraSchema.model_fields))
     if isinstance(TABELA_COMPRAS.columns[name].type, sa.Integer | sa.Numeric)
 ]
 _PAGE_ROWS = 2_000
@@ -32,11 +37,11 @@ _END: Row = (float("inf"),)
 
 
 class MissingTableError(PipelineError):
-    """A table that the ledger has rows of does not exist."""
+    """Some tables of the pipeline exist, but not all."""
 
 
 class VerifiedLot(NamedTuple):
-    """What was found of one lot. `differences` are sentences; none: all is as it should be."""
+    """The result of verifying one batch; `differences` is empty if it is correct."""
 
     lote: str
     loaded: int
@@ -45,17 +50,17 @@ class VerifiedLot(NamedTuple):
 
 
 class Verifier:
-    """Compares the lots of a database with a landing. Reads only, and each lot at one moment."""
+    """Compares the batches of a database with a landing, each in one read-only snapshot."""
 
     def __init__(self, engine: sa.Engine, landing: Landing) -> None:
         self._engine = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         self._landing = landing
 
     def lots(self) -> list[str]:
-        """Return the lots that the ledger or a table knows, in order.
+        """Return the batches in the ledger or a table, in order.
 
         Raises:
-            MissingTableError: somebody dropped a table.
+            MissingTableError: a table was dropped.
         """
         with self._engine.connect() as connection:
             has_table = sa.inspect(connection).has_table
@@ -64,8 +69,8 @@ class Verifier:
                 return []
             if missing:
                 raise MissingTableError(
-                    f"{', '.join(missing)} is gone, and the other tables are not. Load the lots again: "
-                    "`purchase-pipeline ingest`."
+                    f"Missing tables: {', '.join(missing)}.",
+                    hint="Load the batches again with `purchase-pipeline ingest`.",
                 )
             known = sa.union(
                 sa.select(LEDGER.c.partition.label("lote")).where(_OF_LOTS),
@@ -74,40 +79,40 @@ class Verifier:
             return list(connection.scalars(sa.select(known.c.lote).order_by(known.c.lote)))
 
     def verify(self, lote: str) -> VerifiedLot:
-        """Compare one lot: the ledger with the tables and with the file, and every row with what the file says."""
+        """Compare a batch: the ledger with the tables and the file, and every row with the file."""
         with self._engine.connect() as connection:
             entries = {
                 entry.asset: entry
                 for entry in connection.execute(
-                    sa.select(*_NOTED).where(_OF_LOTS, LEDGER.c.partition == lote)
+                    sa.select(*_ENTRY_COLUMNS).where(_OF_LOTS, LEDGER.c.partition == lote)
                 )
             }
             counts = {table.name: _count(connection, table, lote) for table in _TABLES}
-            differences = list(_in_the_ledger(entries, counts))
+            differences = list(_ledger_differences(entries, counts))
             landed = self._landing.find(lote)
             if landed is None:
                 differences.append(
-                    f"there is no landed file of it in {self._landing.place}, or its manifest {lote}.json is damaged"
+                    f"no landed file in {self._landing.backend}, or a damaged manifest {lote}.json"
                 )
             else:
-                differences += self._in_the_file(landed, entries)
-                differences += self._in_the_rows(connection, landed)
+                differences += self._file_differences(landed, entries)
+                differences += self._row_differences(connection, landed)
         return VerifiedLot(lote, counts[TABELA_COMPRAS.name], counts[COMPRAS_REJEITADAS.name], differences)
 
     def is_stored_as_validated(self, landed: LandedLote) -> bool:
-        """Tell whether the contract, as it is now, would put each row of a landed lot where it is, for its reasons."""
+        """Return whether validating a landed batch again gives the stored rows, rejects and reasons."""
         with self._engine.connect() as connection:
-            return not self._in_the_rows(connection, landed)
+            return not self._row_differences(connection, landed)
 
-    def _in_the_file(self, landed: LandedLote, entries: Mapping[str, _Entry]) -> Iterator[str]:
+    def _file_differences(self, landed: LandedLote, entries: Mapping[str, _Entry]) -> Iterator[str]:
         for asset, entry in entries.items():
             if entry.digest != landed.digest:
-                yield f"{asset} was made from {entry.digest}, and {landed.digest} has landed since"
+                yield f"{asset} was loaded from {entry.digest}, but the landed file is {landed.digest}"
             if entry.source_rows != landed.rows:
-                yield f"{asset} was made from {entry.source_rows} rows, and {landed.rows} have landed"
+                yield f"{asset} was loaded from {_rows(entry.source_rows)}, but the landed file has {landed.rows}"
 
-    def _in_the_rows(self, connection: sa.Connection, landed: LandedLote) -> list[str]:
-        """Say where the rows of a landed lot, validated again, are not those in the tables."""
+    def _row_differences(self, connection: sa.Connection, landed: LandedLote) -> list[str]:
+        """Validate a landed batch again, and return the differences from the tables."""
         validation = LoteValidation(
             landed.lote, received=landed.rows, max_rejected_ratio=float("inf"), today=landed.received_on
         )
@@ -115,12 +120,12 @@ class Verifier:
             with self._landing.open_rows(landed) as raw_rows:
                 accepted = map(_with_numbers, chain.from_iterable(validation.accepted(raw_rows)))
                 with _stored(connection, TABELA_COMPRAS, landed.lote, CompraSchema.model_fields) as loaded:
-                    found = list(_between(accepted, iter(loaded), TABELA_COMPRAS.name))
+                    found = list(_compare(accepted, iter(loaded), TABELA_COMPRAS.name))
         except (DamagedFileError, DamagedLotError, UnreadableLotError) as error:
             return [str(error)]
-        said = RejectedRow._fields[1:]
-        with _stored(connection, COMPRAS_REJEITADAS, landed.lote, said) as kept:
-            return [*found, *_between(iter(validation.rejected), iter(kept), COMPRAS_REJEITADAS.name)]
+        columns = RejectedRow._fields[1:]
+        with _stored(connection, COMPRAS_REJEITADAS, landed.lote, columns) as kept:
+            return [*found, *_compare(iter(validation.rejected), iter(kept), COMPRAS_REJEITADAS.name)]
 
 
 def _count(connection: sa.Connection, table: sa.Table, lote: str) -> int:
@@ -131,56 +136,60 @@ def _count(connection: sa.Connection, table: sa.Table, lote: str) -> int:
 def _stored(
     connection: sa.Connection, table: sa.Table, lote: str, columns: Iterable[str]
 ) -> sa.CursorResult[Any]:
-    query = sa.select(table.c.linha, *(_as_judged(table.c[name]) for name in columns))
+    query = sa.select(table.c.linha, *(_as_validated(table.c[name]) for name in columns))
     ordered = query.where(table.c.lote == lote).order_by(table.c.linha)
     return connection.execution_options(yield_per=_PAGE_ROWS).execute(ordered)
 
 
 def _with_numbers(accepted: Row) -> Row:
-    """Return linha and fields of an accepted row as the database gives them: `3.5` and `3.50` are one number."""
+    """Return linha and fields of an accepted row with numbers parsed, as `3.5` equals `3.50`."""
     values = list(accepted[1:])
-    for place, number in _NUMBERS:
-        if isinstance(values[place], str):
-            values[place] = number(values[place])
+    for index, number in _NUMBERS:
+        if isinstance(values[index], str):
+            values[index] = number(values[index])
     return values
 
 
-def _as_judged(column: sa.Column[Any]) -> sa.ColumnElement[Any]:
-    """Return the column as the validation has it: a day as a text, with its era, which Python's own days lack."""
+def _as_validated(column: sa.Column[Any]) -> sa.ColumnElement[Any]:
+    """Return the column as validation produces it: a date as text, as Python's dates have no era."""
     return sa.cast(column, sa.Text) if isinstance(column.type, sa.Date) else column
 
 
-def _in_the_ledger(entries: Mapping[str, _Entry], counts: dict[str, int]) -> Iterator[str]:
+def _ledger_differences(entries: Mapping[str, _Entry], counts: dict[str, int]) -> Iterator[str]:
     for name, count in counts.items():
         if name not in entries:
-            yield f"the ledger has no entry of it for {name}, which has {count} rows"
+            yield f"{name} has {_rows(count)}, but no entry in the ledger"
         elif entries[name].rows != count:
-            yield f"{name} has {count} rows, and {entries[name].rows} in the ledger"
+            yield f"{name} has {_rows(count)}, but {entries[name].rows} in the ledger"
     received = {entry.source_rows for entry in entries.values()}
     if len(entries) == len(counts) and received != {sum(counts.values())}:
-        yield f"{sum(counts.values())} rows are loaded or rejected, and {min(received)} were received"
+        yield f"{_rows(sum(counts.values()))} loaded or rejected, but {min(received)} received"
 
 
-def _between(expected: Iterator[Row], stored: Iterator[Row], name: str) -> Iterator[str]:
-    """Merge two runs of rows, ordered by their first value, and say where one is not the other."""
+def _compare(expected: Iterator[Row], stored: Iterator[Row], name: str) -> Iterator[str]:
+    """Merge two iterators of rows, ordered by their first value, and yield the differences."""
     missing, surplus, changed = list[int](), list[int](), list[int]()
-    wanted, found = next(expected, _END), next(stored, _END)
-    while (wanted, found) != (_END, _END):
-        if wanted[0] < found[0]:
-            missing.append(wanted[0])
-        elif found[0] < wanted[0]:
-            surplus.append(found[0])
-        elif tuple(wanted) != tuple(found):
-            changed.append(found[0])
-        behind = min(wanted[0], found[0])
-        wanted = next(expected, _END) if wanted[0] == behind else wanted
-        found = next(stored, _END) if found[0] == behind else found
-    yield from _told(name, "of the file are missing", missing)
-    yield from _told(name, "are doubled, or not of the file", surplus)
-    yield from _told(name, "differ from the file", changed)
+    left, right = next(expected, _END), next(stored, _END)
+    while (left, right) != (_END, _END):
+        if left[0] < right[0]:
+            missing.append(left[0])
+        elif right[0] < left[0]:
+            surplus.append(right[0])
+        elif tuple(left) != tuple(right):
+            changed.append(right[0])
+        behind = min(left[0], right[0])
+        left = next(expected, _END) if left[0] == behind else left
+        right = next(stored, _END) if right[0] == behind else right
+    yield from _difference(name, "missing", missing)
+    yield from _difference(name, "duplicated or not in the file", surplus)
+    yield from _difference(name, "different from the file", changed)
 
 
-def _told(name: str, fault: str, linhas: Sequence[int]) -> Iterator[str]:
+def _difference(name: str, problem: str, linhas: Sequence[int]) -> Iterator[str]:
     if linhas:
         more = ", ..." if len(linhas) > _SHOWN else ""
-        yield f"{name}: {len(linhas)} rows {fault} (linha {', '.join(map(str, linhas[:_SHOWN]))}{more})"
+        yield f"{name}: {_rows(len(linhas))} {problem} (linha {', '.join(map(str, linhas[:_SHOWN]))}{more})"
+
+
+def _rows(count: int) -> str:
+    return f"{count} row{'s' * (count != 1)}"

@@ -1,4 +1,4 @@
-"""The content of a response that brings a lot: decoded, and whole to its last row or refused."""
+"""The body of a response: decoded, and checked to be complete."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -9,16 +9,16 @@ from purchase_pipeline.ingest.content_digest import ContentDigest
 from purchase_pipeline.ingest.deadline import RequestDeadline
 from purchase_pipeline.ingest.row_splitter import RawFormat, UnreadableLotError, is_whole_json, row_splitter
 
-_LONGEST_ROW_BYTES = 16 << 20  # a row is kept in memory until it ends, and in each step after
-_LONGEST_MEAN_ROW_BYTES = 64 << 10  # compressed, a lot without end costs its sender next to nothing
+_LONGEST_ROW_BYTES = 16 << 20  # a row is held in memory
+_LONGEST_MEAN_ROW_BYTES = 64 << 10  # bounds a compressed body that never ends
 
 
 def content_of(response: httpx.Response, deadline: RequestDeadline) -> Iterator[bytes]:
-    """Yield the content of a response as a client is to see it, while there is time.
+    """Yield the decoded content of a response until the deadline.
 
     Raises:
-        UnreadableLotError: the content is not what the response's headers say.
-        httpx.TransportError: the response broke off, or the time is up.
+        UnreadableLotError: the content does not match the response's headers.
+        httpx.TransportError: the connection broke, or the deadline passed.
     """
     encoding = response.headers.get("content-encoding", "")
     digest = ContentDigest(response.headers.get("content-digest", ""))
@@ -30,43 +30,43 @@ def content_of(response: httpx.Response, deadline: RequestDeadline) -> Iterator[
     except DamagedContentError as error:
         raise UnreadableLotError(f"{error}.") from error
     if not digest.matches():
-        raise UnreadableLotError("the answer's bytes do not match its Content-Digest.")
+        raise UnreadableLotError("the response does not match its Content-Digest.")
 
 
-def whole_lot(rows: int, raw_format: RawFormat, content: Iterable[bytes]) -> Iterator[bytes]:
-    """Pass a lot's bytes on, and fail at their end, or as soon as it is certain, unless they are so many whole rows.
+def complete_rows(rows: int, raw_format: RawFormat, content: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the bytes, and raise unless they contain exactly `rows` complete rows.
 
     Raises:
-        UnreadableLotError: there are more or fewer rows, the last one was cut, or there is no end to them.
+        UnreadableLotError: there are more or fewer rows, the last row is truncated, or the body is too long.
     """
     splitter, size, seen, unfinished = row_splitter(raw_format), 0, 0, 0
     try:
         for chunk in content:
-            whole = len(splitter.feed(chunk))
-            size, seen = size + len(chunk), seen + whole
-            unfinished = len(chunk) + (0 if whole else unfinished)
+            complete = len(splitter.feed(chunk))
+            size, seen = size + len(chunk), seen + complete
+            unfinished = len(chunk) + (0 if complete else unfinished)
             if seen > rows:
                 break
-            _require_an_end(rows, size, unfinished)
+            _require_limits(rows, size, unfinished)
             yield chunk
         else:
-            seen += len(_whole_rows(splitter.close()))
+            seen += len(_require_complete(splitter.close()))
     except UnreadableLotError as error:
-        raise UnreadableLotError(f"{error} {seen} of {rows} rows were whole.") from error
+        raise UnreadableLotError(f"{error} {seen} of {rows} rows were complete.") from error
     if seen != rows:
-        raise UnreadableLotError(f"asked for {rows} rows, got {seen}.")
+        raise UnreadableLotError(f"requested {rows} rows, received {seen}.")
 
 
-def _require_an_end(rows: int, size: int, unfinished: int) -> None:
+def _require_limits(rows: int, size: int, unfinished: int) -> None:
     most_bytes = _LONGEST_ROW_BYTES + rows * _LONGEST_MEAN_ROW_BYTES
     if unfinished > _LONGEST_ROW_BYTES:
         raise UnreadableLotError(f"a row is longer than {_LONGEST_ROW_BYTES:,} bytes.")
     if size > most_bytes:
-        raise UnreadableLotError(f"the answer is longer than {most_bytes:,} bytes.")
+        raise UnreadableLotError(f"the response is longer than {most_bytes:,} bytes.")
 
 
-def _whole_rows(last: Sequence[bytes]) -> Sequence[bytes]:
-    """Return the rows that the end of the content ended: a line that does not end may lack some of its row."""
+def _require_complete(last: Sequence[bytes]) -> Sequence[bytes]:
+    """Return the rows after the last line end, if they are whole JSON values: the line may be truncated."""
     if not all(map(is_whole_json, last)):
-        raise UnreadableLotError("the last line was cut: it does not end, and is not whole JSON.")
+        raise UnreadableLotError("the last line is truncated: it has no line end, and is not complete JSON.")
     return last

@@ -1,4 +1,4 @@
-"""Cuts a lot, as received, into the texts of its rows. What a row says is not looked at here."""
+"""Splitting of a received batch into the raw text of its rows. Rows are not validated here."""
 
 import codecs
 import json
@@ -11,7 +11,7 @@ from purchase_pipeline.errors import PipelineError
 
 
 class RawFormat(StrEnum):
-    """How a lot was sent, by the media type that names it best; manifests hold this."""
+    """Format of a received batch, as a media type; stored in manifests."""
 
     NDJSON = "application/x-ndjson"
     JSON_ARRAY = "application/json"
@@ -22,7 +22,7 @@ _JSON_TYPE = re.compile(r"(application|text)/(x-)?json|application/[\w.!#$&^+-]+
 
 
 def raw_format_of(content_type: str) -> RawFormat | None:
-    """Return the format that a Content-Type names, by any of its usual names; None: it is another."""
+    """Return the format of a Content-Type, or None if it is not supported."""
     media_type = content_type.partition(";")[0].strip().lower()
     if _NDJSON_TYPE.fullmatch(media_type):
         return RawFormat.NDJSON
@@ -30,37 +30,37 @@ def raw_format_of(content_type: str) -> RawFormat | None:
 
 
 class UnreadableLotError(PipelineError):
-    """The answer is not whole to its end, so its rows cannot be told apart, or are not all there."""
+    """The content is incomplete or malformed, so it cannot be split into its rows."""
 
 
 class RowSplitter(Protocol):
-    """Takes a lot chunk by chunk and gives back the rows that became whole, in order, byte for byte."""
+    """Splits chunks of bytes into complete rows, in order, unchanged."""
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """Take the next chunk."""
+        """Add a chunk, and return the rows that it completes."""
 
     def close(self) -> list[bytes]:
-        """Say that there is no more.
+        """End the input, and return the remaining rows.
 
         Raises:
-            UnreadableLotError: a JSON array that is broken or cut short.
+            UnreadableLotError: malformed or truncated JSON array.
         """
 
 
 def row_splitter(raw_format: RawFormat) -> RowSplitter:
     """Return the splitter for a format.
 
-    NDJSON rows are the non-blank lines, whatever they hold; JSON array rows are the array's elements. A byte order
-    mark at the beginning belongs to neither.
+    Rows are the non-blank lines of NDJSON, valid or not, or the elements of a JSON array. A leading byte order mark is
+    skipped.
     """
     return _LineSplitter() if raw_format is RawFormat.NDJSON else _ArraySplitter()
 
 
 def split_rows(raw_format: RawFormat, chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield each row's own text, holding one chunk and one row in memory.
+    """Yield the raw text of each row, with one chunk and one row in memory.
 
     Raises:
-        UnreadableLotError: a JSON array that is broken or cut short.
+        UnreadableLotError: malformed or truncated JSON array.
     """
     splitter = row_splitter(raw_format)
     for chunk in chunks:
@@ -70,10 +70,8 @@ def split_rows(raw_format: RawFormat, chunks: Iterable[bytes]) -> Iterator[bytes
 
 class _LineSplitter:
     def __init__(self) -> None:
-        self._begun: list[
-            bytes
-        ] = []  # parts of a line not ended yet, joined once however many chunks it spans
-        self._mark = codecs.BOM_UTF8  # that may stand before the first line
+        self._begun: list[bytes] = []  # parts of an incomplete line, joined once
+        self._mark = codecs.BOM_UTF8  # possible at the start
 
     def feed(self, chunk: bytes) -> list[bytes]:
         head, *lines = chunk.split(b"\n")
@@ -93,13 +91,13 @@ class _LineSplitter:
         return line
 
 
-# Numbers stay texts (no limit of digits) and control characters pass: judging them is the contract's work.
+# Lenient: numbers are not parsed (no limit of digits), control characters pass. The contract validates them.
 _DECODER = json.JSONDecoder(strict=False, parse_int=str, parse_float=str, parse_constant=str)
 _BLANKS = " \t\r\n"
 
 
 def is_whole_json(row: bytes) -> bool:
-    """Tell whether a row's text is one JSON value to its end, and not the beginning of one."""
+    """Return whether a row's text is one complete JSON value."""
     try:
         _DECODER.decode(row.decode("utf-8", "surrogateescape"))
     except (json.JSONDecodeError, RecursionError):
@@ -109,9 +107,9 @@ def is_whole_json(row: bytes) -> bool:
 
 class _ArraySplitter:
     def __init__(self) -> None:
-        # Invalid UTF-8 passes through unharmed, to be validated, and kept, row by row.
+        # Invalid UTF-8 passes through unchanged; it is rejected row by row.
         self._utf8 = codecs.getincrementaldecoder("utf-8-sig")("surrogateescape")
-        # Joined once there is enough of them: joined at each chunk, a huge row would cost its square.
+        # Joined only when there are enough of them: joining at each chunk is quadratic for a huge row.
         self._parts: list[str] = []
         self._length = 0
         self._enough = 1
@@ -122,7 +120,7 @@ class _ArraySplitter:
         if self._length < self._enough:
             return []
         elements = list(self._take_elements())
-        # An element longer than what is here: wait for twice as much, or reading it again costs the square too.
+        # No complete element yet: wait for twice as much, as parsing again at each chunk is quadratic too.
         self._enough = 1 if elements else 2 * self._length
         return elements
 
@@ -130,7 +128,7 @@ class _ArraySplitter:
         self._add(self._utf8.decode(b"", final=True))
         elements = list(self._take_elements())
         if not self._closed or self._length:
-            raise UnreadableLotError("The JSON array is broken, or ends before its closing bracket.")
+            raise UnreadableLotError("The JSON array is malformed or truncated.")
         return elements
 
     def _add(self, text: str) -> None:
@@ -138,7 +136,7 @@ class _ArraySplitter:
         self._length += len(text)
 
     def _take_elements(self) -> Iterator[bytes]:
-        """Yield the whole elements at the head of what is here, and cut them off it."""
+        """Yield the complete elements of the buffer, and remove them."""
         text = "".join(self._parts)
         at = self._open(text, _after_blanks(text, 0))
         while self._opened and not self._closed and at < len(text):
@@ -148,7 +146,7 @@ class _ArraySplitter:
                 break
             follower = _after_blanks(text, end)
             mark = text[follower : follower + 1]
-            if mark not in {",", "]"}:  # "" included: `12` may be the beginning of `123`
+            if mark not in {",", "]"}:  # including "": `12` may continue as `123`
                 break
             yield text[at:end].encode("utf-8", "surrogateescape")
             self._any, self._closed = True, mark == "]"
@@ -156,7 +154,7 @@ class _ArraySplitter:
         self._parts, self._length = [text[at:]], len(text) - at
 
     def _open(self, text: str, at: int) -> int:
-        """Step over the opening bracket, and the closing one of an empty array."""
+        """Skip the opening bracket, and the closing one of an empty array."""
         if not self._opened and text[at : at + 1] == "[":
             self._opened, at = True, _after_blanks(text, at + 1)
         if self._opened and not self._any and not self._closed and text[at : at + 1] == "]":

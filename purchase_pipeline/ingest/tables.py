@@ -1,4 +1,4 @@
-"""The two tables that the pipeline fills, derived from the contract."""
+"""The purchases and quarantine tables, derived from the contract."""
 
 from typing import Any
 
@@ -13,26 +13,29 @@ _METADATA = sa.MetaData()
 
 def _position() -> list[sa.Column[object]]:
     return [
-        sa.Column("lote", sa.Text, primary_key=True, comment="Lot that the row came in"),
-        sa.Column("linha", sa.Integer, primary_key=True, comment="Position of the row in its lot, from 1"),
+        sa.Column("lote", sa.Text, primary_key=True, comment="Batch of the row"),
+        sa.Column("linha", sa.Integer, primary_key=True, comment="Row number in its batch, from 1"),
     ]
 
 
 def rejection_columns() -> list[sa.Column[Any]]:
-    """Return the columns of what is kept of a rejected row beside its position, as `RejectedRow` has them."""
+    """Return the columns of `RejectedRow`, without the row number."""
     return [
         sa.Column(
             "fields",
             ARRAY(sa.Text),
             nullable=False,
-            comment="Fields that broke the contract; none: the whole row",
+            comment="Fields that failed validation; empty for the whole row",
         ),
-        sa.Column("reasons", ARRAY(sa.Text), nullable=False, comment="What was wrong, one sentence each"),
+        sa.Column("reasons", ARRAY(sa.Text), nullable=False, comment="Validation errors, one sentence each"),
         sa.Column(
             "original", sa.Text, nullable=False, comment="The row as received, at most 4,000 characters"
         ),
         sa.Column(
-            "original_sha256", sa.Text, nullable=False, comment="SHA-256 of the whole row as received, in hex"
+            "original_sha256",
+            sa.Text,
+            nullable=False,
+            comment="SHA-256 of the whole row as received, hexadecimal",
         ),
     ]
 
@@ -40,12 +43,10 @@ def rejection_columns() -> list[sa.Column[Any]]:
 TABELA_COMPRAS = sa.Table(
     "tabela_compras",
     _METADATA,
-    sa.Column(
-        "id", sa.BigInteger, sa.Identity(always=True), nullable=False, comment="Number given at loading"
-    ),
+    sa.Column("id", sa.BigInteger, sa.Identity(always=True), nullable=False, comment="Generated row id"),
     *_position(),
     *columns_from_model(CompraSchema),
-    comment="Purchases that keep the contract",
+    comment="Valid purchases, one row each",
 )
 
 COMPRAS_REJEITADAS = sa.Table(
@@ -57,8 +58,8 @@ COMPRAS_REJEITADAS = sa.Table(
         "first_seen",
         sa.DateTime(timezone=True),
         nullable=False,
-        comment="When this row, at this position, was rejected first",
+        comment="When this row was first rejected",
     ),
-    sa.Column("run_id", sa.Text, nullable=False, comment="Load that rejected it, the last one"),
-    comment="Rows that broke the contract: kept, and explained",
+    sa.Column("run_id", sa.Text, nullable=False, comment="Dagster run that last rejected the row"),
+    comment="Quarantine: rejected rows with their reasons",
 )

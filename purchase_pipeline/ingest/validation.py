@@ -1,4 +1,4 @@
-"""Holds a raw lot against the contract: accepted rows one way, rejected rows, with their reasons, the other."""
+"""Validation of a raw batch against the contract, into accepted and rejected rows."""
 
 import hashlib
 import re
@@ -13,31 +13,31 @@ from pydantic_core import ErrorDetails
 
 from purchase_pipeline.contracts import CompraSchema
 from purchase_pipeline.errors import PipelineError
-from purchase_pipeline.ingest.fast_path import NO_ROWS_FAULT, as_text, fast_path_for
+from purchase_pipeline.ingest.fast_path import SYSTEM_ERRORS, as_text, fast_path_for
 from purchase_pipeline.ingest.printable import in_brief
 
 BATCH_ROWS = 500
-"""Rows validated and passed on at a time: so many that a batch costs nothing, so few that they stay in a cache."""
+"""Rows validated at a time: enough to amortize the overhead, few enough for the CPU's caches."""
 
 _LONGEST_ORIGINAL = 4_000
-_LONGEST_SIGHT = 80
+_LONGEST_INPUT = 80
 _MOST_REASONS = 20
-_REASONS_TOLD = 3
+_REASONS_SHOWN = 3
 
 PARTICULARS = r" (\(saw .*|at line \d+ column \d+)$"
-"""The end of a reason that is one row's alone, as a pattern for Python and PostgreSQL."""
+"""The part of a reason that is specific to a row, as a regular expression for Python and PostgreSQL."""
 
 
 class TooManyRejectsError(PipelineError):
-    """So many rows break the contract that the lot, or the contract, must be wrong."""
+    """The ratio of rejected rows reached `max_rejected_ratio`."""
 
 
 class DamagedLotError(PipelineError):
-    """The landed lot does not have the rows that it had when it landed."""
+    """The landed file does not have the number of rows that were received."""
 
 
 class RejectedRow(NamedTuple):
-    """A row that broke the contract, with what is needed to understand it."""
+    """A row that failed validation, with its reasons and its original text."""
 
     linha: int
     fields: list[str]
@@ -47,19 +47,19 @@ class RejectedRow(NamedTuple):
 
 
 def most_common_reasons(reasons: Iterable[Sequence[str]], count: int) -> list[tuple[str, int]]:
-    """Return the commonest reasons of rejected rows, each with its number of rows, without the values seen."""
+    """Return the most common reasons, without the values seen, and their numbers of rows."""
     kinds = (dict.fromkeys(re.sub(PARTICULARS, "", reason) for reason in row) for row in reasons)
     return Counter(kind for row in kinds for kind in row).most_common(count)
 
 
 class LoteValidation:
-    """One pass over a lot's raw rows. Read `accepted` to its end; `rejected` is whole after that.
+    """One pass over a batch's raw rows. `rejected` is complete once `accepted` is exhausted.
 
     Args:
-        received: number of raw rows in the lot.
-        max_rejected_ratio: share of the lot, 0 to 1, at which rejects make the whole lot fail.
-        today: the day that a purchase may not be later than.
-        contract: what a row is held against; by default a purchase's.
+        received: number of raw rows in the batch.
+        max_rejected_ratio: ratio of rejected rows, 0 to 1, at which the whole batch fails.
+        today: latest valid date of a purchase.
+        contract: model that validates a row.
     """
 
     def __init__(
@@ -76,43 +76,43 @@ class LoteValidation:
         self._max_rejected_ratio = max_rejected_ratio
         self._today = today
         self._contract = contract
-        self._sieve = fast_path_for(contract, today)
+        self._fast_path = fast_path_for(contract, today)
         self.rejected: list[RejectedRow] = []
 
     def accepted(self, raw_rows: Iterable[bytes]) -> Iterator[list[tuple[Any, ...]]]:
-        """Yield batches of `(lote, linha, *fields)`, fields in the contract's order, linha counted from 1.
+        """Yield lists of `(lote, linha, *fields)`, fields in the contract's order, linha counted from 1.
 
-        All are texts, as PostgreSQL reads them, for COPY sends texts: `12`, `3.50`, `2024-03-09`.
+        Values are text for COPY: `12`, `3.50`, `2024-03-09`.
 
         Raises:
-            TooManyRejectsError: as soon as the rejects reach the allowed share of the lot.
-            DamagedLotError: the rows end before, or go on after, the number received.
+            TooManyRejectsError: as soon as `max_rejected_ratio` is reached.
+            DamagedLotError: the number of rows is not the number received.
         """
         rows, seen = iter(raw_rows), 0
         while batch := list(islice(rows, BATCH_ROWS)):
-            yield self._judge(batch, first=seen + 1)
+            yield self._validate_batch(batch, first=seen + 1)
             seen += len(batch)
         if seen != self._received:
             raise DamagedLotError(
-                f"{self._lote}: {self._received} rows were received, but the landed file has {seen}. "
-                "Fetch it again: materialize the asset that landed it (raw_purchases: with `refetch: true`)."
+                f"{self._lote}: {self._received} rows were received, but the landed file has {seen}.",
+                hint="Materialize the raw asset again (raw_purchases: with `refetch: true`).",
             )
 
-    def _judge(self, batch: Sequence[bytes], first: int) -> list[tuple[Any, ...]]:
-        passed = self._sieve.passed(batch)
-        linhas = [str(first + place) for place in passed.places]
+    def _validate_batch(self, batch: Sequence[bytes], first: int) -> list[tuple[Any, ...]]:
+        passed = self._fast_path.passed(batch)
+        linhas = [str(first + index) for index in passed.indexes]
         accepted = list(zip(repeat(self._lote), linhas, *passed.columns))
         if len(accepted) == len(batch):
             return accepted
-        by_place = dict(zip(passed.places, accepted, strict=True))
-        for place in sorted(set(range(len(batch))) - by_place.keys()):
-            row = self._judge_in_full(first + place, batch[place])
+        by_index = dict(zip(passed.indexes, accepted, strict=True))
+        for index in sorted(set(range(len(batch))) - by_index.keys()):
+            row = self._validate_row(first + index, batch[index])
             if row is not None:
-                by_place[place] = row
-        return [by_place[place] for place in sorted(by_place)]
+                by_index[index] = row
+        return [by_index[index] for index in sorted(by_index)]
 
-    def _judge_in_full(self, linha: int, raw: bytes) -> tuple[Any, ...] | None:
-        """Return the row if the contract accepts it; keep it among the rejected, with the contract's words, if not."""
+    def _validate_row(self, linha: int, raw: bytes) -> tuple[Any, ...] | None:
+        """Return the validated row, or None after adding it to `rejected`."""
         try:
             row = self._contract.model_validate_json(raw, context={"today": self._today})
         except ValidationError as refusal:
@@ -120,10 +120,10 @@ class LoteValidation:
             fields = [_field(detail) for detail in details if detail["loc"]]
             self._reject(linha, raw, fields, [_reason(detail) for detail in details])
             return None
-        except NO_ROWS_FAULT:
+        except SYSTEM_ERRORS:
             raise
-        except Exception as error:  # noqa: BLE001  # whatever a rule of the contract's author raises
-            self._reject(linha, raw, [], [storable_text(f"A rule failed: {error!r}".encode())])
+        except Exception as error:  # noqa: BLE001  # a validator may raise anything
+            self._reject(linha, raw, [], [storable_text(f"A validator raised {error!r}".encode())])
             return None
         return self._lote, str(linha), *(as_text(value) for _, value in row)
 
@@ -131,17 +131,19 @@ class LoteValidation:
         self.rejected.append(
             RejectedRow(linha, fields, reasons, storable_text(raw), hashlib.sha256(raw).hexdigest())
         )
-        if len(self.rejected) / self._received >= self._max_rejected_ratio:  # 0.07 * 100 is more than 7
-            raise TooManyRejectsError(self._too_many(linha))
+        if len(self.rejected) / self._received >= self._max_rejected_ratio:  # not a product: 0.07 * 100 > 7
+            raise self._too_many(linha)
 
-    def _too_many(self, linha: int) -> str:
-        commonest = most_common_reasons((row.reasons for row in self.rejected), _REASONS_TOLD)
-        told = "; ".join(f"{in_brief(reason)}: {rows} rows" for reason, rows in commonest)
-        return (
-            f"{self._lote}: {len(self.rejected)} of {self._received} rows broke the contract by line {linha}, "
-            f"which reaches max_rejected_ratio ({self._max_rejected_ratio:.1%}). Nothing of this lot was stored; what "
-            f"was loaded before stays. Most often: {told}. Mend the source or the contract, or raise "
-            "PURCHASE_MAX_REJECTED_RATIO."
+    def _too_many(self, linha: int) -> TooManyRejectsError:
+        most_common = most_common_reasons((row.reasons for row in self.rejected), _REASONS_SHOWN)
+        reasons = "; ".join(
+            f"{in_brief(reason)}: {rows} row{'s' * (rows != 1)}" for reason, rows in most_common
+        )
+        return TooManyRejectsError(
+            f"{self._lote}: {len(self.rejected)} of the first {linha} rows were rejected, which reaches the limit of "
+            f"{self._max_rejected_ratio:.1%} of {self._received} rows. The batch was not loaded; rows loaded before "
+            f"are kept. Most common: {reasons}.",
+            hint="Fix the source or the contract, or raise PURCHASE_MAX_REJECTED_RATIO.",
         )
 
 
@@ -150,17 +152,17 @@ def _field(detail: ErrorDetails) -> str:
 
 
 def _reason(detail: ErrorDetails) -> str:
-    """Say what is wrong in a sentence: `price: Input should be greater than 0 (saw -5.0)`."""
+    """Return the error as a sentence: `price: Input should be greater than 0 (saw -5.0)`."""
     if not detail["loc"]:
         return detail["msg"]
-    sight = "" if detail["type"] == "missing" else f" (saw {detail['input']!r})"
-    if len(sight) > _LONGEST_SIGHT:
-        sight = f"{sight[:_LONGEST_SIGHT]}...)"
-    return f"{_field(detail)}: {detail['msg']}{sight}"
+    shown = "" if detail["type"] == "missing" else f" (saw {detail['input']!r})"
+    if len(shown) > _LONGEST_INPUT:
+        shown = f"{shown[:_LONGEST_INPUT]}...)"
+    return f"{_field(detail)}: {detail['msg']}{shown}"
 
 
 def storable_text(raw: bytes) -> str:
-    r"""Return at most 4,000 characters that PostgreSQL can hold: bytes that are no UTF-8, and NUL, show as `\xNN`."""
+    r"""Return up to 4,000 characters for PostgreSQL, with invalid UTF-8 and NUL escaped as `\xNN`."""
     text = raw[: 4 * (_LONGEST_ORIGINAL + 1)].decode("utf-8", "backslashreplace").replace("\x00", r"\x00")
     if len(text) > _LONGEST_ORIGINAL:
         return f"{text[:_LONGEST_ORIGINAL]}... ({len(raw)} bytes in all)"

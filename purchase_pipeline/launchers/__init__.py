@@ -1,1 +1,1 @@
-"""Run launchers: runs as processes of this machine, or as Celery tasks on several."""
+"""Run launchers: local processes, or Celery tasks on several machines."""

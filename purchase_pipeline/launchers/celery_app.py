@@ -1,7 +1,7 @@
 """The Celery application of the workers: `celery --app purchase_pipeline.launchers.celery_app worker`.
 
-Its configuration is that launcher's, so that both agree. The pipeline is imported before the first run comes: the
-worker's processes are forked from this one, and begin warm.
+Its configuration is the run launcher's. The pipeline is imported before the first run, so that forked worker
+processes start quickly.
 """
 
 from collections.abc import Iterator
@@ -28,8 +28,8 @@ def _app() -> Celery:
         launcher = instance.run_launcher
         if not isinstance(launcher, WatchfulCeleryRunLauncher):
             raise TypeError(
-                f"{instance.root_directory}/dagster.yaml launches runs by {type(launcher).__name__}, not by "
-                "WatchfulCeleryRunLauncher: a worker would wait in vain. deploy/scale/dagster.yaml is one that does."
+                f"The run launcher in {instance.root_directory}/dagster.yaml is {type(launcher).__name__}, expected "
+                "WatchfulCeleryRunLauncher. See deploy/scale/dagster.yaml."
             )
         return launcher.celery
 
@@ -37,10 +37,10 @@ def _app() -> Celery:
 app = _app()
 
 
-# dagster-celery's own tasks do the same, and open a connection for each statement: fifty a run.
+# Like dagster-celery's tasks, which however open a connection per statement: fifty a run.
 @app.task(name=TASK_EXECUTE_JOB_NAME, track_started=True)
 def execute_job(execute_job_args_packed: JsonSerializableValue) -> int:
-    """Do a run, and return 1 if it failed."""
+    """Execute a run, and return 1 if it failed."""
     args = unpack_value(execute_job_args_packed, as_type=ExecuteRunArgs)
     with _instance() as instance:
         return _execute_run_command_body(args.run_id, instance, _ignore, set_exit_code_on_failure=True)
@@ -48,7 +48,7 @@ def execute_job(execute_job_args_packed: JsonSerializableValue) -> int:
 
 @app.task(name=TASK_RESUME_JOB_NAME, track_started=True)
 def resume_job(resume_job_args_packed: JsonSerializableValue) -> int:
-    """Do a run again whose worker is gone, and return 1 if it failed."""
+    """Resume a run whose worker was lost, and return 1 if it failed."""
     args = unpack_value(resume_job_args_packed, as_type=ResumeRunArgs)
     with _instance() as instance:
         return _resume_run_command_body(args.run_id, instance, _ignore, set_exit_code_on_failure=True)
@@ -56,11 +56,11 @@ def resume_job(resume_job_args_packed: JsonSerializableValue) -> int:
 
 @contextmanager
 def _instance() -> Iterator[dg.DagsterInstance]:
-    """Open Dagster for one run: what a database that was away has left of connections is not used again."""
+    """Open the instance for one run, so that connections broken by an outage are not reused."""
     with dg.DagsterInstance.get() as instance:
         keep_connections(instance)
         yield instance
 
 
 def _ignore(event: dg.DagsterEvent) -> None:
-    """Dagster's storage has it."""
+    """Drop the event: Dagster's storage already has it."""

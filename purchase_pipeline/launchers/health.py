@@ -1,4 +1,4 @@
-"""MissingWorker about a run's worker: borne for some time, not for ever."""
+"""Grace period before a missing worker counts as lost."""
 
 from time import monotonic
 from typing import NamedTuple
@@ -7,32 +7,32 @@ from purchase_pipeline.stack.dagster_internals import CheckRunHealthResult, Work
 
 
 class MissingWorker(NamedTuple):
-    """Why a worker may be gone, and how long that may be so before it counts as gone."""
+    """Why a worker seems to be missing, and its grace period."""
 
     reason: str
-    bearable_seconds: float
+    grace_seconds: float
 
 
 class GracePeriods:
-    """Answers run monitoring, which fails or resumes a run at once for any answer but RUNNING and SUCCESS.
+    """Delays reports of missing workers to run monitoring, which fails or resumes a run at once.
 
-    So doubt is answered with RUNNING, and remembered.
+    A missing worker is reported as RUNNING during its grace period.
     """
 
     def __init__(self) -> None:
         self._since: dict[str, float] = {}
 
-    def answer(self, run_id: str, doubt: MissingWorker | None) -> CheckRunHealthResult:
-        """Say that a run's worker lives, or is gone once it has been doubted for too long."""
-        if doubt is None:
+    def check(self, run_id: str, missing: MissingWorker | None) -> CheckRunHealthResult:
+        """Return NOT_FOUND once the worker has been missing for its grace period, else RUNNING."""
+        if missing is None:
             self.forget(run_id)
             return CheckRunHealthResult(WorkerStatus.RUNNING)
-        doubted_for = monotonic() - self._since.setdefault(run_id, monotonic())
-        if doubted_for < doubt.bearable_seconds:
-            return CheckRunHealthResult(WorkerStatus.RUNNING, doubt.reason)
+        missing_for = monotonic() - self._since.setdefault(run_id, monotonic())
+        if missing_for < missing.grace_seconds:
+            return CheckRunHealthResult(WorkerStatus.RUNNING, missing.reason)
         self.forget(run_id)
-        return CheckRunHealthResult(WorkerStatus.NOT_FOUND, doubt.reason)
+        return CheckRunHealthResult(WorkerStatus.NOT_FOUND, missing.reason)
 
     def forget(self, run_id: str) -> None:
-        """MissingWorker no more."""
+        """Reset the grace period of a run."""
         self._since.pop(run_id, None)

@@ -1,7 +1,7 @@
-"""The run launcher: Dagster's own, which can also tell whether a run's worker process still lives.
+"""The local run launcher: Dagster's default one, extended with health checks of run workers.
 
-Dagster's own cannot. A run whose worker and code server both died, or whose worker died while PostgreSQL was away (the
-code server's watching thread ends when it cannot report), stays STARTED there until its longest runtime is over.
+Dagster's has none. If worker and code server both die, or the worker dies while PostgreSQL is unavailable (the code
+server's monitoring thread ends when it cannot report), the run stays STARTED until its maximum runtime.
 """
 
 import json
@@ -29,61 +29,63 @@ from purchase_pipeline.stack.run_ownership import (
     this_launcher,
 )
 
-_ANSWER_SECONDS = 5
-# A code server that sees its worker die reports that itself, within a second: it may, before the monitoring does.
+_RESPONSE_SECONDS = 5
+# The code server reports a dead worker itself within a second, and gets the time to do so.
 _GONE_SECONDS = 3.0
-# One that is started again answers sooner (it loads the definitions in 5 to 10 s), and then has none of the old runs.
-_SILENT_SECONDS = 20.0
+# A restarted code server responds sooner (it loads the definitions in 5 to 10 s), without the old runs.
+_UNRESPONSIVE_SECONDS = 20.0
 
 
 class WatchfulRunLauncher(DefaultRunLauncher):
-    """Launches runs by the code server, and finds those whose worker is gone."""
+    """Launches runs through the code server, and detects lost workers."""
 
     def __init__(self, inst_data: ConfigurableClassData | None = None) -> None:
         super().__init__(inst_data)
-        self._doubts = GracePeriods()
+        self._grace_periods = GracePeriods()
 
     @property
     def supports_check_run_worker_health(self) -> bool:
-        """Yes: run monitoring asks."""
+        """True, which enables run monitoring."""
         return True
 
     def launch_run(self, context: LaunchRunContext) -> None:
-        """Launch a run, and note in it by whom."""
+        """Launch a run, and tag it with this launcher."""
         self._instance.add_run_tags(context.dagster_run.run_id, {LAUNCHED_BY_TAG: this_launcher()})
         super().launch_run(context)
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
-        """Tell whether a started run's worker lives."""
-        return self._doubts.answer(run.run_id, self._doubt_about(run))
+        """Check the worker of a started run."""
+        return self._grace_periods.check(run.run_id, self._missing_worker(run))
 
-    def _doubt_about(self, run: dg.DagsterRun) -> MissingWorker | None:
-        """Look for the worker's process where that is on this machine; else ask its code server.
+    def _missing_worker(self, run: dg.DagsterRun) -> MissingWorker | None:
+        """Look for the worker's process on this machine, or ask its code server.
 
-        A run without our tag is not doubted: no code server launched it (`ingest`, `dagster job execute`), or somebody
-        else's did. Its process may be anywhere, and ends such a run itself unless it is killed.
+        Runs without our tag are not checked: they have no code server (`ingest`, `dagster job execute`) or another
+        launcher, and their process may be anywhere.
         """
         server = json.loads(run.tags.get(GRPC_INFO_TAG, "{}"))
         if LAUNCHED_BY_TAG not in run.tags:
             return None
         if "socket" in server:
-            lives = not is_from_this_machine(run) or has_living_worker(self._instance, run)
-            return None if lives else MissingWorker("Its process is gone.", _GONE_SECONDS)
+            alive = not is_from_this_machine(run) or has_living_worker(self._instance, run)
+            return None if alive else MissingWorker("Its process has ended.", _GONE_SECONDS)
         if "port" not in server:
             return None
         try:
             found = _has_run(server, run.run_id)
         except dg.DagsterError as error:
-            return MissingWorker(f"Its code server is silent: {error}", _SILENT_SECONDS)
-        return None if found else MissingWorker("Its code server does not have it any more.", _GONE_SECONDS)
+            return MissingWorker(f"Its code server does not respond: {error}", _UNRESPONSIVE_SECONDS)
+        return None if found else MissingWorker("Its code server no longer has it.", _GONE_SECONDS)
 
 
 def _has_run(server: Mapping[str, Any], run_id: str) -> bool:
-    """Ask a code server whether it has a run: one of those questions that `dagster code-server` passes on.
+    """Ask a code server whether it has a run, by a call that `dagster code-server` forwards.
 
     Raises:
-        dagster.DagsterError: it does not answer.
+        dagster.DagsterError: it does not respond.
     """
     client = DagsterGrpcClient(port=server["port"], host=server["host"], use_ssl=server.get("use_ssl", False))
-    answer = client.can_cancel_execution(CanCancelExecutionRequest(run_id=run_id), timeout=_ANSWER_SECONDS)
-    return deserialize_value(answer, CanCancelExecutionResult).can_cancel
+    response = client.can_cancel_execution(
+        CanCancelExecutionRequest(run_id=run_id), timeout=_RESPONSE_SECONDS
+    )
+    return deserialize_value(response, CanCancelExecutionResult).can_cancel

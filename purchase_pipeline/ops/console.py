@@ -105,14 +105,14 @@ class BacklogWatch:
 
     def look(self) -> int:
         """Show what is new, and return how many batches are loaded."""
-        for lot in self._commits.look():
-            self._progress.loaded(self._commits.arrived, lot, self._seconds_taken(lot))
+        for lot in self._commits.poll():
+            self._progress.loaded(self._commits.loaded, lot, self._seconds_taken(lot))
         self._follow_clock(datetime.now(UTC))
         for record in self._backlog.failures(self._begun):
             if record.dagster_run.run_id not in self._shown:
                 self._shown.add(record.dagster_run.run_id)
                 self._progress.failed(self._backlog.explain(record.dagster_run), self._outlook)
-        return self._commits.arrived
+        return self._commits.loaded
 
     def _follow_clock(self, now: datetime) -> None:
         """Include failures after the clock was set back."""
@@ -127,7 +127,7 @@ class BacklogWatch:
         failures = self._backlog.own_failures(self._counted_from)
         times = Counter(lote_of(record.dagster_run) for record in failures)
         return all(times[lote] >= FAILURES_TO_GIVE_UP for lote in self.missing) and not (
-            self._backlog.in_flight() & self.missing
+            self._backlog.in_progress() & self.missing
         )
 
 

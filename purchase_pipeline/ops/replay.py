@@ -21,7 +21,7 @@ def run_replay(settings: Settings, lots: Sequence[str], console: Console, *, dry
 
     The API is not called. Batches that have not landed are skipped; one that failed with too many rejects is retried.
     """
-    landing = landing_at(settings.landing_place)
+    landing = landing_at(settings.landing_location)
     with Pipeline.open(settings) as pipeline:
         with console.status("Validating landed batches against the current contract ..."):
             changed = _validated_differently(Verifier(pipeline.engine, landing), landing, lots)

@@ -54,7 +54,7 @@ def read_status(settings: Settings) -> Status:
     with Pipeline.open(settings) as pipeline:
         backlog = pipeline.backlog
         counted, beyond_target = backlog.counted(), backlog.beyond_target()
-        in_flight = backlog.in_flight()
+        in_flight = backlog.in_progress()
         failed = (
             {lote_of(record.dagster_run) for record in backlog.failures(datetime.now(UTC) - _RECENT)}
             - counted.keys()

@@ -122,7 +122,7 @@ def _watch(stack: Stack, console: Console) -> bool:
         )
         while watch.missing:
             returns = stack.database.returns
-            hopeless = stack.database.ask(lambda: _look(stack, watch, progress.say))
+            hopeless = stack.database.attempt(lambda: _look(stack, watch, progress.say))
             if stack.database.returns > returns:
                 watch.reset_failures()
             elif hopeless:
@@ -141,7 +141,7 @@ def _look(stack: Stack, watch: BacklogWatch, say: Callable[[str], None]) -> bool
 
 def _until_interrupted(stack: Stack, console: Console) -> None:
     while True:
-        stack.database.ask(lambda: _maintain(stack, partial(print_line, console)))
+        stack.database.attempt(lambda: _maintain(stack, partial(print_line, console)))
         sleep(_POLL_SECONDS)
 
 
@@ -152,7 +152,7 @@ def _maintain(stack: Stack, say: Callable[[str], None]) -> bool:
     _follow_clock(stack, say)
     for name in stack.processes.revive():
         say(f"{name} stopped and was restarted. Log: {stack.processes.log_of(name)}")
-    return stack.pipeline.ledger.answers()
+    return stack.pipeline.ledger.ping()
 
 
 def _follow_clock(stack: Stack, say: Callable[[str], None]) -> None:

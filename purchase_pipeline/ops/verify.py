@@ -22,7 +22,7 @@ def verified_lots(settings: Settings, lote: str | None, progress: Console) -> li
         DatabaseUnavailableError: a table is missing.
     """
     with database_in_use(settings), progress.status("Verifying ...") as status:
-        verifier = Verifier(engine_for(database_url(settings)), landing_at(settings.landing_place))
+        verifier = Verifier(engine_for(database_url(settings)), landing_at(settings.landing_location))
         found, lots = [], verifier.lots() if lote is None else [lote]
         for number, name in enumerate(lots, start=1):
             status.update(f"Verifying {escape(printable(name))}, {number} of {len(lots)} ...")

@@ -1,1 +1,1 @@
-"""The services of one machine: PostgreSQL, the API, Dagster, and the processes they run in."""
+"""The local stack: PostgreSQL, the mock API, Dagster, and their processes."""

@@ -1,6 +1,6 @@
-"""A clock that was set back. Dagster's daemon then waits for a time that it has seen already: a day, if it was a day.
+"""Detection of a clock that was set back, after which Dagster's daemon waits until the old time is reached again.
 
-Its sensors compare now with their last tick, which is stored; its other loops with when they began, in its memory.
+Its sensors compare the time with their last tick, which is stored; its other loops with their start, in memory.
 """
 
 from collections.abc import Callable
@@ -10,36 +10,36 @@ import dagster as dg
 
 from purchase_pipeline.stack.dagster_internals import InstigatorState, SensorInstigatorData
 
-_NOTICED_SECONDS = 5.0  # less is what NTP corrects as a matter of course, and no more than a tick late
+_TOLERANCE_SECONDS = 5.0  # NTP corrects less than this routinely; it delays one tick at most
 
 
 class ClockWatch:
-    """Compares the clock with one that nobody can set."""
+    """Compares the system clock with the monotonic clock."""
 
     def __init__(self, clock: Callable[[], float] = time) -> None:
         self._clock = clock
         self._offset = clock() - monotonic()
 
     def seconds_back(self) -> float:
-        """Return how far the clock was set back, until that is accepted; 0: it was not, or forward."""
+        """Return by how many seconds the clock was set back and not accepted since; else 0."""
         offset = self._clock() - monotonic()
         self._offset = max(self._offset, offset)
         back = self._offset - offset
-        return back if back > _NOTICED_SECONDS else 0.0
+        return back if back > _TOLERANCE_SECONDS else 0.0
 
     def accept(self) -> None:
-        """Take the clock as it is."""
+        """Accept the current time."""
         self._offset = self._clock() - monotonic()
 
 
 def seconds_ahead(instance: dg.DagsterInstance) -> float:
-    """Return how far the newest tick of a sensor is ahead of the clock; 0: none is."""
+    """Return by how many seconds the newest sensor tick is in the future; else 0."""
     ahead = max((_last_tick(data) for _, data in _sensors(instance)), default=0.0) - time()
-    return ahead if ahead > _NOTICED_SECONDS else 0.0
+    return ahead if ahead > _TOLERANCE_SECONDS else 0.0
 
 
 def forget_future_ticks(instance: dg.DagsterInstance) -> None:
-    """Let each sensor whose last tick is ahead of the clock tick again at once. No daemon may run meanwhile."""
+    """Reset sensor ticks in the future to now, so that the sensors tick again. No daemon may be running."""
     now = time()
     for state, data in _sensors(instance):
         if _last_tick(data) > now:

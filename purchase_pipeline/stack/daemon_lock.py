@@ -1,7 +1,7 @@
-"""One daemon a storage. Who runs it holds a lock in Dagster's database, which tells all others who that is.
+"""One daemon per Dagster storage, enforced by an advisory lock that also shows who holds it.
 
-PostgreSQL ends the lock with the session that holds it, so a dead holder holds nothing, on whichever machine it was. A
-daemon that no `up` started (Docker Compose, `dagster-daemon run`) takes no lock: it shows by its heartbeats.
+PostgreSQL releases the lock when its session ends, so a dead process holds nothing, whatever its machine. A daemon not
+started by `up` (Docker Compose, `dagster-daemon run`) takes no lock; it is detected by its heartbeats.
 """
 
 import os
@@ -16,15 +16,15 @@ import sqlalchemy as sa
 from purchase_pipeline.postgres.connections import engine_for
 from purchase_pipeline.stack.lock import DaemonRunningError
 
-_LOCK = 703_561_003  # with the schema that Dagster's tables are in
+_LOCK = 703_561_003  # combined with the schema of Dagster's tables
 _NAME = "purchase-pipeline up"
-_LOOK_SECONDS = 2.0  # a daemon is heard every 30 s
+_POLL_SECONDS = 2.0  # a daemon sends a heartbeat every 30 s
 _TWO_DAEMONS = (
-    "Another daemon works on Dagster's storage {storage}, which no `up` started: Docker Compose's, or one that was "
-    "started by hand. Two daemons fail each other's runs. Stop that one, or name another storage with "
-    "DAGSTER_POSTGRES_URL."
+    "Another daemon, not started by `up` (Docker Compose, or `dagster-daemon run`), uses Dagster's storage {storage}. "
+    "Two daemons fail each other's runs."
 )
-# A holder that vanished is noticed by the server; one that only waits is not ended by it, whatever its role is set to.
+_TWO_DAEMONS_HINT = "Stop the other daemon, or set DAGSTER_POSTGRES_URL to another storage."
+# The server detects a dead holder by keepalives, and must not end an idle session, whatever the role's settings.
 _SETTINGS = {
     "tcp_keepalives_idle": "10",
     "tcp_keepalives_interval": "5",
@@ -49,7 +49,7 @@ _HOLDER = sa.text(f"""
 
 
 class DaemonLock:
-    """The lock of one storage, held by this process for as long as its connection lasts."""
+    """The lock of a storage, held as long as this process's connection."""
 
     def __init__(self, storage_url: str) -> None:
         url = sa.make_url(storage_url)
@@ -59,15 +59,15 @@ class DaemonLock:
         )
         self._engine = engine_for(named.render_as_string(hide_password=False))
         self._connection: sa.Connection | None = None
-        self._heard: dict[str, list[str | None]] = {}
-        self._looked_at = float("-inf")
+        self._seen_ids: dict[str, list[str | None]] = {}
+        self._polled_at = float("-inf")
 
     def hold(self) -> None:
-        """Take the lock, or make sure that it is held still: PostgreSQL may have been started again meanwhile.
+        """Acquire the lock, or check that it is still held: PostgreSQL may have restarted.
 
         Raises:
-            DaemonRunningError: somebody else has it; with who, and since when.
-            sqlalchemy.exc.OperationalError: the database is away, and with it the lock, until it is taken again.
+            DaemonRunningError: another process holds it.
+            sqlalchemy.exc.OperationalError: the database is unavailable; the lock is lost until acquired again.
         """
         if self._connection is not None:
             try:
@@ -75,58 +75,58 @@ class DaemonLock:
             except sa.exc.DBAPIError:
                 self.release()
         if self._connection is None:
-            self._connection = self._taken()
+            self._connection = self._acquire()
 
     def release(self) -> None:
-        """Let go of the lock, if it is held."""
+        """Release the lock, if held."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            connection.invalidate()  # closed as it is: nothing is to be said to a server that may be away
+            connection.invalidate()  # closed without a round trip: the server may be unavailable
             connection.close()
 
     def watch(self, instance: dg.DagsterInstance) -> None:
-        """Look at the heartbeats. A daemon that is heard again after another one was heard is a second one.
+        """Check the heartbeats for a second daemon: one that alternates with another.
 
         Raises:
-            DaemonRunningError: there is one.
+            DaemonRunningError: two daemons are running.
         """
-        if monotonic() - self._looked_at < _LOOK_SECONDS:
+        if monotonic() - self._polled_at < _POLL_SECONDS:
             return
-        self._looked_at = monotonic()
+        self._polled_at = monotonic()
         for kind, heartbeat in instance.get_daemon_heartbeats().items():
-            heard = self._heard.setdefault(kind, [])
-            if heartbeat.daemon_id in heard[:-1]:
-                raise DaemonRunningError(_TWO_DAEMONS.format(storage=self._shown))
-            if heartbeat.daemon_id not in heard:
-                heard.append(heartbeat.daemon_id)
+            seen = self._seen_ids.setdefault(kind, [])
+            if heartbeat.daemon_id in seen[:-1]:
+                raise DaemonRunningError(_TWO_DAEMONS.format(storage=self._shown), hint=_TWO_DAEMONS_HINT)
+            if heartbeat.daemon_id not in seen:
+                seen.append(heartbeat.daemon_id)
 
-    def _taken(self) -> sa.Connection:
+    def _acquire(self) -> sa.Connection:
         with ExitStack() as closed_unless_taken:
             connection = closed_unless_taken.enter_context(self._engine.connect())
-            if not _try(connection.execution_options(isolation_level="READ COMMITTED")):
-                raise DaemonRunningError(self._refusal(connection))
+            if not _try_lock(connection.execution_options(isolation_level="READ COMMITTED")):
+                raise self._already_running(connection)
             closed_unless_taken.pop_all()
         return connection
 
-    def _refusal(self, connection: sa.Connection) -> str:
+    def _already_running(self, connection: sa.Connection) -> DaemonRunningError:
         holder = connection.execute(_HOLDER).one_or_none()
-        who, since = holder or (f"{_NAME}, which has just ended", None)
+        who, since = holder or (f"{_NAME}, just ended", None)
         when = f", since {since:%Y-%m-%d %H:%M:%S} UTC" if since else ""
-        return (
-            f"Dagster's daemon runs on {self._shown} already: {who}{when}. Two daemons would fail each other's runs. "
-            "Stop that one first, or name another storage with DAGSTER_POSTGRES_URL. What it loads is shown here by "
-            "`purchase-pipeline status`, and `purchase-pipeline ingest` may run beside it."
+        return DaemonRunningError(
+            f"A Dagster daemon already uses {self._shown}: {who}{when}. Two daemons would fail each other's runs.",
+            hint="Stop it first, or set DAGSTER_POSTGRES_URL to another storage. `purchase-pipeline status` shows its "
+            "progress, and `purchase-pipeline ingest` can run at the same time.",
         )
 
 
-def _try(connection: sa.Connection) -> bool:
-    """Try to take the lock: for the session; behind a pooler, which lends one for a transaction, for a transaction.
+def _try_lock(connection: sa.Connection) -> bool:
+    """Try to acquire the lock for the session, or for a transaction behind a transaction pooler.
 
-    That transaction stays open. In READ COMMITTED it has no snapshot, and it locks no table: it is in nobody's way.
+    The transaction stays open. In READ COMMITTED it holds no snapshot and no table lock, so it blocks nobody.
     """
     direct = connection.scalar(sa.select(sa.func.pg_backend_pid())) == _process_of(connection)
-    names, given = list(_SETTINGS), list(_SETTINGS.values())
-    connection.execute(_SET, {"in_transaction": not direct, "names": names, "given": given})
+    names, values = list(_SETTINGS), list(_SETTINGS.values())
+    connection.execute(_SET, {"in_transaction": not direct, "names": names, "given": values})
     taken = connection.scalar(_TAKE if direct else _TAKE_IN_TRANSACTION)
     if direct:
         connection.commit()
@@ -135,14 +135,14 @@ def _try(connection: sa.Connection) -> bool:
 
 
 def _process_of(connection: sa.Connection) -> int | None:
-    """Return the server process that a connection was told of when it was made: a pooler tells one of its own."""
+    """Return the backend pid sent at connection; a pooler sends one of its own."""
     info = getattr(connection.connection.driver_connection, "info", None)
     return getattr(info, "backend_pid", None)
 
 
 @contextmanager
 def only_daemon(storage_url: str) -> Iterator[DaemonLock]:
-    """Hold a storage's lock.
+    """Hold the lock of a storage.
 
     Raises:
         DaemonRunningError: another process holds it.

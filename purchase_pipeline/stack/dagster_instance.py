@@ -1,4 +1,4 @@
-"""Dagster's home folder for local use: its configuration, its storage, its one code location."""
+"""The local Dagster instance: its home folder, storage and workspace."""
 
 import os
 from importlib.resources import files
@@ -22,16 +22,16 @@ load_from:
 
 
 def dagster_environment(settings: Settings) -> dict[str, str]:
-    """Return the variables that make a Dagster process part of the local stack."""
+    """Return the environment of a Dagster process in the local stack."""
     return {
-        **settings.campaign(),
+        **settings.exported(),
         "DAGSTER_HOME": str(settings.dagster_home),
         "DAGSTER_POSTGRES_URL": dagster_storage_url(settings),
     }
 
 
 def open_instance(settings: Settings) -> dg.DagsterInstance:
-    """Write Dagster's configuration and open its storage, whose tables the first opening makes."""
+    """Write dagster.yaml and open the instance; the first opening creates its tables."""
     os.environ.update(dagster_environment(settings))
     settings.dagster_home.mkdir(parents=True, exist_ok=True)
     configuration = files("purchase_pipeline.stack").joinpath("dagster.yaml").read_text(encoding="utf-8")
@@ -40,12 +40,12 @@ def open_instance(settings: Settings) -> dg.DagsterInstance:
 
 
 def write_workspace(settings: Settings, code_server_socket: Path) -> Path:
-    """Write the workspace that names the code server, and return its path."""
+    """Write the workspace file of the code server, and return its path."""
     path = settings.dagster_home / "workspace.yaml"
     path.write_text(_WORKSPACE.format(socket=code_server_socket, location=CODE_LOCATION), encoding="utf-8")
     return path
 
 
 def keep_connections(instance: dg.DagsterInstance) -> None:
-    """Tell an instance's storage to keep its connections, for as long as the instance is open."""
+    """Pool the storage connections of an instance while it is open."""
     instance.optimize_for_webserver(_STATEMENT_MILLISECONDS, _CONNECTION_SECONDS, _CONNECTIONS)

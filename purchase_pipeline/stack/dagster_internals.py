@@ -1,6 +1,6 @@
-"""Names of Dagster that its documentation does not list, and that the local stack and the launchers are built on.
+"""Dagster's internal names used by the local stack and the launchers.
 
-All are imported here, so that an upgrade of Dagster is held against one page. The IO manager has its own.
+All are imported here, so that an upgrade of Dagster is checked in one place. The IO manager has its own module.
 """
 
 from dagster._cli.api import _execute_run_command_body, _resume_run_command_body

@@ -1,4 +1,4 @@
-"""Which database: the one given by `DATABASE_URL`, or an embedded server's; and which URL of it is for whom."""
+"""The database in use, from `DATABASE_URL` or the embedded server, and its URLs by role."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
@@ -11,7 +11,7 @@ from psycopg.conninfo import make_conninfo
 from purchase_pipeline.errors import PipelineError
 from purchase_pipeline.postgres.connections import engine_for
 from purchase_pipeline.settings import DAGSTER_DATABASE_NAME, DATABASE_NAME, Settings, current_settings
-from purchase_pipeline.stack.database_requirements import faults_of
+from purchase_pipeline.stack.database_requirements import find_problems
 from purchase_pipeline.stack.embedded_postgres.server import EmbeddedPostgres, EmbeddedPostgresError
 from purchase_pipeline.stack.libpq_environment import clear_libpq_environment
 from purchase_pipeline.stack.roles import (
@@ -26,40 +26,40 @@ from purchase_pipeline.stack.roles import (
 )
 from purchase_pipeline.stack.storage_claim import claim_storage
 
-_FREE = (
+_NO_LIMITS = (
     "-c default_transaction_read_only=off -c default_transaction_isolation=read\\ committed "
     "-c statement_timeout=15min -c idle_in_transaction_session_timeout=15min -c lock_timeout=10min"
 )
-_FREE_SINCE_17 = "-c transaction_timeout=15min -c idle_session_timeout=0"
+_NO_LIMITS_SINCE_17 = "-c transaction_timeout=15min -c idle_session_timeout=0"
 
 
 class DatabaseUnavailableError(PipelineError):
-    """The database does not answer, or lacks what the pipeline needs."""
+    """The database is unreachable, or does not meet the pipeline's requirements."""
 
     transient = True
 
 
 def database_url(settings: Settings) -> str:
-    """Return the URL in use, for psql and SQLAlchemy alike. Nothing is started."""
+    """Return the database URL, for psql and SQLAlchemy. Starts nothing."""
     if settings.database_url is not None:
         return settings.database_url.get_secret_value()
     return _embedded_url(settings)
 
 
 def is_embedded(settings: Settings) -> bool:
-    """Tell whether the database is the embedded server's, be it by DATABASE_URL (set to what `db-url` printed)."""
+    """Return whether the embedded server is used, also if DATABASE_URL is set to its URL."""
     return database_url(settings) == _embedded_url(settings)
 
 
 def reader_url(settings: Settings) -> str | None:
-    """Return the URL of the role that can only read; None for a database whose roles are not ours to make."""
+    """Return the URL of the read-only role; None for an external database."""
     return _embedded(settings).url(DATABASE_NAME, READER) if is_embedded(settings) else None
 
 
 def scratch_url(settings: Settings) -> str | None:
-    """Return the URL of the embedded server's database to try things in, made if missing; None for a given database.
+    """Return the URL of the embedded server's scratch database, created if missing; None for an external database.
 
-    The server must run.
+    The server must be running.
     """
     if not is_embedded(settings):
         return None
@@ -69,45 +69,45 @@ def scratch_url(settings: Settings) -> str | None:
 
 
 def shown_database_url(settings: Settings) -> str:
-    """Return the URL in use as anybody may see it."""
+    """Return the database URL with secrets masked."""
     return _shown(database_url(settings))
 
 
 def dagster_storage_url(settings: Settings) -> str:
-    """Return the URL of Dagster's own database, with the deadlines that the pipeline's own connections have.
+    """Return the URL of Dagster's storage, with the timeouts of the pipeline's own connections.
 
-    It is the embedded server's; or, beside a given database, that of DAGSTER_POSTGRES_URL, else the database `dagster`
-    of the same server. It names psycopg2: with SQLAlchemy 2.1 a plain `postgresql://` means psycopg 3, on which
-    dagster-postgres 0.29 fails at every event.
+    It is in the embedded server; or, with an external database, at DAGSTER_POSTGRES_URL, by default the database
+    `dagster` of the same server. The driver is psycopg2: with SQLAlchemy 2.1 a plain `postgresql://` means psycopg 3,
+    on which dagster-postgres 0.29 fails at every event.
     """
     url = _without_limits(engine_for(_dagster_url(settings)).url).set(drivername="postgresql+psycopg2")
     address, _, query = url.render_as_string(hide_password=False).partition("?")
-    # It goes to libpq too, which reads no + as a blank.
+    # libpq does not decode + as a space.
     return f"{address.replace(' ', '%20')}?{query.replace('+', '%20')}"
 
 
 def _without_limits(url: sa.URL) -> sa.URL:
-    """Return the URL with options that free its sessions of the role's limits, where the server takes them.
+    """Return the URL with options that override the role's limits, if the server accepts them.
 
-    Dagster's storage opens its connections itself, and begins no transaction that could say so. PgBouncer refuses
-    options, and a server that does not answer cannot be asked: there the role's own limits hold.
+    Dagster's storage opens its own connections, so the options have to be in the URL. PgBouncer refuses options, and
+    an unreachable server cannot be probed; then the role's limits apply.
     """
     if "options" in url.query:
         return url
-    for options in (f"{_FREE} {_FREE_SINCE_17}", _FREE):
-        given = _libpq(url.render_as_string(hide_password=False))
-        with suppress(psycopg.Error), psycopg.connect(given, options=options):
+    for options in (f"{_NO_LIMITS} {_NO_LIMITS_SINCE_17}", _NO_LIMITS):
+        conninfo = _libpq(url.render_as_string(hide_password=False))
+        with suppress(psycopg.Error), psycopg.connect(conninfo, options=options):
             return url.update_query_dict({"options": options})
     return url
 
 
 @contextmanager
 def database_in_use(settings: Settings) -> Iterator[None]:
-    """Have both databases ready, and the embedded server running for as long as this lasts, if that is the one.
+    """Prepare both databases, and keep the embedded server, if used, running within the block.
 
     Raises:
-        DatabaseUnavailableError: a given database that cannot be reached, may not have a `dagster` beside it, or
-            cannot hold the pipeline's tables.
+        DatabaseUnavailableError: an external database is unreachable, lacks a `dagster` database that cannot be
+            created, or cannot hold the pipeline's tables.
         EmbeddedPostgresError: the embedded server does not start.
     """
     if is_embedded(settings):
@@ -120,19 +120,19 @@ def database_in_use(settings: Settings) -> Iterator[None]:
 
 @contextmanager
 def own_database_in_use(url: str) -> Iterator[None]:
-    """Use the embedded server if the URL is its own; leave any other alone."""
+    """Keep the embedded server running within the block if the URL is its own."""
     settings = current_settings()
     with _embedded_in_use(settings) if url == _embedded_url(settings) else nullcontext():
         yield
 
 
 def start_database(settings: Settings) -> None:
-    """Make both databases ready, and the embedded server, if that is the one, stay until `down`.
+    """Prepare both databases; the embedded server, if used, keeps running until `down`.
 
     Raises:
-        DatabaseUnavailableError: a given database that cannot be reached, or may not have a `dagster` beside it.
+        DatabaseUnavailableError: an external database is unreachable, or lacks a `dagster` that cannot be created.
         EmbeddedPostgresError: the embedded server does not start.
-        ForeignStorageError: Dagster's database is somebody else's.
+        ForeignStorageError: Dagster's database belongs to another deployment.
     """
     if is_embedded(settings):
         clear_libpq_environment()
@@ -169,27 +169,28 @@ def _embedded_in_use(settings: Settings) -> Iterator[None]:
 
 
 def _make_roles_if_missing(embedded: EmbeddedPostgres, *, started: bool) -> None:
-    """See to the server's roles: at each of its starts, and where they are missing (an older home)."""
+    """Create the server's roles after a start, or if missing (a home of an older version)."""
     try:
         if started or not has_roles(embedded.url):
             make_roles(embedded.url)
     except psycopg.Error as error:
         raise EmbeddedPostgresError(
-            f"The embedded PostgreSQL runs, but its roles cannot be created: {error}"
+            f"The embedded PostgreSQL is running, but creating its roles failed: {error}"
         ) from error
 
 
 def _require_given(settings: Settings) -> None:
-    """Make sure that both databases answer and are fit to be used, the second one created if it may be."""
+    """Check both external databases; create Dagster's if missing and permitted."""
     given, storage = database_url(settings), _dagster_url(settings)
-    beside = settings.dagster_postgres_url is None
-    also = f", and {DAGSTER_DATABASE_NAME!r} must exist beside it or the user be allowed to create it"
-    with _connected(given, "DATABASE_URL", also if beside else "") as connection:
-        if beside:
+    shares_server = settings.dagster_postgres_url is None
+    also = f", and {DAGSTER_DATABASE_NAME!r} on the same server, or the user needs CREATEDB"
+    with _connected(given, "DATABASE_URL", also if shares_server else "") as connection:
+        if shares_server:
             create_database_if_missing(connection, DAGSTER_DATABASE_NAME)
-        if faults := faults_of(connection):
+        if problems := find_problems(connection):
             raise DatabaseUnavailableError(
-                f"The database {_shown(given)} cannot hold the pipeline's tables: {'; '.join(faults)}."
+                f"The database {_shown(given)} cannot hold the pipeline's tables: {'; '.join(problems)}.",
+                transient=False,
             )
     with _connected(storage, "DAGSTER_POSTGRES_URL, else DATABASE_URL") as connection:
         claim_storage(connection, _shown(storage))
@@ -197,33 +198,33 @@ def _require_given(settings: Settings) -> None:
 
 @contextmanager
 def _connected(url: str, variable: str, also: str = "") -> Iterator["psycopg.Connection[Any]"]:
-    """Connect to a given database; `also` says what else its variable asks for.
+    """Connect to an external database; `also` completes the hint.
 
     Raises:
-        DatabaseUnavailableError: it does not answer, or refuses what it is asked.
+        DatabaseUnavailableError: connecting, or a statement within the block, failed.
     """
     try:
         with psycopg.connect(_libpq(url), connect_timeout=10, autocommit=True) as connection:
             yield connection
     except psycopg.Error as error:
         raise DatabaseUnavailableError(
-            f"The database cannot be reached through {_shown(url)}: {str(error).strip()}\n"
-            f"Check {variable} (postgresql://user:password@host:port/database): the server must run, the database "
-            f"must exist{also}."
+            f"Cannot connect to {_shown(url)}: {str(error).strip()}.",
+            hint=f"Check {variable} (postgresql://user:password@host:port/database): the server must be running, the "
+            f"database must exist{also}.",
         ) from error
 
 
 def _libpq(url: str) -> str:
-    """Return what a URL says as libpq's own words: libpq refuses, and prints, a URL that has a blank in a password."""
+    """Convert a URL to a libpq conninfo: libpq refuses, and prints, a URL with a space in its password."""
     parsed = sa.make_url(url).set(drivername="postgresql+psycopg")
-    _, words = parsed.get_dialect()().create_connect_args(parsed)
-    return make_conninfo("", **words)
+    _, parameters = parsed.get_dialect()().create_connect_args(parsed)
+    return make_conninfo("", **parameters)
 
 
 def _shown(url: str) -> str:
-    """Return a URL with `***` for what is secret in it, and as it stands where nothing is."""
+    """Return a URL with its secrets masked as `***`."""
     parsed = sa.make_url(url)
-    # libpq marks its secrets; what it does not know may be one's name, misspelt.
+    # libpq marks its secret options; an unknown one may be a misspelt secret.
     plain = {option.keyword.decode() for option in psycopg.pq.Conninfo.get_defaults() if not option.dispchar}
     secrets = {name: "***" for name in parsed.query if name not in plain}
     if not (parsed.password or secrets):

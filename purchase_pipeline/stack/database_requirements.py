@@ -1,4 +1,4 @@
-"""What is wrong with a given database for the pipeline's tables, told before anything is written to it."""
+"""Checks that an external database can hold the pipeline's tables, before anything is written."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ KEY_COLUMNS = {
     "compras_rejeitadas": ("lote", "linha"),
     "slice_ledger": ("asset", "partition"),
 }
-"""By table, the columns without which it is somebody else's. Written out: to load the tables' own takes a second."""
+"""Columns that identify each table as the pipeline's. Hard-coded, as importing the tables takes a second."""
 
 _ROLE = """
     SELECT current_user::text, current_setting('search_path'), %(schema)s = ANY (current_schemas(false)),
@@ -24,39 +24,42 @@ _TABLE = """
         ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid = pg_class.oid AND attnum > 0 AND NOT attisdropped)
     FROM pg_class WHERE oid = to_regclass(%s)
 """
-_HIDES = "SELECT to_regclass(%s)::text WHERE to_regclass(%s) IS DISTINCT FROM to_regclass(%s)"
+_SHADOWING = "SELECT to_regclass(%s)::text WHERE to_regclass(%s) IS DISTINCT FROM to_regclass(%s)"
 
 
-def faults_of(connection: "psycopg.Connection[Any]") -> list[str]:
-    """Say, a sentence each, why the pipeline could not keep its tables there, and what to do about it."""
+def find_problems(connection: "psycopg.Connection[Any]") -> list[str]:
+    """Return why the database cannot hold the pipeline's tables, each with its remedy."""
     found = {name: _found(connection, name) for name in KEY_COLUMNS}
-    faults = [
-        fault for name, table in found.items() if table is not None for fault in _faults_of_table(name, table)
+    problems = [
+        problem
+        for name, table in found.items()
+        if table is not None
+        for problem in _table_problems(name, table)
     ]
     row = connection.execute(_ROLE, {"schema": _SCHEMA}).fetchone()
     role, path, on_path, may_create = row or ("", "", True, True)
     who, where = sql.Identifier(role).as_string(connection), sql.Identifier(_SCHEMA).as_string(connection)
     if not may_create and None in found.values():
-        faults.append(
-            f"{role} may not create tables in schema {_SCHEMA} (as its owner: GRANT CREATE ON SCHEMA {where} TO {who})"
+        problems.append(
+            f"{role} cannot create tables in schema {_SCHEMA} (as its owner: GRANT CREATE ON SCHEMA {where} TO {who})"
         )
-    hidden = [hiding for name in KEY_COLUMNS if (hiding := _hiding(connection, name)) is not None]
-    if hidden or not on_path:
-        seen = f"leads to {hidden[0]} first" if hidden else "does not lead there"
-        faults.append(
-            f"the tables are in schema {_SCHEMA}, and {role}'s search_path, {path!r}, {seen} "
+    shadowed = [shadowing for name in KEY_COLUMNS if (shadowing := _shadowing(connection, name)) is not None]
+    if shadowed or not on_path:
+        seen = f"finds {shadowed[0]} first" if shadowed else "does not include it"
+        problems.append(
+            f"the tables are in schema {_SCHEMA}, but {role}'s search_path {path!r} {seen} "
             f"(ALTER ROLE {who} SET search_path = {where})"
         )
-    return faults
+    return problems
 
 
-def _hiding(connection: "psycopg.Connection[Any]", name: str) -> str | None:
-    """Return what a query of the bare name reads in the place of the table; None: nothing else."""
+def _shadowing(connection: "psycopg.Connection[Any]", name: str) -> str | None:
+    """Return the relation that shadows a table on the search_path, or None."""
     bare, full = (
         sql.Identifier(name).as_string(connection),
         sql.Identifier(_SCHEMA, name).as_string(connection),
     )
-    row = connection.execute(_HIDES, [bare, bare, full]).fetchone()
+    row = connection.execute(_SHADOWING, [bare, bare, full]).fetchone()
     return row and row[0]
 
 
@@ -64,16 +67,16 @@ def _found(connection: "psycopg.Connection[Any]", name: str) -> tuple[bool, bool
     return connection.execute(_TABLE, [sql.Identifier(_SCHEMA, name).as_string(connection)]).fetchone()
 
 
-def _faults_of_table(name: str, table: tuple[bool, bool, list[str]]) -> list[str]:
+def _table_problems(name: str, table: tuple[bool, bool, list[str]]) -> list[str]:
     is_table, may_write, columns = table
     missing = [key for key in KEY_COLUMNS[name] if key not in columns]
-    other = "rename it, or give the pipeline a database of its own"
+    other = "rename it, or use a separate database"
     if not is_table:
-        return [f"{_SCHEMA}.{name} is there already, and is no table ({other})"]
+        return [f"{_SCHEMA}.{name} already exists and is not a table ({other})"]
     if missing:
         return [
-            f"{_SCHEMA}.{name} is there already, and is somebody else's: it has no column {missing[0]} ({other})"
+            f"{_SCHEMA}.{name} already exists and is not the pipeline's: it has no column {missing[0]} ({other})"
         ]
     if not may_write:
-        return [f"{_SCHEMA}.{name} is there already, and may not be written (GRANT ALL ON {_SCHEMA}.{name})"]
+        return [f"no permission to write {_SCHEMA}.{name} (GRANT ALL ON {_SCHEMA}.{name})"]
     return []

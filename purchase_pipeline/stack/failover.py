@@ -1,4 +1,4 @@
-"""PostgreSQL's ends and returns, while a campaign runs: told once each, and outlived."""
+"""Failover: `up` and `ingest` report and survive outages of PostgreSQL."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,21 +12,21 @@ from purchase_pipeline.settings import Settings
 from purchase_pipeline.stack.database import DatabaseUnavailableError, database_in_use, is_embedded
 from purchase_pipeline.stack.embedded_postgres.server import EmbeddedPostgresError
 
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
-# An internal error is one of the server's own making, such as the end of a session at a limit of its role.
+# The server also ends a session with an internal error, such as at a limit of its role.
 DATABASE_AWAY = (
     sa.exc.OperationalError,
     sa.exc.InterfaceError,
     sa.exc.InternalError,
     DagsterPostgresException,
 )
-_LOOK_SECONDS = 0.5
-_PATIENCE_SECONDS = 600.0
+_POLL_SECONDS = 0.5
+_TIMEOUT_SECONDS = 600.0
 
 
 class Failover:
-    """Asks the database, and starts it again when it is gone and ours; waits for a given one."""
+    """Runs database operations; restarts an embedded server that has stopped, and waits for an external one."""
 
     def __init__(self, settings: Settings, say: Callable[[str], None]) -> None:
         self._settings = settings
@@ -34,46 +34,46 @@ class Failover:
         self._away_since: float | None = None
         self.returns = 0
 
-    def ask(self, question: Callable[[], Found]) -> Found | None:
-        """Return the answer, or None while the database is away.
+    def attempt(self, operation: Callable[[], Result]) -> Result | None:
+        """Return the operation's result, or None while the database is unavailable.
 
         Raises:
-            DatabaseUnavailableError: it has been away for ten minutes.
+            DatabaseUnavailableError: it has been unavailable for ten minutes.
         """
         try:
-            answer = question()
+            result = operation()
         except DATABASE_AWAY as error:
-            self._mend(error)
+            self._recover(error)
             return None
         if self._away_since is not None:
-            self._say(f"PostgreSQL is back after {monotonic() - self._away_since:.0f} s; going on.")
+            self._say(f"PostgreSQL is available again after {monotonic() - self._away_since:.0f} s.")
             self._away_since = None
             self.returns += 1
-        return answer
+        return result
 
-    def wait_for(self, question: Callable[[], Found]) -> Found:
-        """Return the answer, however many times the question has to be asked.
+    def wait_for(self, operation: Callable[[], Result]) -> Result:
+        """Repeat the operation until it succeeds, and return its result.
 
         Raises:
-            DatabaseUnavailableError: the database has been away for ten minutes.
+            DatabaseUnavailableError: the database has been unavailable for ten minutes.
         """
-        while (answer := self.ask(question)) is None:
-            sleep(_LOOK_SECONDS)
-        return answer
+        while (result := self.attempt(operation)) is None:
+            sleep(_POLL_SECONDS)
+        return result
 
-    def _mend(self, error: Exception) -> None:
-        ours = is_embedded(self._settings)
+    def _recover(self, error: Exception) -> None:
+        embedded = is_embedded(self._settings)
         if self._away_since is None:
             self._away_since = monotonic()
-            then = "It is started again" if ours else "Waiting for it"
-            self._say(f"PostgreSQL does not answer: {_first_line(error)}. {then}; no lot is lost.")
-        elif monotonic() - self._away_since > _PATIENCE_SECONDS:
+            action = "Restarting it" if embedded else "Waiting for it"
+            self._say(f"PostgreSQL is unavailable: {_first_line(error)}. {action}; no batch is lost.")
+        elif monotonic() - self._away_since > _TIMEOUT_SECONDS:
             raise DatabaseUnavailableError(
-                f"PostgreSQL has not answered for {_PATIENCE_SECONDS / 60:g} minutes: {_first_line(error)}. "
-                "Run the same command again when it does; loaded lots stay loaded."
+                f"PostgreSQL has been unavailable for {_TIMEOUT_SECONDS / 60:g} minutes: {_first_line(error)}.",
+                hint="Run the command again once it is available; loaded batches are kept.",
             ) from error
-        if ours:
-            # Started beside the use that lasts as long as this watch; another look, another try.
+        if embedded:
+            # A failed restart is tried again at the next operation.
             with suppress(EmbeddedPostgresError, DatabaseUnavailableError), database_in_use(self._settings):
                 pass
 

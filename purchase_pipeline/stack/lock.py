@@ -1,4 +1,4 @@
-"""One campaign at a time in a home folder."""
+"""A lock on a home folder: one `up` or `ingest` at a time."""
 
 import fcntl
 import os
@@ -12,19 +12,19 @@ _LOCK = "campaign.lock"
 
 
 class AlreadyRunningError(PipelineError):
-    """Another `up` or `ingest` works in the same home folder."""
+    """Another `up` or `ingest` is using the same home folder."""
 
 
 class DaemonRunningError(PipelineError):
-    """Another daemon of Dagster's works on the same storage, from whatever home folder or machine."""
+    """Another Dagster daemon uses the same storage, from this machine or another."""
 
 
 @contextmanager
 def exclusive_use(home: Path) -> Iterator[None]:
-    """Hold the home folder for this process, until it ends in whatever way.
+    """Lock the home folder; the lock is also released when the process is killed.
 
     Raises:
-        AlreadyRunningError: another process holds it.
+        AlreadyRunningError: another process holds the lock.
     """
     home.mkdir(parents=True, exist_ok=True)
     with (home / _LOCK).open("a+") as file:
@@ -32,7 +32,8 @@ def exclusive_use(home: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise AlreadyRunningError(
-                f"Process {_pid(home)} works in {home} already. Stop it with Ctrl-C, or with `purchase-pipeline down`."
+                f"Another run (PID {_pid(home)}) is using {home}.",
+                hint="Stop it with Ctrl-C, or with `purchase-pipeline down`.",
             ) from error
         file.truncate(0)
         file.write(str(os.getpid()))
@@ -41,7 +42,7 @@ def exclusive_use(home: Path) -> Iterator[None]:
 
 
 def running_process(home: Path) -> int | None:
-    """Return the pid of the process that holds the home folder, if one does."""
+    """Return the PID of the process that holds the lock, or None."""
     try:
         with exclusive_use(home):
             return None

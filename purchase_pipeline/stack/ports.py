@@ -1,6 +1,7 @@
-"""Addresses and ports that programs of ours listen on."""
+"""Addresses and ports of the local services."""
 
 import socket
+from errno import EADDRINUSE
 from ipaddress import IPv6Address, ip_address
 
 from purchase_pipeline.errors import PipelineError
@@ -9,16 +10,16 @@ LOOPBACK = "127.0.0.1"
 
 
 class PortTakenError(PipelineError):
-    """A port or address that a program of ours was to listen on is not to be had."""
+    """A port or address is already in use, or cannot be used."""
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether an IP address reaches no further than this machine."""
+    """Return whether an IP address is a loopback address."""
     return ip_address(host).is_loopback
 
 
 def reachable_at(host: str) -> str:
-    """Return the address at which this machine reaches what listens on a host: 0.0.0.0 and :: are none to call."""
+    """Return the address to connect to for a listening host: loopback for 0.0.0.0 and ::."""
     address = ip_address(host)
     if not address.is_unspecified:
         return host
@@ -26,20 +27,20 @@ def reachable_at(host: str) -> str:
 
 
 def http_url(host: str, port: int) -> str:
-    """Return the URL of a program that listens on an IP address."""
+    """Return the URL of a server at an IP address."""
     return f"http://[{host}]:{port}" if isinstance(ip_address(host), IPv6Address) else f"http://{host}:{port}"
 
 
 def _another(port: int) -> int:
-    """Return a port that a plain user may take: those below 1024 are root's."""
+    """Suggest another port, above the privileged ones."""
     return port + 1 if 1023 < port < 65_535 else 8000 + port % 1000  # noqa: PLR2004
 
 
 def require_free(port: int, purpose: str, option: str, host: str = LOOPBACK) -> None:
-    """Make sure that a port of an IP address of this machine is free to listen on.
+    """Check that a port of an IP address is free.
 
     Raises:
-        PortTakenError: it is not; the message names the option that chooses another.
+        PortTakenError: it is not.
     """
     family = socket.AF_INET6 if isinstance(ip_address(host), IPv6Address) else socket.AF_INET
     try:
@@ -48,7 +49,8 @@ def require_free(port: int, purpose: str, option: str, host: str = LOOPBACK) -> 
             probe.bind((host, port))
     except OSError as error:
         at = "" if host == LOOPBACK else f" at {host}"
+        problem = "is already in use" if error.errno == EADDRINUSE else f"cannot be used: {error.strerror}"
         raise PortTakenError(
-            f"Port {port}, for the {purpose}, is not to be had{at}: {error.strerror}. "
-            f"Stop what listens there, or choose another: {option} {_another(port)}"
+            f"Port {port} ({purpose}){at} {problem}.",
+            hint=f"Stop the process that uses it, or choose another port: {option} {_another(port)}",
         ) from error

@@ -1,4 +1,4 @@
-"""Processes that this program starts, keeps running, and stops: those, and no others."""
+"""Supervision of the service processes that this program starts."""
 
 import os
 import signal
@@ -14,20 +14,20 @@ import psutil
 
 from purchase_pipeline.errors import PipelineError
 
-_SERVICE = "PURCHASE_SERVICE"  # in the environment of a service and of all that it starts
-_LOOK_SECONDS = 0.02
+_SERVICE = "PURCHASE_SERVICE"  # in the environment of a service and its children
+_POLL_SECONDS = 0.02
 _STOP_SECONDS = 10.0
 _RESTARTS = 5
 _RESTART_WINDOW_SECONDS = 60.0
 
 
 class ServiceFailedError(PipelineError):
-    """A process of ours ended, and does not stay up."""
+    """A service ended, or keeps ending."""
 
 
 @dataclass(frozen=True)
 class Service:
-    """A process to be kept running. `stop_seconds` is how long it may take to end before it is killed."""
+    """A process to keep running. It is killed if it does not end within `stop_seconds` of SIGTERM."""
 
     name: str
     command: Sequence[str]
@@ -36,7 +36,7 @@ class Service:
 
 
 class Processes:
-    """The services of one `up`, and their logs. Should this program be killed, `stop_leftovers` finds them."""
+    """The services of an `up`, and their logs. After a kill, `stop_leftovers` stops them."""
 
     def __init__(self, home: Path) -> None:
         self._home = home
@@ -45,7 +45,7 @@ class Processes:
         self._restarts: list[float] = []
 
     def start(self, service: Service) -> None:
-        """Start a service, away from the terminal: Ctrl-C is for us to hear, and to pass on in order."""
+        """Start a service in its own session, so that Ctrl-C reaches only this process, which stops them in order."""
         self._logs.mkdir(parents=True, exist_ok=True)
         with self.log_of(service.name).open("ab") as log:
             process = subprocess.Popen(
@@ -64,24 +64,24 @@ class Processes:
         self._running[service.name] = (service, process)
 
     def log_of(self, name: str) -> Path:
-        """Return the file that a service's output goes to."""
+        """Return a service's log file."""
         return self._logs / f"{name}.log"
 
     def check(self, name: str) -> None:
         """Raise if a service has ended.
 
         Raises:
-            ServiceFailedError: it has; with the end of its log.
+            ServiceFailedError: it has ended.
         """
         _, process = self._running[name]
         if (code := process.poll()) is not None:
-            raise ServiceFailedError(self._epitaph(name, code))
+            raise ServiceFailedError(self._exit_message(name, code))
 
     def revive(self) -> list[str]:
-        """Start again what has ended by itself, and return its names.
+        """Restart services that have ended, and return their names.
 
         Raises:
-            ServiceFailedError: too many ends in the last minute.
+            ServiceFailedError: too many restarts within a minute.
         """
         ended = [
             (service, process) for service, process in self._running.values() if process.poll() is not None
@@ -90,15 +90,15 @@ class Processes:
         self._restarts = [at for at in self._restarts if now - at < _RESTART_WINDOW_SECONDS]
         for service, process in ended:
             if len(self._restarts) >= _RESTARTS:
-                raise ServiceFailedError(self._epitaph(service.name, process.returncode))
+                raise ServiceFailedError(self._exit_message(service.name, process.returncode))
             self._restarts.append(now)
-            _stop_session(process.pid, service.stop_seconds)  # what it left behind would be nobody's
+            _stop_session(process.pid, service.stop_seconds)  # children that it left behind
             self.start(service)
         return [service.name for service, _ in ended]
 
     @contextmanager
     def paused(self, name: str) -> Iterator[None]:
-        """Stop a service, and start it again after."""
+        """Stop a service within the block."""
         service, _ = self._running[name]
         self.stop(name)
         try:
@@ -107,44 +107,48 @@ class Processes:
             self.start(service)
 
     def stop(self, name: str) -> None:
-        """Stop a service and all below it."""
+        """Stop a service and its children."""
         if name in self._running:
             service, process = self._running.pop(name)
             _stop_session(process.pid, service.stop_seconds)
             process.wait()
 
     def stop_all(self) -> None:
-        """Stop every service, the last started first."""
+        """Stop all services in reverse order of their start."""
         for name in reversed(list(self._running)):
             self.stop(name)
-        stop_leftovers(self._home)  # an interrupt may come between a process's start and our knowing of it
+        stop_leftovers(self._home)  # an interrupt may come between a start and its registration
 
-    def _epitaph(self, name: str, code: int | None) -> str:
+    def _exit_message(self, name: str, code: int | None) -> str:
         log = self.log_of(name)
         lines = log.read_text(errors="replace").splitlines()[-15:] if log.exists() else []
-        return f"{name} ended with exit code {code}. The end of its log, {log}:\n" + "\n".join(lines)
+        return f"{name} ended with exit code {code}. Last lines of {log}:\n" + "\n".join(lines)
 
 
 def stop_leftovers(home: Path) -> list[str]:
-    """Stop what a killed predecessor left running, the last started first; return the names as they were started.
+    """Stop services left over from a killed run, in reverse order of their start; return their names.
 
-    The processes are known by their environment. A record on disk would know nothing of one that was started just
-    before the kill, and might name a number that went to a stranger since.
+    They are identified by their environment. A PID file would miss one that was started just before the kill, and its
+    PID might be reused by another process.
     """
     names = list(_services(home))
     for name in reversed(names):
-        for wanted in (slice(1), slice(None)):  # the leader, then what it leaves behind
-            end(_services(home).get(name, [])[wanted], _STOP_SECONDS)
+        for part in (slice(1), slice(None)):  # the leader, then its children
+            end(_services(home).get(name, [])[part], _STOP_SECONDS)
     return names
 
 
 def _services(home: Path) -> dict[str, list[psutil.Process]]:
-    """Return the processes of a home's services by the service's name, all in the order of their start."""
+    """Return the service processes of a home by service name, in the order of their start."""
     found = []
     for process in psutil.process_iter():
         with suppress(psutil.Error):
             environment = process.environ()
-            if environment.get("PURCHASE_HOME") == str(home) and _SERVICE in environment and _runs(process):
+            if (
+                environment.get("PURCHASE_HOME") == str(home)
+                and _SERVICE in environment
+                and _is_alive(process)
+            ):
                 found.append((process.create_time(), environment[_SERVICE], process))
     services: dict[str, list[psutil.Process]] = {}
     for _, name, process in sorted(found, key=itemgetter(0)):
@@ -153,34 +157,36 @@ def _services(home: Path) -> dict[str, list[psutil.Process]]:
 
 
 def _session(leader: int) -> list[psutil.Process]:
-    """Return a session's processes, the leader first, orphans included."""
+    """Return the processes of a session, leader first, including orphans."""
     members = []
     for process in psutil.process_iter():
         with suppress(ProcessLookupError, PermissionError):
-            if os.getsid(process.pid) == leader and _runs(process):
+            if os.getsid(process.pid) == leader and _is_alive(process):
                 members.append(process)
     return sorted(members, key=lambda member: member.pid != leader)
 
 
 def _stop_session(leader: int, stop_seconds: float) -> None:
-    """Ask the leader to end, then what it leaves behind; kill what does not."""
+    """Terminate the leader of a session, then its remaining processes."""
     end(_session(leader)[:1], stop_seconds)
-    end(_session(leader), stop_seconds)  # looked at anew: the leader may have started more while it ended
+    end(_session(leader), stop_seconds)  # read again: the leader may have started more
 
 
 def end(processes: list[psutil.Process], stop_seconds: float) -> None:
-    """Ask processes to end, wait, and kill those that have not; return when all are gone."""
-    for wish in (signal.SIGTERM, signal.SIGKILL):
+    """Send SIGTERM to processes, then SIGKILL to those still alive after `stop_seconds`."""
+    for signal_number in (signal.SIGTERM, signal.SIGKILL):
         for process in processes:
             with suppress(psutil.NoSuchProcess):
-                process.send_signal(wish)
+                process.send_signal(signal_number)
         deadline = monotonic() + stop_seconds
-        while (processes := [one for one in processes if _runs(one)]) and monotonic() < deadline:
-            sleep(_LOOK_SECONDS)
+        while (
+            processes := [process for process in processes if _is_alive(process)]
+        ) and monotonic() < deadline:
+            sleep(_POLL_SECONDS)
 
 
-def _runs(process: psutil.Process) -> bool:
-    """Tell whether a process has not ended. A zombie has: it waits for a parent that may never ask."""
+def _is_alive(process: psutil.Process) -> bool:
+    """Return whether a process is running; a zombie is not."""
     with suppress(psutil.NoSuchProcess):
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     return False

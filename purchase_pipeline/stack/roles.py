@@ -1,15 +1,11 @@
-"""Who may do what in the database server: the loader, the reader and Dagster, each with a database or a part of one.
+"""Database roles: the loader, the reader and Dagster; in the embedded server also a scratch role.
 
-And, in the embedded server, whoever tries things out, in a database that is theirs.
+The grants are in `roles.sql`, which a database administrator can run as it is; the embedded server runs the same file.
 
-The grants are SQL, in `roles.sql`: a database administrator can run that file as it is, and the embedded
-server is given the same.
-
-What they protect from: SQL that a connection should never have been handed. Whoever can send statements as the loader
-(a mistake, an injected value, a lent URL) reaches the purchases, and neither Dagster's history, nor another database,
-nor the machine's files and programs. What they do not protect from: in the embedded server each role is trusted without
-a password, on a socket in a folder that is closed to other users. Who runs programs as the folder's owner, a captured
-run worker included, may connect as the superuser. Where that matters, take a server that asks for passwords.
+They limit the damage of unwanted SQL: as the loader (a mistake, an injected value, a leaked URL) it reaches the
+purchases, but not Dagster's history, another database, or the machine's files and programs. They do not protect the
+embedded server from programs of its owner: its roles have no passwords, only a socket in a private folder, so such a
+program, a compromised run worker included, can connect as the superuser. If that matters, use a server with passwords.
 """
 
 import re
@@ -25,55 +21,57 @@ from purchase_pipeline.settings import DAGSTER_DATABASE_NAME, DATABASE_NAME
 LOADER = "purchase_loader"
 READER = "purchase_reader"
 DAGSTER = "dagster"
-SCRATCH = "scratch"  # a role, and the database that it owns
+SCRATCH = "scratch"  # role, and its database
 ROLES_FILE = files("purchase_pipeline.stack").joinpath("roles.sql")
 
-_ADMINISTRATION = "postgres"  # the database that every server has
-_LOCK = 7_035_612_001  # of nobody else in that database
-_DOORS = """
-    SELECT count(*) = 3 FROM (VALUES (%s, %s), (%s, %s), (%s, %s)) AS door (role, database)
+_ADMINISTRATION = "postgres"  # exists on every server
+_LOCK = 7_035_612_001  # used by nothing else in that database
+_HAVE_ACCESS = """
+    SELECT count(*) = 3 FROM (VALUES (%s, %s), (%s, %s), (%s, %s)) AS access (role, database)
     JOIN pg_roles ON rolname = role JOIN pg_database ON datname = database
     WHERE has_database_privilege(pg_roles.oid, pg_database.oid, 'CONNECT')
 """
-_KEYS = (LOADER, DATABASE_NAME, READER, DATABASE_NAME, DAGSTER, DAGSTER_DATABASE_NAME)
+_ACCESS = (LOADER, DATABASE_NAME, READER, DATABASE_NAME, DAGSTER, DAGSTER_DATABASE_NAME)
 
 
 def has_roles(url_of: Callable[[str], str]) -> bool:
-    """Tell whether the three roles can reach their databases, which is the last thing that they are given.
+    """Return whether the three roles can connect to their databases, which is granted last.
 
-    `url_of` gives the superuser's URL of a database.
+    `url_of` returns the superuser's URL of a database.
     """
     with psycopg.connect(url_of(_ADMINISTRATION), connect_timeout=10) as connection:
-        found = connection.execute(_DOORS, _KEYS).fetchone()
+        found = connection.execute(_HAVE_ACCESS, _ACCESS).fetchone()
     return found is not None and bool(found[0])
 
 
 def make_roles(url_of: Callable[[str], str]) -> None:
-    """Make both databases and the three roles, and hand each what is its own, tables made before included.
+    """Create both databases and the three roles with their grants, also on existing tables.
 
-    Safe to run again, and by two processes at once. `url_of` gives the superuser's URL of a database.
+    Idempotent and safe to run concurrently. `url_of` returns the superuser's URL of a database.
     """
     with psycopg.connect(url_of(_ADMINISTRATION), connect_timeout=10, autocommit=True) as administration:
         administration.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
         for name in (DATABASE_NAME, DAGSTER_DATABASE_NAME):
             create_database_if_missing(administration, name)
-        for database, statements in _parts():
+        for database, statements in _statements_by_database():
             with psycopg.connect(url_of(database), connect_timeout=10) as connection:
                 connection.execute(statements)
 
 
 def create_database_if_missing(connection: psycopg.Connection, name: str) -> None:
-    """Create a database, through a connection in autocommit to another one of its server."""
+    """Create a database, using an autocommit connection to another one on the server."""
     if not connection.execute("SELECT FROM pg_database WHERE datname = %s", [name]).rowcount:
-        with suppress(psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):  # made just now
-            connection.execute("SET default_transaction_read_only = off")  # as the role's may say
+        with suppress(
+            psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation
+        ):  # created concurrently
+            connection.execute("SET default_transaction_read_only = off")  # may be on for the role
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
 
 
 def make_scratch(url_of: Callable[[str], str]) -> None:
-    """Make a database in which its owner may do anything, schemas included, and which reaches no other.
+    """Create the scratch database, whose owner has all rights in it and none elsewhere.
 
-    Safe to run again, and by two processes at once. `url_of` gives the superuser's URL of a database.
+    Idempotent and safe to run concurrently. `url_of` returns the superuser's URL of a database.
     """
     scratch = sql.Identifier(SCRATCH)
     with psycopg.connect(url_of(_ADMINISTRATION), connect_timeout=10, autocommit=True) as administration:
@@ -86,7 +84,7 @@ def make_scratch(url_of: Callable[[str], str]) -> None:
 
 
 def reader_statements(database: str, loader: str) -> str:
-    """Return the SQL that makes a reader of a database, of the tables that a role owns."""
+    """Return the SQL that creates a reader of the tables that a role owns in a database."""
     names = {DATABASE_NAME: database, LOADER: loader}
     lines = [
         line
@@ -99,8 +97,8 @@ def reader_statements(database: str, loader: str) -> str:
     )
 
 
-def _parts() -> list[tuple[str, bytes]]:
-    """Return the file's statements by the database to run them in, in order."""
+def _statements_by_database() -> list[tuple[str, bytes]]:
+    """Return the statements of `roles.sql` by database, in order."""
     first, *rest = re.split(r"^\\connect (\w+)$", ROLES_FILE.read_text(encoding="utf-8"), flags=re.MULTILINE)
     texts = [first, *rest[1::2]]
     return list(zip([_ADMINISTRATION, *rest[::2]], [text.encode() for text in texts], strict=True))

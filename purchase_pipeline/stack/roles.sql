@@ -1,11 +1,11 @@
--- Three roles, each with what it needs and no more: purchase_loader owns the purchases, purchase_reader reads them,
--- dagster owns Dagster's own database. The embedded server has them from its first start. In a server of your own, once
--- the databases etl_fakedata and dagster are there, run this as its superuser, as often as you like:
+-- Three roles with minimal privileges: purchase_loader owns the purchases, purchase_reader reads them, dagster owns
+-- Dagster's database. The embedded server runs this file at its start. On your own server, create the databases
+-- etl_fakedata and dagster, then run it as the superuser (it is idempotent):
 --
 --     psql --set ON_ERROR_STOP=1 --dbname postgres --file roles.sql
 --
--- and give each a password, which psql's \password sends hashed. Nobody else can connect to the two databases then.
--- Each statement that names the reader stands on a line of its own: `purchase-pipeline db-url --reader` shows those.
+-- and set a password for each (psql's \password sends it hashed). Other roles can no longer connect to the databases.
+-- Statements that name the reader must be on one line: `purchase-pipeline db-url --reader` prints them.
 
 DO $$ BEGIN CREATE ROLE purchase_loader LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
 DO $$ BEGIN CREATE ROLE purchase_reader LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
@@ -16,7 +16,7 @@ REVOKE ALL ON DATABASE etl_fakedata, dagster FROM PUBLIC;
 \connect etl_fakedata
 ALTER SCHEMA public OWNER TO purchase_loader;
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
--- Tables and views that somebody else made before.
+-- Existing tables and views of other owners.
 DO $$ DECLARE held regclass; BEGIN
   FOR held IN SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm')
     AND relowner <> 'purchase_loader'::regrole
@@ -36,7 +36,7 @@ DO $$ DECLARE held regclass; BEGIN
     AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_class.oid AND deptype = 'e')
   LOOP EXECUTE format('ALTER TABLE %s OWNER TO dagster', held); END LOOP;
 END $$;
--- The doors last: where they are open, all behind them is ready.
+-- CONNECT is granted last: a role that can connect has all its privileges.
 ALTER DATABASE dagster OWNER TO dagster;
 GRANT CONNECT, TEMPORARY ON DATABASE etl_fakedata TO purchase_loader;
 GRANT CONNECT ON DATABASE etl_fakedata TO purchase_reader;

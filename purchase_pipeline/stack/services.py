@@ -1,4 +1,4 @@
-"""The whole stack on one machine: which services, in which order, on which addresses."""
+"""The services of the local stack: their order, commands and addresses."""
 
 import re
 import sys
@@ -36,9 +36,9 @@ _LONGEST_SOCKET_FOLDER = 70
 
 @dataclass(frozen=True)
 class StackOptions:
-    """What `up` was asked to start. `api_port` and `defects` are for the mock API, started when no API is given.
+    """Options of `up`. `api_port` and `defects` are for the mock API, which is started if no API is configured.
 
-    `host` is the address that Dagster's UI and the mock API listen on; all else never leaves this machine.
+    Dagster's UI and the mock API listen on `host`; everything else is local to this machine.
     """
 
     host: str = LOOPBACK
@@ -49,13 +49,13 @@ class StackOptions:
 
 
 def clear_leftovers(settings: Settings, options: StackOptions, console: Console) -> None:
-    """Stop what a killed predecessor left running; make sure that the ports are free before anything starts.
+    """Stop services left over from a killed run, and check that the ports are free.
 
     Raises:
-        PortTakenError: one is not.
+        PortTakenError: a port is in use.
     """
     for name in stop_leftovers(settings.home):
-        console.print(f"Stopped {name}, which a killed predecessor had left running.")
+        console.print(f"Stopped {name}, left over from a previous run.")
     if not settings.is_given("api_url"):
         require_free(options.api_port, "mock API", "--api-port", options.host)
     if options.ui:
@@ -64,15 +64,15 @@ def clear_leftovers(settings: Settings, options: StackOptions, console: Console)
 
 @contextmanager
 def mock_api(settings: Settings, options: StackOptions, processes: Processes) -> Iterator[Settings]:
-    """Start the mock API, unless the settings name one, and yield settings that say where the API is.
+    """Start the mock API unless an API is configured; yield settings with its URL.
 
-    It answers once `wait_for_mock_api` returns: much can be started meanwhile.
+    It is ready once `wait_for_mock_api` returns; other services can be started in the meantime.
     """
     if settings.is_given("api_url"):
         yield settings
         return
     address = http_url(reachable_at(options.host), options.api_port)
-    # h11: uvicorn's other parser keeps headers without end in memory.
+    # h11: uvicorn's other parser buffers headers without limit.
     server = [sys.executable, "-m", "uvicorn", "--http", "h11", "--no-access-log"]
     command = [*server, "--factory", "mock_api.app:create_app"]
     environment = {"MOCK_API_DEFECTS": str(options.defects)}
@@ -87,20 +87,20 @@ def mock_api(settings: Settings, options: StackOptions, processes: Processes) ->
 
 
 def wait_for_mock_api(given: Settings, served: Settings, processes: Processes) -> None:
-    """Wait until the mock API answers, where the settings given name no API.
+    """Wait until the mock API is ready, if it is used.
 
     Raises:
-        ServiceFailedError: it does not.
+        ServiceFailedError: it does not become ready.
     """
     if not given.is_given("api_url"):
-        _wait_until(lambda: _answers(f"{served.api_url}/readyz"), processes, "mock_api")
+        _wait_until(lambda: _responds(f"{served.api_url}/readyz"), processes, "mock_api")
 
 
 @contextmanager
 def dagster_services(
     settings: Settings, options: StackOptions, processes: Processes
 ) -> Iterator[dg.DagsterInstance]:
-    """Run Dagster's code server, daemon and, if wanted, web server; yield its instance."""
+    """Run Dagster's code server, daemon and, unless disabled, web server; yield the instance."""
     with open_instance(settings) as instance, _private_folder() as private:
         end_orphaned_runs(settings, instance)
         forget_future_ticks(instance)
@@ -109,25 +109,25 @@ def dagster_services(
             yield instance
         finally:
             _stop_dagster(instance, processes)
-            with suppress(*DATABASE_AWAY):  # the next start does it
+            with suppress(*DATABASE_AWAY):  # the next start repeats it
                 end_orphaned_runs(settings, instance)
 
 
 def _private_folder() -> TemporaryDirectory[str]:
-    """Make a folder for a socket: its path has 103 bytes at most, and gRPC reads `%` and `#` in it as a URL's."""
-    usual = gettempdir()
-    fits = len(usual) <= _LONGEST_SOCKET_FOLDER and re.fullmatch(r"[\w./-]+", usual, re.ASCII)
-    return TemporaryDirectory(prefix="purchase-", dir=usual if fits else "/tmp")  # noqa: S108  (mkdtemp's is private)
+    """Create a folder for a socket, whose path is limited to 103 bytes and which gRPC parses as a URL."""
+    default = gettempdir()
+    fits = len(default) <= _LONGEST_SOCKET_FOLDER and re.fullmatch(r"[\w./-]+", default, re.ASCII)
+    return TemporaryDirectory(prefix="purchase-", dir=default if fits else "/tmp")  # noqa: S108  (mkdtemp's is private)
 
 
 def _start_dagster(
     settings: Settings, options: StackOptions, processes: Processes, code_socket: Path
 ) -> None:
-    # A socket, not a port: whoever reaches a code server may have it run code.
+    # A socket, not a port: access to a code server means running code.
     environment = dagster_environment(settings)
     workspace = str(write_workspace(settings, code_socket))
     dagster, daemon = (str(Path(sys.executable).with_name(name)) for name in ("dagster", "dagster-daemon"))
-    # Not `code-server start`: that stands before such a process, and stays, answering nothing, when it dies.
+    # Not `code-server start`, which wraps this process and outlives it without serving.
     code = ["api", "grpc", "-m", "purchase_pipeline.definitions", "--location-name", CODE_LOCATION]
     processes.start(Service("code_server", [dagster, *code, "--socket", str(code_socket)], environment))
     client = DagsterGrpcClient(socket=str(code_socket))
@@ -138,38 +138,38 @@ def _start_dagster(
         address = ["-h", options.host, "-p", str(options.port)]
         processes.start(Service("webserver", [*webserver, *address, "-w", workspace], environment))
         url = http_url(reachable_at(options.host), options.port)
-        _wait_until(lambda: _answers(f"{url}/server_info"), processes, "webserver")
+        _wait_until(lambda: _responds(f"{url}/server_info"), processes, "webserver")
 
 
 def _stop_dagster(instance: dg.DagsterInstance, processes: Processes) -> None:
-    """Stop asking for lots first, let the runs under way end, then stop the rest."""
+    """Stop the daemon, wait for running runs, then stop the rest."""
     processes.stop("daemon")
-    under_way = dg.RunsFilter(
+    running = dg.RunsFilter(
         statuses=[dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED],
         tags={LAUNCHED_BY_TAG: this_launcher()},
     )
     deadline = monotonic() + _RUN_END_SECONDS
     with suppress(*DATABASE_AWAY):
-        while instance.get_runs_count(under_way) and monotonic() < deadline:
+        while instance.get_runs_count(running) and monotonic() < deadline:
             sleep(0.2)
     processes.stop("webserver")
     processes.stop("code_server")
 
 
 def end_orphaned_runs(settings: Settings, instance: dg.DagsterInstance) -> int:
-    """Mark as failed every run that Dagster thinks is under way, when no process of ours can be doing it; count them.
+    """Mark unfinished runs without a living process as failed, and return their number.
 
-    Otherwise the lots of a killed predecessor would count as in flight until run monitoring gives up on them. In a
-    given database the runs that were launched on another machine are left to the monitoring.
+    Otherwise the batches of a killed `up` or `ingest` would count as in progress until run monitoring gives up. In an
+    external database, runs of other machines are left to run monitoring.
     """
-    under_way = [status for status in NOT_FINISHED_STATUSES if status is not dg.DagsterRunStatus.QUEUED]
+    running = [status for status in NOT_FINISHED_STATUSES if status is not dg.DagsterRunStatus.QUEUED]
     orphans = [
         run
-        for run in instance.get_runs(dg.RunsFilter(statuses=under_way))
+        for run in instance.get_runs(dg.RunsFilter(statuses=running))
         if (is_embedded(settings) or is_from_this_machine(run)) and not has_living_worker(instance, run)
     ]
     for run in orphans:
-        instance.report_run_failed(run, "The process of this run ended before it did.")
+        instance.report_run_failed(run, "The process of this run ended before the run did.")
     return len(orphans)
 
 
@@ -179,12 +179,13 @@ def _wait_until(ready: Callable[[], bool], processes: Processes, name: str) -> N
         processes.check(name)
         if monotonic() > deadline:
             raise ServiceFailedError(
-                f"{name} did not answer within {_START_SECONDS:g} s; its log: {processes.log_of(name)}"
+                f"{name} was not ready within {_START_SECONDS:g} s.",
+                hint=f"See its log: {processes.log_of(name)}",
             )
         sleep(0.1)
 
 
-def _answers(url: str) -> bool:
+def _responds(url: str) -> bool:
     try:
         return httpx.get(url, timeout=2.0, trust_env=False).is_success
     except httpx.TransportError:
@@ -192,7 +193,7 @@ def _answers(url: str) -> bool:
 
 
 def pings(client: DagsterGrpcClient) -> bool:
-    """Tell whether a code server answers."""
+    """Return whether a code server responds."""
     try:
         client.ping("ready?")
     except dg.DagsterError:

@@ -1,6 +1,6 @@
-"""Dagster's storage: a database is taken if it is empty, marked as ours, or has the history of our jobs alone.
+"""The claim on Dagster's storage: a database that is empty, already marked, or has only this pipeline's runs.
 
-A daemon fails the runs that it finds in its storage and does not know: those of another deployment must not be there.
+A daemon fails unknown runs in its storage, so it must not use the storage of another deployment.
 """
 
 from collections.abc import Iterable
@@ -12,12 +12,12 @@ from psycopg import sql
 from purchase_pipeline.errors import PipelineError
 
 MARK = "purchase_pipeline_storage"
-"""The table, without columns, that says whose a database is. It outlives all that Dagster can wipe."""
+"""A table without columns that marks the database; Dagster cannot wipe it."""
 
 CODE_LOCATION = "purchase_pipeline"
 JOBS = ("ingest_lote", "sum_lots", "refresh_sales")
-_OF_EVERYBODY = ("__ASSET_JOB",)  # what Dagster calls a run of assets that names no job
-_LOCK = 7_035_612_002  # of nobody else in that database
+_AD_HOC_JOBS = ("__ASSET_JOB",)  # Dagster's name for runs without a job
+_LOCK = 7_035_612_002  # used by nothing else in that database
 _SHOWN = 3
 
 _MARKED = "SELECT to_regclass(%s) IS NOT NULL"
@@ -28,7 +28,7 @@ _TABLES = """
     ORDER BY relname
 """
 _OTHER_JOBS = "SELECT DISTINCT pipeline_name FROM runs WHERE pipeline_name <> ALL (%s) ORDER BY 1"
-# Dagster notes it of each run that a code location was asked for (repository@location), and of sensors and schedules.
+# Dagster stores the code location with runs (repository@location), sensors and schedules.
 _OTHER_LOCATIONS = """
     SELECT DISTINCT location FROM (
         SELECT split_part(value, '@', 2) FROM run_tags WHERE key = '.dagster/repository'
@@ -36,18 +36,18 @@ _OTHER_LOCATIONS = """
     ) AS seen (location)
     WHERE location <> %s ORDER BY 1
 """
-_DAGSTERS = frozenset({"runs", "run_tags", "instigators", "event_logs"})
+_DAGSTER_TABLES = frozenset({"runs", "run_tags", "instigators", "event_logs"})
 
 
 class ForeignStorageError(PipelineError):
-    """A database has somebody else's tables or runs, and nothing says that it is ours."""
+    """The database has tables or runs of another deployment."""
 
 
 def claim_storage(connection: "psycopg.Connection[Any]", shown_url: str) -> None:
-    """Mark a database as the storage of this pipeline's Dagster; safe to run again, and by two processes at once.
+    """Mark a database as Dagster storage of this pipeline. Idempotent and safe to run concurrently.
 
     Raises:
-        ForeignStorageError: it is somebody else's. Nothing was changed.
+        ForeignStorageError: it belongs to another deployment. Nothing was changed.
     """
     if _is_marked(connection):
         return
@@ -56,8 +56,12 @@ def claim_storage(connection: "psycopg.Connection[Any]", shown_url: str) -> None
         tables = _column(connection, _TABLES)
         if MARK in tables:
             return
-        if seen := _strangers(connection, tables):
-            raise ForeignStorageError(_refusal(shown_url, seen))
+        if seen := _foreign_content(connection, tables):
+            raise ForeignStorageError(
+                f"{shown_url} is not this pipeline's Dagster storage: it has {seen}. Nothing was changed.",
+                hint="Set DAGSTER_POSTGRES_URL to another database, such as an empty one. To let Dagster manage this "
+                f"one, run `CREATE TABLE {MARK} ()` in it and try again.",
+            )
         _mark(connection, tables)
 
 
@@ -65,15 +69,15 @@ def _is_marked(connection: "psycopg.Connection[Any]") -> bool:
     return connection.execute(_MARKED, [MARK]).fetchone() == (True,)
 
 
-def _strangers(connection: "psycopg.Connection[Any]", tables: list[str]) -> str:
-    """Say what is not of this pipeline; nothing where all is."""
+def _foreign_content(connection: "psycopg.Connection[Any]", tables: list[str]) -> str:
+    """Describe content that is not this pipeline's; '' if there is none."""
     if not tables:
         return ""
-    if not set(tables) >= _DAGSTERS:
+    if not set(tables) >= _DAGSTER_TABLES:
         return f"tables that are not Dagster's: {_listed(tables)}"
     if locations := _column(connection, _OTHER_LOCATIONS, CODE_LOCATION):
         return f"runs of another code location: {_listed(locations)}"
-    if jobs := _column(connection, _OTHER_JOBS, [*JOBS, *_OF_EVERYBODY]):
+    if jobs := _column(connection, _OTHER_JOBS, [*JOBS, *_AD_HOC_JOBS]):
         return f"runs of jobs that are not this pipeline's: {_listed(jobs)}"
     return ""
 
@@ -83,7 +87,7 @@ def _mark(connection: "psycopg.Connection[Any]", tables: list[str]) -> None:
         with connection.transaction():
             connection.execute(sql.SQL("CREATE TABLE {} ()").format(sql.Identifier(MARK)))
     except psycopg.errors.InsufficientPrivilege:
-        if not tables:  # of which Dagster would be refused the first, too
+        if not tables:  # Dagster could not create its tables either
             raise
 
 
@@ -95,11 +99,3 @@ def _listed(names: Iterable[str]) -> str:
     known = list(names)
     more = f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else ""
     return f"{', '.join(known[:_SHOWN])}{more}"
-
-
-def _refusal(shown_url: str, seen: str) -> str:
-    return (
-        f"{shown_url} is not this pipeline's Dagster storage: it has {seen}. Nothing was changed. Name another "
-        "database with DAGSTER_POSTGRES_URL, an empty one will do; or, if Dagster here may manage what is in it, run "
-        f"`CREATE TABLE {MARK} ()` there, and try again."
-    )

@@ -1,6 +1,6 @@
-"""Dagster's UI for no page but its own: `python -m purchase_pipeline.stack.webserver`, instead of `dagster-webserver`.
+"""Dagster's web server with same-origin protection: `python -m purchase_pipeline.stack.webserver`.
 
-Dagster's own answers everybody who reaches it, and takes mutations by GET: a picture on any web page could start runs.
+Plain `dagster-webserver` accepts requests from any web page, and mutations by GET: an image tag could start runs.
 """
 
 from collections.abc import Collection
@@ -33,7 +33,7 @@ _POOL_RECYCLE_SECONDS = 3_600
 
 
 class SameOriginWebserver(DagsterWebserver[WorkspaceProcessContext, BaseWorkspaceRequestContext]):
-    """Dagster's webserver, closed to pages of other origins; GraphQL is taken by POST alone."""
+    """Dagster's web server, which refuses cross-origin requests and GraphQL by GET."""
 
     def __init__(
         self, context: WorkspaceProcessContext, path_prefix: str, allowed_hosts: Collection[str]
@@ -42,12 +42,12 @@ class SameOriginWebserver(DagsterWebserver[WorkspaceProcessContext, BaseWorkspac
         super().__init__(context, path_prefix, _POLL_MILLISECONDS)
 
     def build_middleware(self) -> list[Middleware]:
-        """Look at a request's origin before anything else does."""
+        """Check a request's origin first."""
         guard = Middleware(SameOriginMiddleware, allowed_hosts=self._allowed_hosts)
         return [guard, *super().build_middleware()]
 
     async def graphql_http_endpoint(self, request: Request) -> Response:
-        """Answer a query sent by POST; a GET is shown the playground, as Dagster decides by its Accept header."""
+        """Serve queries by POST, and the playground by GET (Dagster decides by the Accept header)."""
         if request.method != "POST" and "text/html" not in request.headers.get("accept", ""):
             return PlainTextResponse("Send GraphQL by POST.\n", status_code=405, headers={"Allow": "POST"})
         response: Response = await super().graphql_http_endpoint(request)
@@ -72,9 +72,9 @@ def webserver(  # noqa: PLR0913  (one a documented option)
     read_only: bool,
     **workspace: Any,  # noqa: ANN401  (as Dagster's option group hands them on)
 ) -> None:
-    """Serve Dagster's UI to its own pages and to programs, and to no page of another origin.
+    """Serve Dagster's UI, with protection against cross-origin requests.
 
-    Names by which it is reached through a reverse proxy are set in PURCHASE_ALLOWED_HOSTS.
+    Set the host names of a reverse proxy in PURCHASE_ALLOWED_HOSTS.
     """
     configure_loggers()
     setup_interrupt_handlers()

@@ -1,4 +1,4 @@
-"""Where raw lots land: what a folder and a bucket have in common."""
+"""The interface of landing backends, implemented by a folder and a bucket."""
 
 from contextlib import AbstractContextManager
 from typing import IO, Protocol
@@ -9,45 +9,45 @@ BUCKET_SCHEME = "s3://"
 
 
 class LandingUnavailableError(PipelineError):
-    """The place of raw lots does not answer, or lets nobody in."""
+    """The landing folder or bucket is not accessible."""
 
     transient = True
 
 
 class Backend(Protocol):
-    """Files by name. A file that is kept is there whole, and for good; one of the same name gives way in one step."""
+    """Named files. A published file is complete and durable, and atomically replaces one of the same name."""
 
     def address_of(self, name: str) -> str:
-        """Return where a person finds a file."""
+        """Return the path or URL of a file."""
 
-    def arriving(self) -> AbstractContextManager[IO[bytes]]:
-        """Open a file on this machine's disk that goes away again unless it is kept."""
+    def staged_file(self) -> AbstractContextManager[IO[bytes]]:
+        """Open a local temporary file, deleted unless it is published."""
 
-    def keep(self, file: IO[bytes], name: str) -> None:
-        """Give a written file its name."""
+    def publish(self, file: IO[bytes], name: str) -> None:
+        """Publish a staged file under a name."""
 
     def read(self, name: str) -> bytes:
-        """Return a small file's bytes.
+        """Return the content of a small file.
 
         Raises:
-            FileNotFoundError: there is none.
+            FileNotFoundError: the file does not exist.
         """
 
     def open(self, name: str) -> IO[bytes]:
-        """Open a file to be read from its beginning.
+        """Open a file for reading.
 
         Raises:
-            FileNotFoundError: there is none.
+            FileNotFoundError: the file does not exist.
         """
 
-    def has(self, name: str) -> bool:
-        """Tell whether there is a file of that name."""
+    def exists(self, name: str) -> bool:
+        """Return whether a file exists."""
 
-    def looking(self) -> AbstractContextManager[None]:
-        """Look at several files while nobody changes them, where that can be had."""
+    def shared_lock(self) -> AbstractContextManager[None]:
+        """Hold a shared lock on all files, if the backend has locks."""
 
-    def changing(self) -> AbstractContextManager[None]:
-        """Change several files while nobody looks at them, nor changes them, where that can be had."""
+    def exclusive_lock(self) -> AbstractContextManager[None]:
+        """Hold an exclusive lock on all files, if the backend has locks."""
 
-    def clear(self, prefix: str, suffix: str, but: str) -> None:
-        """Remove the files of such names that nobody needs, but for one; and what killed processes left behind."""
+    def prune(self, prefix: str, suffix: str, keep: str) -> None:
+        """Remove superseded files with this prefix and suffix, except `keep`, and leftovers of killed processes."""

@@ -1,4 +1,4 @@
-"""A folder of this machine, or of several that mount it, as the place of raw lots."""
+"""A landing backend in a folder, local or mounted by several machines."""
 
 import fcntl
 import os
@@ -9,12 +9,12 @@ from tempfile import NamedTemporaryFile
 from time import time
 from typing import IO
 
-_ARRIVING = ".arriving-"
+_STAGED_PREFIX = ".staged-"
 _ABANDONED_SECONDS = 3600.0
 
 
 class LocalBackend:
-    """Files that get their names by a rename, once they are on disk; a lock on the folder holds several together."""
+    """Files in a folder: synced, then renamed. A lock on the folder makes changes of several files atomic."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -27,51 +27,51 @@ class LocalBackend:
         return str(self._folder / name)
 
     @contextmanager
-    def arriving(self) -> Iterator[IO[bytes]]:
-        """Open a file beside the others, in the folder, which is made if it is not there."""
+    def staged_file(self) -> Iterator[IO[bytes]]:
+        """Open a temporary file in the folder, which is created if missing."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        with NamedTemporaryFile(dir=self._folder, prefix=_ARRIVING, delete=False) as file:
+        with NamedTemporaryFile(dir=self._folder, prefix=_STAGED_PREFIX, delete=False) as file:
             try:
                 yield file
             finally:
                 Path(file.name).unlink(missing_ok=True)
 
-    def keep(self, file: IO[bytes], name: str) -> None:
-        """Write the file to disk, then rename it."""
+    def publish(self, file: IO[bytes], name: str) -> None:
+        """Sync the file to disk, then rename it."""
         file.flush()
         os.fsync(file.fileno())
         Path(file.name).replace(self._folder / name)
 
     def read(self, name: str) -> bytes:
-        """Read a file whole."""
+        """Read a file."""
         return (self._folder / name).read_bytes()
 
     def open(self, name: str) -> IO[bytes]:
-        """Open a file; who has it open keeps it, whatever becomes of its name."""
+        """Open a file. It stays readable after it is replaced or deleted."""
         return (self._folder / name).open("rb")
 
-    def has(self, name: str) -> bool:
-        """Look for a file."""
+    def exists(self, name: str) -> bool:
+        """Return whether the file exists."""
         return (self._folder / name).exists()
 
     @contextmanager
-    def looking(self) -> Iterator[None]:
-        """Share the folder's lock with others who look."""
+    def shared_lock(self) -> Iterator[None]:
+        """Hold the folder's lock, shared."""
         with self._locked(fcntl.LOCK_SH):
             yield
 
     @contextmanager
-    def changing(self) -> Iterator[None]:
-        """Have the folder's lock alone."""
+    def exclusive_lock(self) -> Iterator[None]:
+        """Hold the folder's lock, exclusive."""
         with self._locked(fcntl.LOCK_EX):
             yield
 
-    def clear(self, prefix: str, suffix: str, but: str) -> None:
-        """Remove the others at once. What processes write that were not killed is younger than an hour."""
-        for path in self._folder.iterdir():  # once: there may be many, and others wait for the lock meanwhile
-            if path.name.startswith(prefix) and path.name.endswith(suffix) and path.name != but:
+    def prune(self, prefix: str, suffix: str, keep: str) -> None:
+        """Remove superseded files, and staged files older than an hour: their processes were killed."""
+        for path in self._folder.iterdir():  # listed once, as others wait for the lock
+            if path.name.startswith(prefix) and path.name.endswith(suffix) and path.name != keep:
                 path.unlink(missing_ok=True)
-            elif path.name.startswith(_ARRIVING):
+            elif path.name.startswith(_STAGED_PREFIX):
                 with suppress(FileNotFoundError):
                     if time() - path.stat().st_mtime > _ABANDONED_SECONDS:
                         path.unlink()

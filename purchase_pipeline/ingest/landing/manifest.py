@@ -1,4 +1,4 @@
-"""The manifest of a landed lot: what is known of it, in a small JSON file that shows when it was damaged."""
+"""The manifest of a landed batch: a small JSON file with a checksum."""
 
 import hashlib
 from datetime import UTC, date
@@ -9,15 +9,15 @@ from pydantic import AwareDatetime, BaseModel, ValidationError, model_validator
 from purchase_pipeline.ingest.row_splitter import RawFormat
 
 _SUFFIX = ".zst"
-_CHECKSUM = b',\n  "checksum": "sha256:%b"\n}'  # takes the place of the closing brace
+_CHECKSUM = b',\n  "checksum": "sha256:%b"\n}'  # replaces the closing brace
 _BEFORE, _AFTER = _CHECKSUM.split(b"%b")
 _END = b"\n}"
 
 
 class LandedLote(BaseModel, frozen=True, extra="forbid"):
-    """What is known of a lot that has landed.
+    """A landed batch.
 
-    `refused`: too many of its rows broke the contract for the lot to be loaded, so it is worth asking for again.
+    `refused`: it had too many rejected rows to be loaded, so the next run requests it again.
     """
 
     lote: str
@@ -31,31 +31,33 @@ class LandedLote(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def received_on(self) -> date:
-        """The day, in UTC, that no purchase may be later than, whenever it is validated."""
+        """The day of receipt in UTC: the latest valid date of a purchase, even if validated later."""
         return self.received_at.astimezone(UTC).date()
 
     @model_validator(mode="after")
     def _names_its_own_file(self) -> Self:
         if self.file_name != file_name_of(self.lote, self.digest):
-            raise ValueError(f"{self.file_name} is not the file of {self.lote} with {self.digest}")
+            raise ValueError(
+                f"{self.file_name} is not the file name of {self.lote} with digest {self.digest}"
+            )
         return self
 
 
 def file_name_of(lote: str, digest: str) -> str:
-    """Return the name of the file that holds a lot's bytes, which says whose and which they are."""
+    """Return the name of a batch's file, from its name and digest."""
     return f"{lote}.{digest.removeprefix('sha256:')[:16]}{_SUFFIX}"
 
 
 def manifest_of(landed: LandedLote) -> bytes:
-    """Return the manifest's bytes: JSON for whoever reads it, with a checksum of all that comes before."""
+    """Return the manifest as JSON that ends with a checksum of what precedes it."""
     text = landed.model_dump_json(indent=2).encode()
     return text.removesuffix(_END) + _CHECKSUM % _checksum(text.removesuffix(_END))
 
 
 def landed_by(manifest: bytes, lote: str) -> LandedLote | None:
-    """Return what a lot's manifest says; None if it is damaged, or another lot's.
+    """Parse a batch's manifest; None if it is damaged, or belongs to another batch.
 
-    One without a checksum is of an older version, and is believed where it agrees with its own names.
+    Manifests of older versions have no checksum; they are accepted if they are consistent.
     """
     text, found, checksum = manifest.rpartition(_BEFORE)
     if found:

@@ -1,7 +1,7 @@
-"""A bucket of an S3-speaking object store as the place of raw lots, for workers on several machines.
+"""A landing backend in an S3-compatible bucket, for workers on several machines.
 
-A put is whole or not at all, and there is no lock: a file that a new one replaces stays for an hour, so that whoever
-has just read its name still finds it, and so that of two writers of a lot neither removes the other's.
+A put is atomic, and there are no locks. A superseded object is kept for an hour, for readers that have just read its
+name, and so that two writers of a batch do not remove each other's.
 """
 
 from collections.abc import Iterator
@@ -16,80 +16,80 @@ from s3fs import S3FileSystem
 from purchase_pipeline.ingest.landing.backend import BUCKET_SCHEME, LandingUnavailableError
 
 _STALE = timedelta(hours=1)
-_BLOCK_BYTES = 8 << 20  # read ahead: most lots are one request
+_BLOCK_BYTES = 8 << 20  # read-ahead; most batches fit in one request
 
 
 class S3Backend:
-    """Objects below an address, `s3://bucket/prefix`; access, region and endpoint are as `AWS_...` variables say.
+    """Objects under `s3://bucket/prefix`. Credentials, region and endpoint come from the `AWS_...` variables.
 
-    Requests are tried again, and what is put carries a checksum that the store compares: both are botocore's.
+    botocore retries requests, and sends a checksum with each put, which the store verifies.
     """
 
     def __init__(self, address: str) -> None:
         self._address = address.rstrip("/")
         self._path = self._address.removeprefix(BUCKET_SCHEME)
-        # Without what it has listed before: others change the bucket, too.
+        # No listings cache: other workers change the bucket.
         self._objects = S3FileSystem(use_listings_cache=False)
 
     def __str__(self) -> str:
         return self._address
 
     def address_of(self, name: str) -> str:
-        """Return the object's address."""
+        """Return the object's URL."""
         return f"{self._address}/{name}"
 
     @contextmanager
-    def arriving(self) -> Iterator[IO[bytes]]:
-        """Open a temporary file of this machine: an object's name is known only when all of it is there."""
+    def staged_file(self) -> Iterator[IO[bytes]]:
+        """Open a local temporary file: the object's name depends on its content."""
         with NamedTemporaryFile(prefix="purchase-pipeline-") as file:
             yield file
 
-    def keep(self, file: IO[bytes], name: str) -> None:
-        """Put the file."""
+    def publish(self, file: IO[bytes], name: str) -> None:
+        """Upload the file."""
         file.flush()
-        with self._answering(name):
+        with self._translated_errors(name):
             self._objects.put_file(file.name, self._key(name))
 
     def read(self, name: str) -> bytes:
-        """Get an object in one request: it may give way to another between two."""
-        with self._answering(name):
+        """Get an object in a single request, as it may be replaced between two."""
+        with self._translated_errors(name):
             return bytes(self._objects.cat_file(self._key(name)))
 
     def open(self, name: str) -> IO[bytes]:
-        """Open an object; it is read in blocks, each of which the store must still have."""
+        """Open an object, which is read in blocks."""
         how = {"block_size": _BLOCK_BYTES, "cache_type": "readahead"}
-        with self._answering(name):
+        with self._translated_errors(name):
             return cast("IO[bytes]", self._objects.open(self._key(name), "rb", **how))
 
-    def has(self, name: str) -> bool:
-        """Ask for an object's head."""
-        with self._answering(name):
+    def exists(self, name: str) -> bool:
+        """Return whether the object exists."""
+        with self._translated_errors(name):
             return bool(self._objects.exists(self._key(name)))
 
-    def looking(self) -> AbstractContextManager[None]:
-        """Hold nothing: see above."""
+    def shared_lock(self) -> AbstractContextManager[None]:
+        """Do nothing: a bucket has no locks."""
         return nullcontext()
 
-    def changing(self) -> AbstractContextManager[None]:
-        """Hold nothing: see above."""
+    def exclusive_lock(self) -> AbstractContextManager[None]:
+        """Do nothing: a bucket has no locks."""
         return nullcontext()
 
-    def clear(self, prefix: str, suffix: str, but: str) -> None:
-        """Remove those that are an hour older than the one that took their place, by the store's own clock."""
-        with self._answering(prefix):
+    def prune(self, prefix: str, suffix: str, keep: str) -> None:
+        """Remove objects that are an hour older than the one that superseded them, by the store's clock."""
+        with self._translated_errors(prefix):
             found = self._objects.find(self._path, prefix=prefix, detail=True)
-            ours = found.pop(self._key(but))
+            newest = found.pop(self._key(keep))
             for key, stale in found.items():
-                if key.endswith(suffix) and ours["LastModified"] - stale["LastModified"] > _STALE:
+                if key.endswith(suffix) and newest["LastModified"] - stale["LastModified"] > _STALE:
                     self._objects.rm_file(key)
 
     @contextmanager
-    def _answering(self, name: str) -> Iterator[None]:
-        """Say what it was about where the store, asked again and again, does not do it.
+    def _translated_errors(self, name: str) -> Iterator[None]:
+        """Translate errors of the store.
 
         Raises:
-            FileNotFoundError: there is no such object, or no such bucket.
-            LandingUnavailableError: anything else.
+            FileNotFoundError: no such object, or no such bucket.
+            LandingUnavailableError: any other error, with the object's URL.
         """
         try:
             yield

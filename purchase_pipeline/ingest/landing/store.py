@@ -1,4 +1,4 @@
-"""Raw lots as files: as received, compressed, whole or absent."""
+"""The landing: raw batches as compressed files, stored atomically."""
 
 import hashlib
 import re
@@ -17,58 +17,58 @@ from purchase_pipeline.ingest.landing.manifest import LandedLote, file_name_of, 
 from purchase_pipeline.ingest.row_splitter import RawFormat, split_rows
 
 _CHUNK_BYTES = 1 << 18
-_FAST = 1  # zstd's level: a lot is written once and read once or twice, beside a network and a database
+_FAST = 1  # zstd's level; network and database dominate anyway
 
 
 class DamagedFileError(PipelineError):
-    """A landed file does not hold what it held when it landed. To fetch the lot again mends it."""
+    """A landed file is missing, or does not have the content that was received."""
 
 
 class LandedAgainError(PipelineError):
-    """The lot has landed again, so what was found of it before must not be loaded. Worth another try."""
+    """The batch landed again while an older file was being loaded."""
 
     transient = True
 
 
 class Landing:
-    """Raw lots in a folder, or in a bucket: for each, a file with its bytes and a manifest that makes it count.
+    """Raw batches in a folder or bucket, each as a file and a manifest that names it.
 
-    The manifest is replaced last, in one step, and names the file; so a reader sees the old lot or the new one, and a
-    stop at any moment leaves at worst a file that no manifest names, cleared when the lot, or an hour later any, lands.
+    The manifest is replaced last and atomically, so a reader sees the old batch or the new one. A crash leaves at worst
+    an unreferenced file, which is removed when the batch lands again, or after an hour when any batch lands.
     """
 
-    def __init__(self, place: Backend) -> None:
-        self.place = place
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
 
     def find(self, lote: str) -> LandedLote | None:
-        """Return the lot's manifest, or None if it has not landed, or its manifest is damaged."""
+        """Return the batch's manifest, or None if it has not landed or the manifest is damaged."""
         _check_name(lote)
-        with suppress(FileNotFoundError), self.place.looking():  # there may be no folder yet
+        with suppress(FileNotFoundError), self.backend.shared_lock():  # the folder may not exist yet
             return self._read(lote)
         return None
 
     def require_newest(self, landed: LandedLote) -> None:
-        """Make sure that nothing else has landed for the lot since.
+        """Raise if the batch has landed again since.
 
-        Whoever asks under the lock of the lot's slice, and loads under it, never loads over what landed later: the
-        later one's load waits for the lock, or this finds its manifest.
+        A caller that holds the lock of the batch's slice never overwrites a newer load: that one waits for the lock,
+        or its manifest is found here.
 
         Raises:
-            LandedAgainError: something else has.
+            LandedAgainError: a newer file has landed.
         """
         newest = self.find(landed.lote)
         if newest is not None and newest.digest != landed.digest:
             raise LandedAgainError(
-                f"{landed.lote}: {newest.digest} has landed since {landed.digest} was to be loaded, which was left. "
-                "The newer one is loaded by the run that fetched it, or by materializing this asset again."
+                f"{landed.lote}: {landed.digest} was not loaded, because {newest.digest} has landed since.",
+                hint="The run that fetched the newer file loads it; or materialize this asset again.",
             )
 
     def land(self, lote: str, raw_format: RawFormat, chunks: Iterable[bytes], rows: int) -> LandedLote:
-        """Keep a lot that arrives in chunks. An error while it arrives leaves what was there before."""
-        _check_name(lote)  # before anything arrives
+        """Store a batch. If the chunks raise an error, the previous file is kept."""
+        _check_name(lote)  # before any chunk is read
         digest, raw_bytes = hashlib.sha256(), 0
-        with self.place.arriving() as file:
-            # A thread of zstd's own, so that nobody waits for it while bytes arrive.
+        with self.backend.staged_file() as file:
+            # In a thread of zstd's, in parallel with the download.
             compressor = zstandard.ZstdCompressor(level=_FAST, write_checksum=True, threads=1)
             with compressor.stream_writer(file, closefd=False) as compressed:
                 for chunk in chunks:
@@ -85,20 +85,20 @@ class Landing:
                 file_name=file_name_of(lote, shown),
                 received_at=datetime.now(UTC),
             )
-            with self.place.changing():
-                self.place.keep(file, landed.file_name)
+            with self.backend.exclusive_lock():
+                self.backend.publish(file, landed.file_name)
                 self._write_manifest(landed)
-                self.place.clear(f"{lote}.", Path(landed.file_name).suffix, but=landed.file_name)
+                self.backend.prune(f"{lote}.", Path(landed.file_name).suffix, keep=landed.file_name)
         return landed
 
     def refuse(self, landed: LandedLote) -> None:
-        """Note that a lot is not worth loading as it is, unless it has landed anew meanwhile."""
-        with self.place.changing():
+        """Mark a batch as refused, unless it has landed again meanwhile."""
+        with self.backend.exclusive_lock():
             if self._read(landed.lote) == landed:
                 self._write_manifest(landed.model_copy(update={"refused": True}))
 
     def is_whole(self, landed: LandedLote) -> bool:
-        """Tell whether the file still holds the bytes that arrived. Reads it through."""
+        """Return whether the file has the content that was received; reads all of it."""
         try:
             with self._open(landed) as chunks:
                 for _ in chunks:
@@ -109,12 +109,12 @@ class Landing:
 
     @contextmanager
     def open_rows(self, landed: LandedLote) -> Iterator[Iterator[bytes]]:
-        """Open a landed lot: its rows' texts, in order, a chunk at a time.
+        """Open a landed batch, and yield an iterator of its raw rows.
 
-        They are known to be those that arrived once the last was read: use none of them for good before.
+        The file is verified at its end: commit nothing before the iterator is exhausted.
 
         Raises:
-            DamagedFileError: now or while it is read, at the latest at its end: the file is gone, broken or changed.
+            DamagedFileError: at once or during iteration: the file is missing, damaged or changed.
         """
         with self._open(landed) as chunks:
             yield split_rows(landed.raw_format, chunks)
@@ -122,7 +122,7 @@ class Landing:
     @contextmanager
     def _open(self, landed: LandedLote) -> Iterator[Iterator[bytes]]:
         try:
-            file = self.place.open(landed.file_name)
+            file = self.backend.open(landed.file_name)
         except FileNotFoundError as error:
             raise _damaged(landed, str(error)) from error
         with file:
@@ -130,48 +130,49 @@ class Landing:
 
     def _read(self, lote: str) -> LandedLote | None:
         try:
-            landed = landed_by(self.place.read(_manifest(lote)), lote)
+            landed = landed_by(self.backend.read(_manifest(lote)), lote)
         except FileNotFoundError:
             return None
-        return landed if landed is not None and self.place.has(landed.file_name) else None
+        return landed if landed is not None and self.backend.exists(landed.file_name) else None
 
     def _write_manifest(self, landed: LandedLote) -> None:
-        with self.place.arriving() as file:
+        with self.backend.staged_file() as file:
             file.write(manifest_of(landed))
-            self.place.keep(file, _manifest(landed.lote))
+            self.backend.publish(file, _manifest(landed.lote))
 
 
 def landing_at(address: str) -> Landing:
-    """Return the landing of a folder's path, or of a bucket: `s3://bucket/prefix`.
+    """Return the landing in a folder, or in a bucket: `s3://bucket/prefix`.
 
     Raises:
-        LandingUnavailableError: a file stands where the folder is to be; or what speaks to a bucket is not installed.
+        LandingUnavailableError: the folder's path is a file, or s3fs is not installed.
     """
     if not address.startswith(BUCKET_SCHEME):
         return Landing(LocalBackend(_folder_at(Path(address))))
     try:
-        # Imported where there is a bucket: it takes a second.
+        # Imported on demand: it takes a second.
         from purchase_pipeline.ingest.landing.s3 import S3Backend  # noqa: PLC0415
     except ImportError as error:
         raise LandingUnavailableError(
-            f"{address} needs s3fs: pip install 's3fs>=2026.3' ({error})"
+            f"{address} needs s3fs ({error}).", hint="pip install 's3fs>=2026.3'", transient=False
         ) from error
     return Landing(S3Backend(address))
 
 
 def _folder_at(path: Path) -> Path:
-    found = next(one for one in (path, *path.parents) if one.exists())
+    found = next(each for each in (path, *path.parents) if each.exists())
     if not found.is_dir():
         raise LandingUnavailableError(
-            f"{found} is a file, so the landing folder {path} cannot be made. "
-            "PURCHASE_HOME chooses the folder of all local state, PURCHASE_LANDING that of raw lots."
+            f"Cannot create the landing folder {path}: {found} is a file.",
+            hint="Choose another folder with PURCHASE_LANDING, or PURCHASE_HOME for all local state.",
+            transient=False,
         )
     return path
 
 
 def _check_name(lote: str) -> None:
     if not re.fullmatch(r"[\w-]{1,100}", lote):
-        raise ValueError(f"A lot's name is made of letters, digits, '-' and '_'; saw {lote!r}.")
+        raise ValueError(f"Invalid batch name {lote!r}: expected letters, digits, '-' and '_'.")
 
 
 def _manifest(lote: str) -> str:
@@ -186,17 +187,17 @@ def _decompressed(file: IO[bytes], landed: LandedLote) -> Iterator[bytes]:
 
 
 def _verified(chunks: Iterable[bytes], landed: LandedLote) -> Iterator[bytes]:
-    """Pass the chunks on, and compare their digest at the end: zstd's own checksum tells no deliberate change."""
+    """Yield the chunks, and verify their digest at the end; zstd's checksum does not detect deliberate changes."""
     digest = hashlib.sha256()
     for chunk in chunks:
         digest.update(chunk)
         yield chunk
     if landed.digest != f"sha256:{digest.hexdigest()}":
-        raise _damaged(landed, "it does not hold the bytes that arrived")
+        raise _damaged(landed, "its content has changed")
 
 
 def _damaged(landed: LandedLote, seen: str) -> DamagedFileError:
     return DamagedFileError(
-        f"{landed.lote}: its landed file {landed.file_name} is gone or damaged ({seen}). "
-        "Materialize the asset that landed it: it fetches the lot again."
+        f"{landed.lote}: the landed file {landed.file_name} is missing or damaged ({seen}).",
+        hint="Materialize the raw asset: it fetches the batch again.",
     )

@@ -1,4 +1,4 @@
-"""The processes of one embedded PostgreSQL: which they are, whatever its files say, and how they are ended."""
+"""Processes of the embedded PostgreSQL: finding and stopping them."""
 
 import signal
 from contextlib import suppress
@@ -7,19 +7,19 @@ from time import monotonic, sleep
 
 import psutil
 
-_PATIENCE_SECONDS = {signal.SIGINT: 60.0, signal.SIGQUIT: 10.0, signal.SIGKILL: 5.0}
-_LOOK_SECONDS = 0.02
+_GRACE_SECONDS = {signal.SIGINT: 60.0, signal.SIGQUIT: 10.0, signal.SIGKILL: 5.0}
+_POLL_SECONDS = 0.02
 
 
 class ServerProcesses:
-    """The processes of the server of a name (PostgreSQL's `cluster_name`) and a data folder."""
+    """Processes of a server, identified by its `cluster_name` or data folder."""
 
     def __init__(self, name: str, data: Path) -> None:
         self._name = name
         self._data = data
 
     def find(self) -> list[psutil.Process]:
-        """Return what runs: the postmaster and its children, or what a killed one left behind."""
+        """Return the running processes: the postmaster and its children, or orphans of a killed one."""
         found = []
         for process in psutil.process_iter(["name"]):
             with suppress(psutil.Error):
@@ -28,50 +28,50 @@ class ServerProcesses:
         return found
 
     def has_postmaster(self) -> bool:
-        """Tell whether postmaster.pid names a process of this server, rather than a stranger's or none."""
+        """Return whether postmaster.pid names a running process of this server."""
         with suppress(OSError, ValueError, IndexError):
             named = int(self._pid_file_lines()[0])
             return any(process.pid == named for process in self.find())
         return False
 
     def says_ready(self) -> bool:
-        """Tell whether the postmaster has written that it takes connections."""
+        """Return whether postmaster.pid says that the server accepts connections."""
         with suppress(OSError, IndexError):
             return self._pid_file_lines()[-1].strip() == "ready"
         return False
 
-    def end(self, *wishes: signal.Signals) -> bool:
-        """Signal ever more firmly until all are gone, and return whether there were any.
+    def end(self, *signals: signal.Signals) -> bool:
+        """Send the signals in turn until all processes have ended; return whether there were any.
 
-        SIGINT is PostgreSQL's fast shutdown, SIGQUIT its immediate one, which the next start recovers from.
+        SIGINT is PostgreSQL's fast shutdown; SIGQUIT the immediate one, after which the next start runs recovery.
 
         Raises:
-            TimeoutError: some are not gone.
+            TimeoutError: some did not end.
         """
-        there_were = bool(self.find())
-        for wish in wishes:
+        had_processes = bool(self.find())
+        for each in signals:
             if not (processes := self.find()):
                 break
-            _send(wish, processes)
-            deadline = monotonic() + _PATIENCE_SECONDS[wish]
+            _send(each, processes)
+            deadline = monotonic() + _GRACE_SECONDS[each]
             while self.find() and monotonic() < deadline:
-                sleep(_LOOK_SECONDS)
+                sleep(_POLL_SECONDS)
         if left := [process.pid for process in self.find()]:
-            raise TimeoutError(f"processes {left} do not end")
-        return there_were
+            raise TimeoutError(f"processes {left} did not end")
+        return had_processes
 
     def _is_ours(self, process: psutil.Process) -> bool:
-        # The folder tells where the home was moved under the server; root may not look at it in a container.
+        # The folder identifies a server whose home was moved; root may lack permission to read it in a container.
         return self._name in " ".join(process.cmdline()) or process.cwd() == str(self._data)
 
     def _pid_file_lines(self) -> list[str]:
         return (self._data / "postmaster.pid").read_text().splitlines()
 
 
-def _send(wish: signal.Signals, processes: list[psutil.Process]) -> None:
-    """Signal the postmaster, which tells its children, and orphans; only a kill goes to all."""
+def _send(number: signal.Signals, processes: list[psutil.Process]) -> None:
+    """Signal the postmaster, which signals its children, and orphans; SIGKILL goes to all."""
     pids = {process.pid for process in processes}
     for process in processes:
         with suppress(psutil.Error):
-            if wish == signal.SIGKILL or process.ppid() not in pids:
-                process.send_signal(wish)
+            if number == signal.SIGKILL or process.ppid() not in pids:
+                process.send_signal(number)

