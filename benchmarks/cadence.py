@@ -9,9 +9,9 @@ from benchmarks.command import an_empty_home, require_success, started
 from benchmarks.figures import Figure, Measured
 from benchmarks.lot_waits import percentile_95, read_commits, read_waits
 from benchmarks.stack_usage import CONNECTION, POSTGRES, RUN, Usage, core_shares, is_part, stack_usage
-from purchase_pipeline_tests.drills.live_stack import LiveStack
-from purchase_pipeline_tests.drills.waiting import wait_for
+from purchase_pipeline_tests.live_stack import LiveStack
 from purchase_pipeline_tests.serving import free_port
+from purchase_pipeline_tests.waiting import wait_for
 
 LOTS = 50
 _ROWS = 10_000

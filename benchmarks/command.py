@@ -11,8 +11,7 @@ from typing import NamedTuple
 
 import psutil
 
-from purchase_pipeline_tests.drills.live_stack import LiveStack
-from purchase_pipeline_tests.person import COMMAND
+from purchase_pipeline_tests.live_stack import LiveStack
 
 _LOOK_SECONDS = 0.02
 _MOST_SECONDS = 900.0
@@ -57,15 +56,8 @@ def an_empty_home() -> Iterator[LiveStack]:
 @contextmanager
 def started(home: LiveStack, *words: str) -> Iterator["subprocess.Popen[bytes]"]:
     """Start the command, which prints to the home's log; end it, as a service manager does, if it is still there."""
-    with home.log.open("wb") as log:
-        command = subprocess.Popen(
-            [COMMAND, *words],
-            env=home.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+    home.log.write_text("")
+    command = home.spawn(*words)
     try:
         yield command
     finally:

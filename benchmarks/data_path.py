@@ -73,13 +73,17 @@ def those_at_hand(bench: Bench, original_url: str, rows: int = ROWS) -> Iterator
     make_tables(database_url)
     with our_path(api_url, bench.folder / "landing", database_url) as path:
         yield AtHand(
-            database_url,
-            Ours(path, database_url),
-            OursReplacing(path, database_url, rows),
-            RawCopy(api_url, database_url, rows),
-            OriginalMethod("the original (its own API, a model a row, INSERT)", original_url, database_url),
-            OriginalMethod("the original's method, asking this project's API", api_url, database_url),
-            ToSql(api_url, database_url),
+            database_url=database_url,
+            ours=Ours(path, database_url),
+            replacing=OursReplacing(path, database_url, rows),
+            floor=RawCopy(api_url, database_url, rows),
+            original=OriginalMethod(
+                "the original (its own API, a model a row, INSERT)", original_url, database_url
+            ),
+            original_method=OriginalMethod(
+                "the original's method, asking this project's API", api_url, database_url
+            ),
+            to_sql=ToSql(api_url, database_url),
         )
 
 

@@ -10,7 +10,7 @@ from benchmarks.timeline import Mark, marks_of, read_events, seconds_by_phase
 from purchase_pipeline.ingest.landing.store import Landing, landing_at
 from purchase_pipeline.ingest.validation import LoteValidation
 from purchase_pipeline.settings import DAGSTER_DATABASE_NAME
-from purchase_pipeline_tests.drills.live_stack import LiveStack
+from purchase_pipeline_tests.live_stack import LiveStack
 
 _LOADING = "judging, COPY, commit"
 _EVENTS = {

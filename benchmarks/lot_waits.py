@@ -8,7 +8,7 @@ from dagster._serdes import deserialize_value
 
 from benchmarks.timeline import Event, Mark, marks_of, read_events, seconds_by_phase
 from purchase_pipeline.settings import DAGSTER_DATABASE_NAME
-from purchase_pipeline_tests.drills.live_stack import LiveStack
+from purchase_pipeline_tests.live_stack import LiveStack
 
 _TICKS = "SELECT tick_body FROM job_ticks WHERE status = 'SUCCESS' ORDER BY id"
 _COMMITS = """

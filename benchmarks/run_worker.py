@@ -18,7 +18,7 @@ from benchmarks.bench import a_dagster
 from benchmarks.figures import Figure, Measured, Ratio
 from purchase_pipeline.stack.processes import end
 from purchase_pipeline.stack.services import pings
-from purchase_pipeline_tests.drills.waiting import wait_for
+from purchase_pipeline_tests.waiting import wait_for
 
 _WAIT_SECONDS = 120.0
 

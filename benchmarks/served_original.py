@@ -8,8 +8,8 @@ from pathlib import Path
 
 import httpx
 
-from purchase_pipeline_tests.drills.waiting import wait_for
 from purchase_pipeline_tests.serving import free_port
+from purchase_pipeline_tests.waiting import wait_for
 
 _START_SECONDS = 60.0
 _PROJECT = Path(__file__).parent.parent

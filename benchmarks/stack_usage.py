@@ -8,7 +8,7 @@ from typing import NamedTuple
 import psutil
 
 from benchmarks.command import cpu_seconds
-from purchase_pipeline_tests.drills.live_stack import LiveStack
+from purchase_pipeline_tests.live_stack import LiveStack
 
 POSTGRES = "PostgreSQL"
 CONNECTION = "connection of"

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from purchase_pipeline.settings import DAGSTER_DATABASE_NAME
-from purchase_pipeline_tests.drills.live_stack import LiveStack
+from purchase_pipeline_tests.live_stack import LiveStack
 
 _EVENTS = """
     SELECT extract(epoch FROM timestamp)::float8, run_id, dagster_event_type, coalesce(step_key, '')

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from purchase_pipeline_tests.documents import PROJECT
-from purchase_pipeline_tests.hosts.campaign import FAULTS, campaign
-from purchase_pipeline_tests.hosts.costs import Costs
-from purchase_pipeline_tests.hosts.model import Site, forecast
-from purchase_pipeline_tests.hosts.report import written_into
 from purchase_pipeline_tests.programs import program
+from resilience.hosts.campaign import FAULTS, campaign
+from resilience.hosts.costs import Costs
+from resilience.hosts.model import Site, forecast
+from resilience.hosts.report import written_into
 
 ALONE = Costs(
     workers=1,

@@ -136,6 +136,18 @@ def test_the_mock_api_and_the_pipeline_do_not_know_each_other() -> None:
     )
 
 
+def test_only_the_tests_of_the_lab_know_it() -> None:
+    ours = ("benchmarks", "examples", "mock_api", "purchase_pipeline", "purchase_pipeline_tests")
+    importers = {
+        path.name
+        for package in ours
+        for path in PROJECT.glob(f"{package}/**/*.py")
+        if "resilience" in roots(imports_of(path))
+    }
+
+    assert importers == {"test_drills.py", "test_drills_on_the_wire.py", "test_hosts.py"}
+
+
 def test_the_postgres_library_knows_nothing_of_purchases() -> None:
     ours = {
         name

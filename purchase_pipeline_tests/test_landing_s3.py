@@ -21,15 +21,15 @@ from purchase_pipeline.ingest.row_splitter import RawFormat
 from purchase_pipeline.postgres.connections import engine_for
 from purchase_pipeline.postgres.locks import hold_slice
 from purchase_pipeline_tests.builders import a_raw_compra
-from purchase_pipeline_tests.drills.tcp_faults import at_byte, slow
-from purchase_pipeline_tests.drills.tcp_link import Link, Way, let_pass
-from purchase_pipeline_tests.drills.tcp_proxy import TcpProxy, proxied
 from purchase_pipeline_tests.landed import land_lines, rows_of
 from purchase_pipeline_tests.person import Person, wait_for
 from purchase_pipeline_tests.pipelines import a_pipeline, ingest
 from purchase_pipeline_tests.s3 import a_bucket, access, an_object_store, forget_connections
 from purchase_pipeline_tests.serving import served
 from purchase_pipeline_tests.storing import error_of
+from purchase_pipeline_tests.tcp_faults import at_byte, slow
+from purchase_pipeline_tests.tcp_link import Link, Way, let_pass
+from purchase_pipeline_tests.tcp_proxy import TcpProxy, proxied
 
 LANDS = """
 import os

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from purchase_pipeline.settings import DATABASE_NAME
 from purchase_pipeline.stack.roles import LOADER, READER
-from purchase_pipeline_tests.drills.waiting import NotInTimeError, wait_for
 from purchase_pipeline_tests.serving import free_port
+from purchase_pipeline_tests.waiting import NotInTimeError, wait_for
 
 PROJECT = Path(__file__).parents[2]
 _VARIABLES = re.findall(r"^#([A-Z_]+)=", (PROJECT / ".env.example").read_text(), re.MULTILINE)
