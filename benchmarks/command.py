@@ -1,7 +1,6 @@
 """The real command in an empty home, as a person runs it."""
 
 import os
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -53,18 +52,6 @@ def an_empty_home() -> Iterator[LiveStack]:
             home.command("reset", "--yes")
 
 
-@contextmanager
-def started(home: LiveStack, *words: str) -> Iterator["subprocess.Popen[bytes]"]:
-    """Start the command, which prints to the home's log; end it, as a service manager does, if it is still there."""
-    home.log.write_text("")
-    command = home.spawn(*words)
-    try:
-        yield command
-    finally:
-        command.terminate()
-        command.wait(_STOP_SECONDS)
-
-
 def run_command(home: LiveStack, *words: str) -> Ran:
     """Run the command to its end.
 
@@ -72,31 +59,20 @@ def run_command(home: LiveStack, *words: str) -> Ran:
         CommandFailedError: it says that not all lots are loaded, or does not end; with what it printed last.
     """
     cpu_before, began_at = _children_cpu_seconds(), time()
-    with started(home, *words) as command:
-        server_cpu = 0.0
+    command, server_cpu = home.spawn(*words), 0.0
+    try:
         deadline = monotonic() + _MOST_SECONDS
         while command.poll() is None and monotonic() < deadline:
             # The server hands over what its ended processes took; when it is last seen, all but two have ended.
             server_cpu = _server_cpu_seconds(home) or server_cpu
             sleep(_LOOK_SECONDS)
         ended_at = time()
-        require_success(home, command)
+        if command.poll() != 0:
+            raise CommandFailedError(f"exit code {command.poll()}: {home.log.read_text()[-2000:]}")
+    finally:
+        command.terminate()
+        command.wait(_STOP_SECONDS)
     return Ran(began_at, ended_at, _children_cpu_seconds() - cpu_before, server_cpu)
-
-
-def require_success(home: LiveStack, command: "subprocess.Popen[bytes]") -> None:
-    """Make sure that a command has ended well.
-
-    Raises:
-        CommandFailedError: it has not; with what it printed last.
-    """
-    if command.poll() != 0:
-        raise CommandFailedError(f"exit code {command.poll()}: {home.log.read_text()[-2000:]}")
-
-
-def cpu_seconds(process: psutil.Process) -> float:
-    """Return the processor time of a process, and of its children that have ended."""
-    return sum(process.cpu_times()[:4])
 
 
 def _children_cpu_seconds() -> float:
@@ -107,6 +83,6 @@ def _children_cpu_seconds() -> float:
 def _server_cpu_seconds(home: LiveStack) -> float:
     try:
         first = home.postmaster()
-        return cpu_seconds(first) if first else 0.0
+        return sum(first.cpu_times()[:4]) if first else 0.0
     except psutil.Error:
         return 0.0

@@ -3,7 +3,6 @@
 from benchmarks import original_loop
 from benchmarks.command import Ran, an_empty_home, run_command
 from benchmarks.figures import Figure, Measured, Ratio
-from benchmarks.ingest_phases import phases_of
 from purchase_pipeline_tests.serving import free_port
 
 LOTS = 50
@@ -14,15 +13,13 @@ _NOTES = (
     f"The loop is timed from request to commit, all warm: the median of {original_loop.LOTS} lots, times {LOTS}.",
     "The loop's API makes each row when it is asked, with Faker, as the first version's did; it checks types alone.",
     "What is promised is a ratio: 10 s where the loop takes 44 s.",
-    "The phases add up to the command's seconds: they are read from its files, and from Dagster's event log.",
-    "Judging alone is timed after, over the same files; it is a part of the phase above it.",
     "PostgreSQL's processor time is what its first process had counted when it was last seen.",
 )
 
 
 def run(rounds: int, lots: int = LOTS) -> Measured:
     """Let both take turns, the other one first each time, after a short `ingest` that is not counted."""
-    runs, loops = list[tuple[Ran, dict[str, float]]](), list[float]()
+    runs, loops = list[Ran](), list[float]()
     with original_loop.the_original_loop(_ROWS) as seconds_a_lot:
         _ingest(1)
         for number in range(rounds):
@@ -31,25 +28,21 @@ def run(rounds: int, lots: int = LOTS) -> Measured:
                     runs.append(_ingest(lots))
                 else:
                     loops.append(seconds_a_lot() * lots)
-    phases = runs[0][1]
-    whole = Figure(f"ingest, {lots} lots", "s", [ran.seconds for ran, _ in runs])
+    whole = Figure(f"ingest, {lots} lots", "s", [ran.seconds for ran in runs])
     loop = Figure(f"the first version's loop without its sleeps, {lots} lots", "s", loops)
     figures = [
         whole,
         loop,
-        Figure("ingest, command and mock API", "s of processor", [ran.cpu_seconds for ran, _ in runs]),
-        Figure("ingest, PostgreSQL", "s of processor", [ran.server_cpu_seconds for ran, _ in runs]),
-        *(Figure(f"ingest, {phase}", "s", [seconds[phase] for _, seconds in runs]) for phase in phases),
+        Figure("ingest, command and mock API", "s of processor", [ran.cpu_seconds for ran in runs]),
+        Figure("ingest, PostgreSQL", "s of processor", [ran.server_cpu_seconds for ran in runs]),
     ]
     return Measured(
         "ingest", figures, [Ratio("first version's loop / ingest", loop, whole, at_least=4.4)], _NOTES
     )
 
 
-def _ingest(lots: int) -> tuple[Ran, dict[str, float]]:
-    """Run the command in an empty home; return with it the seconds of its phases."""
+def _ingest(lots: int) -> Ran:
+    """Run the command in an empty home."""
     with an_empty_home() as home:
         words = ["--lots", str(lots), "--rows", str(_ROWS), "--api-port", str(free_port())]
-        ran = run_command(home, "ingest", *words)
-        home.server.start()  # which the command has stopped
-        return ran, phases_of(ran, home, lots)
+        return run_command(home, "ingest", *words)

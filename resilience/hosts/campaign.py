@@ -82,7 +82,7 @@ def campaign(workers: int, lots: int, rows: int, *, with_faults: bool) -> Report
             runs=hosts.ask(_RUNS, database=DAGSTER_DATABASE_NAME)[0][0],
             recovered=recovered,
             verified=_last_line(hosts.command("verify").stdout),
-            costs=after.since(before, workers),
+            costs=after.since(before),
         )
 
 

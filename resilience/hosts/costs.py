@@ -15,9 +15,8 @@ _LOADED = "SELECT count(*) FROM slice_ledger WHERE asset = 'tabela_compras'"
 
 
 class Costs(BaseModel, frozen=True):
-    """What one lot cost, with so many workers: seconds of a processor by host, and what the database was asked for."""
+    """What one lot cost: seconds of a processor by host, and what the database was asked for."""
 
-    workers: int
     seconds_between_lots: float
     cpu_seconds: dict[str, float]
     wal_bytes: int
@@ -53,11 +52,10 @@ class Meter(NamedTuple):
             events=_number(hosts, _EVENTS, database=DAGSTER_DATABASE_NAME),
         )
 
-    def since(self, before: Self, workers: int) -> Costs:
+    def since(self, before: Self) -> Costs:
         """Return what each lot cost since another moment."""
         lots = self.lots - before.lots
         return Costs(
-            workers=workers,
             seconds_between_lots=round((self.at - before.at) / lots, 3),
             cpu_seconds={
                 host: round((spent - before.cpu_seconds[host]) / lots, 4)

@@ -5,15 +5,8 @@ from pathlib import Path
 
 from purchase_pipeline_tests.marked_section import with_section
 from resilience.hosts.campaign import Report
-from resilience.hosts.model import Site, forecast
 
 BEGIN, END = "<!-- {}: begin -->", "<!-- {}: end -->"
-_WORKERS = (4, 16, 64, 256)
-_SITES = {
-    "database with 2 processors": Site(database_cores=2, api_cores=4),
-    "database with 8 processors": Site(database_cores=8, api_cores=4),
-}
-_HERE = Site(shared_cores=2)
 
 
 def keep(report: Report, folder: Path) -> None:
@@ -24,7 +17,7 @@ def keep(report: Report, folder: Path) -> None:
 
 
 def written_into(document: str, folder: Path) -> str:
-    """Return a document with the three tables of the kept reports between their markers.
+    """Return a document with the two tables of the kept reports between their markers.
 
     Raises:
         FileNotFoundError: there is no report of one worker.
@@ -32,11 +25,7 @@ def written_into(document: str, folder: Path) -> str:
     """
     struck = _kept(folder, "struck")
     calm = sorted(_kept(folder, "calm"), key=lambda report: report.workers)
-    tables = {
-        "hosts": _faults(struck),
-        "throughput": _measured(calm),
-        "forecast": _forecasts(calm[0]),
-    }
+    tables = {"hosts": _faults(struck), "throughput": _measured(calm)}
     for name, table in tables.items():
         document = with_section(document, BEGIN.format(name), END.format(name), table)
     return document
@@ -66,12 +55,11 @@ def _measured(reports: Sequence[Report]) -> str:
         _row(
             "workers",
             "lots an hour, measured",
-            "foretold",
             "processor seconds a lot: workers",
             "database",
             "control",
         ),
-        _row(*["---:"] * 6),
+        _row(*["---:"] * 5),
     ]
     for report in reports:
         costs, spent = report.costs, report.costs.cpu_seconds
@@ -79,7 +67,6 @@ def _measured(reports: Sequence[Report]) -> str:
             _row(
                 f"{report.workers}",
                 f"{3600 / costs.seconds_between_lots:,.0f}",
-                f"{forecast(alone, report.workers, _HERE).lots_an_hour:,.0f}",
                 *(f"{spent[host]:.2f}" for host in ("workers", "database", "control")),
             )
         )
@@ -88,24 +75,6 @@ def _measured(reports: Sequence[Report]) -> str:
         f"entries in Dagster's event log, and opened {alone.sessions:.0f} connections."
     )
     return "\n".join([*lines, "", a_lot])
-
-
-def _forecasts(report: Report) -> str:
-    lines = [
-        _row("", *(f"{workers} workers" for workers in _WORKERS), "at most", "for want of"),
-        _row("---", *["---:"] * len(_WORKERS), "---:", "---"),
-    ]
-    for name, site in _SITES.items():
-        found = [forecast(report.costs, workers, site) for workers in _WORKERS]
-        lines.append(
-            _row(
-                name,
-                *(f"{one.lots_an_hour:,.0f}" for one in found),
-                f"{found[0].most_lots_an_hour:,.0f}",
-                found[0].bottleneck,
-            )
-        )
-    return "\n".join(lines)
 
 
 def _row(*cells: str) -> str:
