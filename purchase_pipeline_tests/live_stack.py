@@ -113,10 +113,6 @@ class LiveStack:
         """Return the processes that each do one run."""
         return self._saying("execute_run") + self._saying("spawn_main")
 
-    def apis(self) -> list[psutil.Process]:
-        """Return the mock API, where `up` started it."""
-        return self._saying("mock_api.app:create_app")
-
     def postmaster(self) -> psutil.Process | None:
         """Return the first process of the embedded server, if it is there."""
         with suppress(OSError, ValueError, psutil.Error):

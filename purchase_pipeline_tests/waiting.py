@@ -20,7 +20,7 @@ def kill(processes: Sequence[psutil.Process]) -> int:
         with suppress(psutil.NoSuchProcess):
             process.kill()
             struck.append(process)
-    wait_for(lambda: not any(map(_runs, struck)), "the end of what was killed", 10, look_seconds=0.01)
+    wait_until(lambda: not any(map(_runs, struck)), "the end of what was killed", 10, look_seconds=0.01)
     return len(struck)
 
 
@@ -30,8 +30,12 @@ def _runs(process: psutil.Process) -> bool:
     return False
 
 
-def wait_for(
-    seen: Callable[[], object], what: str, seconds: float, *, look_seconds: float = _LOOK_SECONDS
+def wait_until(
+    seen: Callable[[], object],
+    what: str = "what was waited for",
+    seconds: float = 60.0,
+    *,
+    look_seconds: float = _LOOK_SECONDS,
 ) -> float:
     """Return after how many seconds a thing was seen.
 

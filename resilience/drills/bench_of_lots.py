@@ -7,7 +7,7 @@ from time import monotonic, sleep
 from typing import TypeAlias
 
 from purchase_pipeline_tests.live_stack import LiveStack, live_stack
-from purchase_pipeline_tests.waiting import NotInTimeError, wait_for
+from purchase_pipeline_tests.waiting import NotInTimeError, wait_until
 from resilience.drills.content import LOT_ENTRIES, lost_and_doubled
 from resilience.drills.outcome import Outcome
 
@@ -44,10 +44,10 @@ def strike_lots(times: int, folder: Path, *, strike: Strike, rows: int, heal_sec
     retries: list[float] = []
     struck = 0
     with live_stack(folder, *wanted(lots, rows)) as stack:
-        wait_for(lambda: stack.ask(_LOADED, 2 * lots), "the first load", 120 + 15 * lots)
+        wait_until(lambda: stack.ask(_LOADED, 2 * lots), "the first load", 120 + 15 * lots)
         for number in range(times):
             lote = f"lote-{number % lots + 1:04d}"
-            wait_for(lambda: is_idle(stack), "a quiet stack", 300)
+            wait_until(lambda: is_idle(stack), "a quiet stack", 300)
             wipe(stack, lote)
             try:
                 struck_at = strike(stack, number)
@@ -64,7 +64,7 @@ def strike_lots(times: int, folder: Path, *, strike: Strike, rows: int, heal_sec
                 flush=True,
             )
             sleep(max(0.0, struck_at + _BETWEEN_STRIKES_SECONDS - monotonic()))
-        wait_for(lambda: is_idle(stack), "a quiet stack", 300)
+        wait_until(lambda: is_idle(stack), "a quiet stack", 300)
         lost, doubled = counted(stack, lots, rows)
         doubled += max(0, len(stack.ask(_SUCCEEDED, database="dagster")) - lots - times)
     if retries:
@@ -116,7 +116,7 @@ def _seconds_to_retry(stack: LiveStack, lote: str, struck_on: datetime) -> list[
 def _seconds_to_whole(stack: LiveStack, lote: str, struck_at: float, heal_seconds: float) -> float | None:
     """Wait for a lot; should `up` have ended meanwhile, that is no healing, and it is started again for the others."""
     try:
-        wait_for(lambda: is_whole(stack, lote), lote, heal_seconds)
+        wait_until(lambda: is_whole(stack, lote), lote, heal_seconds)
     except NotInTimeError:
         if stack.up.poll() is not None:
             print(
@@ -124,6 +124,6 @@ def _seconds_to_whole(stack: LiveStack, lote: str, struck_at: float, heal_second
                 flush=True,
             )
             stack.start()
-            wait_for(lambda: is_idle(stack), "a stack started anew", 120)
+            wait_until(lambda: is_idle(stack), "a stack started anew", 120)
         return None
     return monotonic() - struck_at

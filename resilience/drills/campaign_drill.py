@@ -5,7 +5,7 @@ from pathlib import Path
 from time import monotonic, sleep
 
 from purchase_pipeline_tests.live_stack import LiveStack, dismantle
-from purchase_pipeline_tests.waiting import NotInTimeError, kill, wait_for
+from purchase_pipeline_tests.waiting import NotInTimeError, kill, wait_until
 from resilience.drills.bench_of_lots import counted, wanted
 from resilience.drills.content import LOT_ENTRIES
 from resilience.drills.outcome import Outcome
@@ -22,14 +22,14 @@ def up_killed(times: int, folder: Path) -> Outcome:
     stack.start()
     try:
         for number in range(times):
-            wait_for(lambda: loaded(stack) > number * (_LOTS_A_KILL - 1), "more lots", 180)  # noqa: B023
+            wait_until(lambda: loaded(stack) > number * (_LOTS_A_KILL - 1), "more lots", 180)  # noqa: B023
             sleep(random.uniform(0, 5))  # noqa: S311
             before, all_of_it = loaded(stack), number % 2
             kill(stack.running() if all_of_it else [stack.up_process()])
             struck_at = monotonic()
             stack.up.wait()
             stack.start()
-            wait_for(lambda: loaded(stack) > before or loaded(stack) == lots, "the next lot", 180)  # noqa: B023
+            wait_until(lambda: loaded(stack) > before or loaded(stack) == lots, "the next lot", 180)  # noqa: B023
             seconds.append(monotonic() - struck_at)
             said = "up and all that it started" if all_of_it else "up alone"
             print(

@@ -9,7 +9,7 @@ from time import monotonic, sleep
 
 from purchase_pipeline.settings import DAGSTER_DATABASE_NAME, DATABASE_NAME
 from purchase_pipeline_tests.live_stack import LiveStack, dismantle, live_stack
-from purchase_pipeline_tests.waiting import NotInTimeError, kill, wait_for
+from purchase_pipeline_tests.waiting import NotInTimeError, kill, wait_until
 from resilience.drills.bench_of_lots import counted, is_whole, wanted, wipe
 from resilience.drills.content import LOT_ENTRIES
 from resilience.drills.led_stack import make_databases
@@ -65,7 +65,7 @@ def two_ups(times: int, folder: Path) -> Outcome:
     with _two_homes(folder, lots) as homes:
         holder, other = homes
         holder.start()
-        wait_for(lambda: _loaded(holder) == lots, "the first load", 300 + 60 * lots)
+        wait_until(lambda: _loaded(holder) == lots, "the first load", 300 + 60 * lots)
         for number in range(times):
             lote, takes_over = f"lote-{number % lots + 1:04d}", number % 2
             before = len(holder.ask(_JUDGED, database=DAGSTER_DATABASE_NAME))
@@ -81,11 +81,11 @@ def two_ups(times: int, folder: Path) -> Outcome:
                 other.up.wait(_PATIENCE_SECONDS)
                 _require_refusal(other, holder)
                 validated += len(holder.ask(_JUDGED, database=DAGSTER_DATABASE_NAME)) - before
-            wait_for(lambda: is_whole(holder, lote), lote, _PATIENCE_SECONDS)  # noqa: B023
+            wait_until(lambda: is_whole(holder, lote), lote, _PATIENCE_SECONDS)  # noqa: B023
             seconds.append(monotonic() - struck_at)
             said = "the first was killed" if takes_over else "the second was refused"
             print(f"  {number + 1}/{times} {said}: {lote} whole after {seconds[-1]:.1f} s", flush=True)
-        wait_for(lambda: _is_quiet(holder), "a quiet stack", _PATIENCE_SECONDS)
+        wait_until(lambda: _is_quiet(holder), "a quiet stack", _PATIENCE_SECONDS)
         lost, doubled = counted(holder, lots, _ROWS)
     return Outcome(
         times=times,
@@ -126,7 +126,7 @@ def terminal_closed(times: int, folder: Path) -> Outcome:
         for number in range(times):
             terminal, before = stack.start_in_terminal(), _loaded(stack)
             if number % 2:
-                wait_for(lambda: _loaded(stack) > before, "a lot", _PATIENCE_SECONDS)  # noqa: B023
+                wait_until(lambda: _loaded(stack) > before, "a lot", _PATIENCE_SECONDS)  # noqa: B023
             sleep(random.uniform(0.5, 10))  # noqa: S311
             at = _loaded(stack)
             terminal.close()
@@ -164,20 +164,20 @@ def clock_back(times: int, folder: Path) -> Outcome:
     """
     clock, lots, seconds = SettableClock(folder), max(2, times), list[float]()
     with live_stack(folder, *wanted(lots, _ROWS), environment=clock.environment) as stack:
-        wait_for(lambda: _loaded(stack) == lots, "the first load", 300 + 60 * lots)
+        wait_until(lambda: _loaded(stack) == lots, "the first load", 300 + 60 * lots)
         for number in range(times):
             lote = f"lote-{number % lots + 1:04d}"
-            wait_for(lambda: _is_quiet(stack), "a quiet stack", _PATIENCE_SECONDS)
+            wait_until(lambda: _is_quiet(stack), "a quiet stack", _PATIENCE_SECONDS)
             if number % 3 == 2:
                 clock.move(_A_DAY)
                 sleep(15)  # the sensor ticks there
             clock.move(back := -random.choice([600, _A_DAY]))  # noqa: S311
             wipe(stack, lote)
             struck_at = monotonic()
-            wait_for(lambda: is_whole(stack, lote), lote, _PATIENCE_SECONDS)  # noqa: B023
+            wait_until(lambda: is_whole(stack, lote), lote, _PATIENCE_SECONDS)  # noqa: B023
             seconds.append(monotonic() - struck_at)
             print(f"  {number + 1}/{times} {back:,} s: {lote} whole after {seconds[-1]:.1f} s", flush=True)
-        wait_for(lambda: _is_quiet(stack), "a quiet stack", _PATIENCE_SECONDS)
+        wait_until(lambda: _is_quiet(stack), "a quiet stack", _PATIENCE_SECONDS)
         lost, doubled = counted(stack, lots, _ROWS)
         said = stack.log.read_text().count("The clock was set back")
     return Outcome(

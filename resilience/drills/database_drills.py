@@ -1,17 +1,18 @@
 """Faults inside PostgreSQL: a session ended, a statement cancelled, somebody else's locks, no connection, no room."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import count
 from pathlib import Path
 from threading import Event, Thread
-from time import monotonic, sleep
+from time import sleep
 
 import psycopg
 
 from purchase_pipeline_tests.tcp_link import Link
 from purchase_pipeline_tests.tcp_proxy import TcpProxy
+from purchase_pipeline_tests.waiting import NotInTimeError, wait_until
 from resilience.drills.full_disk import run_on_a_full_disk
 from resilience.drills.half_open import run_half_open
 from resilience.drills.lot_bench import DATABASE, ROLE, LotBench
@@ -118,12 +119,13 @@ def _deadlock(bench: LotBench, proxy: TcpProxy, copied: int) -> Fault:  # noqa: 
 
 
 def _comes_true(connection: "psycopg.Connection[tuple[object, ...]]", question: str, *values: object) -> bool:
-    deadline = monotonic() + _PATIENCE_SECONDS
-    while not (connection.execute(question.encode(), values).fetchone() or (False,))[0]:
-        if monotonic() > deadline:
-            return False
-        sleep(0.002)
-    return True
+    def is_true() -> object:
+        return (connection.execute(question.encode(), values).fetchone() or (False,))[0]
+
+    with suppress(NotInTimeError):
+        wait_until(is_true, question, _PATIENCE_SECONDS, look_seconds=0.002)
+        return True
+    return False
 
 
 def _run(fault_on: FaultOn, times: int, folder: Path) -> Outcome:

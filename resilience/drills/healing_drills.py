@@ -14,7 +14,7 @@ from psycopg import sql
 from purchase_pipeline.settings import DAGSTER_DATABASE_NAME
 from purchase_pipeline.stack.roles import DAGSTER, LOADER
 from purchase_pipeline_tests.live_stack import LiveStack, live_stack
-from purchase_pipeline_tests.waiting import NotInTimeError, wait_for
+from purchase_pipeline_tests.waiting import NotInTimeError, wait_until
 from resilience.drills.bench_of_lots import counted, is_idle, is_whole, wanted, wipe
 from resilience.drills.content import LOT_ENTRIES
 from resilience.drills.outcome import Drill, Outcome
@@ -58,10 +58,10 @@ def _struck(times: int, folder: Path, fault: Fault, *, rows: int = _ROWS) -> Out
         for number in range(times):
             healed, began = fault(stack, number), monotonic()
             with suppress(NotInTimeError):
-                wait_for(healed, "healing", _HEAL_SECONDS)
+                wait_until(healed, "healing", _HEAL_SECONDS)
                 seconds.append(monotonic() - began)
             print(f"  {number + 1}/{times}: {monotonic() - began:.1f} s, {len(seconds)} healed", flush=True)
-            wait_for(lambda: is_idle(stack), "a quiet stack", _LOAD_SECONDS)
+            wait_until(lambda: is_idle(stack), "a quiet stack", _LOAD_SECONDS)
         lost, doubled = counted(stack, _LOTS, rows)
     return Outcome(times=times, lost=lost, doubled=doubled, healed=len(seconds), seconds=seconds)
 
@@ -71,8 +71,8 @@ def _lote(number: int) -> str:
 
 
 def _load_all(stack: LiveStack) -> None:
-    wait_for(lambda: stack.ask(_LOADED, 2 * _LOTS), "all lots", _LOAD_SECONDS)
-    wait_for(lambda: is_idle(stack), "a quiet stack", _LOAD_SECONDS)
+    wait_until(lambda: stack.ask(_LOADED, 2 * _LOTS), "all lots", _LOAD_SECONDS)
+    wait_until(lambda: is_idle(stack), "a quiet stack", _LOAD_SECONDS)
 
 
 def _dagster(stack: LiveStack, *words: str) -> None:

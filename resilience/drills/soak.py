@@ -15,7 +15,7 @@ import psycopg
 
 from purchase_pipeline_tests.live_stack import LiveStack
 from purchase_pipeline_tests.serving import free_port
-from purchase_pipeline_tests.waiting import NotInTimeError, wait_for
+from purchase_pipeline_tests.waiting import NotInTimeError, wait_until
 from resilience.drills.bench_of_lots import counted, is_idle, wipe
 from resilience.drills.content import LOT_ENTRIES
 from resilience.drills.led_stack import LedStack, led_stack
@@ -76,7 +76,7 @@ def soak(times: int, folder: Path) -> Outcome:
         led_stack(folder, *words, api_url=api_url, on_api=policies.next, on_database=policies.next) as led,
     ):
         stack, memory = led.stack, MemoryLog(led.stack, int(api_url.rpartition(":")[2]))
-        wait_for(lambda: stack.ask("SELECT FROM slice_ledger LIMIT 1"), "the first lot", 120)
+        wait_until(lambda: stack.ask("SELECT FROM slice_ledger LIMIT 1"), "the first lot", 120)
         traffic = _Traffic(stack, memory)
         thread = Thread(target=traffic.run, name="traffic", daemon=True)
         thread.start()
@@ -118,7 +118,7 @@ def _revive_up(stack: LiveStack) -> int:
 def _settles(stack: LiveStack) -> bool:
     """Wait until every lot is loaded, and tell whether that came."""
     try:
-        wait_for(
+        wait_until(
             lambda: is_idle(stack) and stack.ask(_MISSING_LOTS, _LOTS) == [(0,)],
             "all lots",
             _LAST_HEALING_SECONDS,
@@ -142,7 +142,7 @@ def _mock_api() -> Iterator[str]:
     ]
     with subprocess.Popen(command, env={"MOCK_API_DEFECTS": str(_DEFECTS)}) as process:
         try:
-            wait_for(lambda: _listens(process.pid, port), "the mock API", 60)
+            wait_until(lambda: _listens(process.pid, port), "the mock API", 60)
             yield f"http://127.0.0.1:{port}"
         finally:
             process.terminate()

@@ -7,7 +7,7 @@ from time import monotonic, sleep
 import psutil
 
 from purchase_pipeline_tests.live_stack import LiveStack
-from purchase_pipeline_tests.waiting import NotInTimeError, kill, wait_for
+from purchase_pipeline_tests.waiting import NotInTimeError, kill, wait_until
 
 _LOOK_SECONDS = 0.002
 _MOMENT_SECONDS = 120.0
@@ -59,7 +59,7 @@ def daemon_killed(stack: LiveStack, number: int) -> float:
         struck_at = _struck(kill(stack.daemons()))
         if stack.ask(_IN_TICK.decode(), database="dagster"):
             return struck_at
-        wait_for(stack.daemons, "a new daemon", 60)
+        wait_until(stack.daemons, "a new daemon", 60)
     raise NotInTimeError("No tick was cut")
 
 
@@ -78,7 +78,7 @@ def _wait_in(stack: LiveStack, database: str, query: bytes) -> None:
     """Wait until a query finds something, looking as often as it can be asked."""
     with stack.connection(database) as connection:
         connection.autocommit = True
-        wait_for(
+        wait_until(
             lambda: connection.execute(query).fetchone() is not None,
             "the moment to strike",
             _MOMENT_SECONDS,

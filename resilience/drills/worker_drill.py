@@ -13,7 +13,7 @@ from typing import NamedTuple
 from mock_api.app import create_app
 from purchase_pipeline_tests.live_stack import LiveStack
 from purchase_pipeline_tests.serving import served
-from purchase_pipeline_tests.waiting import NotInTimeError, wait_for
+from purchase_pipeline_tests.waiting import NotInTimeError, wait_until
 from resilience.drills.content import LOT_ENTRIES, Wanted, ask_for
 from resilience.drills.faulty_api import FaultyApi
 from resilience.drills.launching import Launcher, launcher_of
@@ -68,9 +68,9 @@ class _Scene:
             return Try(struck=False, lost=False, healed=False, seconds=0)
         whole = self.holds(lote, old, new)
         try:
-            wait_for(lambda: self.holds(lote, new), f"{lote} as it is now", _HEAL_SECONDS)
+            wait_until(lambda: self.holds(lote, new), f"{lote} as it is now", _HEAL_SECONDS)
             seconds, self.held[lote] = monotonic() - trap.sprung_at, new
-            wait_for(lambda: self.launcher.has_succeeded(run_id), f"{lote}'s run", _HEAL_SECONDS)
+            wait_until(lambda: self.launcher.has_succeeded(run_id), f"{lote}'s run", _HEAL_SECONDS)
         except NotInTimeError as error:
             print(f"  {error}; {self.launcher.history(lote)}", flush=True)
             return Try(struck=True, lost=not whole, healed=False, seconds=_HEAL_SECONDS)
@@ -122,6 +122,6 @@ def _scene(folder: Path) -> Iterator[_Scene]:
         served(api) as api_url,
         led_stack(folder, *words, api_url=api_url, on_api=traps.on_api, on_database=traps.on_database) as led,
     ):
-        wait_for(lambda: led.stack.ask(_FIRST_LOTS), "first lots", 120)
+        wait_until(lambda: led.stack.ask(_FIRST_LOTS), "first lots", 120)
         with launcher_of(led.stack) as launcher:
             yield _Scene(api, api_url, traps, led.stack, launcher)

@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from purchase_pipeline.settings import DAGSTER_DATABASE_NAME
-from purchase_pipeline_tests.waiting import wait_for
+from purchase_pipeline_tests.waiting import wait_until
 from resilience.drills.content import lost_and_doubled
 from resilience.hosts import faults
 from resilience.hosts.cluster import Cluster, cluster
@@ -62,14 +62,14 @@ def campaign(workers: int, lots: int, rows: int, *, with_faults: bool) -> Report
         tempfile.TemporaryDirectory(prefix="hosts-") as folder,
         cluster(Path(folder), workers, settings) as hosts,
     ):
-        wait_for(lambda: _loaded(hosts) >= workers, "the first lots", _LONGEST_SECONDS)
+        wait_until(lambda: _loaded(hosts) >= workers, "the first lots", _LONGEST_SECONDS)
         before, recovered = Meter.read(hosts), dict[str, float]()
         for number, (name, strike) in enumerate(FAULTS.items() if with_faults else (), start=1):
             due = number * lots // (len(FAULTS) + 2)
-            wait_for(partial(_has_loaded, hosts, due), f"{due} lots", _LONGEST_SECONDS)
+            wait_until(partial(_has_loaded, hosts, due), f"{due} lots", _LONGEST_SECONDS)
             recovered[name] = round(strike(hosts), 1)
             print(f"{_loaded(hosts)} of {lots} lots loaded; {name}: {recovered[name]} s", flush=True)
-        wait_for(partial(_has_loaded, hosts, lots), "all lots", _LONGEST_SECONDS)
+        wait_until(partial(_has_loaded, hosts, lots), "all lots", _LONGEST_SECONDS)
         after = Meter.read(hosts)
         lost, doubled = lost_and_doubled(hosts.ask, lots, rows)
         return Report(

@@ -19,8 +19,8 @@ from purchase_pipeline.stack.database import dagster_storage_url, start_database
 from purchase_pipeline.stack.embedded_postgres.files import ServerFiles
 from purchase_pipeline.stack.embedded_postgres.server import TUNING, EmbeddedPostgres
 from purchase_pipeline.stack.roles import DAGSTER, LOADER
-from purchase_pipeline_tests.celery_worker import worker_command
-from purchase_pipeline_tests.waiting import wait_for
+from purchase_pipeline_tests.waiting import wait_until
+from purchase_pipeline_tests.watched_runs import worker_command
 from resilience.hosts.network import Host, Network, network
 
 _PROGRAMS = Path(sys.executable).parent
@@ -50,7 +50,7 @@ class Cluster:
         self._start_control()
         for name in self.workers:
             self.start_worker(name)
-        wait_for(lambda: len(self.busy()) == len(self.workers), "the workers", _START_SECONDS)
+        wait_until(lambda: len(self.busy()) == len(self.workers), "the workers", _START_SECONDS)
 
     @property
     def redis_url(self) -> str:
@@ -157,7 +157,7 @@ class Cluster:
             environment=_PLAIN,
             log="postgres.log",
         )
-        wait_for(lambda: self.ask("SELECT 1"), "the database", _START_SECONDS)
+        wait_until(lambda: self.ask("SELECT 1"), "the database", _START_SECONDS)
 
     def _start_api(self) -> None:
         address = self.api.address
@@ -174,8 +174,8 @@ class Cluster:
         self.api.start(
             _program("moto_server"), "--host", address, "--port", "5000", environment=_PLAIN, log="bucket.log"
         )
-        wait_for(lambda: _answers(f"http://{address}:8000/readyz"), "the API", _START_SECONDS)
-        wait_for(lambda: _answers(f"http://{address}:5000/"), "the bucket's server", _START_SECONDS)
+        wait_until(lambda: _answers(f"http://{address}:8000/readyz"), "the API", _START_SECONDS)
+        wait_until(lambda: _answers(f"http://{address}:5000/"), "the bucket's server", _START_SECONDS)
         access = self._bucket_access()
         boto3.client(
             "s3",
@@ -209,7 +209,7 @@ class Cluster:
             _program("dagster-daemon"), "run", "-w", str(workspace), environment=environment, log="daemon.log"
         )
         made = "SELECT FROM information_schema.tables WHERE table_name = 'instance_info'"
-        wait_for(lambda: self.ask(made, database=DAGSTER_DATABASE_NAME), "Dagster's tables", _START_SECONDS)
+        wait_until(lambda: self.ask(made, database=DAGSTER_DATABASE_NAME), "Dagster's tables", _START_SECONDS)
 
 
 @contextmanager

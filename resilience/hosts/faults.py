@@ -1,9 +1,10 @@
 """What happens to hosts in mid-campaign, and how long it takes until what was struck is whole again."""
 
+from collections.abc import Sequence
 from time import monotonic, sleep, time
 
 from purchase_pipeline.settings import DAGSTER_DATABASE_NAME
-from purchase_pipeline_tests.waiting import NotInTimeError, wait_for
+from purchase_pipeline_tests.waiting import NotInTimeError, wait_until
 from resilience.hosts.cluster import Cluster
 
 CUT_SECONDS = 20.0
@@ -51,12 +52,12 @@ def _lose(cluster: Cluster, name: str, task: str) -> float | None:
     try:
         if not struck or _is_loaded(cluster, struck[0][0]):
             return None
-        wait_for(lambda: _is_loaded(cluster, struck[0][0]), f"{struck[0][0]} loaded", _HEAL_SECONDS)
+        wait_until(lambda: _is_loaded(cluster, struck[0][0]), f"{struck[0][0]} loaded", _HEAL_SECONDS)
         return monotonic() - lost_at
     finally:
         host.plug()
         cluster.start_worker(name)
-        wait_for(lambda: name in cluster.busy(), f"{name} back", _HEAL_SECONDS)
+        wait_until(lambda: name in cluster.busy(), f"{name} back", _HEAL_SECONDS)
 
 
 def cut_the_database_off(cluster: Cluster) -> float:
@@ -65,15 +66,19 @@ def cut_the_database_off(cluster: Cluster) -> float:
     Returns:
         Seconds from the cable being in again to all those lots being loaded.
     """
-    found = cluster.ask(LOTS_UNDER_WAY, database=DAGSTER_DATABASE_NAME)
-    while not found:
-        sleep(0.1)
+    found: Sequence[tuple[str]] = []
+
+    def under_way() -> bool:
+        nonlocal found
         found = cluster.ask(LOTS_UNDER_WAY, database=DAGSTER_DATABASE_NAME)
+        return bool(found)
+
+    wait_until(under_way, "lots under way", _HEAL_SECONDS)
     cluster.database.unplug()
     sleep(CUT_SECONDS)
     cluster.database.plug()
     lots = [lote for (lote,) in found]
-    return wait_for(
+    return wait_until(
         lambda: all(_is_loaded(cluster, lote) for lote in lots), f"{', '.join(lots)} loaded", _HEAL_SECONDS
     )
 
@@ -88,7 +93,7 @@ def kill_the_broker(cluster: Cluster) -> float:
     cluster.broker.kill()
     sleep(_AWAY_SECONDS)
     cluster.start_broker()
-    return wait_for(
+    return wait_until(
         lambda: cluster.ask(_LOADED_SINCE, killed_at, database=DAGSTER_DATABASE_NAME),
         "a run after the broker's death",
         _HEAL_SECONDS,
