@@ -16,7 +16,7 @@ endif
 STALE := $(shell test ! -e '$(VENV)/.installed' || test "$$(cat '$(VENV)/.installed')" = "$$(pwd -P)" || echo stale)
 
 .DEFAULT_GOAL := help
-.PHONY: help up ingest status down reset test compose-test lint bench lock audit sbom
+.PHONY: help up ingest status down reset test compose-test resilience lint bench lock audit sbom
 
 help: ## Show this help
 	@echo 'make TARGET [ARGS="--lots 3 ..."]'
@@ -38,6 +38,9 @@ test: $(VENV)/.installed-dev ## Run the tests
 
 compose-test: $(VENV)/.installed-dev ## Run the Docker Compose stack and kill each of its containers (needs Docker)
 	@$(BIN)/python -m pytest purchase_pipeline_tests/compose --numprocesses=0 --timeout=1200 --verbose --capture=no $(ARGS)
+
+resilience: $(VENV)/.installed-dev ## Break the real system in every way, and count what is lost: hours (ARGS="--help" tells more)
+	@$(BIN)/python -m resilience $(or $(ARGS),all)
 
 lint: $(VENV)/.installed-dev ## Check formatting, lint rules and types
 	$(BIN)/ruff format --check .

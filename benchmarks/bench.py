@@ -7,13 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import dagster as dg
 import psycopg
 from psycopg import sql
 
 from purchase_pipeline.settings import Settings
-from purchase_pipeline.stack.dagster_instance import dagster_environment, open_instance
-from purchase_pipeline.stack.database import database_in_use
 from purchase_pipeline.stack.embedded_postgres.server import EmbeddedPostgres
 from purchase_pipeline.stack.processes import Processes
 from purchase_pipeline.stack.services import StackOptions, mock_api, wait_for_mock_api
@@ -40,26 +37,6 @@ def a_bench() -> Iterator[Bench]:
     """Start a server with default settings and the mock API in its own process; remove both at the end."""
     with a_server() as (folder, server), _served_api(folder) as api_url:
         yield Bench(folder, server, api_url)
-
-
-@contextmanager
-def a_dagster(
-    folder: Path, lots: int, rows: int = 10_000, defects: float = 0.0
-) -> Iterator[dg.DagsterInstance]:
-    """Start a database, an API and Dagster's storage, and set the environment for the definitions."""
-    settings = Settings(home=folder / "home", lots=lots, rows=rows)
-    processes = Processes(settings.home)
-    options = StackOptions(api_port=free_port(), defects=defects)
-    try:
-        with database_in_use(settings), mock_api(settings, options, processes) as served:
-            wait_for_mock_api(settings, served, processes)
-            served.save()
-            os.environ.update(dagster_environment(served))
-            with open_instance(served) as instance:
-                yield instance
-    finally:
-        # For root, the server keeps its data outside the home folder.
-        EmbeddedPostgres(settings.postgres_home).remove()
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """Runs the real command in an empty home."""
 
 import os
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,8 +10,7 @@ from typing import NamedTuple
 
 import psutil
 
-from purchase_pipeline_tests.drills.live_stack import LiveStack
-from purchase_pipeline_tests.person import COMMAND
+from purchase_pipeline_tests.live_stack import LiveStack
 
 _POLL_SECONDS = 0.02
 _MOST_SECONDS = 900.0
@@ -54,25 +52,6 @@ def an_empty_home() -> Iterator[LiveStack]:
             home.command("reset", "--yes")
 
 
-@contextmanager
-def started(home: LiveStack, *words: str) -> Iterator["subprocess.Popen[bytes]"]:
-    """Start the command, logging to the home's log; terminate it at the end if it is still running."""
-    with home.log.open("wb") as log:
-        command = subprocess.Popen(
-            [COMMAND, *words],
-            env=home.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    try:
-        yield command
-    finally:
-        command.terminate()
-        command.wait(_STOP_SECONDS)
-
-
 def run_command(home: LiveStack, *words: str) -> Ran:
     """Run the command to its end.
 
@@ -80,31 +59,20 @@ def run_command(home: LiveStack, *words: str) -> Ran:
         CommandFailedError: it failed or timed out; the message has the end of its output.
     """
     cpu_before, began_at = _children_cpu_seconds(), time()
-    with started(home, *words) as command:
-        server_cpu = 0.0
+    command, server_cpu = home.spawn(*words), 0.0
+    try:
         deadline = monotonic() + _MOST_SECONDS
         while command.poll() is None and monotonic() < deadline:
             # The postmaster accumulates the CPU time of its ended children; at the last sample, all but two have ended.
             server_cpu = _server_cpu_seconds(home) or server_cpu
             sleep(_POLL_SECONDS)
         ended_at = time()
-        require_success(home, command)
+        if command.poll() != 0:
+            raise CommandFailedError(f"exit code {command.poll()}: {home.log.read_text()[-2000:]}")
+    finally:
+        command.terminate()
+        command.wait(_STOP_SECONDS)
     return Ran(began_at, ended_at, _children_cpu_seconds() - cpu_before, server_cpu)
-
-
-def require_success(home: LiveStack, command: "subprocess.Popen[bytes]") -> None:
-    """Check that a command succeeded.
-
-    Raises:
-        CommandFailedError: it did not; the message has the end of its output.
-    """
-    if command.poll() != 0:
-        raise CommandFailedError(f"exit code {command.poll()}: {home.log.read_text()[-2000:]}")
-
-
-def cpu_seconds(process: psutil.Process) -> float:
-    """Return the CPU time of a process and its ended children."""
-    return sum(process.cpu_times()[:4])
 
 
 def _children_cpu_seconds() -> float:
@@ -115,6 +83,6 @@ def _children_cpu_seconds() -> float:
 def _server_cpu_seconds(home: LiveStack) -> float:
     try:
         first = home.postmaster()
-        return cpu_seconds(first) if first else 0.0
+        return sum(first.cpu_times()[:4]) if first else 0.0
     except psutil.Error:
         return 0.0

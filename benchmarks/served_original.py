@@ -8,8 +8,8 @@ from pathlib import Path
 
 import httpx
 
-from purchase_pipeline_tests.drills.waiting import wait_for
 from purchase_pipeline_tests.serving import free_port
+from purchase_pipeline_tests.waiting import wait_until
 
 _START_SECONDS = 60.0
 _PROJECT = Path(__file__).parent.parent
@@ -23,7 +23,7 @@ def original_api() -> Iterator[str]:
     api = subprocess.Popen([*server, "--factory", "benchmarks.peers.original_api:create_app"], cwd=_PROJECT)
     url = f"http://127.0.0.1:{port}"
     try:
-        wait_for(lambda: _answers(url), "the first version's API", _START_SECONDS)
+        wait_until(lambda: _answers(url), "the first version's API", _START_SECONDS)
         yield url
     finally:
         api.terminate()

@@ -4,9 +4,8 @@ import os
 import pwd
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import sqlalchemy as sa
 
 from purchase_pipeline_tests.programs import program
 from purchase_pipeline_tests.serving import START_DEADLINE_SECONDS, free_port
+from purchase_pipeline_tests.waiting import wait_until
 
 CONFIGURATION = Path(__file__).parent.parent / "deploy" / "scale" / "pgbouncer.ini"
 
@@ -110,13 +110,12 @@ def _running(folder: Path, account: tuple[int, int] | None) -> Iterator["subproc
 
 
 def _wait_until_it_answers(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    deadline = time.monotonic() + START_DEADLINE_SECONDS
-    while True:
-        try:
+    def answers() -> bool:
+        if process.poll() is not None:
+            raise RuntimeError(f"PgBouncer has ended:\n{log.read_text()}")
+        with suppress(psycopg.OperationalError):
             psycopg.connect(url, connect_timeout=5).close()
-        except psycopg.OperationalError as error:
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"PgBouncer does not answer:\n{log.read_text()}") from error
-            time.sleep(0.02)
-        else:
-            return
+            return True
+        return False
+
+    wait_until(answers, "PgBouncer's answer", START_DEADLINE_SECONDS)

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import IO
 
 from purchase_pipeline_tests.documents import PROJECT
-from purchase_pipeline_tests.person import wait_for
 from purchase_pipeline_tests.serving import free_port
+from purchase_pipeline_tests.waiting import wait_until
 
 # Small lots, soon done; whatever else is set is for the documents to say.
 SMALL = {"PURCHASE_LOTS": "3", "PURCHASE_ROWS": "200", "PURCHASE_EVERY": "0.5", "COLUMNS": "120"}
@@ -90,7 +90,7 @@ class Newcomer:
     def _start(self, command: str) -> None:
         with self._printed.open("wb") as printed:
             self._running = running = self._spawn(command, printed)
-        wait_for(lambda: _READY in self._printed.read_text() or running.poll() is not None, 120)
+        wait_until(lambda: _READY in self._printed.read_text() or running.poll() is not None, seconds=120)
         assert running.poll() is None, f"$ {command}\n{self._printed.read_text()}"
 
     def _interrupt(self) -> None:

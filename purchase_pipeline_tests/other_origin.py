@@ -17,7 +17,6 @@ from starlette.routing import Route
 from purchase_pipeline_tests.browsers import watched_page
 from purchase_pipeline_tests.serving import served
 
-TAG = ("from", "another origin")
 _LAUNCH = """mutation { launchRun(executionParams: {
   selector: {repositoryName: "__repository__", repositoryLocationName: "purchase_pipeline", jobName: %s}
   runConfigData: %s, executionMetadata: {tags: [{key: "from", value: "another origin"}%s]}

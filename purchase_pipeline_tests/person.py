@@ -3,9 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from time import monotonic, sleep
 
 import psutil
 import psycopg
@@ -70,10 +68,3 @@ class Person:
             except psutil.Error:
                 continue
         return found
-
-
-def wait_for(seen: Callable[[], bool], seconds: float = 60.0) -> None:
-    deadline = monotonic() + seconds
-    while not seen():
-        assert monotonic() < deadline, "waited in vain"
-        sleep(0.1)

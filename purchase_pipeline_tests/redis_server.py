@@ -1,7 +1,7 @@
 """A real Redis, for as long as a test needs it."""
 
 import subprocess
-import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -9,6 +9,7 @@ import redis
 
 from purchase_pipeline_tests.programs import program
 from purchase_pipeline_tests.serving import free_port
+from purchase_pipeline_tests.waiting import wait_until
 
 _START_SECONDS = 20
 
@@ -41,16 +42,12 @@ class RedisServer:
 
     def wait(self) -> None:
         """Wait until it answers."""
-        deadline = time.monotonic() + _START_SECONDS
-        with redis.Redis.from_url(self.url, socket_connect_timeout=1) as client:
-            while True:
-                try:
-                    client.ping()
-                except redis.RedisError:
-                    assert time.monotonic() < deadline, "redis-server does not answer"
-                    time.sleep(0.05)
-                else:
-                    return
+        wait_until(self._answers, "redis-server's answer", _START_SECONDS)
+
+    def _answers(self) -> bool:
+        with redis.Redis.from_url(self.url, socket_connect_timeout=1) as client, suppress(redis.RedisError):
+            return bool(client.ping())
+        return False
 
     def kill(self) -> None:
         """End it at once."""

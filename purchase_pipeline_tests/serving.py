@@ -1,7 +1,6 @@
 """Serves any ASGI application over real HTTP, for as long as a test needs it."""
 
 import socket
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Thread
@@ -9,6 +8,8 @@ from typing import Literal
 
 import uvicorn
 from starlette.types import ASGIApp
+
+from purchase_pipeline_tests.waiting import wait_until
 
 START_DEADLINE_SECONDS = 30
 
@@ -46,8 +47,9 @@ def served(
 
 
 def _wait_until_started(server: uvicorn.Server, thread: Thread) -> None:
-    deadline = time.monotonic() + START_DEADLINE_SECONDS
-    while not server.started:
-        if not thread.is_alive() or time.monotonic() > deadline:
-            raise RuntimeError("The served application did not start: see the log above")
-        time.sleep(0.005)
+    what = "the served application"
+    wait_until(
+        lambda: server.started or not thread.is_alive(), what, START_DEADLINE_SECONDS, look_seconds=0.005
+    )
+    if not server.started:
+        raise RuntimeError("The served application did not start: see the log above")

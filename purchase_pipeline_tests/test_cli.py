@@ -12,9 +12,10 @@ import pytest
 from fastapi import FastAPI
 
 from purchase_pipeline_tests.builders import a_compra
-from purchase_pipeline_tests.person import COMMAND, COUNTS, Person, wait_for
+from purchase_pipeline_tests.person import COMMAND, COUNTS, Person
 from purchase_pipeline_tests.serving import served
 from purchase_pipeline_tests.terminal import Terminal
+from purchase_pipeline_tests.waiting import wait_until
 
 
 def test_up_loads_every_lot_leaves_no_process_and_goes_on_where_it_stood(person: Person) -> None:
@@ -37,7 +38,7 @@ def test_up_loads_every_lot_leaves_no_process_and_goes_on_where_it_stood(person:
 @pytest.mark.proof
 def test_an_interrupted_up_stops_all_that_it_started_and_resumes(person: Person) -> None:
     running = person.start(*person.up_words("--lots", "4", "--rows", "300"))
-    wait_for(lambda: person.home.joinpath("landing", "lote-0002.json").exists(), 180)
+    wait_until(lambda: person.home.joinpath("landing", "lote-0002.json").exists(), seconds=180)
     running.send_signal(signal.SIGINT)
     printed, _ = running.communicate(timeout=60)
 
@@ -55,7 +56,7 @@ def test_a_closed_terminal_stops_all_that_up_started(person: Person) -> None:
     terminal = Terminal(
         [COMMAND, *person.up_words("--lots", "9", "--rows", "300")], {**person.environment, "TERM": "xterm"}
     )
-    wait_for(lambda: "1/9" in terminal.printed, 180)
+    wait_until(lambda: "1/9" in terminal.printed, seconds=180)
     terminal.close()
 
     assert terminal.process.wait(90) == 129
@@ -72,7 +73,7 @@ def test_under_nohup_up_outlives_its_terminal(person: Person) -> None:
         {**person.environment, "TERM": "xterm"},
         folder=person.home.parent,  # of nohup.out
     )
-    wait_for(lambda: person.home.joinpath("landing", "lote-0001.json").exists(), 120)
+    wait_until(lambda: person.home.joinpath("landing", "lote-0001.json").exists(), seconds=120)
     terminal.close()
 
     assert terminal.process.wait(180) == 0
@@ -82,7 +83,7 @@ def test_under_nohup_up_outlives_its_terminal(person: Person) -> None:
 @pytest.mark.parametrize("stop", [signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM])
 def test_a_signal_that_ends_a_command_is_its_exit_code(person: Person, stop: signal.Signals) -> None:
     running = person.start("ingest", "--lots", "9", "--rows", "300", "--api-port", str(person.api_port))
-    wait_for(lambda: person.home.joinpath("landing", "lote-0001.json").exists(), 120)
+    wait_until(lambda: person.home.joinpath("landing", "lote-0001.json").exists(), seconds=120)
 
     running.send_signal(stop)
     printed, _ = running.communicate(timeout=90)
@@ -107,7 +108,7 @@ def test_two_homes_on_one_storage_have_one_daemon(person: Person, database_url: 
     given = {"DATABASE_URL": database_url, "DAGSTER_POSTGRES_URL": database_url}
     other = Person(tmp_path / "other")
     running = person.start(*person.up_words("--lots", "4", "--rows", "20000"), **given)
-    wait_for(lambda: person.home.joinpath("landing", "lote-0001.json").exists(), 120)
+    wait_until(lambda: person.home.joinpath("landing", "lote-0001.json").exists(), seconds=120)
 
     second = other.up("--lots", "4", "--rows", "20000", **given)
     printed, _ = running.communicate(timeout=240)
@@ -125,7 +126,7 @@ def test_two_homes_on_one_storage_have_one_daemon(person: Person, database_url: 
 @pytest.mark.proof
 def test_what_a_killed_up_left_is_stopped_by_the_next(person: Person) -> None:
     running = person.start(*person.up_words("--lots", "50", "--rows", "300"))
-    wait_for(lambda: person.home.joinpath("landing", "lote-0001.json").exists())
+    wait_until(lambda: person.home.joinpath("landing", "lote-0001.json").exists())
     running.kill()
     running.communicate()
     assert person.processes() != []
@@ -142,7 +143,7 @@ def test_what_a_killed_up_left_is_stopped_by_the_next(person: Person) -> None:
 @pytest.mark.proof
 def test_an_up_outlives_its_database_and_says_so_once(person: Person) -> None:
     running = person.start(*person.up_words("--lots", "5", "--rows", "2000"))
-    wait_for(lambda: person.home.joinpath("landing", "lote-0001.json").exists())
+    wait_until(lambda: person.home.joinpath("landing", "lote-0001.json").exists())
     postmaster = person.home.joinpath("postgres", "server", "data", "postmaster.pid").read_text().split()[0]
     os.kill(int(postmaster), signal.SIGQUIT)  # an immediate stop: the next start recovers
 
@@ -156,7 +157,7 @@ def test_an_up_outlives_its_database_and_says_so_once(person: Person) -> None:
 @pytest.mark.proof
 def test_a_killed_ingest_leaves_no_lot_in_flight_once_it_is_run_again(person: Person) -> None:
     running = person.start("ingest", "--lots", "4", "--rows", "20000", "--api-port", str(person.api_port))
-    wait_for(lambda: person.home.joinpath("landing", "lote-0002.json").exists(), 180)
+    wait_until(lambda: person.home.joinpath("landing", "lote-0002.json").exists(), seconds=180)
     running.kill()
     running.communicate()
 
@@ -215,7 +216,7 @@ def test_a_lot_that_fails_in_an_ingest_says_why_and_keeps_no_other_from_loading(
 @pytest.mark.proof
 def test_an_interrupted_ingest_ends_the_lot_under_way_and_resumes(person: Person) -> None:
     running = person.start("ingest", "--lots", "9", "--rows", "300", "--api-port", str(person.api_port))
-    wait_for(lambda: person.home.joinpath("landing", "lote-0002.json").exists(), 180)
+    wait_until(lambda: person.home.joinpath("landing", "lote-0002.json").exists(), seconds=180)
     running.send_signal(signal.SIGINT)
     printed, _ = running.communicate(timeout=60)
 
@@ -359,7 +360,7 @@ def test_down_stops_the_server_and_the_data_stays(person: Person) -> None:
 @pytest.mark.proof
 def test_a_second_campaign_in_one_home_is_refused_and_down_stops_the_first(person: Person) -> None:
     running = person.start(*person.up_words("--lots", "50", "--rows", "100"))
-    wait_for(lambda: person.home.joinpath("landing", "lote-0001.json").exists())
+    wait_until(lambda: person.home.joinpath("landing", "lote-0001.json").exists())
 
     second = person.ingest("--lots", "1")
 

@@ -11,7 +11,8 @@ from playwright.sync_api import Browser, Page, expect
 
 from purchase_pipeline_tests.browsers import browser, watched_page
 from purchase_pipeline_tests.other_origin import OtherOrigin, launched, launches, other_origin
-from purchase_pipeline_tests.person import Person, wait_for
+from purchase_pipeline_tests.person import Person
+from purchase_pipeline_tests.waiting import wait_until
 
 pytestmark = pytest.mark.proof
 
@@ -110,7 +111,7 @@ def test_a_lot_is_materialized_at_a_click(dagster: Dagster, person: Person) -> N
 
     dagster.open("/runs")
     expect(page.get_by_text("Success").nth(2)).to_be_visible()  # the sensor's two, and this
-    wait_for(lambda: person.counts() == (980, 2, 980))
+    wait_until(lambda: person.counts() == (980, 2, 980))
 
 
 def test_the_sensor_says_what_it_saw(dagster: Dagster) -> None:
@@ -130,7 +131,7 @@ def test_checks_are_read_without_opening_anything(dagster: Dagster) -> None:
 def test_the_sales_follow_by_themselves(dagster: Dagster, person: Person) -> None:
     report = person.home / "reports" / "sales-report.html"
 
-    wait_for(report.exists, seconds=200)
+    wait_until(report.exists, seconds=200)
 
     dagster.open("/assets/sales_report?view=overview")
     dagster.see(str(report))

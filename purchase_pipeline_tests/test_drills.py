@@ -4,11 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from purchase_pipeline_tests.drills.catalogue import DRILLS
-from purchase_pipeline_tests.drills.healing_drills import DRILLS as HEALING_DRILLS
-from purchase_pipeline_tests.drills.outcome import Drill
-from purchase_pipeline_tests.drills.process_drills import DRILLS as PROCESS_DRILLS
-from purchase_pipeline_tests.drills.report import kept, table, written_into
+from resilience.drills.healing_drills import DRILLS as HEALING_DRILLS
+from resilience.drills.outcome import Drill
+from resilience.drills.process_drills import DRILLS as PROCESS_DRILLS
+from resilience.drills.report import DRILLS, kept, table, written_into
 
 DOCS = Path(__file__).parent.parent / "docs"
 

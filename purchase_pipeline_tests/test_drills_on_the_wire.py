@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from purchase_pipeline_tests.drills import api_drills, database_drills, wire_drills
-from purchase_pipeline_tests.drills.outcome import Drill
+from resilience.drills import api_drills, database_drills, wire_drills
+from resilience.drills.outcome import Drill
 
 SHORT = [drill for drill in (*wire_drills.DRILLS, *database_drills.DRILLS, *api_drills.DRILLS) if drill.short]
 

@@ -135,6 +135,18 @@ def test_the_mock_api_and_the_pipeline_do_not_know_each_other() -> None:
     )
 
 
+def test_only_the_tests_of_the_lab_know_it() -> None:
+    ours = ("benchmarks", "examples", "mock_api", "purchase_pipeline", "purchase_pipeline_tests")
+    importers = {
+        path.name
+        for package in ours
+        for path in PROJECT.glob(f"{package}/**/*.py")
+        if "resilience" in roots(imports_of(path))
+    }
+
+    assert importers == {"test_drills.py", "test_drills_on_the_wire.py", "test_hosts.py"}
+
+
 def test_the_postgres_library_knows_nothing_of_purchases() -> None:
     ours = {
         name
@@ -161,7 +173,7 @@ def test_only_the_contract_names_its_columns_and_the_queries_that_sum_them() -> 
 
 
 def test_a_run_pays_for_no_import_that_it_does_not_use() -> None:
-    heavy = "{'pandas', 'faker', 'fastapi', 'numpy', 'polars', 'pyarrow', 'jinja2', 'vl_convert'}"
+    heavy = "{'babel', 'pandas', 'faker', 'fastapi', 'numpy', 'polars', 'pyarrow', 'jinja2', 'vl_convert'}"
     program = f"import sys, purchase_pipeline.definitions; print(sorted({heavy} & set(sys.modules)))"
 
     printed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

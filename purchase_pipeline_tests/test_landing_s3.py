@@ -21,15 +21,16 @@ from purchase_pipeline.ingest.row_splitter import RawFormat
 from purchase_pipeline.postgres.connections import engine_for
 from purchase_pipeline.postgres.locks import lock_slice
 from purchase_pipeline_tests.builders import a_raw_compra
-from purchase_pipeline_tests.drills.tcp_faults import at_byte, slow
-from purchase_pipeline_tests.drills.tcp_link import Link, Way, let_pass
-from purchase_pipeline_tests.drills.tcp_proxy import TcpProxy, proxied
 from purchase_pipeline_tests.landed import land_lines, rows_of
-from purchase_pipeline_tests.person import Person, wait_for
+from purchase_pipeline_tests.person import Person
 from purchase_pipeline_tests.pipelines import a_pipeline, ingest
 from purchase_pipeline_tests.s3 import a_bucket, access, an_object_store, forget_connections
 from purchase_pipeline_tests.serving import served
 from purchase_pipeline_tests.storing import error_of
+from purchase_pipeline_tests.tcp_faults import at_byte, slow
+from purchase_pipeline_tests.tcp_link import Link, Way, let_pass
+from purchase_pipeline_tests.tcp_proxy import TcpProxy, proxied
+from purchase_pipeline_tests.waiting import wait_until
 
 LANDS = """
 import os
@@ -203,7 +204,7 @@ def test_a_process_killed_while_uploading_keeps_the_old_batch(
     proxy.policy_for = lambda: slow(Way.UP, bytes_per_second=200_000)
 
     with subprocess.Popen([sys.executable, "-c", LANDS, address]) as process:
-        wait_for(lambda: sum(link.bytes[Way.UP] for link in proxy.links) > 500_000)
+        wait_until(lambda: sum(link.bytes[Way.UP] for link in proxy.links) > 500_000)
         process.kill()
 
     assert landing.find("lote-0001") == old
@@ -243,7 +244,7 @@ def test_an_older_file_is_not_loaded_over_a_newer_one(address: str, database_url
         pipeline = a_pipeline(api_url, address, database_url)
         lock_slice(writer, "public", "tabela_compras", "lote-0001")
         slow = pool.submit(ingest, pipeline, rows=300)
-        wait_for(lambda: waiting_for_a_slice(engine))
+        wait_until(lambda: waiting_for_a_slice(engine))
         newer = land_lines(landing, "lote-0001", a_raw_compra())
         writer.rollback()
         late = slow.result()

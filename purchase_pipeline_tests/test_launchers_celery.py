@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from importlib.resources import files
 from pathlib import Path
-from time import monotonic, sleep
+from time import sleep
 from typing import Any
 
 import dagster as dg
@@ -22,8 +22,8 @@ from dagster_celery.tags import DAGSTER_CELERY_TASK_ID_TAG
 from purchase_pipeline.launchers import celery
 from purchase_pipeline.launchers.celery import WatchfulCeleryRunLauncher
 from purchase_pipeline.stack.run_ownership import LAUNCHED_BY_TAG
-from purchase_pipeline_tests.celery_worker import worker_command
 from purchase_pipeline_tests.redis_server import RedisServer
+from purchase_pipeline_tests.waiting import wait_until
 from purchase_pipeline_tests.waiting_job import waiting
 from purchase_pipeline_tests.watched_runs import (
     a_server,
@@ -33,6 +33,7 @@ from purchase_pipeline_tests.watched_runs import (
     polled,
     status_of,
     steps_begun,
+    worker_command,
     workspace_of,
 )
 
@@ -115,11 +116,13 @@ def a_run_of_a_task(instance: dg.DagsterInstance, task_id: str) -> str:
 
 
 def poll_until_begun_again(context: WorkspaceProcessContext, run_id: str) -> None:
-    begun, deadline = steps_begun(context.instance, run_id), monotonic() + 60
-    while steps_begun(context.instance, run_id) == begun:
-        assert monotonic() < deadline, "not resumed"
+    begun = steps_begun(context.instance, run_id)
+
+    def begun_again() -> bool:
         polled(context)
-        sleep(1)
+        return steps_begun(context.instance, run_id) > begun
+
+    wait_until(begun_again, "another worker", look_seconds=1)
     assert status_of(context.instance, run_id) is dg.DagsterRunStatus.STARTED
 
 

@@ -16,6 +16,7 @@ from purchase_pipeline.launchers import local
 from purchase_pipeline.stack.run_ownership import LAUNCHED_BY_TAG, this_launcher
 from purchase_pipeline.stack.services import pings
 from purchase_pipeline_tests.serving import free_port
+from purchase_pipeline_tests.waiting import wait_until
 from purchase_pipeline_tests.waiting_job import waiting
 from purchase_pipeline_tests.watched_runs import (
     a_server,
@@ -25,7 +26,6 @@ from purchase_pipeline_tests.watched_runs import (
     launched,
     polled,
     status_of,
-    wait_until,
     workspace_of,
 )
 

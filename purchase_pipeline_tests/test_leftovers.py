@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from purchase_pipeline_tests.person import wait_for
+from purchase_pipeline_tests.waiting import wait_until
 
 PROJECT = Path(__file__).parent.parent
 RUN = [sys.executable, "-m", "pytest", "-q", "-pno:cacheprovider", "purchase_pipeline_tests/endless_run.py"]
@@ -32,7 +32,7 @@ class Run:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        wait_for(started.exists)
+        wait_until(started.exists, "the start of the tests")
         found = json.loads(started.read_text())
         self._pids, self._folder = found["pids"], Path(found["folder"])
         self.worker = self._pids[0]
@@ -68,7 +68,7 @@ def test_a_run_that_is_stopped_leaves_nothing(
         os.killpg(run.process.pid, stop)  # as a terminal does
     run.process.wait(60)
 
-    wait_for(lambda: run.left() == [], 30)
+    wait_until(lambda: run.left() == [], "the end of what was left", 30)
 
 
 def test_what_a_killed_worker_left_is_gone_when_the_run_ends(tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_what_a_killed_worker_left_is_gone_when_the_run_ends(tmp_path: Path) -> 
     run.process.send_signal(signal.SIGINT)
     run.process.wait(60)
 
-    wait_for(lambda: run.left() == [], 30)
+    wait_until(lambda: run.left() == [], "the end of what was left", 30)
 
 
 def test_the_next_run_removes_what_is_left_where_nobody_watched(tmp_path: Path) -> None:

@@ -3,15 +3,16 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from time import monotonic, sleep
+from time import monotonic
 
 import psutil
 import pytest
 
 from purchase_pipeline.stack.processes import Processes, Service, ServiceFailedError, stop_leftovers
+from purchase_pipeline_tests.waiting import wait_until
 
 WITH_A_FAMILY = """
 (sleep 300 & echo orphan $!)
@@ -50,13 +51,6 @@ def processes(tmp_path: Path) -> Iterator[Processes]:
 
 def a_service(script: str, name: str = "service", *, stop_seconds: float = 10.0) -> Service:
     return Service(name, ["sh", "-c", script], stop_seconds=stop_seconds)
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = monotonic() + 20
-    while not condition():
-        assert monotonic() < deadline, "waited in vain"
-        sleep(0.02)
 
 
 def told_pids(log: Path, *names: str) -> dict[str, int]:

@@ -3,10 +3,9 @@
 import logging
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from time import monotonic, sleep
 
 import dagster as dg
 import psutil
@@ -17,6 +16,7 @@ from dagster._daemon.monitoring.run_monitoring import execute_run_monitoring_ite
 from dagster._grpc.client import DagsterGrpcClient
 
 from purchase_pipeline.stack.services import pings
+from purchase_pipeline_tests.waiting import wait_until
 from purchase_pipeline_tests.waiting_job import waiting
 
 _JOB = "purchase_pipeline_tests.waiting_job"
@@ -58,12 +58,13 @@ def a_server(
     return server
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Wait for what is to come within a minute."""
-    deadline = monotonic() + 60
-    while not condition():
-        assert monotonic() < deadline, "waited in vain"
-        sleep(0.1)
+def worker_command(name: str) -> list[str]:
+    """Return the command of a Celery worker that does one run at a time, and calls itself so (`name@host`)."""
+    celery = str(Path(sys.executable).with_name("celery"))
+    return [
+        *(celery, "--app", "purchase_pipeline.launchers.celery_app", "worker"),
+        *("--concurrency", "1", "--hostname", name),
+    ]
 
 
 @contextmanager

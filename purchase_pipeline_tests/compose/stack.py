@@ -9,8 +9,8 @@ from pathlib import Path
 
 from purchase_pipeline.settings import DATABASE_NAME
 from purchase_pipeline.stack.roles import LOADER, READER
-from purchase_pipeline_tests.drills.waiting import NotInTimeError, wait_for
 from purchase_pipeline_tests.serving import free_port
+from purchase_pipeline_tests.waiting import NotInTimeError, wait_until
 
 PROJECT = Path(__file__).parents[2]
 _VARIABLES = re.findall(r"^#([A-Z_]+)=", (PROJECT / ".env.example").read_text(), re.MULTILINE)
@@ -134,7 +134,7 @@ class ComposeStack:
             NotInTimeError: it was not; with the containers' states and last lines.
         """
         try:
-            return wait_for(seen, what, seconds, look_seconds=_LOOK_SECONDS)
+            return wait_until(seen, what, seconds, look_seconds=_LOOK_SECONDS)
         except NotInTimeError as error:
             error.add_note(self.compose("ps", "--all"))
             error.add_note(self.compose("logs", "--tail", "20"))
