@@ -1,4 +1,4 @@
-"""What the benchmarks of whole commands make of what they read; and what they are held against."""
+"""How the benchmarks of whole commands evaluate events, titles and samples; and the first version's worker."""
 
 import httpx
 import pytest
@@ -11,31 +11,31 @@ from benchmarks.timeline import Event, Mark, marks_of, seconds_by_phase
 from purchase_pipeline_tests.serving import served
 
 
-def test_phases_add_up_to_the_whole_in_whatever_order_the_marks_are_found() -> None:
+def test_phases_sum_to_the_total_in_any_order_of_marks() -> None:
     marks = [Mark(14.0, "load"), Mark(11.0, "start"), Mark(12.5, "load"), Mark(20.0, "stop")]
 
     assert seconds_by_phase(10.0, marks) == {"start": 1.0, "load": 3.0, "stop": 6.0}
 
 
-def test_what_is_done_again_in_a_later_run_counts_together() -> None:
+def test_repeated_phases_are_summed() -> None:
     marks = [Mark(1.0, "fetch"), Mark(3.0, "load"), Mark(4.0, "fetch"), Mark(8.0, "load")]
 
     assert seconds_by_phase(0.0, marks) == {"fetch": 2.0, "load": 6.0}
 
 
-def test_only_events_that_have_a_name_are_marks() -> None:
+def test_only_named_events_are_marks() -> None:
     events = [Event(1.0, "a", "STEP_START", "raw"), Event(2.0, "a", "STEP_OUTPUT", "raw")]
 
     assert marks_of(events, {("STEP_OUTPUT", "raw"): "fetch"}) == [Mark(2.0, "fetch")]
 
 
-def test_a_lot_waits_from_the_first_tick_that_asked_for_it() -> None:
+def test_a_batch_waits_from_the_first_tick_that_requested_it() -> None:
     asks = [(20.0, ["lote-0001/2"]), (10.0, ["lote-0001/1", "lote-0002/1"])]
 
     assert first_requested(asks) == {"lote-0001": 10.0, "lote-0002": 10.0}
 
 
-def test_the_phases_of_a_lot_end_with_its_commit() -> None:
+def test_the_phases_of_a_batch_end_with_its_commit() -> None:
     events = [
         Event(100.5, "a", "PIPELINE_ENQUEUED", ""),
         Event(101.0, "a", "PIPELINE_STARTING", ""),
@@ -69,11 +69,11 @@ def test_one_value_in_twenty_exceeds_the_95th_percentile() -> None:
         ("postgres: purchase-pipeline-0d8a: dagster dagster [local] INSERT", "connection of dagster"),
     ],
 )
-def test_a_process_of_postgresql_is_told_by_its_title(title: str, kind: str) -> None:
+def test_a_postgresql_process_is_identified_by_its_title(title: str, kind: str) -> None:
     assert kind_of(title) == kind
 
 
-def test_shares_are_of_those_that_were_there_all_the_time() -> None:
+def test_cpu_usage_is_of_processes_in_both_samples() -> None:
     before = {"daemon": Usage(1, 10.0, 0, 0), "ended": Usage(1, 1.0, 0, 0)}
     after = {"daemon": Usage(1, 13.0, 0, 0), "new": Usage(1, 1.0, 0, 0)}
 
@@ -85,7 +85,7 @@ def test_postgresql_is_counted_once() -> None:
     assert not is_part("PostgreSQL")
 
 
-def test_the_first_versions_worker_takes_what_its_api_makes() -> None:
+def test_the_first_versions_worker_accepts_its_api() -> None:
     with served(create_app()) as url:
         rows = httpx.get(f"{url}/gerar_compra/20").json()
 
