@@ -182,7 +182,7 @@ def test_the_environment_sets_the_limits(monkeypatch: pytest.MonkeyPatch) -> Non
 
     assert refused.status_code == 413
     assert "body: 10 bytes" in description
-    assert "at once: 3," in description
+    assert "Concurrent batches: 3," in description
     assert "7.5 seconds" in description
 
 

@@ -44,7 +44,7 @@ def test_programs_own_pages_and_followed_links_are_accepted(api: str, headers: d
         ({"Host": "evil.example"}, "MOCK_API_ALLOWED_HOSTS=evil.example"),
         ({"Host": "127.0.0.1.evil.example:8000"}, "MOCK_API_ALLOWED_HOSTS=127.0.0.1.evil.example"),
         ({"Host": "10.0.0.7"}, "MOCK_API_ALLOWED_HOSTS=10.0.0.7"),
-        ({"Host": "[::1"}, "não atende por esse nome"),
+        ({"Host": "[::1"}, "não responde por esse nome"),
         ({"Sec-Fetch-Site": "cross-site"}, "outra origem"),
         ({"Sec-Fetch-Site": "same-site"}, "outra origem"),
         ({**FOLLOWED_LINK, "Sec-Fetch-Dest": "iframe"}, "outra origem"),
