@@ -1,4 +1,4 @@
-"""A real browser for the tests: Chromium without a window, of the machine that the tests run on."""
+"""A real browser for the tests: the installed Chromium, headless."""
 
 import os
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable
 
 @dataclass(frozen=True)
 class WatchedPage:
-    """A page, and what it did since it was opened: errors in its console, and the addresses that it asked for."""
+    """A page with its console errors and requested URLs."""
 
     page: Page
     complaints: list[str] = field(default_factory=list)
@@ -23,13 +23,13 @@ class WatchedPage:
 
 
 def chromium() -> str:
-    """Return where Chromium is. Where there is none the test is skipped: in CI that is an error."""
+    """Return the path of Chromium. Without it, skip the test; in CI that is an error."""
     return program(*_NAMES, package="chromium")
 
 
 @contextmanager
 def browser() -> Iterator[Browser]:
-    """Run Chromium for as long as a test needs it. Its sandbox does not work for root, and only then is left out."""
+    """Run Chromium during a test. For root its sandbox does not work and is disabled."""
     options = ["--no-sandbox"] if os.geteuid() == 0 else []
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=chromium(), args=options)
@@ -43,7 +43,7 @@ def browser() -> Iterator[Browser]:
 def watched_page(
     running: Browser, *, width: int = 1280, height: int = 800, scheme: Literal["light", "dark"] = "light"
 ) -> Iterator[WatchedPage]:
-    """Open a page in a context of its own, closed after; nothing of it is kept for the next."""
+    """Open a page in a fresh browser context, closed at the end."""
     context = running.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
     try:
         watched = WatchedPage(context.new_page())

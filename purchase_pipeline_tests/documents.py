@@ -1,4 +1,4 @@
-"""The project's documents as a reader meets them: pages, blocks of code, commands, links, headings."""
+"""The project's documents: pages, code blocks, commands, links, headings."""
 
 import re
 import subprocess
@@ -15,7 +15,7 @@ PAGES = [
     *sorted(PROJECT.glob("docs/**/*.md")),
 ]
 SHOWN = {"text", "mermaid", ""}
-"""Languages of blocks that are neither run nor read: what a person sees."""
+"""Languages of blocks with output, which are neither run nor parsed."""
 
 _FENCED = re.compile(r"^( *)```(\S*)[^\n]*\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)
 _FILE_ABOVE = re.compile(r"^`([\w./-]+\.\w+)`:\n\n?\Z", re.MULTILINE)
@@ -25,7 +25,7 @@ _HEADING = re.compile(r"^#{1,6} +(.+?) *$", re.MULTILINE)
 
 
 class Block(NamedTuple):
-    """A block of code between two fences. `line` is that of the opening one.
+    """A fenced code block; `line` is the line of its opening fence.
 
     `file`: the name that the line above gives it, as in "`first.py`:"; '' where there is none.
     """
@@ -41,12 +41,12 @@ class Block(NamedTuple):
 
 
 def name_of(page: Path) -> str:
-    """Return a page's path from the project's folder."""
+    """Return the path of a page relative to the project."""
     return str(page.relative_to(PROJECT))
 
 
 def blocks_of(page: Path) -> list[Block]:
-    """Return a page's blocks of code, in order."""
+    """Return the code blocks of a page, in order."""
     text = page.read_text()
     return [
         Block(
@@ -61,23 +61,23 @@ def blocks_of(page: Path) -> list[Block]:
 
 
 def prose_of(page: Path) -> str:
-    """Return a page without its blocks of code."""
+    """Return a page without its code blocks."""
     return _FENCED.sub("", page.read_text())
 
 
 def code_spans_of(page: Path) -> list[str]:
-    """Return what stands between single backticks in a page's sentences and tables."""
+    """Return the inline code of a page."""
     return [" ".join(span.replace("\\|", "|").split()) for span in _CODE_SPAN.findall(prose_of(page))]
 
 
 def links_of(page: Path) -> list[str]:
-    """Return the targets of a page's links and pictures that lead to files and headings of this project."""
+    """Return the targets of a page's links and images within this project."""
     links = _LINK.findall(_CODE_SPAN.sub("code", prose_of(page)))
     return [link for link in links if not re.match(r"[a-z]+:", link)]
 
 
 def anchors_of(page: Path) -> set[str]:
-    """Return the anchors of a page's headings, as GitHub makes them."""
+    """Return the anchors of a page's headings, as GitHub generates them."""
     anchors = set[str]()
     for heading in _HEADING.findall(prose_of(page)):
         shown = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", heading)
@@ -91,7 +91,7 @@ def anchors_of(page: Path) -> set[str]:
 
 
 def commands_of(block: Block) -> list[str]:
-    """Return the shell commands of a block, in order: whole ones, however many lines each has; no comments."""
+    """Return the shell commands of a block, in order, without comments; a command may span lines."""
     if block.language == "sql":
         return [f"psql \"$(purchase-pipeline db-url)\" -X -v ON_ERROR_STOP=1 <<'SQL'\n{block.text}SQL"]
     if block.language == "console":
@@ -100,7 +100,7 @@ def commands_of(block: Block) -> list[str]:
 
 
 def without_comments(command: str) -> str:
-    """Return a shell command, or SQL, without what is for the reader alone."""
+    """Return a shell command or SQL without comments."""
     return re.sub(r"(^|\s+)(#|--) .*$", "", command, flags=re.MULTILINE).strip()
 
 
@@ -114,10 +114,10 @@ def _whole_commands(text: str) -> Iterator[str]:
         elif not without_comments(command):
             command = ""
     if command:
-        raise ValueError(f"The block ends before this command does: {command}")
+        raise ValueError(f"The block ends within this command: {command}")
 
 
 def _is_whole(command: str) -> bool:
-    """Ask the shell whether a command goes on in the next line. Of a here-document without end it only warns."""
+    """Ask the shell whether a command is complete. It only warns about an unfinished here-document."""
     asked = subprocess.run(["bash", "-n", "-c", command], capture_output=True, check=False)  # noqa: S607
     return not (command.rstrip("\n").endswith("\\") or asked.returncode or asked.stderr)

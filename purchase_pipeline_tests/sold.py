@@ -1,4 +1,4 @@
-"""Purchases sold, for tests of the report: in `tabela_compras`, in the ledger, and added up in the marts."""
+"""Sales for tests of the report: in `tabela_compras`, the ledger and the marts."""
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ _AGE_BANDS = (("18-24", 18), ("25-34", 25), ("65+", 65))
 
 
 def a_sale(number: int, **changes: object) -> Sale:
-    """Return one purchase as it is stored; they go through days, states, stores, products in turn."""
+    """Return one stored purchase; `number` determines its day, state, store and product."""
     turning = {
         "date_purchase": FIRST_DAY + timedelta(days=number % 180),
         "state": TILES[number % len(TILES)].name,
@@ -37,12 +37,12 @@ def a_sale(number: int, **changes: object) -> Sale:
 
 
 def some_sales(**changes: object) -> list[Sale]:
-    """Return 360 purchases of 180 days, all of them changed in the same way."""
+    """Return 360 purchases of 180 days, with the given changes."""
     return [a_sale(number, **changes) for number in range(360)]
 
 
 def fill(engine: sa.Engine, sales: Sequence[Sale]) -> None:
-    """Store sales as two lots, the second with one rejected row, and fill the marts from them."""
+    """Store sales as two batches, the second with one rejected row, and fill the marts."""
     half = len(sales) // 2
     with engine.begin() as connection:
         for table in (TABELA_COMPRAS, COMPRAS_REJEITADAS):
@@ -87,7 +87,7 @@ def _fill_marts(connection: sa.Connection, sales: Sequence[Sale]) -> None:
         names = [
             column.name for column in table.columns if column.name not in ("rank", "purchases", "revenue")
         ]
-        rows = [dict(zip(names, group, strict=True)) | sums for group, sums in _added_up(sales, key)]
+        rows = [dict(zip(names, group, strict=True)) | sums for group, sums in _grouped(sales, key)]
         if "rank" in table.columns:
             rows = [row | {"rank": rank} for rank, row in enumerate(rows, start=1)]
         table.create(connection)
@@ -107,10 +107,10 @@ def _fill_marts(connection: sa.Connection, sales: Sequence[Sale]) -> None:
     )
 
 
-def _added_up(
+def _grouped(
     sales: Sequence[Sale], key: Callable[[Sale], tuple[object, ...]]
 ) -> list[tuple[tuple[object, ...], dict[str, Any]]]:
-    """Return the groups with their sums, the greatest revenue first."""
+    """Return the groups with their sums, highest revenue first."""
     groups = defaultdict[tuple[object, ...], list[Decimal]](list)
     for sale in sales:
         groups[key(sale)].append(sale["price"])

@@ -1,4 +1,4 @@
-"""A terminal that a program runs in, and that can be closed under it, as a window is."""
+"""A terminal for a program, which can be closed like a window."""
 
 import os
 import select
@@ -13,7 +13,7 @@ _LOOK_SECONDS = 0.1
 
 
 class Terminal:
-    """Runs one program in a session of its own, whose terminal this is. What it prints is kept until it is closed."""
+    """Runs one program in its own session, with this as its terminal, and collects its output."""
 
     def __init__(
         self, words: Sequence[str | Path], environment: Mapping[str, str], folder: Path | None = None
@@ -21,7 +21,7 @@ class Terminal:
         self._ours, theirs = os.openpty()
         self._closed = Event()
         self._printed = bytearray()
-        # Both become the program, so that it keeps the process's number. Of a parent under nohup it has not heard.
+        # Both exec the program, so the PID stays the same. env resets SIGHUP, which a parent under nohup ignores.
         before = [program("setsid", package="util-linux"), "--ctty", program("env", package="coreutils")]
         self.process = subprocess.Popen(
             [*before, "--default-signal=HUP", *words],
@@ -37,11 +37,11 @@ class Terminal:
 
     @property
     def printed(self) -> str:
-        """What the program has printed."""
+        """The output of the program so far."""
         return self._printed.decode(errors="replace")
 
     def close(self) -> None:
-        """Close the terminal: the kernel sends SIGHUP, and each later write to it fails."""
+        """Close the terminal: the kernel sends SIGHUP, and later writes fail."""
         self._closed.set()
         self._reader.join()
         os.close(self._ours)

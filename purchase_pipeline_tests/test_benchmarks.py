@@ -1,4 +1,4 @@
-"""Figures, ratios, turns and reports of the benchmarks; and that the document says what the kept results say."""
+"""Figures, ratios, turns and reports of the benchmarks; the document matches the recorded results."""
 
 from datetime import date
 from pathlib import Path
@@ -47,7 +47,7 @@ def a_result(measured: Measured | None = None) -> Result:
 
 
 class AContender:
-    """Notes what it is asked; stores what it was told to."""
+    """Logs its calls; stores a fixed number of rows."""
 
     def __init__(self, name: str, log: list[str], stores: int = 10) -> None:
         self.name = name
@@ -67,14 +67,14 @@ class AContender:
         self._log.append(f"{self.name} cleans")
 
 
-def test_a_ratio_is_taken_round_by_round() -> None:
+def test_a_ratio_is_computed_round_by_round() -> None:
     ratio = Ratio("them / us", a_figure("them", 2.0, 6.0, 9.0), a_figure("us", 1.0, 2.0, 1.0))
 
     assert ratio.values == [2.0, 3.0, 9.0]
     assert ratio.median == 3.0
 
 
-def test_a_promise_is_held_against_the_median() -> None:
+def test_a_target_is_compared_with_the_median() -> None:
     figure = a_figure("ours", 1.0, 2.0, 9.0)
 
     assert Figure("ours", "s", figure.values, at_most=2.0).met
@@ -84,7 +84,7 @@ def test_a_promise_is_held_against_the_median() -> None:
     assert not a_measured(ours=0.25, theirs=2.9).met
 
 
-def test_contenders_take_turns_with_another_one_first_in_each_round() -> None:
+def test_contenders_take_turns_in_rotating_order() -> None:
     log = list[str]()
 
     figures = take_turns([AContender("a", log), AContender("b", log)], rounds=1, rows=10)
@@ -98,12 +98,12 @@ def test_contenders_take_turns_with_another_one_first_in_each_round() -> None:
     ]
 
 
-def test_a_contender_that_stores_too_little_has_no_time() -> None:
+def test_a_contender_that_stores_too_few_rows_is_an_error() -> None:
     with pytest.raises(RowsMissingError, match="b stored 9 of 10 rows of lote-0001"):
         take_turns([AContender("b", [], stores=9)], rounds=1, rows=10)
 
 
-def test_only_a_promised_ratio_that_is_twice_as_bad_is_a_gross_loss() -> None:
+def test_only_a_ratio_with_a_target_that_is_twice_as_bad_is_a_regression() -> None:
     recorded = a_measured(ours=0.25, theirs=3.0)
 
     assert regressions(recorded, recorded) == []
@@ -115,7 +115,7 @@ def test_only_a_promised_ratio_that_is_twice_as_bad_is_a_gross_loss() -> None:
     ]
 
 
-def test_a_kept_result_is_what_was_measured(tmp_path: Path) -> None:
+def test_a_recorded_result_is_what_was_measured(tmp_path: Path) -> None:
     result = a_result()
 
     keep(result, tmp_path)
@@ -124,7 +124,7 @@ def test_a_kept_result_is_what_was_measured(tmp_path: Path) -> None:
     assert result.measured == a_measured()
 
 
-def test_figures_of_one_name_are_not_kept() -> None:
+def test_figures_with_the_same_name_are_refused() -> None:
     with pytest.raises(ValueError, match="ours"):
         a_result(Measured("quick", [a_figure(), a_figure()]))
 
@@ -142,11 +142,11 @@ def test_figures_of_one_name_are_not_kept() -> None:
         (0.0, "s", "0 s"),
     ],
 )
-def test_a_value_is_shown_in_few_digits_and_a_unit_that_suits_it(value: float, unit: str, text: str) -> None:
+def test_a_value_is_shown_with_few_digits_and_a_suitable_unit(value: float, unit: str, text: str) -> None:
     assert shown(value, unit) == text
 
 
-def test_the_tables_show_medians_spread_and_promises() -> None:
+def test_the_tables_show_medians_spread_and_targets() -> None:
     lines = list(measured_lines(a_measured(ours=0.1, theirs=1.0)))
 
     assert lines == [
@@ -171,19 +171,19 @@ def test_a_document_without_markers_is_not_written_into() -> None:
         written_into("# No place for results", [])
 
 
-def test_the_documents_results_are_what_the_benchmarks_came_to() -> None:
+def test_the_document_shows_the_recorded_results() -> None:
     document = (DOCS / "performance.md").read_text()
 
     assert written_into(document, kept(RESULTS, list(BENCHMARKS))) == document
 
 
-def test_the_picture_shows_what_the_benchmark_came_to() -> None:
+def test_the_picture_shows_the_recorded_results() -> None:
     for result in kept(RESULTS, ["data_path"]):
         picture = (RESULTS / "data_path.svg").read_text()
 
         assert all(f">{shown(figure.median, 's')}<" in picture for figure in result.measured.figures)
 
 
-def test_every_kept_result_is_of_a_benchmark_that_can_be_run_again() -> None:
+def test_every_recorded_result_is_of_an_existing_benchmark() -> None:
     assert {path.stem for path in RESULTS.glob("*.json")} <= BENCHMARKS.keys()
     assert all((PROJECT / "benchmarks" / f"{name}.py").exists() for name in BENCHMARKS)

@@ -1,4 +1,4 @@
-"""The way in, as a person uses it: real commands, real processes, a home of their own."""
+"""The command line end to end: real commands and processes, each test with its own home."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from purchase_pipeline_tests.terminal import Terminal
 from purchase_pipeline_tests.waiting import wait_until
 
 
-def test_up_loads_every_lot_leaves_no_process_and_goes_on_where_it_stood(person: Person) -> None:
+def test_up_loads_every_batch_leaves_no_process_and_resumes(person: Person) -> None:
     done = person.up("--lots", "3", "--rows", "500", "--defects", "0.01")
 
     assert done.returncode == 0, done.stdout + done.stderr
@@ -36,7 +36,7 @@ def test_up_loads_every_lot_leaves_no_process_and_goes_on_where_it_stood(person:
 
 
 @pytest.mark.proof
-def test_an_interrupted_up_stops_all_that_it_started_and_resumes(person: Person) -> None:
+def test_an_interrupted_up_stops_its_services_and_resumes(person: Person) -> None:
     running = person.start(*person.up_words("--lots", "4", "--rows", "300"))
     wait_until(lambda: person.home.joinpath("landing", "lote-0002.json").exists(), seconds=180)
     running.send_signal(signal.SIGINT)
@@ -52,7 +52,7 @@ def test_an_interrupted_up_stops_all_that_it_started_and_resumes(person: Person)
 
 
 @pytest.mark.proof
-def test_a_closed_terminal_stops_all_that_up_started(person: Person) -> None:
+def test_a_closed_terminal_stops_up_and_its_services(person: Person) -> None:
     terminal = Terminal(
         [COMMAND, *person.up_words("--lots", "9", "--rows", "300")], {**person.environment, "TERM": "xterm"}
     )
@@ -81,7 +81,9 @@ def test_under_nohup_up_outlives_its_terminal(person: Person) -> None:
 
 
 @pytest.mark.parametrize("stop", [signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM])
-def test_a_signal_that_ends_a_command_is_its_exit_code(person: Person, stop: signal.Signals) -> None:
+def test_a_command_stopped_by_a_signal_exits_with_128_plus_its_number(
+    person: Person, stop: signal.Signals
+) -> None:
     running = person.start("ingest", "--lots", "9", "--rows", "300", "--api-port", str(person.api_port))
     wait_until(lambda: person.home.joinpath("landing", "lote-0001.json").exists(), seconds=120)
 
@@ -93,7 +95,7 @@ def test_a_signal_that_ends_a_command_is_its_exit_code(person: Person, stop: sig
 
 
 @pytest.mark.proof
-def test_nobody_who_reads_any_more_is_no_reason_to_leave_a_process(person: Person) -> None:
+def test_up_stops_its_services_when_its_output_is_closed(person: Person) -> None:
     running = person.start(*person.up_words("--lots", "9", "--rows", "300"))
     assert running.stdout is not None
     running.stdout.readline()
@@ -104,7 +106,9 @@ def test_nobody_who_reads_any_more_is_no_reason_to_leave_a_process(person: Perso
 
 
 @pytest.mark.proof
-def test_two_homes_on_one_storage_have_one_daemon(person: Person, database_url: str, tmp_path: Path) -> None:
+def test_two_homes_cannot_run_daemons_on_the_same_storage(
+    person: Person, database_url: str, tmp_path: Path
+) -> None:
     given = {"DATABASE_URL": database_url, "DAGSTER_POSTGRES_URL": database_url}
     other = Person(tmp_path / "other")
     running = person.start(*person.up_words("--lots", "4", "--rows", "20000"), **given)
@@ -124,7 +128,7 @@ def test_two_homes_on_one_storage_have_one_daemon(person: Person, database_url: 
 
 
 @pytest.mark.proof
-def test_what_a_killed_up_left_is_stopped_by_the_next(person: Person) -> None:
+def test_up_stops_processes_left_over_from_a_killed_up(person: Person) -> None:
     running = person.start(*person.up_words("--lots", "50", "--rows", "300"))
     wait_until(lambda: person.home.joinpath("landing", "lote-0001.json").exists())
     running.kill()
@@ -141,11 +145,11 @@ def test_what_a_killed_up_left_is_stopped_by_the_next(person: Person) -> None:
 
 
 @pytest.mark.proof
-def test_an_up_outlives_its_database_and_says_so_once(person: Person) -> None:
+def test_up_survives_a_database_restart_and_reports_it_once(person: Person) -> None:
     running = person.start(*person.up_words("--lots", "5", "--rows", "2000"))
     wait_until(lambda: person.home.joinpath("landing", "lote-0001.json").exists())
     postmaster = person.home.joinpath("postgres", "server", "data", "postmaster.pid").read_text().split()[0]
-    os.kill(int(postmaster), signal.SIGQUIT)  # an immediate stop: the next start recovers
+    os.kill(int(postmaster), signal.SIGQUIT)  # an immediate shutdown, followed by recovery
 
     printed, _ = running.communicate(timeout=180)
 
@@ -155,7 +159,7 @@ def test_an_up_outlives_its_database_and_says_so_once(person: Person) -> None:
 
 
 @pytest.mark.proof
-def test_a_killed_ingest_leaves_no_lot_in_flight_once_it_is_run_again(person: Person) -> None:
+def test_ingest_after_a_killed_ingest_leaves_no_batch_in_progress(person: Person) -> None:
     running = person.start("ingest", "--lots", "4", "--rows", "20000", "--api-port", str(person.api_port))
     wait_until(lambda: person.home.joinpath("landing", "lote-0002.json").exists(), seconds=180)
     running.kill()
@@ -168,7 +172,7 @@ def test_a_killed_ingest_leaves_no_lot_in_flight_once_it_is_run_again(person: Pe
     assert json.loads(person.run("status", "--json").stdout)["in_flight"] == []
 
 
-def test_ingest_loads_the_same_lots_headless(person: Person) -> None:
+def test_ingest_loads_the_same_batches_without_daemon(person: Person) -> None:
     done = person.ingest("--lots", "3", "--rows", "400", "--defects", "0.01")
 
     assert done.returncode == 0, done.stdout + done.stderr
@@ -197,7 +201,7 @@ def test_ingest_loads_the_same_lots_headless(person: Person) -> None:
 
 
 @pytest.mark.proof
-def test_a_lot_that_fails_in_an_ingest_says_why_and_keeps_no_other_from_loading(person: Person) -> None:
+def test_a_failed_batch_in_ingest_is_explained_and_does_not_stop_the_others(person: Person) -> None:
     app = FastAPI()
 
     @app.get("/gerar_compra/{param}")
@@ -214,7 +218,7 @@ def test_a_lot_that_fails_in_an_ingest_says_why_and_keeps_no_other_from_loading(
 
 
 @pytest.mark.proof
-def test_an_interrupted_ingest_ends_the_lot_under_way_and_resumes(person: Person) -> None:
+def test_an_interrupted_ingest_finishes_the_current_batch_and_resumes(person: Person) -> None:
     running = person.start("ingest", "--lots", "9", "--rows", "300", "--api-port", str(person.api_port))
     wait_until(lambda: person.home.joinpath("landing", "lote-0002.json").exists(), seconds=180)
     running.send_signal(signal.SIGINT)
@@ -228,7 +232,7 @@ def test_an_interrupted_ingest_ends_the_lot_under_way_and_resumes(person: Person
 
 
 @pytest.mark.proof
-def test_a_campaign_into_a_given_database_starts_none_of_its_own(person: Person, database_url: str) -> None:
+def test_up_with_a_given_database_starts_no_embedded_server(person: Person, database_url: str) -> None:
     done = person.up("--lots", "1", "--rows", "200", DATABASE_URL=database_url)
 
     assert done.returncode == 0, done.stdout + done.stderr
@@ -239,7 +243,7 @@ def test_a_campaign_into_a_given_database_starts_none_of_its_own(person: Person,
 
 
 @pytest.mark.proof
-def test_a_campaign_against_a_server_that_only_knows_the_original(person: Person) -> None:
+def test_ingest_from_an_api_that_only_knows_the_original_route(person: Person) -> None:
     app = FastAPI()
 
     @app.get("/gerar_compra/{param}")
@@ -254,7 +258,7 @@ def test_a_campaign_against_a_server_that_only_knows_the_original(person: Person
 
 
 @pytest.mark.proof
-def test_lots_that_cannot_be_loaded_are_told_and_the_exit_code_is_1(person: Person) -> None:
+def test_failed_batches_are_reported_and_the_exit_code_is_1(person: Person) -> None:
     done = person.ingest("--lots", "1", "--rows", "100", "--defects", "1")
 
     assert done.returncode == 1
@@ -279,7 +283,7 @@ def test_lots_that_cannot_be_loaded_are_told_and_the_exit_code_is_1(person: Pers
         ),
     ],
 )
-def test_a_setting_out_of_bounds_is_explained(
+def test_an_invalid_setting_is_explained(
     person: Person, words: list[str], environment: dict[str, str], message: str
 ) -> None:
     done = person.run(*words, **environment)
@@ -288,7 +292,7 @@ def test_a_setting_out_of_bounds_is_explained(
     assert message in " ".join(done.stderr.split())
 
 
-def test_a_taken_port_is_named_with_the_way_out(person: Person) -> None:
+def test_a_port_in_use_is_named_with_an_alternative(person: Person) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", person.api_port))
         taken.listen()
@@ -312,7 +316,7 @@ def test_an_unreachable_database_is_named_without_its_password(person: Person) -
 
 
 @pytest.mark.proof
-def test_an_unreachable_api_is_named_and_the_lot_fails(person: Person) -> None:
+def test_an_unreachable_api_is_named_and_the_batch_fails(person: Person) -> None:
     done = person.ingest("--lots", "1", "--rows", "10", PURCHASE_API_URL="http://127.0.0.1:9")
 
     assert done.returncode == 1
@@ -320,7 +324,7 @@ def test_an_unreachable_api_is_named_and_the_lot_fails(person: Person) -> None:
     assert "PURCHASE_API_URL" in done.stdout
 
 
-def test_db_url_prints_the_url_alone_and_starts_the_server(person: Person) -> None:
+def test_db_url_prints_only_the_url_and_starts_the_server(person: Person) -> None:
     first = person.run("db-url")
     second = person.run("db-url")
 
@@ -331,7 +335,7 @@ def test_db_url_prints_the_url_alone_and_starts_the_server(person: Person) -> No
 
 
 @pytest.mark.proof
-def test_all_that_a_campaign_writes_is_private_whatever_the_umask(person: Person) -> None:
+def test_all_written_files_are_private_regardless_of_the_umask(person: Person) -> None:
     before = os.umask(0)
     try:
         done = person.ingest("--lots", "1", "--rows", "20")
@@ -345,7 +349,7 @@ def test_all_that_a_campaign_writes_is_private_whatever_the_umask(person: Person
 
 
 @pytest.mark.proof
-def test_down_stops_the_server_and_the_data_stays(person: Person) -> None:
+def test_down_stops_the_server_and_keeps_the_data(person: Person) -> None:
     person.ingest("--lots", "1", "--rows", "50")
     person.run("db-url")
 
@@ -358,7 +362,7 @@ def test_down_stops_the_server_and_the_data_stays(person: Person) -> None:
 
 
 @pytest.mark.proof
-def test_a_second_campaign_in_one_home_is_refused_and_down_stops_the_first(person: Person) -> None:
+def test_a_second_run_in_the_same_home_is_refused_and_down_stops_the_first(person: Person) -> None:
     running = person.start(*person.up_words("--lots", "50", "--rows", "100"))
     wait_until(lambda: person.home.joinpath("landing", "lote-0001.json").exists())
 
@@ -380,7 +384,7 @@ def test_a_second_campaign_in_one_home_is_refused_and_down_stops_the_first(perso
 def test_reset_removes_all_local_state(person: Person) -> None:
     person.ingest("--lots", "1", "--rows", "50")
 
-    assert person.run("reset").returncode == 1  # nobody there to say yes
+    assert person.run("reset").returncode == 1  # stdin is not a terminal
     assert person.home.exists()
     assert person.run("reset", "--yes").returncode == 0
     assert not person.home.exists()

@@ -1,4 +1,4 @@
-"""What docker-compose.yml promises: nothing beyond loopback, nothing unpinned, no power that is not needed."""
+"""docker-compose.yml: ports on loopback only, pinned images, least privileges, consistent settings."""
 
 import json
 import os
@@ -75,7 +75,7 @@ def test_every_image_is_pinned(name: str) -> None:
     assert re.match(r"\d", tag)
 
 
-def test_our_image_has_the_version_of_the_project_and_is_built_once() -> None:
+def test_the_project_image_has_the_project_version_and_is_built_once() -> None:
     version = PYPROJECT["project"]["version"]
 
     (image,) = {SERVICES[name]["image"] for name in OURS}
@@ -93,17 +93,17 @@ def test_a_profile_has_its_image_of_the_same_name() -> None:
     assert DOCKERFILE.rstrip().endswith("\nFROM local")
 
 
-def test_pgadmin_is_past_its_known_holes() -> None:
+def test_pgadmin_has_no_known_vulnerabilities() -> None:
     assert Version(SERVICES["pgadmin"]["image"].partition(":")[2]) >= Version("9.15")
 
 
 @every_service
-def test_every_service_can_say_whether_it_is_well(name: str) -> None:
+def test_every_service_has_a_healthcheck(name: str) -> None:
     assert SERVICES[name]["healthcheck"]["test"][0] in {"CMD", "CMD-SHELL"}
 
 
 @every_service
-def test_who_depends_on_a_service_waits_until_it_is_well(name: str) -> None:
+def test_dependent_services_wait_until_a_service_is_healthy(name: str) -> None:
     needed = SERVICES[name].get("depends_on", {})
 
     assert needed.keys() <= SERVICES.keys()
@@ -113,7 +113,7 @@ def test_who_depends_on_a_service_waits_until_it_is_well(name: str) -> None:
 
 
 @every_service
-def test_no_service_can_gain_a_power(name: str) -> None:
+def test_no_service_can_gain_privileges(name: str) -> None:
     service = SERVICES[name]
 
     assert service["cap_drop"] == ["ALL"]
@@ -123,7 +123,7 @@ def test_no_service_can_gain_a_power(name: str) -> None:
 
 
 @every_service
-def test_every_service_is_bounded_and_comes_back(name: str) -> None:
+def test_every_service_has_limits_and_is_restarted(name: str) -> None:
     service = SERVICES[name]
 
     assert service["mem_limit"]
@@ -139,7 +139,7 @@ def test_no_service_runs_as_root(name: str) -> None:
 
 
 @every_service_of_ours
-def test_our_image_runs_as_its_plain_user_and_writes_only_to_volumes(name: str) -> None:
+def test_the_project_image_runs_unprivileged_and_writes_only_to_volumes(name: str) -> None:
     service = SERVICES[name]
 
     assert service["user"] == "10001:10001"
@@ -156,11 +156,11 @@ def test_every_named_volume_is_declared(name: str) -> None:
     assert all((PROJECT / source).exists() for source in sources if source.startswith("./"))
 
 
-def test_postgres_keeps_its_data_where_version_18_looks_for_it() -> None:
+def test_postgres_has_its_volume_where_version_18_expects_it() -> None:
     assert "postgres:/var/lib/postgresql" in SERVICES["postgres"]["volumes"]
 
 
-def test_postgres_is_tuned_as_the_embedded_one_is_and_gives_its_cache_a_quarter_of_its_memory() -> None:
+def test_postgres_is_tuned_like_the_embedded_server_with_a_quarter_of_its_memory_as_cache() -> None:
     command = SERVICES["postgres"]["command"]
     settings = dict(word.removeprefix("--").replace("-", "_").split("=") for word in command[1:])
 
@@ -170,7 +170,7 @@ def test_postgres_is_tuned_as_the_embedded_one_is_and_gives_its_cache_a_quarter_
     assert settings.items() <= TUNING.items()
 
 
-def test_postgres_starts_with_both_databases_and_the_roles_that_the_embedded_one_has() -> None:
+def test_postgres_starts_with_both_databases_and_the_roles_of_the_embedded_server() -> None:
     scripts = dict(
         mount.removesuffix(":ro").split(":/docker-entrypoint-initdb.d/")
         for mount in SERVICES["postgres"]["volumes"]
@@ -187,7 +187,7 @@ def test_postgres_starts_with_both_databases_and_the_roles_that_the_embedded_one
     assert set(re.findall(r"\\getenv \w+ (\w+)", passwords)) == given - {"POSTGRES_PASSWORD"}
 
 
-def test_no_secret_stands_in_the_file_but_as_a_default() -> None:
+def test_the_only_secrets_in_the_file_are_defaults() -> None:
     secrets = {
         value
         for service in SERVICES.values()
@@ -232,9 +232,7 @@ def test_pgadmin_knows_the_server_and_its_password() -> None:
         ("worker", [(DAGSTER_DATABASE_NAME, DAGSTER), (DATABASE_NAME, LOADER)]),
     ],
 )
-def test_each_of_ours_knows_the_passwords_that_it_needs_and_no_other(
-    name: str, logins: list[tuple[str, str]]
-) -> None:
+def test_each_service_has_only_the_passwords_that_it_needs(name: str, logins: list[tuple[str, str]]) -> None:
     environment = SERVICES[name]["environment"]
     lines = environment.get("PGPASS", "").splitlines()
 
@@ -270,7 +268,7 @@ def test_the_example_names_every_variable_with_its_default() -> None:
     assert in_the_file.items() <= example.items()
 
 
-def test_the_example_says_what_holds_without_it() -> None:
+def test_the_example_shows_the_defaults_of_the_settings() -> None:
     example = dict(
         re.findall(r"^#PURCHASE_([A-Z_]+)=(.*)$", (PROJECT / ".env.example").read_text(), re.MULTILINE)
     )
@@ -280,14 +278,14 @@ def test_the_example_says_what_holds_without_it() -> None:
         assert float(example[name]) == defaults[name]
 
 
-def test_every_setting_that_is_handed_on_is_one() -> None:
+def test_every_setting_that_is_passed_on_exists() -> None:
     known = {f"PURCHASE_{name.upper()}" for name in Settings.model_fields}
     given = {key for key in SERVICES["code_server"]["environment"] if key.startswith("PURCHASE_")}
 
     assert given == {key for key in SERVICES["worker"]["environment"] if key.startswith("PURCHASE_")}
 
     of_the_stack = {"PURCHASE_DATABASE_URL", "PURCHASE_DAGSTER_POSTGRES_URL", "PURCHASE_HOME"}
-    is_a_volume = {"PURCHASE_LANDING"}  # which all containers share
+    is_a_volume = {"PURCHASE_LANDING"}  # shared by all containers
     of_the_ui = {
         key for key in SERVICES["webserver"]["environment"] if key not in SERVICES["daemon"]["environment"]
     }
@@ -295,7 +293,7 @@ def test_every_setting_that_is_handed_on_is_one() -> None:
     assert given == known - of_the_stack - is_a_volume - of_the_ui
 
 
-def test_the_api_answers_by_the_name_that_its_url_has() -> None:
+def test_the_api_accepts_the_host_name_of_its_url() -> None:
     api = urlsplit(by_default(SERVICES["code_server"]["environment"]["PURCHASE_API_URL"]))
 
     assert SERVICES["api"]["environment"]["MOCK_API_ALLOWED_HOSTS"] == api.hostname == "api"
@@ -308,14 +306,14 @@ def test_the_code_location_has_one_name_everywhere() -> None:
     assert PYPROJECT["tool"]["dg"]["project"]["code_location_name"] == CODE_LOCATION
 
 
-def test_the_workspace_of_the_containers_names_the_code_server_where_it_listens() -> None:
+def test_the_workspace_of_the_containers_names_the_code_server_and_its_port() -> None:
     (entry,) = yaml.safe_load((PROJECT / "deploy/workspace.yaml").read_text())["load_from"]
 
     assert entry["grpc_server"]["host"] in SERVICES
     assert str(entry["grpc_server"]["port"]) == after("-p", SERVICES["code_server"]["command"])
 
 
-def test_dagster_talks_to_its_storage_as_the_local_stack_does() -> None:
+def test_dagster_connects_to_its_storage_like_the_local_stack() -> None:
     (url,) = {SERVICES[name]["environment"]["DAGSTER_POSTGRES_URL"] for name in OURS if name != "api"}
     given = Settings(
         database_url=SERVICES["code_server"]["environment"]["DATABASE_URL"],
@@ -325,7 +323,7 @@ def test_dagster_talks_to_its_storage_as_the_local_stack_does() -> None:
     assert sa.make_url(url) == sa.make_url(dagster_storage_url(given))
 
 
-def test_the_image_holds_what_is_locked() -> None:
+def test_the_image_installs_the_lock() -> None:
     assert (
         "install --require-hashes --no-deps --only-binary :all: --requirement requirements.lock" in DOCKERFILE
     )
@@ -333,7 +331,7 @@ def test_the_image_holds_what_is_locked() -> None:
     assert bases == {"python:3.13-slim"}
 
 
-def test_the_build_is_given_all_that_it_copies() -> None:
+def test_the_build_context_has_all_copied_files() -> None:
     copied = {
         source
         for line in re.findall(r"^COPY (?!--from)(.+)$", DOCKERFILE, re.MULTILINE)

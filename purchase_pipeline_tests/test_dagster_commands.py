@@ -1,4 +1,4 @@
-"""Dagster's own commands work on the pipeline as it is, with nothing running but the API."""
+"""Dagster's own commands work on the pipeline, with only the API running."""
 
 import os
 import subprocess
@@ -53,7 +53,7 @@ def test_the_definitions_are_valid_to(command: list[str], tmp_path: Path) -> Non
     done = run(command, PURCHASE_HOME=str(tmp_path))
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert list(tmp_path.iterdir()) == [], "loading the definitions must touch nothing"
+    assert list(tmp_path.iterdir()) == [], "loading the definitions must not write files"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Every command of every page is run, in order, by a newcomer in a clone."""
+"""Runs every command of every page, in order, in a new clone."""
 
 import ast
 import json
@@ -27,7 +27,7 @@ from purchase_pipeline_tests.newcomer import Newcomer
 
 pytestmark = pytest.mark.proof
 
-# What a test cannot run as it stands, and where it is run instead, or its outcome is held.
+# Commands that cannot be run here, and the file that runs them or checks their outcome.
 ELSEWHERE = {
     r"^COMPOSE_PROFILES=scale ": "purchase_pipeline_tests/compose/test_compose_workers.py",
     r"^docker compose (up|down|exec|logs)\b": "purchase_pipeline_tests/compose/test_compose_stack.py",
@@ -53,7 +53,7 @@ READ: dict[str, Callable[[str], object]] = {
 RUN = {"bash", "console", "sql"}
 
 BLOCKS = [block for page in PAGES for block in blocks_of(page)]
-# These speak to who starts from nothing; all other pages to people who have lots.
+# Pages for users without any data; all other pages assume loaded batches.
 FIRST_STEPS = [
     READMES[0],
     *(
@@ -63,7 +63,7 @@ FIRST_STEPS = [
 ]
 
 
-# Where a user's own code meets ours: what one Python takes and another does not shows here.
+# Pages with user code, which may depend on the Python version.
 OF_COMPATIBILITY = {"docs/postgres-io-manager.md", "docs/your-own-api.md"}
 
 
@@ -92,7 +92,7 @@ def newcomer_in(folder: Path) -> Iterator[Newcomer]:
 
 @pytest.fixture
 def reader(page: Path, tmp_path: Path) -> Iterator[Newcomer]:
-    """Somebody who has what a page takes for granted, in a clone of their own: pages may be read in any order."""
+    """A user with the prerequisites of a page, in a separate clone: pages may be read in any order."""
     with newcomer_in(tmp_path) as newcomer:
         if page not in FIRST_STEPS:
             newcomer.types("purchase-pipeline ingest --defects 0.02")

@@ -1,4 +1,4 @@
-"""What the documents name is there: files, headings, commands, options, settings, messages."""
+"""The files, headings, commands, options, settings and messages named in the documents exist."""
 
 import ast
 import re
@@ -39,7 +39,7 @@ def test_every_link_leads_to_a_file_and_a_heading(page: Path) -> None:
 
 
 def command_line_of(text: str) -> list[str]:
-    """What is told of the command line, and is not so."""
+    """Return the commands and options in a text that do not exist."""
     wrong = []
     for said in re.findall(r"\bpurchase-pipeline((?: +[^|;&)\n]+)?)", text):
         words = re.findall(r"(?<![\w-])-{0,2}[a-z][a-z-]*", said)
@@ -78,7 +78,7 @@ def test_both_readmes_have_the_same_code() -> None:
     assert portuguese == english
 
 
-def test_the_page_of_operations_tells_every_setting_and_its_default() -> None:
+def test_the_operations_page_lists_every_setting_and_its_default() -> None:
     told = dict(
         re.findall(
             r"^\| `([A-Z_]+)` \| `?([^|`]+?)`?[ |]", (DOCS / "operations.md").read_text(), re.MULTILINE
@@ -93,7 +93,7 @@ def test_the_page_of_operations_tells_every_setting_and_its_default() -> None:
 
 
 def messages() -> list[str]:
-    """All texts of the program, with `...` for what is filled in."""
+    """Return all texts of the program, with `...` for values."""
     found = [(PROJECT / "Makefile").read_text()]
     for module in PROJECT.glob("purchase_pipeline/**/*.py"):
         for node in ast.walk(ast.parse(module.read_text())):

@@ -1,4 +1,4 @@
-"""Variables, paths, limits, streams: in each environment a command works, or says in a line what is in its way."""
+"""Unusual variables, paths, limits and streams: a command works or reports the problem in one line."""
 
 import os
 import shutil
@@ -22,7 +22,7 @@ BEYOND_PORTS = "is not in the range 1<=x<=65535"
 
 
 class Case(NamedTuple):
-    """What is typed in a new folder, how it ends, and what is then read: the end of what a person sees."""
+    """A command typed in a new folder, its exit code, and a part of its output."""
 
     environment: str
     typed: str
@@ -150,7 +150,7 @@ def typed(line: str, folder: Path, **environment: str) -> subprocess.CompletedPr
 @pytest.mark.parametrize(
     "case", [*OPTIONS, *VARIABLES, *PATHS, *LIMITS, *STREAMS], ids=lambda case: case.environment
 )
-def test_in_this_environment_a_command_works_or_says_what_is_in_its_way(case: Case, folder: Path) -> None:
+def test_a_command_works_in_this_environment_or_reports_the_problem(case: Case, folder: Path) -> None:
     done = typed(case.typed, folder)
 
     printed = done.stdout + done.stderr
@@ -173,7 +173,7 @@ def test_in_this_environment_a_command_works_or_says_what_is_in_its_way(case: Ca
     ],
     ids=["ASCII alone", "C locale, long TMPDIR", "TMPDIR with % and #", "no TMPDIR"],
 )
-def test_a_campaign_runs_in_this_environment(
+def test_up_works_in_this_environment(
     person: Person, tmp_path: Path, environment: dict[str, str], temporary: str
 ) -> None:
     if temporary != "missing":
@@ -186,7 +186,7 @@ def test_a_campaign_runs_in_this_environment(
 
 
 def copied_checkout(folder: Path) -> Path:
-    """A checkout as `cp -R` leaves it: its programs name the Python of the original."""
+    """A checkout copied with `cp -R`: its programs point to the Python of the original."""
     copy = folder / "copy"
     (copy / "purchase_pipeline" / "cli").mkdir(parents=True)
     (copy / "pyproject.toml").touch()
@@ -197,7 +197,7 @@ def copied_checkout(folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("line", ["copy/.venv/bin/purchase-pipeline reset --yes", "cd copy; $pp reset --yes"])
-def test_a_copied_checkout_does_not_touch_what_is_the_originals(folder: Path, line: str) -> None:
+def test_a_copied_checkout_does_not_touch_the_original(folder: Path, line: str) -> None:
     copy = copied_checkout(folder)
 
     done = typed(line, folder)

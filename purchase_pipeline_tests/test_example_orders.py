@@ -1,4 +1,4 @@
-"""The worked second source: orders, a day at a time, out of an API that answers in pages."""
+"""The example of a second source: daily orders from a paginated API."""
 
 import hashlib
 import json
@@ -40,7 +40,7 @@ Load = Callable[..., dg.ExecuteInProcessResult]
 
 @pytest.fixture
 def load(database_url: str, tmp_path: Path) -> Load:
-    """Load one day from an API into the test's database."""
+    """Loads one day from an API into the test's database."""
 
     def load(url: str, day: str = DAY) -> dg.ExecuteInProcessResult:
         return dg.materialize(
@@ -68,7 +68,7 @@ def counts(engine: sa.Engine, day: str = DAY) -> tuple[int, int]:
 
 
 def an_api(orders: list[dict[str, Any]], page_rows: int = 2) -> FastAPI:
-    """Return an API of these orders, on whatever day."""
+    """Return an API with these orders on every day."""
     app = FastAPI()
 
     @app.get("/orders")
@@ -92,7 +92,7 @@ def an_order(**fields: object) -> dict[str, Any]:
 
 
 def failing(app: FastAPI, page: str, times: int) -> FastAPI:
-    """Make a page answer 503, so many times."""
+    """Make a page respond with 503 a number of times."""
     left = [times]
 
     @app.middleware("http")
@@ -129,7 +129,7 @@ def test_an_order_becomes_a_row_with_the_customer_flattened_and_the_instant_kept
     assert rows_of(engine, ORDERS_REJECTED) == []
 
 
-def test_a_broken_order_is_kept_as_it_was_sent_with_every_reason(load: Load, engine: sa.Engine) -> None:
+def test_an_invalid_order_is_kept_as_sent_with_every_reason(load: Load, engine: sa.Engine) -> None:
     app = create_app(invalid_every=30)
     with orders_api(app) as api:
         originals = api.fetch_day(DAY)
@@ -170,7 +170,7 @@ def test_a_broken_order_is_kept_as_it_was_sent_with_every_reason(load: Load, eng
         ({"colour": "red"}, ["colour: Extra inputs are not permitted (saw 'red')"]),
     ],
 )
-def test_what_looks_nearly_right_is_rejected(fields: dict[str, object], reasons: list[str]) -> None:
+def test_nearly_valid_values_are_rejected(fields: dict[str, object], reasons: list[str]) -> None:
     validation = LoteValidation(DAY, received=1, max_rejected_ratio=2, today=date(2026, 1, 5), contract=Order)
 
     assert list(validation.accepted([json.dumps(an_order(**fields)).encode()])) == [[]]
@@ -213,7 +213,7 @@ def test_a_day_loaded_again_has_the_same_rows_once(load: Load, engine: sa.Engine
 
 
 @pytest.mark.parametrize(("orders", "loaded"), [(121, 118), (171, 167), (0, 0)], ids=["row", "page", "none"])
-def test_a_day_that_has_another_number_of_orders_by_now_is_replaced(
+def test_a_day_with_another_number_of_orders_is_replaced(
     load: Load, engine: sa.Engine, orders: int, loaded: int
 ) -> None:
     with served(create_app()) as url:
@@ -226,7 +226,7 @@ def test_a_day_that_has_another_number_of_orders_by_now_is_replaced(
     assert counts(engine, NEXT_DAY) == (117, 3)
 
 
-def test_a_page_that_fails_leaves_the_day_as_it_was(load: Load, engine: sa.Engine) -> None:
+def test_a_day_with_a_failing_page_is_not_replaced(load: Load, engine: sa.Engine) -> None:
     with served(create_app()) as url:
         load(url)
         before = rows_of(engine, ORDERS), rows_of(engine, ORDERS_REJECTED)
@@ -236,14 +236,14 @@ def test_a_page_that_fails_leaves_the_day_as_it_was(load: Load, engine: sa.Engin
     assert (rows_of(engine, ORDERS), rows_of(engine, ORDERS_REJECTED)) == before
 
 
-def test_a_page_that_fails_once_is_asked_for_again(load: Load, engine: sa.Engine) -> None:
+def test_a_page_that_fails_once_is_retried(load: Load, engine: sa.Engine) -> None:
     with served(failing(create_app(), page="2", times=1)) as url:
         assert load(url).success
 
     assert counts(engine) == (117, 3)
 
 
-def test_a_day_with_too_many_broken_orders_leaves_the_day_as_it_was(load: Load, engine: sa.Engine) -> None:
+def test_a_day_with_too_many_invalid_orders_is_not_replaced(load: Load, engine: sa.Engine) -> None:
     with served(create_app()) as url:
         load(url)
     with served(create_app(invalid_every=10)) as url:
@@ -252,7 +252,7 @@ def test_a_day_with_too_many_broken_orders_leaves_the_day_as_it_was(load: Load, 
     assert counts(engine) == (117, 3)
 
 
-def test_a_day_whose_client_errs_is_not_asked_for_again() -> None:
+def test_a_client_error_is_not_retried() -> None:
     with orders_api(create_app(), attempts=5) as api, pytest.raises(ApiRefusedError, match="422"):
         api.fetch_day("yesterday")
 
@@ -265,7 +265,7 @@ def test_a_day_whose_client_errs_is_not_asked_for_again() -> None:
     ],
     ids=["circle", "other host"],
 )
-def test_a_next_page_that_leads_nowhere_good_is_not_followed(following: str, error: type[Exception]) -> None:
+def test_an_invalid_next_page_is_not_followed(following: str, error: type[Exception]) -> None:
     app = FastAPI()
 
     @app.get("/orders")
@@ -287,7 +287,7 @@ def test_a_next_page_that_leads_nowhere_good_is_not_followed(following: str, err
         b'{"items": 7, "next": null}',
     ],
 )
-def test_an_answer_that_is_no_page_is_worth_another_try(body: bytes) -> None:
+def test_a_response_that_is_not_a_page_is_retried(body: bytes) -> None:
     app = FastAPI()
 
     @app.get("/orders")
@@ -298,12 +298,12 @@ def test_an_answer_that_is_no_page_is_worth_another_try(body: bytes) -> None:
         api.fetch_day(DAY)
 
 
-def test_an_api_that_is_not_there_is_worth_another_try() -> None:
+def test_an_unreachable_api_is_retried() -> None:
     with httpx.Client(base_url="http://127.0.0.1:9") as client, pytest.raises(ApiUnavailableError):
         OrdersApi(client, attempts=1).fetch_day(DAY)
 
 
-def test_an_envelope_gives_each_value_back_byte_for_byte() -> None:
+def test_an_envelope_keeps_each_value_byte_for_byte() -> None:
     items = b'[ {"a" : 1.50, "b":"\xff\\ud800"} ,\n{"items":[NaN]}]'
 
     assert members(b' {"meta":{"items":3}, "items" : ' + items + b' ,"n\\u0065xt":null}\n') == {
@@ -314,20 +314,20 @@ def test_an_envelope_gives_each_value_back_byte_for_byte() -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"{}x", b'{"a":1', b'{"a":}', b'{"a":1}{"b":2}', b'{"a":1]'])
-def test_what_is_no_whole_object_is_not_read(body: bytes) -> None:
+def test_an_incomplete_object_is_refused(body: bytes) -> None:
     with pytest.raises(UnreadableLotError):
         members(body)
 
 
 def renamed(name: str) -> str:
-    """Return a file of the example under the name that the page gives its copy."""
+    """Return a file of the example under the name of its copy on the page."""
     text = (PROJECT / "examples" / "orders" / name).read_text()
     for rule in re.findall(r"s/(\w+)/(\w+)/g", PAGE):
         text = text.replace(*rule)
     return text
 
 
-def test_the_row_that_the_page_shows_keeps_the_contract_that_the_page_writes() -> None:
+def test_the_row_on_the_page_is_valid_for_the_contract_on_the_page() -> None:
     (row,) = re.findall(r"```json\n(.*)\n```", PAGE)
     (fields,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     head, _, rest = renamed("contract.py").partition("    loan_id:")
@@ -335,7 +335,7 @@ def test_the_row_that_the_page_shows_keeps_the_contract_that_the_page_writes() -
     imports = "from datetime import date\nfrom purchase_pipeline.contracts import BigInteger, Money\n"
     module: dict[str, Any] = {"__name__": "loans"}
 
-    exec(imports + program, module)  # noqa: S102  (the page's own program)
+    exec(imports + program, module)  # noqa: S102  (the program on the page)
 
     loan = module["Loan"].model_validate_json(row)
     assert loan.model_dump() == {
@@ -349,14 +349,14 @@ def test_the_row_that_the_page_shows_keeps_the_contract_that_the_page_writes() -
     assert module["LOANS"].columns.keys() == ["day", "position", *loan.model_dump()]
 
 
-def test_each_line_that_the_page_changes_stands_in_the_copy() -> None:
+def test_each_line_that_the_page_changes_is_in_the_copy() -> None:
     lines = re.findall(r"^\| (?:route|rows|next page) \| `(.*?)` \|", PAGE, re.MULTILINE)
 
     assert len(lines) == 3
     assert all(renamed("source.py").count(line.replace("\\|", "|")) == 1 for line in lines)
 
 
-def test_the_definitions_load_and_ask_for_nothing() -> None:
+def test_the_definitions_load_without_any_request() -> None:
     keys = defs.get_repository_def().asset_graph.get_all_asset_keys()
 
     assert {key.to_user_string() for key in keys} == {"raw_orders", "orders", "orders_rejected"}

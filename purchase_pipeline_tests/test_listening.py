@@ -1,4 +1,4 @@
-"""What of the stack listens where: on loopback alone, unless a person asks for more and is warned."""
+"""The listening addresses of the stack: only loopback by default, others only with a warning."""
 
 import signal
 from collections.abc import Iterator
@@ -14,14 +14,14 @@ from purchase_pipeline_tests.person import Person
 
 @pytest.fixture
 def person(tmp_path: Path) -> Iterator[Person]:
-    """A newcomer; what they leave is removed."""
+    """A person with a new home, which is removed at the end."""
     person = Person(tmp_path / "home")
     yield person
     assert person.run("reset", "--yes").returncode == 0
 
 
 def listening(person: Person) -> set[tuple[str, int]]:
-    """Every TCP address that a process of this home listens on."""
+    """Return every TCP address that a process of this home listens on."""
     found = set[tuple[str, int]]()
     for process in psutil.process_iter():
         try:
@@ -41,10 +41,10 @@ def listening(person: Person) -> set[tuple[str, int]]:
     ("words", "address", "warned"),
     [
         ([], "127.0.0.1", False),
-        (["--host", "0.0.0.0"], "0.0.0.0", True),  # noqa: S104  (what a person may ask for)
+        (["--host", "0.0.0.0"], "0.0.0.0", True),  # noqa: S104  (a possible choice of the user)
     ],
 )
-def test_ui_and_mock_api_listen_on_the_address_asked_for_and_nothing_else_listens(
+def test_only_ui_and_mock_api_listen_and_only_on_the_given_address(
     person: Person, words: list[str], address: str, *, warned: bool
 ) -> None:
     ports = ["--port", str(person.port), "--api-port", str(person.api_port)]
@@ -65,7 +65,7 @@ def test_ui_and_mock_api_listen_on_the_address_asked_for_and_nothing_else_listen
 
 
 @pytest.mark.parametrize("host", ["localhost", "0.0.0"])
-def test_what_is_no_ip_address_is_refused(host: str) -> None:
+def test_a_host_that_is_not_an_ip_address_is_refused(host: str) -> None:
     refused = CliRunner().invoke(up, ["--host", host])
 
     assert refused.exit_code == 2
@@ -73,7 +73,7 @@ def test_what_is_no_ip_address_is_refused(host: str) -> None:
 
 
 @pytest.mark.proof
-def test_a_reader_has_a_url_of_its_own_and_for_a_given_database_the_way_to_one(person: Person) -> None:
+def test_the_reader_has_its_own_url_or_instructions_for_a_given_database(person: Person) -> None:
     given = "postgresql://ana:segredo@db.example.com/shop"
 
     own = person.run("db-url", "--reader")

@@ -1,4 +1,4 @@
-"""The Accept header chooses the form; a lot of one block travels whole, a longer one in chunks."""
+"""The Accept header selects the format; a batch of one block is sent whole, a longer one in chunks."""
 
 import base64
 import hashlib
@@ -70,9 +70,7 @@ def test_lines_and_array_elements_are_the_same_text(api: httpx.Client, rows: int
 
 
 @pytest.mark.parametrize("headers", [{}, AS_LINES], ids=["array", "lines"])
-def test_an_answer_of_one_block_carries_its_length_and_digest(
-    api: httpx.Client, headers: dict[str, str]
-) -> None:
+def test_a_response_of_one_block_has_length_and_digest(api: httpx.Client, headers: dict[str, str]) -> None:
     response = api.get("/gerar_compra/10000", headers=headers)
     digest = base64.b64encode(hashlib.sha256(response.content).digest()).decode()
 
@@ -83,7 +81,7 @@ def test_an_answer_of_one_block_carries_its_length_and_digest(
 
 
 @pytest.mark.parametrize("headers", [{}, AS_LINES], ids=["array", "lines"])
-def test_a_longer_answer_is_streamed_in_chunks(api: httpx.Client, headers: dict[str, str]) -> None:
+def test_a_longer_response_is_streamed_in_chunks(api: httpx.Client, headers: dict[str, str]) -> None:
     response = api.get("/gerar_compra/10001", headers=headers)
 
     assert response.headers["Transfer-Encoding"] == "chunked"

@@ -1,4 +1,4 @@
-"""The application keeps its promises over real HTTP: lots, defects, health, long answers."""
+"""The application over real HTTP: batches, defects, health, long responses."""
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
@@ -17,7 +17,7 @@ AS_LINES = {"Accept": "application/x-ndjson"}
 
 
 class CountedSends:
-    """Passes requests on to an application; counts the chunks it sends, and notes the end of a stream."""
+    """Wraps an application; counts the chunks that it sends, and records the end of a stream."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -25,7 +25,7 @@ class CountedSends:
         self.ended = Event()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
+        """Handle one request."""
 
         async def counted_send(message: Message) -> None:
             self.chunks += message["type"] == "http.response.body"
@@ -51,7 +51,7 @@ def lines_of(client: httpx.Client, path: str) -> list[bytes]:
     return client.get(path, headers=AS_LINES).raise_for_status().content.splitlines()
 
 
-def test_a_lots_key_gives_the_same_bytes_again(api: httpx.Client) -> None:
+def test_the_same_key_returns_the_same_bytes(api: httpx.Client) -> None:
     assert lines_of(api, "/gerar_compra/500?lote=lote-0001") == lines_of(
         api, "/gerar_compra/500?lote=lote-0001"
     )
@@ -62,35 +62,35 @@ def test_a_retry_after_midnight_gets_the_same_bytes(api: httpx.Client) -> None:
         assert lines_of(later, "/gerar_compra/500?lote=é") == lines_of(api, "/gerar_compra/500?lote=é")
 
 
-def test_answers_without_a_key_differ_and_reach_up_to_yesterday(api: httpx.Client) -> None:
+def test_responses_without_a_key_differ_and_end_yesterday(api: httpx.Client) -> None:
     rows = lines_of(api, "/gerar_compra/50000")
 
     assert max(orjson.loads(row)["date_purchase"] for row in rows) == "2026-11-23"
     assert rows != lines_of(api, "/gerar_compra/50000")
 
 
-def test_without_a_given_day_the_clock_counts() -> None:
+def test_without_a_given_day_the_current_date_is_used() -> None:
     with served(create_app(defects=0)) as base_url:
         row = httpx.get(f"{base_url}/gerar_compra/1").json()[0]
 
     assert row["date_purchase"] < datetime.now(UTC).date().isoformat()
 
 
-def test_defects_break_their_share_and_leave_the_other_rows(api: httpx.Client) -> None:
+def test_defects_change_their_fraction_of_rows_and_no_others(api: httpx.Client) -> None:
     good = lines_of(api, "/gerar_compra/12000?lote=a")
     bad = lines_of(api, "/gerar_compra/12000?lote=a&defects=0.05")
 
     assert sum(before != after for before, after in zip(good, bad, strict=True)) == 600
 
 
-def test_a_wholly_broken_array_is_still_strict_json(api: httpx.Client) -> None:
+def test_an_array_of_invalid_rows_is_still_strict_json(api: httpx.Client) -> None:
     response = api.get("/gerar_compra/12000?lote=a&defects=1")
 
     assert len(orjson.loads(response.content)) == 12_000
     assert response.headers["X-Row-Count"] == "12000"
 
 
-def test_the_environment_gives_the_default_share_and_a_request_overrides_it(
+def test_the_environment_sets_the_default_fraction_and_a_request_overrides_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("MOCK_API_DEFECTS", "0.5")
@@ -102,7 +102,7 @@ def test_the_environment_gives_the_default_share_and_a_request_overrides_it(
 
 
 @pytest.mark.parametrize("share", ["muitos", "", "nan", "1.5", "-1"])
-def test_a_malformed_default_share_is_refused_at_the_start(
+def test_an_invalid_default_fraction_is_refused_at_startup(
     monkeypatch: pytest.MonkeyPatch, share: str
 ) -> None:
     monkeypatch.setenv("MOCK_API_DEFECTS", share)

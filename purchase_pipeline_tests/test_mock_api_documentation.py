@@ -1,4 +1,4 @@
-"""What OpenAPI promises is what is sent."""
+"""Responses match the OpenAPI documentation."""
 
 from collections.abc import Iterator
 from datetime import date
@@ -33,7 +33,7 @@ def documented(api: httpx.Client) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("media_type", ["application/json", "application/x-ndjson"])
-def test_the_documented_forms_headers_and_fields_are_sent(
+def test_the_documented_formats_headers_and_fields_are_sent(
     api: httpx.Client, documented: dict[str, Any], media_type: str
 ) -> None:
     response = api.get("/gerar_compra/100", headers={"Accept": media_type})
@@ -48,7 +48,7 @@ def test_the_documented_forms_headers_and_fields_are_sent(
         assert list(orjson.loads(example)) == list(first) == list(Compra.model_fields)
 
 
-def test_rows_and_examples_are_what_the_schema_says(api: httpx.Client, documented: dict[str, Any]) -> None:
+def test_rows_and_examples_match_the_schema(api: httpx.Client, documented: dict[str, Any]) -> None:
     purchases = TypeAdapter(list[Compra])
     examples = documented["200"]["content"]
 

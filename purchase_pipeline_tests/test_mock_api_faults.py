@@ -1,4 +1,4 @@
-"""Defects are as many as asked for, break the contract, and harm no other row."""
+"""Defects: their number is exact, they make rows invalid, and other rows are unchanged."""
 
 import json
 from collections.abc import Mapping
@@ -25,18 +25,18 @@ def a_broken_lot(
     return b"".join(with_defects(blocks, share, key, defects)).split(b"\n")[:-1]
 
 
-def test_a_row_without_defect_meets_the_contract() -> None:
+def test_a_row_without_defect_is_valid() -> None:
     CompraSchema.model_validate_json(A_ROW)
 
 
 @pytest.mark.parametrize("defect", LINE_DEFECTS.values(), ids=LINE_DEFECTS)
-def test_every_defect_breaks_the_contract(defect: Defect) -> None:
+def test_every_defect_makes_a_row_invalid(defect: Defect) -> None:
     with pytest.raises(ValidationError):
         CompraSchema.model_validate_json(defect(A_ROW))
 
 
 @pytest.mark.parametrize("defect", LINE_DEFECTS.values(), ids=LINE_DEFECTS)
-def test_a_defect_leaves_one_line_that_is_not_empty(defect: Defect) -> None:
+def test_a_defect_leaves_exactly_one_nonempty_line(defect: Defect) -> None:
     row = defect(A_ROW)
 
     assert row.strip()
@@ -51,7 +51,7 @@ def test_a_defect_in_an_array_leaves_the_array_strict_json(defect: Defect) -> No
 
 
 @pytest.mark.parametrize("name", sorted(LINE_DEFECTS.keys() - ARRAY_DEFECTS.keys()))
-def test_a_defect_kept_out_of_arrays_is_one_that_a_strict_parser_refuses(name: str) -> None:
+def test_defects_excluded_from_arrays_are_refused_by_strict_parsers(name: str) -> None:
     with pytest.raises(orjson.JSONDecodeError):
         orjson.loads(LINE_DEFECTS[name](A_ROW))
 
@@ -70,26 +70,26 @@ def test_a_defect_kept_out_of_arrays_is_one_that_a_strict_parser_refuses(name: s
         (100, 0, 0),
     ],
 )
-def test_exactly_the_share_is_broken(rows: int, share: float, wanted: int) -> None:
+def test_exactly_the_requested_fraction_is_invalid(rows: int, share: float, wanted: int) -> None:
     lot = a_broken_lot(rows, share)
 
     assert len(lot) == rows
     assert sum(row != A_ROW for row in lot) == wanted
 
 
-def test_every_kind_occurs_in_a_lot_with_many_defects() -> None:
+def test_every_kind_occurs_in_a_batch_with_many_defects() -> None:
     assert set(a_broken_lot(2_000, 1)) == {defect(A_ROW) for defect in LINE_DEFECTS.values()}
     assert set(a_broken_lot(2_000, 1, defects=ARRAY_DEFECTS)) == {
         defect(A_ROW) for defect in ARRAY_DEFECTS.values()
     }
 
 
-def test_the_same_key_breaks_the_same_rows_alike() -> None:
+def test_the_same_key_gives_the_same_defects() -> None:
     assert a_broken_lot(15_000, 0.02) == a_broken_lot(15_000, 0.02)
     assert a_broken_lot(15_000, 0.02) != a_broken_lot(15_000, 0.02, key="lote-0002")
 
 
-def test_an_array_is_broken_in_the_same_rows_as_the_lines() -> None:
+def test_array_and_lines_have_defects_in_the_same_rows() -> None:
     lines = a_broken_lot(1_000, 0.1)
     array = a_broken_lot(1_000, 0.1, defects=ARRAY_DEFECTS)
     only_in_lines = {LINE_DEFECTS[name](A_ROW) for name in LINE_DEFECTS.keys() - ARRAY_DEFECTS.keys()}

@@ -1,4 +1,4 @@
-"""One client's excess costs itself alone: refused, broken off or cut, and never short without a sign."""
+"""Excessive requests of a client are refused or cut off, detectably, without affecting other clients."""
 
 import json
 import re
@@ -31,7 +31,7 @@ def an_api(**limits: float) -> Iterator[httpx.Client]:
 def a_request(
     client: httpx.Client, path: str, headers: str = "", method: str = "GET"
 ) -> Iterator[socket.socket]:
-    """Send a request over a socket of its own that takes in little at a time; what comes is not read."""
+    """Send a request over a socket with a small receive buffer, without reading the response."""
     address = urlsplit(str(client.base_url))
     with socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -42,7 +42,7 @@ def a_request(
 
 
 def all_of(connection: socket.socket) -> tuple[str, bytes]:
-    """Read an answer until the server closes: its head, its body."""
+    """Read a response until the server closes; return its head and body."""
     head, _, body = b"".join(iter(lambda: connection.recv(65_536), b"")).partition(b"\r\n\r\n")
     return head.decode().lower(), body
 
@@ -60,14 +60,14 @@ def a_lot_nobody_reads(client: httpx.Client) -> Iterator[socket.socket]:
         yield connection
 
 
-def test_a_body_within_the_bound_is_taken_and_one_byte_more_is_refused() -> None:
+def test_a_body_at_the_limit_is_accepted_and_one_byte_more_is_refused() -> None:
     with an_api(max_body_bytes=1_000) as client:
         for path in ("/gerar_compra/1", "/livez"):
             assert client.request("GET", path, content=b"x" * 1_000).status_code == 200
             assert_problem(client.request("GET", path, content=b"x" * 1_001), 413, "grande demais")
 
 
-def test_a_body_of_undeclared_length_is_counted_as_it_comes() -> None:
+def test_a_body_without_content_length_is_counted_while_reading() -> None:
     with an_api(max_body_bytes=1_000) as client:
         assert client.request("GET", "/gerar_compra/1", content=iter([b"x" * 500] * 2)).status_code == 200
         assert_problem(
@@ -92,12 +92,12 @@ def test_a_declared_length_is_refused_before_the_body_is_sent() -> None:
         assert all_of(connection)[0].startswith("http/1.1 413 ")
 
 
-def test_a_body_that_does_not_come_is_not_waited_for_longer_than_the_deadline() -> None:
+def test_a_missing_body_is_awaited_only_until_the_deadline() -> None:
     with an_api(deadline_seconds=SECONDS) as client, a_request(client, "/livez", CHUNKED) as connection:
         assert connection.recv(12) == b"HTTP/1.1 503"
 
 
-def test_one_lot_too_many_is_refused_with_the_time_to_wait() -> None:
+def test_one_batch_too_many_is_refused_with_retry_after() -> None:
     with an_api(max_lots=2) as client, a_lot_nobody_reads(client), a_lot_nobody_reads(client):
         refused = client.get("/gerar_compra/1")
 
@@ -105,13 +105,13 @@ def test_one_lot_too_many_is_refused_with_the_time_to_wait() -> None:
         assert refused.headers["Retry-After"] == "1"
 
 
-def test_health_and_documentation_answer_while_all_lots_are_taken() -> None:
+def test_health_and_documentation_respond_at_the_batch_limit() -> None:
     with an_api(max_lots=1) as client, a_lot_nobody_reads(client):
         for path in ("/livez", "/readyz", "/openapi.json"):
             assert client.get(path).status_code == 200
 
 
-def test_a_client_that_leaves_gives_its_lot_back() -> None:
+def test_a_disconnected_client_frees_its_batch() -> None:
     with an_api(max_lots=1) as client:
         with a_lot_nobody_reads(client):
             assert client.get("/gerar_compra/1").status_code == 503
@@ -119,7 +119,7 @@ def test_a_client_that_leaves_gives_its_lot_back() -> None:
         wait_until(lambda: client.get("/gerar_compra/1").status_code == 200, "an answer", 10)
 
 
-def test_refusals_give_their_lots_back() -> None:
+def test_refused_requests_free_their_batches() -> None:
     with an_api(max_lots=1) as client:
         statuses = [client.get(f"/gerar_compra/{param}").status_code for param in (0, "dez", 1) * 5]
 
@@ -127,7 +127,7 @@ def test_refusals_give_their_lots_back() -> None:
 
 
 @pytest.mark.parametrize("accept", ["application/json", "application/x-ndjson"])
-def test_an_answer_cut_at_the_deadline_is_an_error_to_its_client(accept: str) -> None:
+def test_a_response_cut_at_the_deadline_is_an_error_for_the_client(accept: str) -> None:
     with an_api(deadline_seconds=SECONDS) as client:
         started = monotonic()
         with (
@@ -140,7 +140,7 @@ def test_an_answer_cut_at_the_deadline_is_an_error_to_its_client(accept: str) ->
         assert SECONDS <= monotonic() - started < SECONDS + 10
 
 
-def test_a_lot_not_made_by_the_deadline_is_a_503() -> None:
+def test_a_batch_not_ready_by_the_deadline_is_a_503() -> None:
     with an_api(deadline_seconds=0.001) as client:
         refused = client.get("/gerar_compra/10000?defects=1")
 
@@ -153,7 +153,7 @@ def test_a_lot_not_made_by_the_deadline_is_a_503() -> None:
     ["/gerar_compra/10000?defects=1", "/gerar_compra/1000000"],  # 5 MB, and more: the kernel holds up to 4
     ids=["whole", "streamed"],
 )
-def test_a_client_that_does_not_read_is_cut_off_and_its_lot_given_back(path: str) -> None:
+def test_a_client_that_does_not_read_is_disconnected_and_frees_its_batch(path: str) -> None:
     with an_api(deadline_seconds=SECONDS, max_lots=1) as client, a_request(client, path) as idle:
         sleep(SECONDS / 2)
         assert client.get("/gerar_compra/1").status_code == 503
@@ -169,7 +169,7 @@ def test_a_client_that_does_not_read_is_cut_off_and_its_lot_given_back(path: str
         assert not body.endswith(b"\r\n0\r\n\r\n")
 
 
-def test_the_environment_gives_the_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_sets_the_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MOCK_API_MAX_BODY_BYTES", "10")
     monkeypatch.setenv("MOCK_API_MAX_LOTS", "3")
     monkeypatch.setenv("MOCK_API_DEADLINE_SECONDS", "7.5")
@@ -179,7 +179,7 @@ def test_the_environment_gives_the_limits(monkeypatch: pytest.MonkeyPatch) -> No
 
     assert refused.status_code == 413
     assert "body: 10 bytes" in description
-    assert "at once: 3," in description
+    assert "Concurrent batches: 3," in description
     assert "7.5 seconds" in description
 
 
@@ -194,7 +194,7 @@ def test_the_environment_gives_the_limits(monkeypatch: pytest.MonkeyPatch) -> No
         ("DEADLINE_SECONDS", "inf"),
     ],
 )
-def test_a_malformed_limit_is_refused_at_the_start(
+def test_an_invalid_limit_is_refused_at_startup(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     monkeypatch.setenv(f"MOCK_API_{name}", value)
@@ -216,7 +216,7 @@ def test_a_malformed_limit_is_refused_at_the_start(
     ],
     ids=["long key", "longer key", "many digits", "long path", "odd key", "no URL", "no HTTP"],
 )
-def test_what_no_route_expects_is_refused_by_the_server_never_a_500(request_line: str, status: int) -> None:
+def test_malformed_requests_are_never_a_500(request_line: str, status: int) -> None:
     with an_api() as client:
         address = urlsplit(str(client.base_url))
         with socket.create_connection((address.hostname, address.port or 0), timeout=30) as connection:
@@ -227,7 +227,7 @@ def test_what_no_route_expects_is_refused_by_the_server_never_a_500(request_line
             assert connection.recv(12).decode() == f"HTTP/1.1 {status}"
 
 
-def test_endless_headers_are_refused_where_h11_parses_them() -> None:
+def test_endless_headers_are_refused_with_h11() -> None:
     with served(create_app(defects=0), http="h11") as url:
         address = urlsplit(url)
         with socket.create_connection((address.hostname, address.port or 0), timeout=30) as connection:
@@ -236,7 +236,7 @@ def test_endless_headers_are_refused_where_h11_parses_them() -> None:
             assert connection.recv(12) == b"HTTP/1.1 400"
 
 
-def test_a_long_answer_in_pieces_is_whole_where_h11_sends_it() -> None:
+def test_a_long_chunked_response_is_complete_with_h11() -> None:
     with served(create_app(defects=0), http="h11") as url, httpx.Client(base_url=url) as client:
         whole, streamed = (client.get(f"/gerar_compra/{rows}") for rows in (10_000, 10_001))
 

@@ -1,4 +1,4 @@
-"""What the API refuses it explains, as `application/problem+json`."""
+"""Errors of the API are explained as `application/problem+json`."""
 
 from collections.abc import Iterator
 
@@ -39,7 +39,7 @@ def api() -> Iterator[httpx.Client]:
         ("/gerar_compra", 404, "Rota desconhecida: consulte /docs"),
     ],
 )
-def test_a_refusal_says_what_to_change(api: httpx.Client, path: str, status: int, detail: str) -> None:
+def test_an_error_says_how_to_fix_the_request(api: httpx.Client, path: str, status: int, detail: str) -> None:
     response = api.get(path, headers={"Accept": "application/x-ndjson"})
     problem = response.json()
 
@@ -50,7 +50,7 @@ def test_a_refusal_says_what_to_change(api: httpx.Client, path: str, status: int
     assert problem["detail"] == detail
 
 
-def test_another_method_is_refused_with_the_one_allowed(api: httpx.Client) -> None:
+def test_another_method_is_refused_with_an_allow_header(api: httpx.Client) -> None:
     response = api.post("/gerar_compra/1")
 
     assert response.status_code == response.json()["status"] == 405

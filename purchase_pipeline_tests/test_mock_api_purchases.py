@@ -1,4 +1,4 @@
-"""Purchases are the original's, and the same for the same key."""
+"""Purchases are like the original's, and the same for the same key."""
 
 import hashlib
 import subprocess
@@ -55,7 +55,7 @@ def test_a_job_longer_than_fifty_characters_occurs() -> None:
 
 
 @pytest.mark.parametrize("today", [TODAY, date(2028, 2, 29), date(2027, 1, 1)], ids=str)
-def test_a_lot_of_one_day_spans_five_years_to_yesterday_and_ages_18_to_70(today: date) -> None:
+def test_dates_span_five_years_to_yesterday_and_ages_18_to_70(today: date) -> None:
     rows = [orjson.loads(row) for row in a_lot(rows=200_000, days=Days(today, today))]
     bought = [date.fromisoformat(row["date_purchase"]) for row in rows]
     ages = [age_on(today, date.fromisoformat(row["birthday_client"])) for row in rows]
@@ -65,7 +65,7 @@ def test_a_lot_of_one_day_spans_five_years_to_yesterday_and_ages_18_to_70(today:
     assert (min(ages), max(ages)) == (18, 70)
 
 
-def test_the_dates_of_a_quarters_lot_hold_on_its_first_and_its_last_day() -> None:
+def test_dates_are_valid_on_the_first_and_last_day_of_the_quarter() -> None:
     first, last = quarter_of(TODAY)
     rows = [orjson.loads(row) for row in a_lot(rows=200_000)]
     bought = [date.fromisoformat(row["date_purchase"]) for row in rows]
@@ -87,11 +87,11 @@ def test_the_dates_of_a_quarters_lot_hold_on_its_first_and_its_last_day() -> Non
         (date(2026, 12, 31), date(2026, 10, 1), date(2026, 12, 31)),
     ],
 )
-def test_a_day_lies_in_its_quarter(day: date, first: date, last: date) -> None:
+def test_the_quarter_of_a_day(day: date, first: date, last: date) -> None:
     assert quarter_of(day) == (first, last)
 
 
-def test_another_process_draws_the_same_rows() -> None:
+def test_another_process_generates_the_same_rows() -> None:
     here = hashlib.sha256(b"".join(a_lot("lote-0007", 12_000))).hexdigest()
 
     there = subprocess.run(
@@ -101,7 +101,7 @@ def test_another_process_draws_the_same_rows() -> None:
     assert there == here
 
 
-def test_another_key_draws_other_rows() -> None:
+def test_another_key_gives_other_rows() -> None:
     assert not set(a_lot("lote-0001")) & set(a_lot("lote-0002"))
 
 
@@ -113,11 +113,11 @@ def test_no_block_repeats_another() -> None:
 
 
 @pytest.mark.parametrize("rows", [1, 9_999, 10_000, 10_001])
-def test_a_longer_lot_begins_with_the_shorter_ones_rows(rows: int) -> None:
+def test_a_longer_batch_starts_with_the_rows_of_a_shorter_one(rows: int) -> None:
     assert a_lot(rows=25_000)[:rows] == a_lot(rows=rows)
 
 
-def test_the_next_quarter_changes_a_lots_dates_and_nothing_else() -> None:
+def test_the_next_quarter_changes_only_the_dates() -> None:
     autumn = [orjson.loads(row) for row in a_lot()]
     winter = [orjson.loads(row) for row in a_lot(days=quarter_of(date(2027, 1, 1)))]
 

@@ -1,4 +1,4 @@
-"""The API answers programs and its own pages, by its own names; no page of another origin keeps it busy."""
+"""The API accepts programs and its own pages, under its own names, but no pages of another origin."""
 
 import asyncio
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ def api() -> Iterator[str]:
         FOLLOWED_LINK,
     ],
 )
-def test_programs_own_pages_and_followed_links_are_answered(api: str, headers: dict[str, str]) -> None:
+def test_programs_own_pages_and_followed_links_are_accepted(api: str, headers: dict[str, str]) -> None:
     assert len(httpx.get(api, headers=headers).json()) == 1
 
 
@@ -44,7 +44,7 @@ def test_programs_own_pages_and_followed_links_are_answered(api: str, headers: d
         ({"Host": "evil.example"}, "MOCK_API_ALLOWED_HOSTS=evil.example"),
         ({"Host": "127.0.0.1.evil.example:8000"}, "MOCK_API_ALLOWED_HOSTS=127.0.0.1.evil.example"),
         ({"Host": "10.0.0.7"}, "MOCK_API_ALLOWED_HOSTS=10.0.0.7"),
-        ({"Host": "[::1"}, "não atende por esse nome"),
+        ({"Host": "[::1"}, "não responde por esse nome"),
         ({"Sec-Fetch-Site": "cross-site"}, "outra origem"),
         ({"Sec-Fetch-Site": "same-site"}, "outra origem"),
         ({**FOLLOWED_LINK, "Sec-Fetch-Dest": "iframe"}, "outra origem"),
@@ -60,18 +60,16 @@ def test_another_host_or_a_page_of_another_origin_is_refused_with_a_problem(
 
 
 @pytest.mark.parametrize("address", ["10.0.0.7", "[fd00::7]"])
-def test_the_address_of_a_connection_is_its_own(address: str) -> None:
+def test_the_address_of_the_connection_is_accepted(address: str) -> None:
     async def answered() -> int:
-        transport = httpx.ASGITransport(
-            create_app(defects=0)
-        )  # hands on the URL's address as the connection's
+        transport = httpx.ASGITransport(create_app(defects=0))  # passes the URL's address as the connection's
         async with httpx.AsyncClient(transport=transport, base_url=f"http://{address}:8000") as client:
             return (await client.get("/livez")).status_code
 
     assert asyncio.run(answered()) == 200
 
 
-def test_the_environment_names_its_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_sets_the_allowed_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MOCK_API_ALLOWED_HOSTS", "api, compras.example")
 
     with served(create_app(defects=0)) as url:

@@ -1,4 +1,4 @@
-"""Replay after a real change of the contract: a copy of the package, with another contract in it, on the same home."""
+"""Replay after a change of the contract, in a copy of the package that uses the same home."""
 
 import json
 import shutil
@@ -15,7 +15,7 @@ RUN = "from purchase_pipeline.cli.main import main; main()"
 
 
 class AnotherContract:
-    """The command line, of a package whose contract was edited."""
+    """The command line of a package with an edited contract."""
 
     def __init__(self, folder: Path, person: Person, old: str, new: str) -> None:
         self._folder, self._person = folder, person
@@ -38,7 +38,7 @@ class AnotherContract:
 
 
 @pytest.mark.proof
-def test_rows_that_now_pass_move_and_move_back_with_the_contract(person: Person, tmp_path: Path) -> None:
+def test_rows_move_between_the_tables_when_the_contract_changes(person: Person, tmp_path: Path) -> None:
     person.ingest("--lots", "2", "--rows", "1000", "--defects", "0.04")
     assert person.counts() == (1920, 2, 1920)
     kinder = AnotherContract(tmp_path / "kinder", person, r"[^\x00\s][^\x00]*", "")
@@ -65,7 +65,7 @@ def test_rows_that_now_pass_move_and_move_back_with_the_contract(person: Person,
 
 
 @pytest.mark.proof
-def test_a_lot_that_the_new_contract_refuses_keeps_its_rows(person: Person, tmp_path: Path) -> None:
+def test_a_batch_that_fails_the_new_contract_keeps_its_rows(person: Person, tmp_path: Path) -> None:
     person.ingest("--lots", "1", "--rows", "500")
     stricter = AnotherContract(tmp_path / "stricter", person, "ge=1, le=2_147_483_647", "ge=7")
 
@@ -78,7 +78,7 @@ def test_a_lot_that_the_new_contract_refuses_keeps_its_rows(person: Person, tmp_
 
 
 @pytest.mark.parametrize("words", ["replay --lote lote-9999", "replay --lote nonsense"])
-def test_a_lot_that_is_not_wanted_is_an_error_of_usage(person: Person, words: str) -> None:
+def test_an_unknown_batch_is_a_usage_error(person: Person, words: str) -> None:
     refused = person.run(*words.split())
 
     assert refused.returncode == 2
@@ -86,7 +86,7 @@ def test_a_lot_that_is_not_wanted_is_an_error_of_usage(person: Person, words: st
 
 
 @pytest.mark.proof
-def test_where_all_is_as_judged_there_is_nothing_to_do(person: Person) -> None:
+def test_replay_does_nothing_if_all_batches_match(person: Person) -> None:
     person.ingest("--lots", "1", "--rows", "100")
 
     assert "nothing to do" in person.run("replay").stdout

@@ -1,4 +1,4 @@
-"""Which sales assets are asked for, and when: Dagster's own evaluation of the conditions, on a real instance."""
+"""Which sales assets are requested, and when: Dagster evaluates the conditions on a real instance."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +22,7 @@ WHOLE = {mart.table.name for mart in MARTS}
 
 
 class Automation:
-    """The daemon's part: evaluates the conditions from where it stood, and runs what is asked for."""
+    """Plays the daemon: evaluates the conditions from a cursor and runs what is requested."""
 
     def __init__(self, pipeline: dg.Definitions, instance: dg.DagsterInstance) -> None:
         self.pipeline = pipeline
@@ -30,7 +30,7 @@ class Automation:
         self._cursor: AssetDaemonCursor | None = None
 
     def asked(self) -> tuple[list[str], set[str]]:
-        """Return the lots that are to be summed up, and what is to be made as a whole."""
+        """Return the batches to aggregate, and the unpartitioned assets to update."""
         result = dg.evaluate_automation_conditions(
             self.pipeline,
             self.instance,
@@ -43,7 +43,7 @@ class Automation:
         return lots, whole
 
     def sum_up(self, *lots: str) -> bool:
-        """Sum up lots that follow each other in one run, and return whether it succeeded."""
+        """Aggregate consecutive batches in one run, and return whether it succeeded."""
         ends = {"dagster/asset_partition_range_start": lots[0], "dagster/asset_partition_range_end": lots[-1]}
         job = self.pipeline.resolve_job_def("sum_lots")
         return job.execute_in_process(tags=ends, instance=self.instance, raise_on_error=False).success
@@ -61,12 +61,12 @@ def load(automation: Automation, *lots: str, refetch: bool = False) -> None:
         ingest(automation.pipeline, lote, rows=10, refetch=refetch, instance=automation.instance)
 
 
-def test_nothing_is_asked_for_before_a_lot_is_loaded(automation: Automation) -> None:
+def test_nothing_is_requested_before_a_batch_is_loaded(automation: Automation) -> None:
     assert automation.asked() == ([], set())
     assert automation.asked() == ([], set())
 
 
-def test_new_lots_are_summed_up_and_then_the_marts_are_made(automation: Automation) -> None:
+def test_new_batches_are_aggregated_and_then_the_marts_are_updated(automation: Automation) -> None:
     automation.asked()
 
     load(automation, "lote-0001", "lote-0002")
@@ -77,13 +77,13 @@ def test_new_lots_are_summed_up_and_then_the_marts_are_made(automation: Automati
     assert automation.asked() == ([], set())
 
 
-def test_lots_that_were_loaded_before_anybody_looked_are_summed_up(automation: Automation) -> None:
+def test_batches_loaded_before_the_first_tick_are_aggregated(automation: Automation) -> None:
     load(automation, "lote-0001", "lote-0003")
 
     assert automation.asked()[0] == ["lote-0001", "lote-0003"]
 
 
-def test_a_lot_that_was_loaded_again_is_summed_up_again(automation: Automation) -> None:
+def test_a_reloaded_batch_is_aggregated_again(automation: Automation) -> None:
     load(automation, "lote-0001")
     automation.asked()
     automation.sum_up("lote-0001")
@@ -94,7 +94,7 @@ def test_a_lot_that_was_loaded_again_is_summed_up_again(automation: Automation) 
     assert automation.asked() == (["lote-0001"], set())
 
 
-def test_what_somebody_wipes_is_made_again(automation: Automation) -> None:
+def test_wiped_assets_are_materialized_again(automation: Automation) -> None:
     lots = ["lote-0001", "lote-0002", "lote-0003"]
     load(automation, *lots)
     automation.asked()
@@ -112,9 +112,7 @@ def test_what_somebody_wipes_is_made_again(automation: Automation) -> None:
     assert automation.asked()[0] == lots
 
 
-def test_a_lot_that_could_not_be_summed_up_is_left_to_a_person(
-    automation: Automation, engine: sa.Engine
-) -> None:
+def test_a_batch_whose_aggregation_failed_is_not_retried(automation: Automation, engine: sa.Engine) -> None:
     load(automation, "lote-0001")
     automation.asked()
     with engine.begin() as connection:
@@ -124,7 +122,7 @@ def test_a_lot_that_could_not_be_summed_up_is_left_to_a_person(
     assert automation.asked()[0] == []
 
 
-def test_a_run_that_sums_up_a_lot_does_not_load_it(automation: Automation, engine: sa.Engine) -> None:
+def test_aggregating_a_batch_does_not_load_it(automation: Automation, engine: sa.Engine) -> None:
     load(automation, "lote-0001")
     ends = {"start": "lote-0001", "end": "lote-0002"}
     for tags in (

@@ -1,4 +1,4 @@
-"""Somebody at a terminal asks what was sold: the report, the ready queries, the notebook."""
+"""The sales report, the saved queries and the notebook, from the command line."""
 
 import csv
 import os
@@ -21,7 +21,7 @@ PROJECT = Path(__file__).parent.parent
 
 @pytest.fixture(scope="module")
 def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
-    """Somebody who has loaded three lots, and asked for the report."""
+    """A person who has loaded three batches and created the report."""
     person = Person(tmp_path_factory.mktemp("home"))
     try:
         person.ingest("--lots", "3", "--rows", "400", "--defects", "0.02")
@@ -31,7 +31,7 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
         person.run("down")
 
 
-def test_before_a_lot_is_loaded_there_is_no_report(person: Person) -> None:
+def test_there_is_no_report_before_a_batch_is_loaded(person: Person) -> None:
     ended = person.run("report", "--no-open")
 
     assert ended.returncode == 1
@@ -39,7 +39,7 @@ def test_before_a_lot_is_loaded_there_is_no_report(person: Person) -> None:
     assert ended.stdout == ""
 
 
-def test_the_report_is_made_of_all_that_is_loaded_since(person: Person) -> None:
+def test_the_report_includes_newly_loaded_batches(person: Person) -> None:
     copy = person.home / "copy.html"
     person.ingest("--lots", "1", "--rows", "100")
     first = person.run("report", "--no-open", "--output", str(copy))
@@ -55,7 +55,7 @@ def test_the_report_is_made_of_all_that_is_loaded_since(person: Person) -> None:
     assert sum(int(row["purchases"]) for row in csv.DictReader(marts.splitlines())) == 300
 
 
-def test_queries_are_listed_shown_and_answered(loaded: Person) -> None:
+def test_queries_are_listed_shown_and_run(loaded: Person) -> None:
     listed, shown, answered = (
         loaded.run("sql", *words) for words in ([], ["reconciliation", "--show"], ["reconciliation"])
     )
@@ -65,14 +65,14 @@ def test_queries_are_listed_shown_and_answered(loaded: Person) -> None:
     assert "│ lote-0001 │      400 │    392 │        8 │ yes      │" in answered.stdout
 
 
-def test_a_name_that_no_query_has_is_an_error_of_usage(loaded: Person) -> None:
+def test_an_unknown_query_is_a_usage_error(loaded: Person) -> None:
     ended = loaded.run("sql", "nothing")
 
     assert ended.returncode == 2
     assert "Unknown query 'nothing'; expected one of: best-product-by-state, newest-lots" in ended.stderr
 
 
-def test_a_query_of_a_table_that_is_not_there_says_how_it_is_made(person: Person) -> None:
+def test_a_query_of_a_missing_table_says_how_to_create_it(person: Person) -> None:
     ended = person.run("sql", "weekdays")
 
     assert ended.returncode == 1
@@ -80,7 +80,7 @@ def test_a_query_of_a_table_that_is_not_there_says_how_it_is_made(person: Person
 
 
 @pytest.mark.parametrize("name", sorted(saved_queries()))
-def test_every_query_finds_something_and_says_what_it_tells(loaded: Person, name: str) -> None:
+def test_every_query_has_rows_and_a_description(loaded: Person, name: str) -> None:
     query = saved_queries()[name]
 
     answer = run_query(loaded.run("db-url", "--reader").stdout.strip(), query)

@@ -1,4 +1,4 @@
-"""The marts hold what an independent computation of the same purchases gives."""
+"""The marts equal an independent computation over the same purchases."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,7 +57,7 @@ def refresh(pipeline: dg.Definitions) -> None:
 
 
 def table(engine: sa.Engine, name: str, *by: str) -> pd.DataFrame:
-    """Read a table with exact decimals, sorted, in the column order it has."""
+    """Read a table, sorted, with exact decimals and its column order."""
     with engine.connect() as connection:
         rows = connection.execute(sa.select(sa.text("*")).select_from(sa.table(name))).mappings().all()
     return pd.DataFrame([dict(row) for row in rows]).sort_values(list(by), ignore_index=True)
@@ -94,9 +94,9 @@ def age(born: object, day: object) -> int:
     return int(day.year - born.year - ((day.month, day.day) < (born.month, born.day)))  # type: ignore[attr-defined]
 
 
-def test_customers_by_their_age(pipeline: dg.Definitions, engine: sa.Engine) -> None:
+def test_customers_by_age(pipeline: dg.Definitions, engine: sa.Engine) -> None:
     load(pipeline, *LOTS)
-    with engine.begin() as connection:  # somebody who came twice, and somebody who has a birthday
+    with engine.begin() as connection:  # a customer with two purchases, and one with a birthday
         connection.execute(
             sa.text(
                 "UPDATE tabela_compras SET client_name = 'Ana', client_lastname = 'Souza',"
@@ -131,7 +131,7 @@ def test_customers_by_their_age(pipeline: dg.Definitions, engine: sa.Engine) -> 
     assert len(customers) < len(found)
 
 
-def test_a_lot_that_was_loaded_again_is_summed_up_again(pipeline: dg.Definitions, engine: sa.Engine) -> None:
+def test_a_reloaded_batch_is_aggregated_again(pipeline: dg.Definitions, engine: sa.Engine) -> None:
     load(pipeline, *LOTS)
     sum_up(pipeline, LOTS[0], LOTS[-1])
 
@@ -144,7 +144,7 @@ def test_a_lot_that_was_loaded_again_is_summed_up_again(pipeline: dg.Definitions
     assert computed.purchases.sum() == 6050
 
 
-def test_a_mart_tells_its_sql_its_columns_and_where_they_come_from(pipeline: dg.Definitions) -> None:
+def test_a_mart_reports_its_sql_columns_and_lineage(pipeline: dg.Definitions) -> None:
     load(pipeline, "lote-0001", rows=10)
 
     summed = sum_up(pipeline, "lote-0001", "lote-0001")
@@ -166,12 +166,12 @@ def test_lineage_goes_through_subqueries() -> None:
     assert set(lineage.deps_by_column) == {"revenue"}
 
 
-def test_no_sum_of_prices_is_too_large_for_a_mart(pipeline: dg.Definitions, engine: sa.Engine) -> None:
+def test_a_mart_can_hold_the_largest_possible_revenue(pipeline: dg.Definitions, engine: sa.Engine) -> None:
     load(pipeline, "lote-0001", "lote-0002", rows=10)
     sum_up(pipeline, "lote-0001", "lote-0002")
     refresh(pipeline)
     with engine.begin() as connection:
-        for made in (SALES_BY_LOT, *(mart.table for mart in MARTS)):  # as an earlier version made them
+        for made in (SALES_BY_LOT, *(mart.table for mart in MARTS)):  # as created by an earlier version
             connection.execute(sa.text(f"ALTER TABLE {made.name} ALTER COLUMN revenue TYPE numeric(18, 2)"))
 
     assert sum_up(pipeline, "lote-0002", "lote-0002").success

@@ -1,4 +1,4 @@
-"""The sales report: what it reads from a real database, and what it says of that."""
+"""The sales report: its figures from a real database, and its page."""
 
 import re
 import subprocess
@@ -45,7 +45,7 @@ def a_report(engine: sa.Engine, sales: Sequence[Sale]) -> str:
 
 
 class Read(HTMLParser):
-    """What a browser would make of a page: its elements with their attributes, and its texts, in SVG and outside."""
+    """Parses a page into its elements with attributes, and its texts, in and outside SVG."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -62,7 +62,7 @@ class Read(HTMLParser):
 
 
 def spoken(page: str) -> str:
-    """Return a page's texts, with plain spaces."""
+    """Return the texts of a page, with plain spaces."""
     return " ".join(" ".join(Read(page).texts).replace("\N{NO-BREAK SPACE}", " ").split())
 
 
@@ -114,7 +114,7 @@ def test_the_figures_are_the_marts_rows(engine: sa.Engine) -> None:
     assert (figures.revenue, figures.purchases, figures.customers) == (Decimal("304.50"), 3, 3)
 
 
-def test_the_marts_are_read_as_of_one_moment(engine: sa.Engine) -> None:
+def test_the_marts_are_read_from_one_snapshot(engine: sa.Engine) -> None:
     fill(engine, some_sales())
     seen = set[tuple[str, ...]]()
 
@@ -152,7 +152,7 @@ def test_without_purchases_the_report_says_what_to_do(engine: sa.Engine, exist: 
     assert "svg" not in [tag for tag, _ in Read(render_report(figures, NOW)).elements]
 
 
-def test_the_page_is_one_file_of_less_than_a_megabyte(engine: sa.Engine) -> None:
+def test_the_page_is_one_file_smaller_than_a_megabyte(engine: sa.Engine) -> None:
     page = a_report(engine, some_sales())
 
     assert len(page.encode()) < 1_000_000
@@ -164,7 +164,7 @@ def test_the_page_is_one_file_of_less_than_a_megabyte(engine: sa.Engine) -> None
     } in metas
 
 
-def test_both_languages_tell_the_same_in_their_own_way(engine: sa.Engine) -> None:
+def test_both_languages_show_the_same_content(engine: sa.Engine) -> None:
     page = a_report(engine, some_sales(price=Decimal("1234.56")))
 
     assert "Compras de 20 de janeiro de 2025 a 18 de julho de 2025" in spoken(page)
@@ -175,7 +175,7 @@ def test_both_languages_tell_the_same_in_their_own_way(engine: sa.Engine) -> Non
     assert languages == ["pt-BR", "pt-BR", "en"]
 
 
-def test_every_drawing_says_what_is_to_be_seen(engine: sa.Engine) -> None:
+def test_every_drawing_has_a_description(engine: sa.Engine) -> None:
     drawings = [
         attributes for tag, attributes in Read(a_report(engine, some_sales())).elements if tag == "svg"
     ]
@@ -196,7 +196,7 @@ def test_hostile_text_stays_text(engine: sa.Engine, field: str) -> None:
     assert "<script" not in page
 
 
-def test_whatever_the_contract_accepts_is_drawn_and_written(engine: sa.Engine) -> None:
+def test_every_valid_text_can_be_drawn_and_written(engine: sa.Engine) -> None:
     named = [
         a_sale(number, **dict.fromkeys(("product", "brand", "category", "state", "payment_type"), text))
         for number, text in enumerate(ACCEPTED.values())
@@ -211,7 +211,7 @@ def test_whatever_the_contract_accepts_is_drawn_and_written(engine: sa.Engine) -
 
 
 @pytest.mark.parametrize("text", ACCEPTED.values(), ids=ACCEPTED)
-def test_a_name_is_drawn_as_far_as_there_is_room(text: str) -> None:
+def test_long_names_are_truncated_in_drawings(text: str) -> None:
     drawn = bars([Bar(text, 2.0, "R$ 2"), Bar("other", 1.0, "R$ 1")])
 
     (name, *_) = Read(f"<svg>{drawn.body}</svg>").drawn
@@ -229,7 +229,7 @@ def test_one_purchase_is_enough_for_a_report(engine: sa.Engine) -> None:
     assert "relative to its monthly average" not in page
 
 
-def test_a_month_that_is_there_in_part_is_not_the_best(engine: sa.Engine) -> None:
+def test_an_incomplete_month_is_not_the_best(engine: sa.Engine) -> None:
     first = [a_sale(0, date_purchase=date(2025, 1, 20), price=Decimal(90_000))]
 
     page = spoken(a_report(engine, some_sales() + first))
@@ -238,7 +238,7 @@ def test_a_month_that_is_there_in_part_is_not_the_best(engine: sa.Engine) -> Non
     assert best in ("fevereiro", "março", "abril", "maio", "junho")
 
 
-def test_a_lot_that_does_not_add_up_is_named(engine: sa.Engine) -> None:
+def test_an_unbalanced_batch_is_named(engine: sa.Engine) -> None:
     fill(engine, some_sales())
     with engine.begin() as connection:
         connection.execute(sa.text("DELETE FROM tabela_compras WHERE lote = 'lote-0001' AND linha = 7"))
@@ -253,7 +253,7 @@ def test_a_lot_that_does_not_add_up_is_named(engine: sa.Engine) -> None:
     assert "This report includes 360 purchases, but 359 are loaded: update it." in page
 
 
-def test_sound_data_are_said_to_be_sound(engine: sa.Engine) -> None:
+def test_balanced_data_is_reported_as_balanced(engine: sa.Engine) -> None:
     page = spoken(a_report(engine, some_sales()))
 
     assert "Recebidas = carregadas + rejeitadas em todos os lotes: 2 de 2." in page
@@ -264,7 +264,7 @@ def test_sound_data_are_said_to_be_sound(engine: sa.Engine) -> None:
     assert "Report generated on 24 November 2026, 12:30 UTC." in page
 
 
-def test_the_grid_has_the_27_states_of_brazil_each_in_its_own_place(engine: sa.Engine) -> None:
+def test_the_grid_has_the_27_states_of_brazil_in_distinct_positions(engine: sa.Engine) -> None:
     drawn = Read(a_report(engine, some_sales())).drawn
 
     assert {(tile.code, tile.name) for tile in TILES} == set(AddressProvider.estados)
@@ -291,11 +291,11 @@ def contrast(one: str, other: str) -> float:
         (palette.MUTED, "#fbfaf6"),
     ],
 )
-def test_what_is_written_in_a_chart_can_be_read(ink: str, ground: str) -> None:
+def test_chart_text_has_enough_contrast(ink: str, ground: str) -> None:
     assert contrast(ink, ground) >= 4.5
 
 
-def test_the_night_turns_every_colour_of_the_charts(engine: sa.Engine) -> None:
+def test_dark_mode_overrides_every_chart_colour(engine: sa.Engine) -> None:
     page = a_report(engine, some_sales())
 
     turned = set(re.findall(r'svg \[(?:fill|stroke)="(#\w{6})"\]', page))
@@ -313,12 +313,12 @@ def test_the_night_turns_every_colour_of_the_charts(engine: sa.Engine) -> None:
         (Decimal("7.5"), "R$ 7,50", "R$7.50"),
     ],
 )
-def test_amounts_are_told_as_each_language_does(value: Decimal, portuguese: str, english: str) -> None:
+def test_amounts_are_formatted_for_each_language(value: Decimal, portuguese: str, english: str) -> None:
     assert PORTUGUESE.short_money(value).replace("\N{NO-BREAK SPACE}", " ") == portuguese
     assert ENGLISH.short_money(value) == english
 
 
-def test_reading_the_figures_needs_nothing_that_draws() -> None:
+def test_reading_the_figures_imports_no_charting_library() -> None:
     heavy = "{'altair', 'jinja2', 'pandas', 'vl_convert'}"
     program = f"import sys, purchase_pipeline.sales.report.figures; print(sorted({heavy} & set(sys.modules)))"
 

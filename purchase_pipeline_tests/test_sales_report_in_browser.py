@@ -1,4 +1,4 @@
-"""The sales report as its readers meet it: in a browser, offline, on a phone, by keyboard, by ear, on paper."""
+"""The sales report in a browser: offline, on a phone, by keyboard, with a screen reader, in print."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -7,7 +7,7 @@ from typing import Literal
 
 import pytest
 import sqlalchemy as sa
-from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]  # states none
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]  # untyped
 from playwright.sync_api import Browser, FloatRect, Page
 
 from purchase_pipeline.sales.report.figures import read_sales_figures
@@ -30,7 +30,7 @@ def running() -> Iterator[Browser]:
 
 @pytest.fixture
 def report(engine: sa.Engine, tmp_path: Path) -> Path:
-    """A report of sales; one name in it is longer than a phone is wide."""
+    """A report with one name that is wider than a phone screen."""
     fill(engine, [*some_sales(), *some_sales(product=LONG_WORD, category=LONG_WORD, payment_type=LONG_WORD)])
     path = tmp_path / "report.html"
     path.write_text(render_report(read_sales_figures(engine), datetime(2026, 11, 24, 12, tzinfo=UTC)))
@@ -55,9 +55,7 @@ def visible_languages(page: Page) -> list[str]:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_no_rule_of_accessibility_is_broken(
-    running: Browser, report: Path, scheme: Literal["light", "dark"]
-) -> None:
+def test_the_page_is_accessible(running: Browser, report: Path, scheme: Literal["light", "dark"]) -> None:
     with watched_page(running, scheme=scheme) as watched:
         for language in LANGUAGES:
             page = opened(watched, report, language)
@@ -67,7 +65,7 @@ def test_no_rule_of_accessibility_is_broken(
             assert results.violations_count == 0, results.generate_report()
 
 
-def test_the_file_alone_is_asked_for_and_nothing_complains(running: Browser, report: Path) -> None:
+def test_only_the_file_is_requested_and_the_console_is_empty(running: Browser, report: Path) -> None:
     with watched_page(running) as watched:
         opened(watched, report, "en").wait_for_load_state("networkidle")
 
@@ -76,7 +74,7 @@ def test_the_file_alone_is_asked_for_and_nothing_complains(running: Browser, rep
 
 
 @pytest.mark.parametrize("width", [360, 700, 1000, 1280])
-def test_nothing_sticks_out_and_every_chart_can_be_read(running: Browser, report: Path, width: int) -> None:
+def test_nothing_overflows_and_every_chart_is_legible(running: Browser, report: Path, width: int) -> None:
     with watched_page(running, width=width) as watched:
         for language in LANGUAGES:
             page = opened(watched, report, language)
@@ -113,7 +111,7 @@ def test_the_language_is_switched_by_keyboard(running: Browser, report: Path) ->
     assert outline == "solid"
 
 
-def test_the_chosen_language_is_what_is_printed(running: Browser, report: Path) -> None:
+def test_the_chosen_language_is_printed(running: Browser, report: Path) -> None:
     with watched_page(running, width=680, height=980) as watched:
         page = opened(watched, report, "en")
         page.emulate_media(media="print")

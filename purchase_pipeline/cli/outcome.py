@@ -64,11 +64,7 @@ def _ignore(signum: int, frame: FrameType | None) -> None:
 
 
 def read_settings() -> Settings:
-    """Read the settings.
-
-    Raises:
-        click.UsageError: a setting is invalid.
-    """
+    """Read the settings; an invalid one is a usage error."""
     with settings_errors():
         return current_settings()
 

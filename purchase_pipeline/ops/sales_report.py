@@ -24,9 +24,7 @@ def update_report(settings: Settings, console: Console) -> Path | None:
             console.print("No batches loaded yet. Load some first: purchase-pipeline up")
             return None
         stale, begun = _stale_lots(pipeline.engine, loaded), datetime.now(UTC)
-        with console.status(
-            f"Aggregating {quantity(len(stale), 'batch')}, then updating marts and report ..."
-        ):
+        with console.status(f"Aggregating {quantity(len(stale), 'batch')}, updating marts and report ..."):
             succeeded = _run(pipeline, "sum_lots", consecutive(stale, settings.lote_names))
             succeeded = succeeded and _run(pipeline, "refresh_sales", [[]])
         if not succeeded:
@@ -39,10 +37,8 @@ def _stale_lots(engine: sa.Engine, loaded: Mapping[str, LotCount]) -> list[str]:
     query = sa.select(LEDGER.c.partition, LEDGER.c.committed_at).where(LEDGER.c.asset == SALES_BY_LOT.name)
     with engine.connect() as connection:
         exists = sa.inspect(connection).has_table(SALES_BY_LOT.name)
-        aggregated = dict(map(tuple, connection.execute(query))) if exists else {}
-    return [
-        lote for lote, lot in loaded.items() if lote not in aggregated or aggregated[lote] < lot.committed_at
-    ]
+        known = dict(map(tuple, connection.execute(query))) if exists else {}
+    return [lote for lote, lot in loaded.items() if lote not in known or known[lote] < lot.committed_at]
 
 
 def _run(pipeline: Pipeline, job_name: str, runs: Iterable[Sequence[str]]) -> bool:
@@ -54,6 +50,4 @@ def _run(pipeline: Pipeline, job_name: str, runs: Iterable[Sequence[str]]) -> bo
 def _print_failures(pipeline: Pipeline, begun: datetime, console: Console) -> None:
     failed = dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], created_after=begun)
     for record in pipeline.instance.get_run_records(failed):
-        print_failure(
-            console, pipeline.backlog.explain(record.dagster_run), "the previous tables and report are kept"
-        )
+        print_failure(console, pipeline.backlog.explain(record.dagster_run), "the previous report is kept")

@@ -1,1 +1,1 @@
-"""The stack of docker-compose.yml, run: `make compose-test`."""
+"""Tests of the running stack of docker-compose.yml: `make compose-test`."""

@@ -1,4 +1,4 @@
-"""One stack for all tests of this folder, built and started by the first, removed by the last."""
+"""One stack for all tests of this folder, started before the first and removed after the last."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ SETTINGS = {
     "PURCHASE_ROWS": "10000",
     "PURCHASE_EVERY": "5",
     "MOCK_API_DEFECTS": "0.01",
-    # What .env, Compose, psql, libpq's files and pgAdmin each have a rule for.
+    # Characters that are special to .env, Compose, psql, libpq's files or pgAdmin.
     "POSTGRES_PASSWORD": 'po"st=$g # %',
     "LOADER_PASSWORD": "lo$ad#er @x",
     "READER_PASSWORD": "re/ad?er &y",
@@ -25,7 +25,7 @@ SETTINGS = {
 
 @pytest.fixture(scope="session", autouse=True)
 def engine() -> None:
-    """Skip where there is no Docker Engine, or no Compose: in CI that is an error."""
+    """Skip without Docker Engine or Compose; in CI that is an error."""
     try:
         docker("info")
         docker("compose", "version")
@@ -37,9 +37,9 @@ def engine() -> None:
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComposeStack]:
-    """The stack, healthy, with a campaign that has begun."""
+    """The healthy stack, which has started loading."""
     stack = ComposeStack(tmp_path_factory.mktemp("compose"), SETTINGS)
-    stack.compose("down", "--volumes", "--remove-orphans")  # what a killed test left
+    stack.compose("down", "--volumes", "--remove-orphans")  # left over from a killed test
     try:
         began = monotonic()
         stack.compose("up", "--detach", "--build", "--wait")

@@ -1,4 +1,4 @@
-"""Somebody at pgAdmin: the requests that its page sends, from the login to the tree of a server's tables."""
+"""A pgAdmin user: the requests of its page, from the login to the tree of tables."""
 
 import re
 from collections.abc import Iterator
@@ -11,19 +11,19 @@ _DEADLINE_SECONDS = 60
 
 
 class PgAdmin:
-    """A session of one user, who opens the server that is registered for them."""
+    """The session of a user who opens their registered server."""
 
     def __init__(self, client: httpx.Client) -> None:
         self._client = client
 
     def connect(self) -> str:
-        """Open the one registered server without a password, and return what pgAdmin says to it."""
+        """Open the registered server without entering a password, and return pgAdmin's response."""
         group, server = self._server()
         answer = self._client.post(f"/browser/server/connect/{group}/{server}").json()
         return str(answer.get("info") or answer)
 
     def tables(self, database: str) -> list[str]:
-        """Return the names in the tree under a database's `public` schema; the server is to be connected."""
+        """Return the tables of a database's `public` schema; the server must be connected."""
         path = "/".join(self._server())
         path = f"{path}/{self._child(f'database/nodes/{path}/', database)}"
         path = f"{path}/{self._child(f'schema/nodes/{path}/', 'public')}"
@@ -54,7 +54,7 @@ def logged_in(url: str, *, email: str, password: str) -> Iterator[PgAdmin]:
         token = _token(r'"csrfToken": "([^"]+)"', client.get("/login"))
         login = {"csrf_token": token, "email": email, "password": password, "internal_button": "Login"}
         client.post("/authenticate/login", data=login).raise_for_status()
-        script = client.get("/browser/js/utils.js")  # the login page again, for who is not logged in
+        script = client.get("/browser/js/utils.js")  # the login page if not logged in
         client.headers["X-pgA-CSRFToken"] = _token(r"pgAdmin\['csrf_token'\] = '([^']+)'", script)
         yield PgAdmin(client)
 

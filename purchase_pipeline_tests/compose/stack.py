@@ -1,4 +1,4 @@
-"""The stack of docker-compose.yml as a person runs it: by `docker compose`, in a project of its own."""
+"""The stack of docker-compose.yml, run with `docker compose` in its own project."""
 
 import json
 import os
@@ -16,22 +16,22 @@ PROJECT = Path(__file__).parents[2]
 _VARIABLES = re.findall(r"^#([A-Z_]+)=", (PROJECT / ".env.example").read_text(), re.MULTILINE)
 _PORTS = [name for name in _VARIABLES if name.endswith("_PORT")]
 _PASSWORDS = {"postgres": "POSTGRES_PASSWORD", LOADER: "LOADER_PASSWORD", READER: "READER_PASSWORD"}
-_LONGEST_SECONDS = 900  # a build that downloads everything, and a start
-_LOOK_SECONDS = 1.0  # a docker command takes half a second of a core, which the stack could use
+_LONGEST_SECONDS = 900  # for a build with all downloads, and the start
+_POLL_SECONDS = 1.0  # a docker command takes half a second of CPU, which the stack needs
 
 
 class DockerError(Exception):
-    """A docker command failed. The text has the command and what it said."""
+    """A docker command failed; the message has the command and its output."""
 
 
 def docker(*words: str, environment: Mapping[str, str] | None = None) -> str:
-    """Run a docker command in the checkout, and return what it printed, its log lines included.
+    """Run a docker command in the checkout, and return its output, including log lines.
 
     Raises:
         DockerError: it failed.
     """
     done = subprocess.run(
-        ["docker", *words],  # noqa: S607  (the one on PATH)
+        ["docker", *words],  # noqa: S607  (from PATH)
         cwd=PROJECT,
         env=environment,
         stdout=subprocess.PIPE,
@@ -46,7 +46,7 @@ def docker(*words: str, environment: Mapping[str, str] | None = None) -> str:
 
 
 class ComposeStack:
-    """One Compose project, beside whatever else runs: its volumes are its own, its ports are nobody's.
+    """A Compose project with its own volumes and free ports, independent of others.
 
     `settings` are variables of .env.example, and are given as a person gives them, in an environment file; no such
     variable of this process is handed on.
@@ -62,7 +62,7 @@ class ComposeStack:
         self._environment = {name: value for name, value in os.environ.items() if name not in _VARIABLES}
 
     def compose(self, *words: str) -> str:
-        """Run `docker compose`, and return what it printed.
+        """Run `docker compose`, and return its output.
 
         Raises:
             DockerError: it failed.
@@ -71,30 +71,30 @@ class ComposeStack:
         return docker("compose", *project, *words, environment=self._environment)
 
     def url(self, port: str) -> str:
-        """Return where one of the published ports is, by the name of its variable."""
+        """Return the URL of a published port, given the name of its variable."""
         return f"http://127.0.0.1:{self.settings[port]}"
 
     def sql(self, query: str, *, database: str = DATABASE_NAME, role: str = "postgres") -> str:
-        """Return what psql, inside the network, prints of a query: a line a row, `|` between the columns.
+        """Run a query with psql inside the network; return one line per row, with `|` between columns.
 
         Raises:
             DockerError: the server is away, or refuses.
         """
         target = f"host=postgres dbname={database} user={role} connect_timeout=5"
         password = _PASSWORDS[role]
-        # The container's own variable: no password on a command line.
+        # The password comes from the container's environment, not the command line.
         command = f'PGPASSWORD="${password}" exec psql --no-psqlrc -v ON_ERROR_STOP=1 -tA -d "$0" -c "$1"'
         return self.compose("exec", "-T", "postgres", "sh", "-c", command, target, query).strip()
 
     def number(self, query: str, *, database: str = DATABASE_NAME) -> int:
-        """Return the one number that a query finds; 0 while the server or the table is not there."""
+        """Return the number that a query finds; 0 while the server or the table does not exist."""
         try:
             return int(self.sql(query, database=database))
         except DockerError:
             return 0
 
     def kill(self, service: str) -> None:
-        """SIGKILL every process of a service's container, as when its memory is used up.
+        """SIGKILL every process of a service's container, as the kernel does when memory runs out.
 
         Not `docker kill`: the engine takes that for a wish, and starts nothing again. The container's first process is
         out of reach from inside, and ends when its child does.
@@ -102,14 +102,14 @@ class ComposeStack:
         try:
             self.compose("exec", "-T", service, "sh", "-c", "kill -9 -1")
         except DockerError:
-            return  # the shell went with the container
+            return  # the shell was killed with the container
 
     def containers(self, service: str) -> list[str]:
-        """Return the ids of a service's containers, which are their host names too."""
+        """Return the IDs of a service's containers, which are also their host names."""
         return [line[:12] for line in self.compose("ps", "--all", "--quiet", service).split()]
 
     def restarts(self, service: str) -> int:
-        """Return how often the engine has started a service's containers again."""
+        """Return how often the engine has restarted a service's containers."""
         counts = (
             docker("inspect", "--format", "{{.RestartCount}}", container)
             for container in self.containers(service)
@@ -117,7 +117,7 @@ class ComposeStack:
         return sum(map(int, counts))
 
     def health(self) -> Mapping[str, str]:
-        """Return what the engine says of each service: `healthy`, `unhealthy`, `starting`, or its state."""
+        """Return the health of each service (`healthy`, `unhealthy`, `starting`), or its state."""
         lines = self.compose("ps", "--all", "--format", "json").splitlines()
         containers = [json.loads(line) for line in lines if line.startswith("{")]
         return {each["Service"]: each["Health"] or each["State"] for each in containers}
@@ -128,13 +128,13 @@ class ComposeStack:
         return docker("volume", "ls", "--quiet", "--filter", label).split()
 
     def wait_until(self, seen: Callable[[], object], what: str, seconds: float) -> float:
-        """Return after how many seconds a thing was seen.
+        """Wait for a condition, and return the seconds it took.
 
         Raises:
             NotInTimeError: it was not; with the containers' states and last lines.
         """
         try:
-            return wait_until(seen, what, seconds, look_seconds=_LOOK_SECONDS)
+            return wait_until(seen, what, seconds, look_seconds=_POLL_SECONDS)
         except NotInTimeError as error:
             error.add_note(self.compose("ps", "--all"))
             error.add_note(self.compose("logs", "--tail", "20"))

@@ -1,4 +1,4 @@
-"""What the image holds, and what its build refuses."""
+"""The content of the image, and when its build fails."""
 
 import json
 import shutil
@@ -8,7 +8,7 @@ import pytest
 
 from purchase_pipeline_tests.compose.stack import PROJECT, ComposeStack, DockerError, docker
 
-MOST_BYTES = 720_000_000  # of which pyarrow is 140 millions, and vl-convert, a Vega in one library, a hundred
+MOST_BYTES = 720_000_000  # including pyarrow (140 MB) and vl-convert with Vega (100 MB)
 
 
 def in_image(stack: ComposeStack, script: str) -> str:
@@ -22,7 +22,7 @@ def test_it_is_small(stack: ComposeStack) -> None:
     assert image["Size"] < MOST_BYTES
 
 
-def test_it_runs_as_a_plain_user_who_can_write_nothing_but_tmp_and_has_nothing_to_build_with(
+def test_it_runs_unprivileged_with_only_tmp_writable_and_without_build_tools(
     stack: ComposeStack,
 ) -> None:
     assert in_image(stack, "id -u").strip() == "10001"
@@ -33,7 +33,7 @@ def test_it_runs_as_a_plain_user_who_can_write_nothing_but_tmp_and_has_nothing_t
     assert in_image(stack, "command -v cc gcc g++ ld strip || echo none").strip() == "none"
 
 
-def test_the_build_fails_where_the_lock_does_not_hold_what_the_project_asks_for(tmp_path: Path) -> None:
+def test_the_build_fails_if_the_lock_does_not_satisfy_the_project(tmp_path: Path) -> None:
     ignored = (PROJECT / ".dockerignore").read_text().splitlines()
     let_in = [line.removeprefix("!") for line in ignored if line.startswith("!")]
     for name in [".dockerignore", "Dockerfile", *let_in]:

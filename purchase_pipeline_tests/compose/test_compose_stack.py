@@ -1,4 +1,4 @@
-"""A campaign in the stack, from the first start to `down -v`: the tests follow each other, and share it."""
+"""The stack from the first start to `down -v`; the tests share it and run in order."""
 
 import json
 
@@ -23,15 +23,15 @@ COUNTS = (
 )
 
 
-def lots_in_flight(stack: ComposeStack) -> int:
+def lots_in_progress(stack: ComposeStack) -> int:
     return stack.number(LOTS_IN_FLIGHT, database=DAGSTER_DATABASE_NAME)
 
 
-def test_compose_has_nothing_to_say_against_the_file(stack: ComposeStack) -> None:
+def test_compose_accepts_the_file_without_warnings(stack: ComposeStack) -> None:
     assert stack.compose("config", "--quiet") == ""
 
 
-def test_the_start_ends_when_all_is_well(stack: ComposeStack) -> None:
+def test_the_start_ends_when_all_services_are_healthy(stack: ComposeStack) -> None:
     assert stack.health() == dict.fromkeys(SERVICES, "healthy")
 
 
@@ -52,7 +52,7 @@ def test_the_api_answers_on_its_published_port(stack: ComposeStack) -> None:
     assert len(answer.json()) == 3
 
 
-def test_a_page_of_another_origin_starts_no_run_by_its_pictures(stack: ComposeStack) -> None:
+def test_a_page_of_another_origin_cannot_start_a_run_with_an_image(stack: ComposeStack) -> None:
     dagster, file = stack.url("DAGSTER_PORT"), "/opt/purchase/overwritten.html"
     database = f"postgresql://{LOADER}@postgres:5432/{DATABASE_NAME}"
 
@@ -67,8 +67,8 @@ def test_a_page_of_another_origin_starts_no_run_by_its_pictures(stack: ComposeSt
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_container_that_dies_in_mid_lot_is_well_again_by_itself(stack: ComposeStack, service: str) -> None:
-    stack.wait_until(lambda: lots_in_flight(stack), "a lot in flight", 60)
+def test_a_container_killed_during_a_batch_recovers(stack: ComposeStack, service: str) -> None:
+    stack.wait_until(lambda: lots_in_progress(stack), "a batch in progress", 60)
     restarts = stack.restarts(service)
 
     stack.kill(service)
@@ -78,10 +78,10 @@ def test_a_container_that_dies_in_mid_lot_is_well_again_by_itself(stack: Compose
     )
     seconds += stack.wait_until(lambda: stack.health()[service] == "healthy", f"{service} healthy", 120)
     loaded = stack.number(LOADED_LOTS)
-    print(f"\n{service} killed: healthy after {seconds:.1f} s, {loaded} of {LOTS} lots loaded")
+    print(f"\n{service} killed: healthy after {seconds:.1f} s, {loaded} of {LOTS} batches loaded")
 
 
-def test_the_campaign_ends_with_exact_counts(stack: ComposeStack) -> None:
+def test_all_batches_are_loaded_with_exact_counts(stack: ComposeStack) -> None:
     stack.wait_until(lambda: stack.number(LOADED_LOTS) >= LOTS, "the last lot", 300)
     all_well = dict.fromkeys(SERVICES, "healthy")
     stack.wait_until(lambda: stack.health() == all_well, "all services healthy", 120)
@@ -95,7 +95,7 @@ def test_the_campaign_ends_with_exact_counts(stack: ComposeStack) -> None:
     assert "no difference" in verified
 
 
-def test_the_sales_follow_by_themselves(stack: ComposeStack) -> None:
+def test_the_sales_report_is_updated_automatically(stack: ComposeStack) -> None:
     is_there = "test -s /opt/purchase/reports/sales-report.html && echo yes || echo no"
 
     seconds = stack.wait_until(
@@ -104,17 +104,17 @@ def test_the_sales_follow_by_themselves(stack: ComposeStack) -> None:
         240,
     )
 
-    print(f"\nsales report: {seconds:.0f} s after the last lot")
+    print(f"\nsales report: {seconds:.0f} s after the last batch")
 
 
-def test_the_console_script_tells_the_same(stack: ComposeStack) -> None:
+def test_the_console_script_reports_the_same(stack: ComposeStack) -> None:
     told = json.loads(stack.compose("exec", "-T", "code_server", "purchase-pipeline", "status", "--json"))
 
     assert told["loaded"] == LOTS
     assert told["conserved"]
 
 
-def test_reader_and_loader_can_do_no_more_than_they_are_for(stack: ComposeStack) -> None:
+def test_reader_and_loader_have_only_their_privileges(stack: ComposeStack) -> None:
     assert int(stack.sql("SELECT count(*) FROM tabela_compras", role=READER)) > 0
     with pytest.raises(DockerError, match="cannot execute DELETE in a read-only transaction"):
         stack.sql("DELETE FROM tabela_compras", role=READER)
@@ -122,7 +122,7 @@ def test_reader_and_loader_can_do_no_more_than_they_are_for(stack: ComposeStack)
         stack.sql("SELECT 1", database=DAGSTER_DATABASE_NAME, role=LOADER)
 
 
-def test_pgadmin_opens_the_registered_server_without_a_question(stack: ComposeStack) -> None:
+def test_pgadmin_opens_the_registered_server_without_a_password(stack: ComposeStack) -> None:
     password = SETTINGS["PGADMIN_PASSWORD"]
 
     with logged_in(stack.url("PGADMIN_PORT"), email="fake123@gmail.com", password=password) as pgadmin:
@@ -130,7 +130,7 @@ def test_pgadmin_opens_the_registered_server_without_a_question(stack: ComposeSt
         assert {"tabela_compras", "compras_rejeitadas"} <= set(pgadmin.tables(DATABASE_NAME))
 
 
-def test_the_data_outlives_down_and_goes_with_down_v(stack: ComposeStack) -> None:
+def test_down_keeps_the_data_and_down_v_removes_it(stack: ComposeStack) -> None:
     stack.compose("down")
     assert len(stack.volumes()) == 4
     stack.compose("up", "--detach", "--wait")

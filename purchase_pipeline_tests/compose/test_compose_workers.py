@@ -1,4 +1,4 @@
-"""A campaign on three workers of Celery's, of which one is killed in mid-lot: COMPOSE_PROFILES=scale."""
+"""Three Celery workers, one of them killed during a batch: COMPOSE_PROFILES=scale."""
 
 import json
 from collections.abc import Iterator
@@ -27,9 +27,9 @@ RUNS = """
 
 @pytest.fixture(scope="module")
 def scaled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComposeStack]:
-    """The stack with three workers, healthy, with a campaign that has begun."""
+    """The healthy stack with three workers, which has started loading."""
     stack = ComposeStack(tmp_path_factory.mktemp("scale"), SETTINGS, name="purchase-pipeline-scale-test")
-    stack.compose("down", "--volumes", "--remove-orphans")  # what a killed test left
+    stack.compose("down", "--volumes", "--remove-orphans")  # left over from a killed test
     try:
         began = monotonic()
         stack.compose("up", "--detach", "--build", "--wait", "--scale", f"worker={WORKERS}")
@@ -42,21 +42,21 @@ def scaled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComposeStack]:
 
 
 def busy_workers(stack: ComposeStack) -> list[str]:
-    """Return the containers of the workers that are at a run, as they say themselves."""
+    """Return the containers of the workers that report a run."""
     command = 'exec celery --broker "$PURCHASE_REDIS_URL" inspect active --json --timeout 2'
-    with suppress(DockerError):  # the container that is asked may be the one that was killed
+    with suppress(DockerError):  # this container may be the killed one
         answers = stack.compose("exec", "-T", "worker", "sh", "-c", command)
         found = json.loads(next(line for line in answers.splitlines() if line.startswith("{")))
         return [name.partition("@")[2] for name, tasks in found.items() if tasks]
     return []
 
 
-def test_a_killed_workers_lot_is_loaded_by_another_and_the_counts_are_exact(scaled: ComposeStack) -> None:
+def test_another_worker_loads_the_batch_of_a_killed_one_with_exact_counts(scaled: ComposeStack) -> None:
     began = monotonic()
     scaled.wait_until(lambda: scaled.number(LOADED_LOTS) >= LOTS // 5, "a fifth of the lots", 120)
 
     struck = next(filter(None, (busy_workers(scaled) for _ in range(30))))[0]
-    with suppress(DockerError):  # the shell goes with the container
+    with suppress(DockerError):  # the shell is killed with the container
         docker("exec", struck, "sh", "-c", "kill -9 -1")
     killed_at = scaled.number(LOADED_LOTS)
     scaled.wait_until(lambda: scaled.number(LOADED_LOTS) >= LOTS, "the last lot", 300)
@@ -75,12 +75,12 @@ def test_a_killed_workers_lot_is_loaded_by_another_and_the_counts_are_exact(scal
     assert scaled.restarts("worker") == 1
 
 
-def test_all_is_well_again(scaled: ComposeStack) -> None:
+def test_all_services_are_healthy_again(scaled: ComposeStack) -> None:
     scaled.wait_until(lambda: set(scaled.health().values()) == {"healthy"}, "all healthy", 120)
 
     assert len(scaled.containers("worker")) == WORKERS
 
 
-def test_the_flag_alone_is_refused_in_words(scaled: ComposeStack) -> None:
+def test_the_flag_without_the_variable_is_refused(scaled: ComposeStack) -> None:
     with pytest.raises(DockerError, match="Set COMPOSE_PROFILES=scale"):
         scaled.compose("run", "--rm", "--no-deps", "-T", "-e", "PROFILE=local", "worker")
