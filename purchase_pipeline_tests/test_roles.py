@@ -1,9 +1,7 @@
 """What each role of the database can do, and what it cannot, held against a real server."""
 
 import subprocess
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 import psycopg
@@ -20,6 +18,7 @@ from purchase_pipeline.stack.database import (
 from purchase_pipeline.stack.embedded_postgres.files import ServerFiles
 from purchase_pipeline.stack.embedded_postgres.server import EmbeddedPostgres
 from purchase_pipeline.stack.roles import DAGSTER, LOADER, READER, ROLES_FILE, SCRATCH, reader_statements
+from purchase_pipeline_tests.leftovers import short_folder
 
 Rows = list[tuple[object, ...]]
 OWNERS = """
@@ -45,7 +44,7 @@ class Home(NamedTuple):
 @pytest.fixture(scope="module")
 def home() -> Iterator[Home]:
     """A home made by an earlier version: two databases, all in them the superuser's; then started by this one."""
-    folder = Path(tempfile.mkdtemp(prefix="roles-", dir="/tmp"))
+    folder = short_folder("roles-")
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("PURCHASE_HOME", str(folder))
         settings = Settings()

@@ -28,6 +28,7 @@ from purchase_pipeline.stack.database import start_database
 from purchase_pipeline.stack.embedded_postgres.server import EmbeddedPostgres
 from purchase_pipeline.stack.roles import DAGSTER, LOADER
 from purchase_pipeline_tests.builders import a_compra
+from purchase_pipeline_tests.leftovers import note
 from purchase_pipeline_tests.person import COMMAND
 from purchase_pipeline_tests.serving import free_port, served
 
@@ -152,6 +153,7 @@ class Campaign:
 def server() -> Iterator[EmbeddedPostgres]:
     """A server with its roles, which a campaign elsewhere is given by URL."""
     with tempfile.TemporaryDirectory(prefix="secrets-", dir="/tmp") as folder:
+        note(Path(folder))
         with pytest.MonkeyPatch.context() as environment:
             environment.setenv("PURCHASE_HOME", folder)
             settings = Settings()
