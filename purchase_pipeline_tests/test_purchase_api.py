@@ -32,6 +32,7 @@ from purchase_pipeline.ingest.purchase_api import (
     ApiUnavailableError,
     IncompleteLotError,
     PurchaseApi,
+    raise_for_status,
 )
 from purchase_pipeline.ingest.row_splitter import RawFormat, split_rows
 from purchase_pipeline_tests.builders import a_compra
@@ -260,6 +261,17 @@ def test_a_wish_that_is_past_or_no_time_is_no_wish(retry_after: str) -> None:
         fetched(url, 1)
 
     assert failed.value.retry_after_seconds == 0
+
+
+@pytest.mark.parametrize("retry_after", ["61", "3600", "9" * 30, "Fri, 31 Dec 9999 23:59:59 GMT"])
+def test_no_server_makes_a_request_wait_longer_than_a_minute(retry_after: str) -> None:
+    request = httpx.Request("GET", "http://api")
+    response = httpx.Response(429, headers={"Retry-After": retry_after}, request=request)
+
+    with pytest.raises(ApiUnavailableError) as failed:
+        raise_for_status("lote-0001", response)
+
+    assert failed.value.retry_after_seconds == 60
 
 
 @pytest.mark.parametrize("status", [300, 304, 400, 401, 403, 404, 410, 422])
