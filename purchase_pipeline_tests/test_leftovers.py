@@ -32,7 +32,7 @@ class Run:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        wait_until(started.exists, "the start of the tests")
+        wait_until(started.exists, "the start of the tests", 180)
         found = json.loads(started.read_text())
         self._pids, self._folder = found["pids"], Path(found["folder"])
         self.worker = self._pids[0]
@@ -66,9 +66,9 @@ def test_a_run_that_is_stopped_leaves_nothing(
 
     for stop in stops:
         os.killpg(run.process.pid, stop)  # as a terminal does
-    run.process.wait(60)
+    run.process.wait(90)
 
-    wait_until(lambda: run.left() == [], "the end of what was left", 30)
+    wait_until(lambda: run.left() == [], "the end of what was left", 90)
 
 
 def test_what_a_killed_worker_left_is_gone_when_the_run_ends(tmp_path: Path) -> None:
@@ -76,18 +76,18 @@ def test_what_a_killed_worker_left_is_gone_when_the_run_ends(tmp_path: Path) -> 
     os.kill(run.worker, signal.SIGKILL)
 
     run.process.send_signal(signal.SIGINT)
-    run.process.wait(60)
+    run.process.wait(90)
 
-    wait_until(lambda: run.left() == [], "the end of what was left", 30)
+    wait_until(lambda: run.left() == [], "the end of what was left", 90)
 
 
 def test_the_next_run_removes_what_is_left_where_nobody_watched(tmp_path: Path) -> None:
     run = Run(0, tmp_path)
     run.watcher().kill()
     run.process.kill()
-    run.process.wait(60)
+    run.process.wait(90)
     assert len(run.left()) == 3
 
-    subprocess.run([*RUN, "-n0", "--collect-only"], cwd=PROJECT, check=True, capture_output=True, timeout=60)
+    subprocess.run([*RUN, "-n0", "--collect-only"], cwd=PROJECT, check=True, capture_output=True, timeout=180)
 
     assert run.left() == []
