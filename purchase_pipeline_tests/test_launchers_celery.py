@@ -220,7 +220,7 @@ def test_a_worker_without_the_launcher_says_so(tmp_path: Path) -> None:
 
 
 def test_the_scale_files_settings_are_the_local_ones_where_workers_do_not_matter() -> None:
-    local = yaml.safe_load(files("purchase_pipeline").joinpath("dagster.yaml").read_text())
+    local = yaml.safe_load(files("purchase_pipeline.stack").joinpath("dagster.yaml").read_text())
     scale = yaml.safe_load(SCALE.read_text())
 
     different = {name for name in local if local[name] != scale[name]}
