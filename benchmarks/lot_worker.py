@@ -4,16 +4,15 @@
 """
 
 import json
-import resource
 import sys
 from pathlib import Path
 from time import perf_counter
 
 import purchase_pipeline.definitions  # noqa: F401  # a run's process imports them
 from benchmarks.ours import our_path
+from purchase_pipeline_tests.big_slice import peak_mib
 
 _WARM_ROWS = 10_000
-_STATUS = Path("/proc/self/status")
 
 
 def main() -> None:
@@ -29,17 +28,6 @@ def main() -> None:
             path.load(f"lote-{number:04d}", rows)
             seconds.append(perf_counter() - started)
     print(json.dumps({"imported_mib": imported, "peak_mib": peak_mib(), "seconds": seconds}))
-
-
-def peak_mib() -> float:
-    """Return the peak resident memory of this process, in MiB.
-
-    On Linux, `ru_maxrss` is inherited from the parent process, so VmHWM is used.
-    """
-    if _STATUS.exists():
-        (kilobytes,) = [line.split()[1] for line in _STATUS.read_text().splitlines() if "VmHWM" in line]
-        return int(kilobytes) / 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20)  # macOS counts bytes
 
 
 if __name__ == "__main__":

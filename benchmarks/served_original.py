@@ -6,9 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
-
-from purchase_pipeline_tests.serving import free_port
+from purchase_pipeline_tests.serving import answers, free_port
 from purchase_pipeline_tests.waiting import wait_until
 
 _START_SECONDS = 60.0
@@ -23,15 +21,8 @@ def original_api() -> Iterator[str]:
     api = subprocess.Popen([*server, "--factory", "benchmarks.peers.original_api:create_app"], cwd=_PROJECT)
     url = f"http://127.0.0.1:{port}"
     try:
-        wait_until(lambda: _answers(url), "the first version's API", _START_SECONDS)
+        wait_until(lambda: answers(f"{url}/gerar_compra/1"), "the first version's API", _START_SECONDS)
         yield url
     finally:
         api.terminate()
         api.wait()
-
-
-def _answers(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/gerar_compra/1", trust_env=False).is_success
-    except httpx.TransportError:
-        return False

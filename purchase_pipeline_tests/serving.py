@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from threading import Thread
 from typing import Literal
 
+import httpx
 import uvicorn
 from starlette.types import ASGIApp
 
@@ -20,6 +21,14 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def answers(url: str) -> bool:
+    """Tell whether a server is there, and answers well."""
+    try:
+        return httpx.get(url, timeout=5, trust_env=False).is_success
+    except httpx.TransportError:
+        return False
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""One connection through the TCP proxy: its bytes, who judges them, and the ways to break it."""
+"""One connection through the TCP proxy: its bytes, the policies that judge them, and the ways to break it."""
 
 import asyncio
 import socket
@@ -6,6 +6,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from math import inf
 from typing import TypeAlias, cast
 
 _CHUNK_BYTES = 1 << 14
@@ -17,11 +18,6 @@ class Way(Enum):
 
     UP = "from the client to the server"
     DOWN = "from the server to the client"
-
-    @property
-    def other(self) -> "Way":
-        """The other way."""
-        return Way.DOWN if self is Way.UP else Way.UP
 
 
 @dataclass(frozen=True)
@@ -108,3 +104,33 @@ Policy: TypeAlias = Callable[[Link, Way, bytes], Verdict]
 def let_pass(link: Link, way: Way, chunk: bytes) -> Verdict:  # noqa: ARG001
     """Let everything pass."""
     return Verdict()
+
+
+Act: TypeAlias = Callable[[Link], None]
+"""What happens at the chosen place: `Link.cut`, `Link.reset`, `Link.swallow`, or a function of the caller's."""
+
+
+def at_byte(number: int, way: Way, act: Act) -> Policy:
+    """Let so many bytes pass that way, then act."""
+
+    def policy(link: Link, going: Way, chunk: bytes) -> Verdict:
+        left = number - link.bytes[way]
+        return Verdict(left, then=act) if going is way and len(chunk) >= left else Verdict()
+
+    return policy
+
+
+def at_once(act: Act) -> Policy:
+    """Act at the first byte, which does not pass."""
+    return lambda link, going, chunk: Verdict(0, then=act)  # noqa: ARG005
+
+
+def slow(way: Way, *, bytes_per_second: float = inf, delay_seconds: float = 0.0) -> Policy:
+    """Hold each chunk that way back: for its size, at this pace, and for a fixed time."""
+
+    def policy(link: Link, going: Way, chunk: bytes) -> Verdict:  # noqa: ARG001
+        if going is not way:
+            return Verdict()
+        return Verdict(pause_seconds=delay_seconds + len(chunk) / bytes_per_second)
+
+    return policy

@@ -1,6 +1,6 @@
 """A TCP proxy that stands between two programs and breaks their connection where it is told to.
 
-What to break, and where, is a policy's to say: `tcp_faults` has some, `postgres_wire` has more.
+What to break, and where, is a policy's to say: `tcp_link` has some, `postgres_wire` of the lab has more.
 """
 
 import asyncio

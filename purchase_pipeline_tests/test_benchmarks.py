@@ -3,15 +3,20 @@
 from datetime import date
 from pathlib import Path
 
+import httpx
 import pytest
 
+from benchmarks.cadence import first_asked, percentile_95
 from benchmarks.catalogue import BENCHMARKS
 from benchmarks.contenders import RowsMissingError, take_turns
 from benchmarks.figures import Figure, Measured, Ratio
 from benchmarks.machine import Machine
+from benchmarks.peers.original_api import create_app
+from benchmarks.peers.original_worker import Purchase
 from benchmarks.quick import regressions
 from benchmarks.report import measured_lines, shown, written_into
 from benchmarks.results import Result, keep, kept, result_of
+from purchase_pipeline_tests.serving import served
 
 PROJECT = Path(__file__).parent.parent
 DOCS = PROJECT / "docs"
@@ -187,3 +192,23 @@ def test_the_picture_shows_the_recorded_results() -> None:
 def test_every_recorded_result_is_of_an_existing_benchmark() -> None:
     assert {path.stem for path in RESULTS.glob("*.json")} <= BENCHMARKS.keys()
     assert all((PROJECT / "benchmarks" / f"{name}.py").exists() for name in BENCHMARKS)
+
+
+def test_a_batch_waits_from_the_first_tick_that_requested_it() -> None:
+    asks = [(20.0, ["lote-0001/2"]), (10.0, ["lote-0001/1", "lote-0002/1"])]
+
+    assert first_asked(asks) == {"lote-0001": 10.0, "lote-0002": 10.0}
+
+
+def test_one_value_in_twenty_exceeds_the_95th_percentile() -> None:
+    values = [float(value) for value in range(1, 101)]
+
+    assert sum(value > percentile_95(values) for value in values) == 5
+
+
+def test_the_first_versions_worker_accepts_its_api() -> None:
+    with served(create_app()) as url:
+        rows = httpx.get(f"{url}/gerar_compra/20").json()
+
+    assert len(rows) == 20
+    assert [Purchase(**row).model_dump(mode="json") for row in rows] == rows

@@ -27,8 +27,7 @@ from purchase_pipeline_tests.pipelines import a_pipeline, ingest
 from purchase_pipeline_tests.s3 import a_bucket, access, an_object_store, forget_connections
 from purchase_pipeline_tests.serving import served
 from purchase_pipeline_tests.storing import error_of
-from purchase_pipeline_tests.tcp_faults import at_byte, slow
-from purchase_pipeline_tests.tcp_link import Link, Way, let_pass
+from purchase_pipeline_tests.tcp_link import Link, Way, at_byte, let_pass, slow
 from purchase_pipeline_tests.tcp_proxy import TcpProxy, proxied
 from purchase_pipeline_tests.waiting import wait_until
 

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Self
 from urllib.parse import quote
 
@@ -30,7 +31,6 @@ from purchase_pipeline_tests.builders import a_compra
 from purchase_pipeline_tests.leftovers import note
 from purchase_pipeline_tests.person import COMMAND
 from purchase_pipeline_tests.serving import free_port, served
-from purchase_pipeline_tests.waiting import wait_until
 
 # Each with characters that a URL must escape; the server trusts its socket, and asks for none of them.
 PASSWORDS = {role: f"{role}Cofre/{role}Chave@{role}Fim" for role in ("api", LOADER, DAGSTER)}
@@ -106,12 +106,11 @@ class Campaign:
 
     def wait_for(self, *texts: str) -> None:
         """Look everywhere that changes, until all the texts have been seen."""
-
-        def seen() -> bool:
+        deadline = monotonic() + 200
+        while not all(text in self.answers + self.terminal.read_text() for text in texts):
+            assert monotonic() < deadline, f"{texts} not seen: {self.terminal.read_text()}"
+            sleep(1)
             self.look()
-            return all(text in self.answers + self.terminal.read_text() for text in texts)
-
-        wait_until(seen, f"{texts}", 200, look_seconds=1)
 
     def look(self) -> None:
         for process in psutil.process_iter():

@@ -11,14 +11,14 @@ from time import monotonic
 import psutil
 import pytest
 
-from purchase_pipeline_tests.tcp_faults import (
+from purchase_pipeline_tests.tcp_link import (
+    Link,
+    Policy,
+    Way,
     at_byte,
     at_once,
-    before_pattern,
-    instead_of_answer_to,
     slow,
 )
-from purchase_pipeline_tests.tcp_link import Link, Policy, Way
 from purchase_pipeline_tests.tcp_proxy import TcpProxy, client_process, proxied
 
 LONG = b"0123456789" * 100_000
@@ -143,32 +143,6 @@ def test_a_reset_is_an_error_at_both_ends(echo: Echo, echo_port: int) -> None:
     assert echo.ended.wait(5)
     assert isinstance(echo.error, ConnectionError)
     assert len(echo.got) <= 100_001
-
-
-@pytest.mark.parametrize("parts", [(b"one COMMIT two",), (b"one COM", b"MIT two"), (b"one ", b"COMMIT two")])
-def test_a_pattern_is_stopped_before_it_is_whole_at_the_server(
-    echo: Echo, echo_port: int, parts: tuple[bytes, ...]
-) -> None:
-    with connected(echo_port, before_pattern(b"COMMIT", Way.UP, Link.cut)) as (_, client):
-        for part in parts[:-1]:
-            client.sendall(part)
-            received(client, len(part))
-        client.sendall(parts[-1])
-
-        assert b"COMMIT" not in received(client)
-    assert echo.ended.wait(5)
-    assert b"COMMIT" not in echo.got
-
-
-def test_an_answer_is_withheld_after_the_server_has_the_question(echo: Echo, echo_port: int) -> None:
-    with connected(echo_port, instead_of_answer_to(b"COMMIT", Way.UP, Link.reset)) as (_, client):
-        client.sendall(b"one")
-        assert received(client, 3) == b"one"
-        client.sendall(b"COMMIT")
-
-        with pytest.raises(ConnectionResetError):
-            client.recv(1)
-    assert echo.got == b"oneCOMMIT"
 
 
 def test_a_half_open_connection_takes_everything_and_answers_nothing(echo: Echo, echo_port: int) -> None:

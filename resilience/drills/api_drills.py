@@ -14,8 +14,7 @@ import httpx
 
 from purchase_pipeline.ingest.purchase_api import PurchaseApi
 from purchase_pipeline_tests.pipelines import a_pipeline, with_api
-from purchase_pipeline_tests.tcp_faults import at_byte, at_once
-from purchase_pipeline_tests.tcp_link import Link, Policy, Way, let_pass
+from purchase_pipeline_tests.tcp_link import Link, Policy, Way, at_byte, at_once, let_pass
 from purchase_pipeline_tests.tcp_proxy import TcpProxy, proxied
 from resilience.drills import api_faults as faults
 from resilience.drills.content import Wanted

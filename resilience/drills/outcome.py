@@ -20,11 +20,6 @@ class Outcome:
     seconds: Sequence[float]
     note: str = ""
 
-    @property
-    def clean(self) -> bool:
-        """Whether something struck, nothing was lost or doubled, and every time was healed."""
-        return self.times > 0 and self.lost == 0 and self.doubled == 0 and self.healed == self.times
-
 
 @dataclass(frozen=True)
 class Drill:

@@ -5,8 +5,7 @@ Protocol: https://www.postgresql.org/docs/current/protocol-message-formats.html
 
 import struct
 
-from purchase_pipeline_tests.tcp_faults import Act
-from purchase_pipeline_tests.tcp_link import Link, Policy, Verdict, Way
+from purchase_pipeline_tests.tcp_link import Act, Link, Policy, Verdict, Way
 
 _PROTOCOL_3 = 3  # the upper half of the version; what asks for encryption, or cancels, has 1234 there
 _QUERY, _PARSE, _COPY_DATA = b"Q", b"P", b"d"

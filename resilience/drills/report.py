@@ -88,12 +88,7 @@ def result_of(drill: Drill, outcome: Outcome, today: date) -> Result:
     return Result(
         name=drill.name,
         fault=drill.fault,
-        times=outcome.times,
-        lost=outcome.lost,
-        doubled=outcome.doubled,
-        healed=outcome.healed,
-        seconds=[round(seconds, 2) for seconds in outcome.seconds],
-        note=outcome.note,
+        **vars(outcome) | {"seconds": [round(seconds, 2) for seconds in outcome.seconds]},
         done_on=today,
         machine=this_machine(),
     )

@@ -8,8 +8,7 @@ from typing import TypeAlias
 
 import psutil
 
-from purchase_pipeline_tests.tcp_faults import at_byte, slow
-from purchase_pipeline_tests.tcp_link import Link, Policy, Way, let_pass
+from purchase_pipeline_tests.tcp_link import Link, Policy, Way, at_byte, let_pass, slow
 from purchase_pipeline_tests.tcp_proxy import TcpProxy
 from purchase_pipeline_tests.waiting import kill
 from resilience.drills.led_stack import LedStack

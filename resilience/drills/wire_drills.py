@@ -9,8 +9,7 @@ from typing import TypeAlias
 import dagster as dg
 
 from purchase_pipeline_tests.pipelines import a_pipeline
-from purchase_pipeline_tests.tcp_faults import slow
-from purchase_pipeline_tests.tcp_link import Link, Policy, Verdict, Way, let_pass
+from purchase_pipeline_tests.tcp_link import Link, Policy, Verdict, Way, let_pass, slow
 from purchase_pipeline_tests.tcp_proxy import TcpProxy, proxied
 from resilience.drills.lot_bench import DATABASE, LotBench, a_database, an_api
 from resilience.drills.outcome import Drill, Outcome

@@ -9,7 +9,6 @@ from subprocess import CompletedProcess, run
 from typing import Any
 
 import boto3
-import httpx
 import psycopg
 from celery import Celery
 from pydantic import SecretStr
@@ -19,6 +18,7 @@ from purchase_pipeline.stack.database import dagster_storage_url, start_database
 from purchase_pipeline.stack.embedded_postgres.files import ServerFiles
 from purchase_pipeline.stack.embedded_postgres.server import TUNING, EmbeddedPostgres
 from purchase_pipeline.stack.roles import DAGSTER, LOADER
+from purchase_pipeline_tests.serving import answers
 from purchase_pipeline_tests.waiting import wait_until
 from purchase_pipeline_tests.watched_runs import worker_command
 from resilience.hosts.network import Host, Network, network
@@ -174,8 +174,8 @@ class Cluster:
         self.api.start(
             _program("moto_server"), "--host", address, "--port", "5000", environment=_PLAIN, log="bucket.log"
         )
-        wait_until(lambda: _answers(f"http://{address}:8000/readyz"), "the API", _START_SECONDS)
-        wait_until(lambda: _answers(f"http://{address}:5000/"), "the bucket's server", _START_SECONDS)
+        wait_until(lambda: answers(f"http://{address}:8000/readyz"), "the API", _START_SECONDS)
+        wait_until(lambda: answers(f"http://{address}:5000/"), "the bucket's server", _START_SECONDS)
         access = self._bucket_access()
         boto3.client(
             "s3",
@@ -231,10 +231,3 @@ _PLAIN = {"PATH": f"{_PROGRAMS}:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8
 
 def _program(name: str) -> str:
     return str(_PROGRAMS / name)
-
-
-def _answers(url: str) -> bool:
-    try:
-        return httpx.get(url, timeout=2, trust_env=False).is_success
-    except httpx.TransportError:
-        return False
