@@ -65,7 +65,7 @@ def faults(database_url: str, statements: str, role: str) -> list[str]:
         (
             """GRANT CREATE ON SCHEMA public TO {role}; CREATE SCHEMA other; GRANT USAGE ON SCHEMA other TO {role};
             CREATE TABLE other.tabela_compras (x int); SET search_path = other, public""",
-            "loader's search_path, 'other, public', leads to tabela_compras first",
+            "loader's search_path 'other, public' finds tabela_compras first",
         ),
     ],
 )

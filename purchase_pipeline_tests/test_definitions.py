@@ -57,4 +57,4 @@ def test_a_resources_description_shows_its_configuration() -> None:
     landing = REPOSITORY.get_top_level_resources()["landing"]
 
     assert landing.description is not None
-    assert '`{"place": "' in landing.description
+    assert '`{"location": "' in landing.description

@@ -42,7 +42,7 @@ def test_a_second_run_is_refused_with_the_pid_of_the_first(tmp_path: Path) -> No
 
     with another_run(home) as pid:
         with pytest.raises(AlreadyRunningError) as refused, exclusive_use(home):
-            pytest.fail("two campaigns in one home")
+            pytest.fail("two runs in one home")
         assert f"Another run (PID {pid}) is using {home}." in str(refused.value)
         assert running_process(home) == pid
 

@@ -48,7 +48,9 @@ def test_a_port_is_free_as_soon_as_its_server_has_ended() -> None:
 
 
 def test_an_address_of_another_machine_is_refused() -> None:
-    with pytest.raises(PortTakenError, match=r"at 203\.0\.113\.7: Cannot assign requested address"):
+    with pytest.raises(
+        PortTakenError, match=r"at 203\.0\.113\.7 cannot be used: Cannot assign requested address"
+    ):
         require_free(8000, "mock API", "--api-port", "203.0.113.7")
 
 
