@@ -211,7 +211,7 @@ def test_what_the_model_does_not_declare_is_refused(store: Store, policy: str, s
     result = store.store(frame, metadata=metadata)
 
     assert "column 'taste' is in the data, but not declared" in error_of(result)
-    assert "column 'id' is declared as INTEGER, and DATE in the data" in error_of(result)
+    assert "column 'id' is declared as INTEGER, but DATE in the data" in error_of(result)
     assert sa.inspect(store.engine).has_table("things") == stored_before
 
 

@@ -164,8 +164,8 @@ def test_a_list_that_stays_itself_is_stored(
 @pytest.mark.parametrize(
     ("kind", "value", "words"),
     [
-        ("integer", 2**31, "2147483648 is beyond INTEGER"),
-        ("smallint", -(2**15) - 1, "-32769 is beyond SMALLINT"),
+        ("integer", 2**31, "2147483648 is out of range for INTEGER"),
+        ("smallint", -(2**15) - 1, "-32769 is out of range for SMALLINT"),
         ("double precision", 2**53 + 1, "9007199254740993 has more digits than DOUBLE PRECISION"),
         ("real", 2**24 + 1, "16777217 has more digits than REAL"),
         ("bigint", 1.5, "1.5 is not a whole number in the range of BIGINT"),
@@ -202,7 +202,7 @@ def test_a_list_that_stays_itself_is_stored(
         ("double precision[]", [1, 2**53 + 1], "9007199254740993 has more digits"),
         ("numeric(5, 1)[]", [Decimal("0.25")], "has more than 1 decimals"),
         ("varchar(3)[]", ["abcd"], "'abcd' is too long"),
-        ("smallint[]", [1, 2**15], "32768 is beyond SMALLINT"),
+        ("smallint[]", [1, 2**15], "32768 is out of range for SMALLINT"),
         ("timestamptz(0)[]", [NOON], r"is finer than TIMESTAMP\(0\)"),
         ("inet[]", ["here"], "invalid input syntax"),
     ],

@@ -74,8 +74,8 @@ def read(store: Store, metadata: Mapping[str, Any]) -> pd.DataFrame:
 @pytest.mark.parametrize(
     ("columns", "complaint"),
     [
-        (["name", "name"], """names 'name' more than once"""),
-        (["name", "price", "name", "price"], """names 'name', 'price' more than once"""),
+        (["name", "name"], """which repeats 'name'"""),
+        (["name", "price", "name", "price"], """which repeats 'name', 'price'"""),
         (
             ["prize"],
             "names 'prize', but the columns of table public.things are 'shop', 'name', 'price'. Did you mean 'price'?",
@@ -167,9 +167,9 @@ def test_filter_and_limit_go_with_partitions_and_every_kind_of_frame(
         ({"row_filter": "1 / (price - 5) > 0"}, "which fails on table public.things: division by zero"),
         ({"row_filter": " "}, "' '; expected an SQL condition"),
         ({"row_filter": 5}, "5; expected an SQL condition"),
-        ({"limit": -1}, 'Metadata "limit" is -1; it is a number of rows.'),
-        ({"limit": True}, 'Metadata "limit" is True; it is a number of rows.'),
-        ({"limit": "10"}, """Metadata "limit" is '10'; it is a number of rows."""),
+        ({"limit": -1}, 'Metadata "limit" is -1; expected a number of rows.'),
+        ({"limit": True}, 'Metadata "limit" is True; expected a number of rows.'),
+        ({"limit": "10"}, """Metadata "limit" is '10'; expected a number of rows."""),
     ],
 )
 @pytest.mark.parametrize("read_as", [FRAME, ROWS], ids=["frame", "rows"])
