@@ -222,7 +222,7 @@ def test_digits_that_the_declared_scale_would_round_off_are_refused(store: Store
 
     result = store.store(frame, metadata=DECLARED)
 
-    assert "row 2, column 'price': Decimal('0.125') has more than 2 decimals" in error_of(result)
+    assert "row 2, column 'price': Decimal('0.125') has more than 2 decimal places" in error_of(result)
 
 
 def test_a_model_that_changed_is_a_difference_until_the_table_may_follow(store: Store) -> None:

@@ -82,11 +82,11 @@ def read(store: Store, metadata: Mapping[str, Any]) -> pd.DataFrame:
         ),
         (["PRICE", "Name"], """names 'PRICE', 'Name', but the columns of table public.things are"""),
         (["PRICE", "Name"], """Did you mean 'price' and 'name'?"""),
-        (["price", "colour"], """names 'colour', and table public.things has 'shop', 'name', 'price'."""),
+        (["price", "colour"], """names 'colour', but the columns of table public.things are 'shop', 'name', 'price'."""),
         ([], """is []; expected a list of at least one column name"""),
         ("price", """is 'price'; expected a list of at least one column name"""),
         (5, """is 5; expected a list of at least one column name"""),
-        (["price", 5], """it is a list of column names"""),
+        (["price", 5], """expected a list of at least one column name"""),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("read_as", [FRAME, ROWS], ids=["frame", "rows"])
@@ -106,7 +106,7 @@ def test_a_column_that_the_table_lost_is_named(store: Store) -> None:
 
     result = run_reader(store, {"columns": ["name", "price"]})
 
-    assert """names 'price', and table public.things has 'shop', 'name'.""" in error_of(result)
+    assert """names 'price', but the columns of table public.things are 'shop', 'name'.""" in error_of(result)
     assert list(read(store, {})) == ["shop", "name"]
 
 
