@@ -80,7 +80,7 @@ def test_an_instant_is_kept_in_utc() -> None:
 @pytest.mark.parametrize(
     ("values", "position", "words"),
     [
-        ([1, None, "a"], 2, "'a' is str, the values before it are BIGINT"),
+        ([1, None, "a"], 2, "'a' is str, but the values before it are BIGINT"),
         ([None, timedelta.max], 1, "too large"),
         ([datetime.max.replace(tzinfo=timezone(timedelta(hours=-3)))], 0, "out of range"),
         (["a", "\ud800"], 1, "surrogates not allowed"),

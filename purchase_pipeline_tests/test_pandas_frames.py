@@ -147,7 +147,7 @@ def test_levels_of_the_index_that_have_a_name_are_the_first_columns(
     [
         (pd.Series([0.5, 1j]), 0, r"\(0.5\+0j\) is complex"),
         (pd.Series([1, 1j], dtype="object"), 1, "1j is complex"),
-        (pd.Series([1, "a"], dtype="object"), 1, "'a' is str, the values before it are BIGINT"),
+        (pd.Series([1, "a"], dtype="object"), 1, "'a' is str, but the values before it are BIGINT"),
         (pd.Series([0.5, 2**53 + 1], dtype="object"), 1, "9007199254740993 among floats"),
         (pd.Series(pd.period_range("2024", periods=2)), 0, "is Period"),
         (pd.Series(pd.interval_range(0, 2)), 0, "is Interval"),

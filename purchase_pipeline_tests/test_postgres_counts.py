@@ -133,7 +133,7 @@ def test_a_whole_large_table_is_counted_through_every_mode(things: Things) -> No
 
 
 @pytest.mark.parametrize("size", [20, LARGE])
-def test_an_upsert_of_partitions_whose_rows_may_move_is_counted_or_not_told(
+def test_an_upsert_of_partitions_whose_rows_may_move_is_counted_or_has_no_count(
     things: Things, size: int
 ) -> None:
     metadata = {**UPSERT, **BY_SHOP}
@@ -181,7 +181,7 @@ def test_a_partitioned_table_that_is_written_whole_has_the_rows_written(things: 
     things.write(wide("north", LARGE), at=shop("north"))
 
     assert things.write(wide("south", LARGE + 7), at=whole()) == (LARGE + 7, None)
-    assert things.write(wide("north", 1), at=whole(APPEND)) == (None, None)  # north's entry is there still
+    assert things.write(wide("north", 1), at=whole(APPEND)) == (None, None)  # north's entry remains
 
 
 @pytest.mark.parametrize("rows", [4, LARGE])

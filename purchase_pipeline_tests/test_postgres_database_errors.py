@@ -93,7 +93,7 @@ def loader_url(table: sa.Engine, database_url: str) -> Iterator[str]:
         ("SELECT, INSERT, DELETE ON things", "GRANT USAGE, CREATE ON SCHEMA public TO"),
     ],
 )
-def test_a_missing_right_is_told_with_the_statement_that_grants_it(
+def test_a_missing_privilege_is_reported_with_the_statement_that_grants_it(
     table: sa.Engine, loader_url: str, granted: str, grant: str
 ) -> None:
     run(table, f"GRANT {granted} TO {sa.make_url(loader_url).username}")
@@ -105,7 +105,7 @@ def test_a_missing_right_is_told_with_the_statement_that_grants_it(
     assert rows(table) == OLD
 
 
-def test_a_row_that_a_policy_refuses_is_told(table: sa.Engine, loader_url: str) -> None:
+def test_a_row_that_a_policy_rejects_is_reported(table: sa.Engine, loader_url: str) -> None:
     run(
         table,
         f"GRANT ALL ON things TO {sa.make_url(loader_url).username}; ALTER TABLE things ENABLE ROW LEVEL SECURITY;"
@@ -129,7 +129,9 @@ def test_a_row_that_a_policy_refuses_is_told(table: sa.Engine, loader_url: str) 
         (FOREIGN, "55000"),
     ],
 )
-def test_what_is_no_table_is_told(table: sa.Engine, database_url: str, made: str, state: str) -> None:
+def test_an_object_that_is_not_a_table_is_reported(
+    table: sa.Engine, database_url: str, made: str, state: str
+) -> None:
     run(table, "ALTER TABLE things RENAME TO kept")
     run(table, made)
 
@@ -139,7 +141,7 @@ def test_what_is_no_table_is_told(table: sa.Engine, database_url: str, made: str
     assert "Only a table can be written" in str(refusal)
 
 
-def test_a_trigger_that_raises_is_told(table: sa.Engine, database_url: str) -> None:
+def test_a_trigger_that_raises_is_reported(table: sa.Engine, database_url: str) -> None:
     run(
         table,
         "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'closed for the year'; END $$;"
@@ -152,7 +154,7 @@ def test_a_trigger_that_raises_is_told(table: sa.Engine, database_url: str) -> N
     assert rows(table) == OLD
 
 
-def test_a_lock_that_another_keeps_is_told(table: sa.Engine, database_url: str) -> None:
+def test_a_lock_held_by_another_transaction_is_reported(table: sa.Engine, database_url: str) -> None:
     frame = pd.DataFrame({"shop": ["a"], "n": [3]})
 
     def no_patience(connection: sa.Connection) -> pd.DataFrame:
@@ -174,14 +176,14 @@ def test_a_lock_that_another_keeps_is_told(table: sa.Engine, database_url: str) 
     ("expression", "told"),
     [
         ("Shop", "column \"Shop\" does not exist. Did you mean 'shop'?"),
-        ("day", "column \"day\" does not exist. The columns are: 'shop', 'n'."),
-        ("lower(day)", "column \"day\" does not exist. The columns are: 'shop', 'n'."),
+        ("day", "column \"day\" does not exist. The columns are 'shop', 'n'."),
+        ("lower(day)", "column \"day\" does not exist. The columns are 'shop', 'n'."),
         ("lower(shop", "syntax error"),
         ("max(shop)", "aggregate functions are not allowed in WHERE"),
         ("no_such(shop)", "function no_such(text) does not exist"),
     ],
 )
-def test_a_partition_expr_that_is_none_is_told(
+def test_an_invalid_partition_expr_is_reported(
     table: sa.Engine, database_url: str, expression: str, told: str
 ) -> None:
     frame = pd.DataFrame({"shop": ["a"], "n": [3]})
@@ -207,7 +209,7 @@ def test_a_partition_expr_that_is_none_is_told(
         ("json", "operator does not exist: json = unknown"),
     ],
 )
-def test_a_key_that_is_no_value_of_its_column_is_told(
+def test_a_key_that_is_not_a_value_of_its_column_is_reported(
     engine: sa.Engine, database_url: str, kind: str, words: str
 ) -> None:
     run(engine, f"CREATE TABLE things (shop {kind}, n bigint)")

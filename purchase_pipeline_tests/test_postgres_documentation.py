@@ -70,7 +70,7 @@ def test_the_guide_shows_who_has_which_behaviour() -> None:
     assert markdown() in GUIDE.read_text()
 
 
-def test_the_guide_tells_of_every_option() -> None:
+def test_the_guide_documents_every_option() -> None:
     names = set(WriteOptions.__dataclass_fields__) - {"declared"} | {"row_model"}
 
     assert {name for name in names if f"| `{name}` |" in GUIDE.read_text()} == names

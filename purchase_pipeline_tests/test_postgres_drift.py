@@ -211,7 +211,7 @@ def test_what_the_model_does_not_declare_is_refused(store: Store, policy: str, s
     result = store.store(frame, metadata=metadata)
 
     assert "column 'taste' is in the data, but not declared" in error_of(result)
-    assert "column 'id' is declared as INTEGER, and DATE in the data" in error_of(result)
+    assert "column 'id' is declared as INTEGER, but DATE in the data" in error_of(result)
     assert sa.inspect(store.engine).has_table("things") == stored_before
 
 
@@ -222,7 +222,7 @@ def test_digits_that_the_declared_scale_would_round_off_are_refused(store: Store
 
     result = store.store(frame, metadata=DECLARED)
 
-    assert "row 2, column 'price': Decimal('0.125') has more than 2 decimals" in error_of(result)
+    assert "row 2, column 'price': Decimal('0.125') has more than 2 decimal places" in error_of(result)
 
 
 def test_a_model_that_changed_is_a_difference_until_the_table_may_follow(store: Store) -> None:

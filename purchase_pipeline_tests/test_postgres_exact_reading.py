@@ -176,7 +176,7 @@ def test_a_reader_that_is_let_go_midway_closes_its_connection(database_url: str)
     assert during == (1,)
 
 
-def test_a_server_that_goes_away_is_told_from_a_value_that_cannot_be_read(database_url: str) -> None:
+def test_a_lost_connection_is_distinguished_from_an_unreadable_value(database_url: str) -> None:
     manager = stored(database_url, "text")
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("INSERT INTO things SELECT repeat('x', 100) FROM generate_series(1, 400000)")

@@ -201,7 +201,8 @@ def test_a_unique_key_without_the_column_is_refused_by_name(store: Store, declar
     )
 
     assert (
-        'Table public.things cannot have "hash_partitions" by shop: its unique key (id) lacks shop. Add it to the key, '
+        'Table public.things cannot have "hash_partitions" by shop: its unique key (id) does not '
+        "include shop. Add it to the key, "
         "or omit hash_partitions." in error_of(refused)
     )
     assert tree(store) is None
@@ -224,11 +225,23 @@ def test_a_unique_key_with_the_column_is_kept(store: Store) -> None:
         (
             {"partition_expr": "shop", "hash_partitions": 1},
             SHOPS,
-            '"hash_partitions" is 1; it is a number of partitions, 2',
+            '"hash_partitions" is 1; expected a number of partitions, 2',
         ),
-        ({"partition_expr": "shop", "hash_partitions": 2000}, SHOPS, "is 2000; it is a number of partitions"),
-        ({"partition_expr": "shop", "hash_partitions": "16"}, SHOPS, "is '16'; it is a number of partitions"),
-        ({"partition_expr": "shop", "hash_partitions": True}, SHOPS, "is True; it is a number of partitions"),
+        (
+            {"partition_expr": "shop", "hash_partitions": 2000},
+            SHOPS,
+            "is 2000; expected a number of partitions",
+        ),
+        (
+            {"partition_expr": "shop", "hash_partitions": "16"},
+            SHOPS,
+            "is '16'; expected a number of partitions",
+        ),
+        (
+            {"partition_expr": "shop", "hash_partitions": True},
+            SHOPS,
+            "is True; expected a number of partitions",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused_and_nothing_is_created(

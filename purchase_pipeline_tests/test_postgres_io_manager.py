@@ -173,7 +173,7 @@ def test_a_downstream_asset_reads_its_partition_and_columns(database_url: str) -
     assert [tuple(row) for batch in north.batches for row in batch] == [("apple", 1), ("pear", 2)]
 
 
-def test_the_materialization_tells_rows_table_and_columns(database_url: str) -> None:
+def test_the_materialization_reports_rows_table_and_columns(database_url: str) -> None:
     result = stock(database_url, "north", "apple", "pear")
 
     metadata = result.asset_materializations_for_node("fruits")[0].metadata

@@ -242,7 +242,7 @@ def test_an_output_is_kept_out_of_an_assets_table(store: Store) -> None:
 
     for op in (pick, other):
         refused = run(store, dg.GraphDefinition("a_job", node_defs=[op]).to_job())
-        assert "table public.things is written by the asset 'things'" in error_of(refused)
+        assert "table public.things belongs to asset 'things'" in error_of(refused)
 
     assert store.rows() == [(1,), (2,)]
 

@@ -76,7 +76,7 @@ KINDS: dict[str, Callable[[Stream, str], Any]] = {
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
-def test_nothing_is_locked_or_cleared_while_the_first_batch_is_computed(
+def test_nothing_is_locked_or_deleted_while_the_first_batch_is_computed(
     store: Store, kind: Callable[[Stream, str], Any]
 ) -> None:
     stream = Stream(store)

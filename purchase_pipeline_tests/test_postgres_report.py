@@ -25,7 +25,7 @@ def store(database_url: str, engine: sa.Engine) -> Store:
     return Store(database_url, engine)
 
 
-def test_rows_bytes_speed_columns_and_place_are_told(store: Store) -> None:
+def test_rows_bytes_speed_columns_and_table_are_reported(store: Store) -> None:
     told = metadata_of(store.store(FRUITS))
 
     assert told["dagster/row_count"] == told["rows_written"] == 2
@@ -62,7 +62,7 @@ def test_partition_and_table_are_counted_apart(store: Store) -> None:
 
 
 @pytest.mark.parametrize("config", [{"preview_rows": 1}, {}])
-def test_a_preview_is_shown_when_asked_for(store: Store, config: dict[str, Any]) -> None:
+def test_a_preview_is_shown_when_configured(store: Store, config: dict[str, Any]) -> None:
     told = metadata_of(store.store(FRUITS, {} if config else {"preview_rows": 1}, **config))
 
     assert told["preview"] == "| id | name | picked |\n| --- | --- | --- |\n| 1 | apple | 2024-01-01 |"

@@ -178,7 +178,7 @@ def each(*shops: str, fails: bool = False) -> PerPartition:
     return PerPartition(partitions())
 
 
-def test_partitions_of_one_run_are_committed_and_told_of_one_by_one(store: Store) -> None:
+def test_partitions_of_one_run_are_committed_and_reported_one_by_one(store: Store) -> None:
     result = store.store(each("south", "north", "west"), BY_SHOP, SHOPS, ("north", "west"))
 
     assert [shop for shop, _ in store.rows()] == ["north"] * 5 + ["south"] * 5 + ["west"] * 4
@@ -229,7 +229,7 @@ def test_what_was_committed_before_a_failure_stays_and_is_recorded(store: Store)
     [
         (["north"], "missing partitions: south"),
         (["north", "north"], "partition 'north' came twice"),
-        (["north", "west"], "partition 'west' is not in this run, whose partitions are north, south"),
+        (["north", "west"], "partition 'west' is not in this run, which has north, south"),
     ],
 )
 def test_partitions_that_are_not_those_of_the_run_are_refused(

@@ -174,7 +174,7 @@ def test_a_partition_of_a_table_is_not_changed_alone(
         ("ALL", EVOLVE, "column 'x': must be owner of table things"),
     ],
 )
-def test_a_right_that_is_missing_is_told_with_the_owner(
+def test_a_missing_privilege_is_reported_with_the_owner(
     loader: DirectIOManager, engine: sa.Engine, rights: str, metadata: Mapping[str, Any], words: str
 ) -> None:
     execute(
@@ -197,7 +197,7 @@ def test_a_right_that_is_missing_is_told_with_the_owner(
 
 
 @pytest.mark.parametrize("schema", ["locked", "fresh"])
-def test_a_schema_that_may_not_be_used_or_made_is_told(
+def test_a_schema_that_may_not_be_used_or_created_is_reported(
     loader: DirectIOManager, engine: sa.Engine, schema: str
 ) -> None:
     execute(engine, "CREATE SCHEMA locked")

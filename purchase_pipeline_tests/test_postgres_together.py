@@ -90,7 +90,7 @@ def test_a_failure_leaves_both_as_they_were(io: DirectIOManager, engine: sa.Engi
     assert noted(engine) == [("bad", "north", 1), ("good", "north", 2)]
 
 
-def test_what_is_beside_may_depend_on_what_came_before(io: DirectIOManager, engine: sa.Engine) -> None:
+def test_a_companion_table_may_depend_on_what_came_before(io: DirectIOManager, engine: sa.Engine) -> None:
     seen: list[int] = []
 
     def good() -> Iterator[pd.DataFrame]:
@@ -103,7 +103,7 @@ def test_what_is_beside_may_depend_on_what_came_before(io: DirectIOManager, engi
     assert rows(engine, "bad") == [("north", 6)]
 
 
-def test_what_is_beside_may_depend_on_the_rows_that_it_replaces(
+def test_a_companion_table_may_depend_on_the_rows_that_it_replaces(
     io: DirectIOManager, engine: sa.Engine
 ) -> None:
     def one_more(connection: sa.Connection) -> pd.DataFrame:

@@ -135,7 +135,7 @@ def test_a_first_value_goes_with_every_write_mode(store: Store, mode: dict[str, 
     assert store.rows() == [(1, None), (2, 5)]
 
 
-def test_a_query_tells_a_type_too(store: Store) -> None:
+def test_a_query_determines_a_type_too(store: Store) -> None:
     store.store(pages([{"id": 1, "x": None}]))
 
     store.store(sa.text("SELECT 1::bigint AS id, 1.5::float8 AS x").columns(sa.Column("id"), sa.Column("x")))
@@ -144,7 +144,7 @@ def test_a_query_tells_a_type_too(store: Store) -> None:
     assert store.rows() == [(1, 1.5)]
 
 
-def test_a_model_declared_later_tells_a_type_too(store: Store) -> None:
+def test_a_model_declared_later_determines_a_type_too(store: Store) -> None:
     store.store(pages([{"id": 1, "x": None}]))
 
     result = store.store(
@@ -165,7 +165,7 @@ def test_a_column_of_any_name_gets_its_type(store: Store, name: str) -> None:
     assert store.rows() == [(1, [5])]
 
 
-def test_a_type_that_was_told_once_is_frozen(store: Store) -> None:
+def test_a_type_is_frozen_once_it_is_determined(store: Store) -> None:
     for value in (None, "text", None):
         store.store(pages([{"id": 1, "x": value}]))
 
@@ -256,7 +256,7 @@ def test_a_first_value_that_cannot_be_stored_changes_nothing(store: Store) -> No
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("before", [False, True], ids=["first output", "after one of nothing"])
-def test_a_page_of_nothing_says_nothing_of_the_others(
+def test_an_empty_page_says_nothing_about_the_others(
     io: DirectIOManager,
     store: Store,
     stream: Callable[[], Any],
@@ -283,7 +283,7 @@ def test_rows_without_a_column_are_refused_rather_than_dropped(store: Store) -> 
     assert "table public.things, row 1: the row has no columns" in error_of(result)
 
 
-def test_writers_of_several_partitions_settle_a_type_one_after_the_other(
+def test_writers_of_several_partitions_determine_a_type_one_after_the_other(
     database_url: str, store: Store
 ) -> None:
     keys, rounds = SHOPS.get_partition_keys(), range(3)
@@ -308,7 +308,7 @@ def test_writers_of_several_partitions_settle_a_type_one_after_the_other(
 
 
 @pytest.mark.parametrize("value", [None, 5])
-def test_a_row_outside_of_its_partition_is_told_while_a_type_is_open(
+def test_a_row_outside_of_its_partition_is_reported_while_a_type_is_pending(
     io: DirectIOManager, value: int | None
 ) -> None:
     place = Place(["things"], BY_SHOP, SHOPS, "north")

@@ -23,7 +23,7 @@ NEWEST = {**UPSERT, "newest": "version"}
 Rows = list[tuple[Any, ...]]
 
 
-# A unique index that sees no capitals, whatever the column's own type does.
+# A unique index that ignores case, whatever the column's own type does.
 _BLIND_OPERATORS = """
     CREATE FUNCTION blind_order(text, text) RETURNS int IMMUTABLE STRICT LANGUAGE sql
         AS 'SELECT bttextcmp(lower($1), lower($2))';
@@ -141,7 +141,7 @@ def test_a_table_that_changes_with_the_data_counts_rows_that_get_a_value(things:
     assert things.write(wider, {**UPSERT, "schema_drift": "evolve"}) == (0, 1, 1)
 
 
-# What did not change
+# Unchanged rows
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_a_row_is_rewritten_if_its_bytes_differ_and_only_then(
     assert written[2][1][0][1] == other
 
 
-# Keys that are NULL
+# NULL keys
 
 
 @pytest.mark.parametrize("keys", [["id"], ["id", "name"]])
@@ -217,7 +217,7 @@ def test_nulls_match_where_the_index_says_that_they_do(things: Things, keys: lis
         things.write(frame((None, "a", 2), (None, "a", 3), columns=columns), metadata)
 
 
-# Keys that come twice
+# Duplicate keys
 
 
 @pytest.mark.parametrize(
@@ -281,7 +281,7 @@ def test_a_key_that_is_named_twice_counts_once(things: Things) -> None:
     assert things.write(frame((1, "a")), {"write_mode": "upsert", "upsert_keys": ["id", "id"]}) == (1, 0, 0)
 
 
-# The newest
+# newest
 
 
 def test_of_two_versions_in_the_data_the_newer_stays(things: Things) -> None:
@@ -362,7 +362,7 @@ def test_a_newest_without_an_order_is_refused(things: Things) -> None:
         ({**UPSERT, "newest": "id"}, "cannot be one of upsert_keys"),
         ({**INSERT, "newest": "name"}, 'requires "write_mode": "upsert"'),
         ({"newest": "name"}, 'requires "write_mode": "upsert"'),
-        ({**UPSERT, "newest": 1}, "is 1; it is a column name"),
+        ({**UPSERT, "newest": 1}, "is 1; expected a column name"),
         ({"write_mode": "insert"}, "go together; got 'insert' and"),
     ],
 )
@@ -384,7 +384,7 @@ def test_an_insert_adds_what_is_not_there_and_leaves_the_rest(things: Things) ->
     assert things.rows() == [(1, "apple"), (2, "fig")]
 
 
-# What PostgreSQL refuses
+# Errors of PostgreSQL
 
 
 @pytest.mark.parametrize("metadata", [UPSERT, INSERT])

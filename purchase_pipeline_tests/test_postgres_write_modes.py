@@ -24,7 +24,7 @@ def fruits(**names: str) -> pd.DataFrame:
     return pd.DataFrame({"id": [int(key[1:]) for key in names], "name": list(names.values())})
 
 
-def test_a_table_is_replaced_unless_told_otherwise(store: Store) -> None:
+def test_a_table_is_replaced_by_default(store: Store) -> None:
     store.store(fruits(_1="apple", _2="pear"))
 
     store.store(fruits(_3="fig"))
@@ -144,7 +144,7 @@ def test_an_upsert_can_bring_a_new_column(store: Store) -> None:
         ({"schema_drift": "ignore"}, "\"schema_drift\" is 'ignore'; expected one of freeze, evolve"),
         ({"row_model": "nowhere:Fruit"}, "cannot be imported: No module named 'nowhere'"),
         ({"row_model": "decimal:Decimal"}, "is <class 'decimal.Decimal'>; expected a pydantic model"),
-        ({"preview_rows": -1}, '"preview_rows" is -1; it is a number of rows'),
+        ({"preview_rows": -1}, '"preview_rows" is -1; expected a number of rows'),
     ],
 )
 def test_metadata_that_is_not_understood_is_refused_with_what_it_can_be(

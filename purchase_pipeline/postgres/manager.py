@@ -45,10 +45,7 @@ class PostgresDbIOManager(DbIOManager):
         self._frames = FrameHandler(client, default_load_type)
         self._added_types = tuple(kind for handler in type_handlers for kind in handler.supported_types)
         super().__init__(
-            type_handlers=[
-                *type_handlers,
-                self._frames,
-            ],  # in order of precedence: FrameHandler takes the rest
+            type_handlers=[*type_handlers, self._frames],  # in order of precedence
             db_client=client,
             database=database,
             schema=schema,
@@ -172,9 +169,7 @@ def _checked_partitions(
     for key, value, *said in partitions:
         if key not in missing:
             fault = (
-                "came twice"
-                if key in keys
-                else f"is not in this run, whose partitions are {', '.join(sorted(keys))}"
+                "came twice" if key in keys else f"is not in this run, which has {', '.join(sorted(keys))}"
             )
             raise ValueError(f"PerPartition: partition {key!r} {fault}.")
         missing.remove(key)

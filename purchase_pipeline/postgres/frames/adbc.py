@@ -43,12 +43,8 @@ def read_batches(
     columns = {name: one.column_type for name, one in read_columns.items()}
     rows = query.subquery()
     selected = sa.select(*(one.expression for one in read_columns.values())).select_from(rows)
-    source = _Source(
-        str(table),
-        _conninfo(connection),
-        settings_query(connection.engine),
-        with_values(connection, selected),
-    )
+    settings = settings_query(connection.engine)
+    source = _Source(str(table), _conninfo(connection), settings, with_values(connection, selected))
     return columns, _batches(source, columns, batch_rows)
 
 

@@ -121,9 +121,8 @@ def _decimals(column_type: Any, texts: Array, most_digits: int) -> Array:  # noq
             0,
         )
         scale = pc.max(fraction).as_py() or 0
-    written = (
-        pc.max(pc.count_substring_regex(texts, r"\d")).as_py() or 0
-    )  # Arrow's cast silently overflows beyond that
+    # Arrow's cast silently overflows beyond the digits of its type.
+    written = pc.max(pc.count_substring_regex(texts, r"\d")).as_py() or 0
     for digits in (_WIDE, _WIDEST):
         try:
             if max(scale, written) <= digits <= most_digits:

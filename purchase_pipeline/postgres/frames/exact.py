@@ -63,9 +63,7 @@ def reject_times(name: str, values: Array) -> None:
     if unit == "ns":
         finer = pc.not_equal(pc.subtract(counts, pc.multiply(pc.divide(counts, 1000), 1000)), 0)
         reject_first(name, values, finer, "{} has a fraction of a microsecond, which cannot be stored")
-    if pa.types.is_date(kind) or (
-        pa.types.is_timestamp(kind) and unit != "ns"
-    ):  # nanoseconds span 1677 to 2262
+    if pa.types.is_date(kind) or (pa.types.is_timestamp(kind) and unit != "ns"):  # those span 1677 to 2262
         day = 1 if unit == "day" else 86_400 * _SECOND[unit]
         beyond = pc.or_(pc.less(counts, _FIRST_DAY * day), pc.greater_equal(counts, (_LAST_DAY + 1) * day))
         reject_first(name, values, beyond, "{} is outside the years 1 to 9999, or infinite")

@@ -25,14 +25,8 @@ _HINTS = {
     "54011": "Store several columns as one JSON column",
     "55006": "Write again after this transaction's other changes are committed",
 }
-_CLASSES = (
-    "0A",
-    "22",
-    "23",
-    "2B",
-    "42",
-    "54",
-)  # SQLSTATE classes: no lost connections, deadlocks or full disks
+# SQLSTATE classes, without those of lost connections, deadlocks and full disks.
+_CLASSES = ("0A", "22", "23", "2B", "42", "54")
 _PRIVILEGE = "42501"
 _ROLE_AND_OWNER = """
     SELECT current_user, (

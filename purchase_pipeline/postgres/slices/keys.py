@@ -79,9 +79,8 @@ def _compares_bytes(connection: sa.Connection, value: sa.ScalarSelect[Any]) -> b
     own = sa.func.to_regcollation(sa.func.pg_collation_for(value))
     exact = sa.select(collation.c.collisdeterministic).where(collation.c.oid == own).scalar_subquery()
     kind = sa.cast(sa.func.pg_typeof(value), sa.Text)
-    is_text = sa.or_(
-        *(kind == name for name in _BYTEWISE_TYPES)
-    )  # not IN: SQLAlchemy mistakes some names for its placeholder
+    # Not IN: SQLAlchemy mistakes some names for its placeholder.
+    is_text = sa.or_(*(kind == name for name in _BYTEWISE_TYPES))
     return bool(connection.execute(sa.select(sa.and_(is_text, exact))).scalar())
 
 

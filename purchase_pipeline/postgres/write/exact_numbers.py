@@ -74,7 +74,7 @@ def numeric_in(native: NativeType) -> Encode:
     def exact(value: Decimal) -> bytes:
         _, digits, exponent = value.as_tuple()
         if isinstance(exponent, int) and exponent < -scale and any(digits[scale + exponent :]):
-            raise ValueError(f"{short_repr(value)} has more than {scale} decimals")
+            raise ValueError(f"{short_repr(value)} has more than {scale} decimal places")
         return numeric_wire(value)
 
     def encode(name: str, values: Array) -> Array:
@@ -84,7 +84,9 @@ def numeric_in(native: NativeType) -> Encode:
             return convert_each(name, _decimals_of(values), exact, pa.large_binary())
         if values.type.scale <= scale:
             return values
-        return cast_exactly(name, values, pa.decimal128(_WIDE, scale), f"{{}} has more than {scale} decimals")
+        return cast_exactly(
+            name, values, pa.decimal128(_WIDE, scale), f"{{}} has more than {scale} decimal places"
+        )
 
     return encode
 

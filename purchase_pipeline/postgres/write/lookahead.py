@@ -68,16 +68,12 @@ def _with_rows(batches: Iterator[AnyBatch]) -> Iterator[AnyBatch]:
 
 def _with_types_of(types: _Types, others: _Types) -> _Types:
     """Return the types, with pending ones completed from the other batch."""
-    completed = {
+    found = {
         name: common_type(kind, others[name])
         for name, kind in types.items()
         if is_pending(kind) and name in others
     }
-    return (
-        {**types, **{name: kind for name, kind in completed.items() if kind is not None}}
-        if completed
-        else types
-    )
+    return {**types, **{name: kind for name, kind in found.items() if kind is not None}}
 
 
 def _raising(error: RefusedValueError) -> Iterator[AnyBatch]:
