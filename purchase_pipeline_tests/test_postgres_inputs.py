@@ -82,7 +82,7 @@ def read(store: Store, metadata: Mapping[str, Any]) -> pd.DataFrame:
         ),
         (["PRICE", "Name"], """names 'PRICE', 'Name', but the columns of table public.things are"""),
         (["PRICE", "Name"], """Did you mean 'price' and 'name'?"""),
-        (["price", "colour"], """names 'colour', but the columns of table public.things are 'shop', 'name', 'price'."""),
+        (["price", "colour"], "names 'colour', but the columns of table public.things are 'shop', 'name', 'price'."),
         ([], """is []; expected a list of at least one column name"""),
         ("price", """is 'price'; expected a list of at least one column name"""),
         (5, """is 5; expected a list of at least one column name"""),
