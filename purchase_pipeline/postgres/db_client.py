@@ -15,7 +15,7 @@ from purchase_pipeline.postgres.locks import lock_slice
 from purchase_pipeline.postgres.op_outputs import reject_table_of_asset
 from purchase_pipeline.postgres.schema.tables import check_names, existing_table
 from purchase_pipeline.postgres.slices.conditions import describe_slice, readable_query
-from purchase_pipeline.postgres.slices.deletion import delete_slice
+from purchase_pipeline.postgres.slices.slice import Slice
 from purchase_pipeline.postgres.write.type_resolution import savepoint_before_delete
 from purchase_pipeline.postgres.write_options import WriteOptions
 
@@ -96,7 +96,7 @@ class PostgresClient(DbClient[sa.Connection]):
             table = existing_table(connection, table_slice.schema, table_slice.table)
             if table is not None:
                 savepoint_before_delete(connection, table)
-                delete_slice(connection, table, table_slice)
+                Slice(connection, table, table_slice).delete()
 
     @staticmethod
     def get_select_statement(table_slice: TableSlice) -> str:

@@ -28,6 +28,7 @@ from purchase_pipeline.postgres.schema.tables import (
 )
 from purchase_pipeline.postgres.schema.types import ColumnType
 from purchase_pipeline.postgres.slices.conditions import partition_columns, slice_conditions
+from purchase_pipeline.postgres.slices.slice import Slice
 from purchase_pipeline.postgres.write.completeness import SliceVerifier, require_all
 from purchase_pipeline.postgres.write.copy import CopyResult
 from purchase_pipeline.postgres.write.lookahead import with_lookahead
@@ -126,24 +127,25 @@ def write_source(
     table = existing_table(connection, table_slice.schema, table_slice.table)
     if table is None:
         table = _created(connection, table_slice, source.types, options)
-    changes = _changes(connection, table, source, table_slice, options)
+    part = Slice(connection, table, table_slice)
+    changes = _changes(part, source, options)
     if changes and options.schema_drift == "freeze":  # otherwise this writer has already locked the table
-        table = resolve_alone(connection, table, table_slice)
-        changes = _changes(connection, table, source, table_slice, options)
+        part = resolve_alone(part)
+        changes = _changes(part, source, options)
     else:
         release_savepoint(table)
-    verifier = SliceVerifier(connection, table, table_slice, source.types, options.write_mode)
+    verifier = SliceVerifier(part, source.types, options.write_mode)
     if options.merges:
-        copied = _Staging(connection, table, source, changes, verifier).merge(options)
+        copied = _Staging(part, source, changes, verifier).merge(options)
     elif changes or verifier.inspects_first or (verifier.interferes and not source.counted):
-        copied = _Staging(connection, table, source, changes, verifier).move()
+        copied = _Staging(part, source, changes, verifier).move()
     else:
-        copied = source.copy_into(table)
+        copied = source.copy_into(part.table)
     if not options.merges:
         verifier.check(copied.rows)
     if changes:
         return existing_table(connection, table_slice.schema, table_slice.table), copied
-    return table, copied
+    return part.table, copied
 
 
 def _created(
@@ -182,32 +184,25 @@ def _with_head(batch: DeclaredBatch, count: int) -> tuple[DeclaredBatch, list[di
     return replace(batch, rows=chain(head, rows)), [dict(zip(batch.types, row, strict=True)) for row in head]
 
 
-def _changes(
-    connection: sa.Connection,
-    table: sa.Table,
-    source: RowSource,
-    table_slice: TableSlice,
-    options: WriteOptions,
-) -> dict[str, sa.Column[Any]]:
+def _changes(part: Slice, source: RowSource, options: WriteOptions) -> dict[str, sa.Column[Any]]:
     declared = options.declared.columns if options.declared is not None else None
-    emptied = options.write_mode == "replace" and not table_slice.partition_dimensions
-    native: Mapping[str, NativeType] = {} if source.declared else native_types(connection, table)
+    emptied = options.write_mode == "replace" and not part.bounds.partition_dimensions
+    native: Mapping[str, NativeType] = {} if source.declared else native_types(part.connection, part.table)
     differences = differences_between(
         source.types,
         lambda name: source.declared or source.fits(name, native[name]),
-        table.columns,
+        part.table.columns,
         declared,
         emptied=emptied,
     )
-    return required_changes(list(differences), table, options.schema_drift)
+    return required_changes(list(differences), part.table, options.schema_drift)
 
 
 @dataclass(frozen=True)
 class _Staging:
     """Rows that are first staged and checked, then moved or merged into their table."""
 
-    connection: sa.Connection
-    table: sa.Table
+    part: Slice
     source: RowSource
     changes: Mapping[str, sa.Column[Any]]
     verifier: SliceVerifier
@@ -215,13 +210,15 @@ class _Staging:
     def move(self) -> CopyResult:
         """Append the rows to the table."""
         with self._staged() as (staged, copied):
-            require_all(self.table, copied.rows, insert_staged(self.connection, staged, self.table))
+            require_all(
+                self.part.table, copied.rows, insert_staged(self.part.connection, staged, self.part.table)
+            )
         return copied
 
     def merge(self, options: WriteOptions) -> CopyResult:
         """Merge the rows into the table by their keys."""
         with self._staged(options.upsert_keys) as (staged, copied):
-            merged = merge_staged(self.connection, staged, self.table, options, copied)
+            merged = merge_staged(self.part.connection, staged, self.part.table, options, copied)
             self.verifier.check_merged(staged, options.upsert_keys)
         return merged
 
@@ -231,10 +228,10 @@ class _Staging:
 
         Altering a table locks out its readers until the commit, so that comes after all rows have arrived.
         """
-        table, types = self.table, self.source.types
+        connection, table, types = self.part.connection, self.part.table, self.source.types
         columns = [self.changes[name] if name in self.changes else table.columns[name] for name in types]
-        with table_errors(self.connection, table):
-            staged = staging_table(self.connection, table, columns, nullable=nullable)
+        with table_errors(connection, table):
+            staged = staging_table(connection, table, columns, nullable=nullable)
             staged.info[STAGED_FOR] = table
         try:
             copied = self.source.copy_into(staged)
@@ -243,6 +240,6 @@ class _Staging:
             raise UnstorableValueError(str(table), error.row, error.column, reason) from error
         self.verifier.check_staged(staged, copied.rows)
         if self.changes:
-            evolve(self.connection, table, self.changes)
+            evolve(connection, table, self.changes)
         yield staged, copied
-        staged.drop(self.connection, checkfirst=False)  # the transaction may create it again
+        staged.drop(connection, checkfirst=False)  # the transaction may create it again

@@ -15,9 +15,9 @@ from dagster import TimeWindow
 
 from purchase_pipeline.postgres.dagster_internals import TableSlice
 from purchase_pipeline.postgres.schema.table_facts import table_facts
-from purchase_pipeline.postgres.slices.deletion import count_slice
 from purchase_pipeline.postgres.slices.ledger import recorded_rows
 from purchase_pipeline.postgres.slices.partitions import Target, rows_by_partition
+from purchase_pipeline.postgres.slices.slice import Slice
 from purchase_pipeline.postgres.write.copy import CopyResult
 from purchase_pipeline.postgres.write.upsert import MergeResult
 from purchase_pipeline.postgres.write_options import WriteMode
@@ -77,9 +77,8 @@ class Counting:
         elif complete:
             total = known.table - known.slices + sum(slices.values())
         if self._small:
-            counted = count_slice(
-                self._connection, self._table, self._target.table_slice._replace(partition_dimensions=None)
-            )
+            everything = self._target.table_slice._replace(partition_dimensions=None)
+            counted = Slice(self._connection, self._table, everything).count()
             complete, total = complete and counted == total, counted
         return Counts(slices, exact, total, self._oid, self._cut_by if complete else None)
 
@@ -90,7 +89,7 @@ class Counting:
             return rows_by_partition(self._connection, self._table, target, self._definition), True
         key = target.keys[0] if target.keys else ""
         if self._small:
-            return {key: count_slice(self._connection, self._table, target.table_slice)}, True
+            return {key: Slice(self._connection, self._table, target.table_slice).count()}, True
         return {key: copied.rows if before is None else before + added}, before is not None
 
 

@@ -5,13 +5,14 @@ writer that must set a type rolls back its deletion, which releases the table, w
 the table as it is then.
 """
 
+from dataclasses import replace
+
 import sqlalchemy as sa
 
-from purchase_pipeline.postgres.dagster_internals import TableSlice
 from purchase_pipeline.postgres.locks import Lock, lock_until_commit
 from purchase_pipeline.postgres.schema.pending_types import has_pending_type
 from purchase_pipeline.postgres.schema.tables import existing_table, forget_tables
-from purchase_pipeline.postgres.slices.deletion import delete_slice
+from purchase_pipeline.postgres.slices.slice import Slice
 
 _SAVEPOINT = "uncleared"
 
@@ -29,16 +30,18 @@ def release_savepoint(table: sa.Table) -> None:
         savepoint.commit()
 
 
-def resolve_alone(connection: sa.Connection, table: sa.Table, table_slice: TableSlice) -> sa.Table:
-    """Wait for other writers that set a type; return the current table, with the slice deleted."""
-    savepoint: sa.NestedTransaction | None = table.info.get(_SAVEPOINT)
+def resolve_alone(part: Slice) -> Slice:
+    """Wait for other writers that set a type; return the slice of the current table, with its rows deleted."""
+    savepoint: sa.NestedTransaction | None = part.table.info.get(_SAVEPOINT)
     if savepoint is not None:
         savepoint.rollback()
-    lock_until_commit(connection, Lock(("settle", table_slice.schema, table_slice.table)))
-    forget_tables(connection)
-    current = existing_table(connection, table_slice.schema, table_slice.table)
-    if current is None:
-        raise LookupError(f"Table {table} was dropped during the write.")
+    schema, name = part.bounds.schema, part.bounds.table
+    lock_until_commit(part.connection, Lock(("settle", schema, name)))
+    forget_tables(part.connection)
+    table = existing_table(part.connection, schema, name)
+    if table is None:
+        raise LookupError(f"Table {part.table} was dropped during the write.")
+    current = replace(part, table=table)
     if savepoint is not None:
-        delete_slice(connection, current, table_slice)
+        current.delete()
     return current
