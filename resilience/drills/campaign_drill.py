@@ -43,7 +43,7 @@ def up_killed(times: int, folder: Path) -> Outcome:
             raise NotInTimeError(f"up ended with {code}, left {left}: {stack.log.read_text()[-2000:]}")
     finally:
         dismantle(stack)
-    note = f"one campaign of {lots} lots"
+    note = f"one load of {lots} batches"
     return Outcome(times=times, lost=lost, doubled=doubled, healed=len(seconds), seconds=seconds, note=note)
 
 

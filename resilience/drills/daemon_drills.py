@@ -93,7 +93,7 @@ def two_ups(times: int, folder: Path) -> Outcome:
         doubled=doubled,
         healed=len(seconds),
         seconds=seconds,
-        note="two homes, in turns",
+        note="two home folders, alternating",
     )
 
 
@@ -153,7 +153,7 @@ def terminal_closed(times: int, folder: Path) -> Outcome:
         doubled=doubled,
         healed=len(seconds),
         seconds=seconds,
-        note=f"one campaign of {lots} lots",
+        note=f"one load of {lots} batches",
     )
 
 
@@ -186,7 +186,7 @@ def clock_back(times: int, folder: Path) -> Outcome:
         doubled=doubled,
         healed=len(seconds),
         seconds=seconds,
-        note=f"told {said} times",
+        note=f"reported {said} times",
     )
 
 

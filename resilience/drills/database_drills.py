@@ -153,10 +153,14 @@ DRILLS = (
     _drill(
         "connection-limit", "No connection left: at the start, or from the middle of COPY", _connection_limit
     ),
-    _drill("lock-held", "Table locked by another session while the lot loads", _lock_held),
+    _drill("lock-held", "Table locked by another session while the batch loads", _lock_held),
     _drill("deadlock", "Deadlock with another session over the two tables", _deadlock),
     Drill(
-        "half-open-postgres", "PostgreSQL takes COPY and answers no more", full=3, short=0, run=run_half_open
+        "half-open-postgres",
+        "PostgreSQL accepts COPY and stops responding",
+        full=3,
+        short=0,
+        run=run_half_open,
     ),
     Drill("disk-full", "Disk full at a random byte of the load", full=100, short=2, run=run_on_a_full_disk),
 )

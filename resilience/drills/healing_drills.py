@@ -138,21 +138,21 @@ def _roles_limited(stack: LiveStack, number: int) -> Callable[[], bool]:
 DRILLS = (
     Drill(
         "history-cleared",
-        "A lot's runs deleted in Dagster, the oldest or all, then the lot wiped",
+        "A batch's runs deleted in Dagster, the oldest or all, then the batch deleted",
         full=10,
         short=2,
         run=partial(_struck, fault=_history_cleared),
     ),
     Drill(
         "catalog-wiped",
-        "Assets wiped in Dagster, while ledger and tables have every lot",
+        "Assets wiped in Dagster, while ledger and tables have every batch",
         full=10,
         short=1,
         run=partial(_struck, fault=_catalog_wiped),
     ),
     Drill(
         "ledger-wiped",
-        "A lot deleted from the ledger alone, or from its table alone",
+        "A batch deleted only from the ledger, or only from its table",
         full=10,
         short=0,
         run=partial(_struck, fault=_ledger_wiped),

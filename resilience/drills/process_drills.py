@@ -28,7 +28,7 @@ def _struck(
 DRILLS = (
     Drill(
         "worker-killed",
-        "SIGKILL of the run worker at each of 20 places of a lot",
+        "SIGKILL of the run worker at each of 20 points of a batch",
         full=200,
         short=2,
         run=worker_killed,

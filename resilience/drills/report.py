@@ -29,10 +29,10 @@ _HEAD = (
     "fault",
     "times",
     "lost",
-    "doubled",
-    "healed",
-    "seconds to heal: median, worst",
-    "again: `python -m resilience drills ...`",
+    "duplicated",
+    "recovered",
+    "seconds to recover: median, worst",
+    "repeat: `python -m resilience drills ...`",
 )
 
 
@@ -134,7 +134,7 @@ def table(results: Sequence[Result]) -> str:
     lines = [_row(*_HEAD), _row("---", *["---:"] * 5, "---"), *(one.line() for one in results)]
     if days:
         span = f"{days[0]}" if len(days) == 1 else f"{days[0]} to {days[-1]}"
-        lines += ["", f"Done {span} on {'; '.join(machines)}."]
+        lines += ["", f"Run {span} on {'; '.join(machines)}."]
     return "\n".join(lines)
 
 

@@ -92,7 +92,7 @@ def soak(times: int, folder: Path) -> Outcome:
         lost, doubled = counted(stack, _LOTS, _ROWS)
     commits = [*traffic.commits, monotonic()]
     seconds = [next(moment for moment in commits if moment > at) - at for at in struck]
-    note = f"{len(traffic.commits)} loads seen; seconds to the next lot; up gave up {ends} times; {memory.summary()}"
+    note = f"{len(traffic.commits)} loads; seconds to the next batch; up gave up {ends} times; {memory.summary()}"
     return Outcome(
         times=times, lost=lost, doubled=doubled, healed=times if whole else 0, seconds=seconds, note=note
     )
@@ -158,7 +158,7 @@ def _listens(pid: int, port: int) -> bool:
 DRILLS = (
     Drill(
         "soak",
-        "Half an hour, lots as fast as they go, every 20 s a random fault of all these kinds",
+        "Half an hour of loading without pauses, a random fault of these kinds every 20 s",
         full=90,
         short=0,
         run=soak,

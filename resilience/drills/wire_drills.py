@@ -123,12 +123,12 @@ DRILLS = (
     ),
     _drill(
         "reset-between-commit-and-answer",
-        "PostgreSQL's connection reset between COMMIT and its answer",
+        "PostgreSQL's connection reset between COMMIT and its response",
         lambda _: instead_of_answer_to_commit(DATABASE, Link.reset),
     ),
     _drill(
         "slow-postgres-wire",
-        "PostgreSQL's every answer 20 ms late, COPY at 1 MB/s",
+        "Every PostgreSQL response 20 ms late, COPY at 1 MB/s",
         lambda _: _slow(),
         short=0,
     ),

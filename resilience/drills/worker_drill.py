@@ -103,7 +103,7 @@ def worker_killed(times: int, folder: Path) -> Outcome:
         doubled=0,
         healed=sum(one.healed for one in tries),
         seconds=[one.seconds for one in tries if one.healed],
-        note=f"{min(times, len(POINTS))} places of a lot",
+        note=f"{min(times, len(POINTS))} points of a batch",
     )
 
 

@@ -16,7 +16,7 @@ from resilience.hosts.costs import Costs, Meter
 
 _LONGEST_SECONDS = 900
 FAULTS: Mapping[str, Callable[[Cluster], float]] = {
-    "a worker host lost in mid-lot: cable out, all processes killed": faults.lose_a_worker_host,
+    "a worker host lost during a batch: cable out, all processes killed": faults.lose_a_worker_host,
     f"the database host's cable out for {faults.CUT_SECONDS:.0f} s": faults.cut_the_database_off,
     "the broker killed, back after 10 s": faults.kill_the_broker,
 }

@@ -40,11 +40,12 @@ def _kept(folder: Path, kind: str) -> list[Report]:
 
 def _faults(reports: Sequence[Report]) -> str:
     (report,) = reports
-    lines = [_row("what was struck", "seconds until it was whole again"), _row("---", "---:")]
+    lines = [_row("fault", "seconds to recover"), _row("---", "---:")]
     lines += [_row(name, f"{seconds:.1f}") for name, seconds in report.recovered.items()]
     counts = (
-        f"{report.workers} worker hosts, {report.lots} lots of {report.rows:,} rows in {report.seconds:.0f} s, faults "
-        f"and all: {report.lost} rows lost, {report.doubled} doubled, {report.runs} runs. `verify`: {report.verified}"
+        f"{report.workers} worker hosts, {report.lots} batches of {report.rows:,} rows in {report.seconds:.0f} s with "
+        f"these faults: {report.lost} rows lost, {report.doubled} duplicated, {report.runs} runs. "
+        f"`verify`: {report.verified}"
     )
     return "\n".join([*lines, "", counts])
 
@@ -54,8 +55,8 @@ def _measured(reports: Sequence[Report]) -> str:
     lines = [
         _row(
             "workers",
-            "lots an hour, measured",
-            "processor seconds a lot: workers",
+            "batches per hour",
+            "CPU seconds per batch: workers",
             "database",
             "control",
         ),
@@ -71,7 +72,7 @@ def _measured(reports: Sequence[Report]) -> str:
             )
         )
     a_lot = (
-        f"A lot of {reports[0].rows:,} rows wrote {alone.wal_bytes / 1e6:.1f} MB of WAL, made {alone.events:.0f} "
+        f"A batch of {reports[0].rows:,} rows wrote {alone.wal_bytes / 1e6:.1f} MB of WAL and {alone.events:.0f} "
         f"entries in Dagster's event log, and opened {alone.sessions:.0f} connections."
     )
     return "\n".join([*lines, "", a_lot])
