@@ -1,4 +1,4 @@
-"""The main job at its pace: 50 lots, one in 5 s."""
+"""`up` at its normal pace: 50 batches, one every 5 s."""
 
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
@@ -24,16 +24,16 @@ _COMMITS = """
     WHERE asset = 'tabela_compras' GROUP BY partition ORDER BY 2
 """
 _NOTES = (
-    "One campaign, whatever the rounds: the values of a wait are the lots'.",
-    "Tick to commit counts from the start of the sensor's tick to the lot's entry in the ledger.",
-    "The campaign's seconds are the command's, from an empty home: the start and the stop of everything included.",
+    "One run of `up`, regardless of rounds: waits have one value per batch.",
+    "Tick to commit: from the start of the sensor's tick to the batch's ledger entry.",
+    "The time of the command starts with an empty home and includes starting and stopping all services.",
 )
 
 Ask = tuple[float, Sequence[str]]
 
 
 def run(rounds: int, lots: int = LOTS) -> Measured:  # noqa: ARG001  # one campaign says it: each of its lots is a round
-    """Run one campaign, and read from its home what each lot took."""
+    """Run `up` once, and read from its home how long each batch took."""
     sizes = ["--lots", str(lots), "--rows", str(_ROWS), "--every", str(_EVERY_SECONDS)]
     with an_empty_home() as home:
         ran = run_command(home, "up", *sizes, "--api-port", str(free_port()), "--no-ui", "--exit-when-done")
@@ -41,10 +41,8 @@ def run(rounds: int, lots: int = LOTS) -> Measured:  # noqa: ARG001  # one campa
         asked, commits = first_asked(_read_asks(home)), dict(home.ask(_COMMITS))
     waits = [at - asked[lote] for lote, at in commits.items()]
     figures = [
-        Figure(f"campaign of {lots} lots", "s", [ran.seconds], at_most=_MOST_SECONDS),
-        Figure(
-            "from commit to commit", "s", [later - earlier for earlier, later in pairwise(commits.values())]
-        ),
+        Figure(f"`up`, {lots} batches", "s", [ran.seconds], at_most=_MOST_SECONDS),
+        Figure("commit to commit", "s", [later - earlier for earlier, later in pairwise(commits.values())]),
         Figure("tick to commit", "s", waits),
         Figure("tick to commit, 95th percentile", "s", [percentile_95(waits)]),
         Figure("tick to commit, longest", "s", [max(waits)]),
@@ -53,7 +51,7 @@ def run(rounds: int, lots: int = LOTS) -> Measured:  # noqa: ARG001  # one campa
 
 
 def first_asked(asks: Iterable[Ask]) -> dict[str, float]:
-    """Return when each lot was asked for first, of ticks with the run keys (`lote/attempt/...`) that they asked for."""
+    """Return when each batch was first requested, given ticks and their run keys (`lote/attempt/...`)."""
     asked: dict[str, float] = {}
     for at, run_keys in sorted(asks):
         for run_key in run_keys:

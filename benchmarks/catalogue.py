@@ -8,13 +8,13 @@ from benchmarks.figures import Measured
 BENCHMARKS = {
     "data_path": "one batch of 10,000 rows from request to commit, compared with other methods",
     "quick": "the same in a minute, for CI",
-    "lot_sizes": "lots of 10,000 to 1,000,000 rows: seconds a row, memory",
-    "growth": "one lot into tables of 0 to 10 million rows",
-    "frames": "a frame of a million rows into a table and back, beside ADBC and COPY of ready bytes",
-    "sales": "marts and report of 50 lots: from nothing, and with one lot more",
-    "mock_api": "rows a second that the mock API serves",
-    "ingest": "`purchase-pipeline ingest`, 50 lots, whole process",
-    "cadence": "50 lots at 5 s: from tick to commit",
+    "lot_sizes": "batches of 10,000 to 1,000,000 rows: time per row, memory",
+    "growth": "one batch into tables of 0 to 10 million rows",
+    "frames": "a frame of a million rows into a table and back, compared with ADBC and COPY of encoded bytes",
+    "sales": "marts and report of 50 batches: from scratch, and after one more batch",
+    "mock_api": "rows per second served by the mock API",
+    "ingest": "`purchase-pipeline ingest`, 50 batches, whole process",
+    "cadence": "50 batches, one every 5 s: tick to commit",
 }
 
 

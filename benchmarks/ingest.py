@@ -9,16 +9,16 @@ LOTS = 50
 _ROWS = 10_000
 
 _NOTES = (
-    "The command starts PostgreSQL in an empty folder, and the mock API, loads all lots, and stops both again.",
-    f"The loop is timed from request to commit, all warm: the median of {original_loop.LOTS} lots, times {LOTS}.",
-    "The loop's API makes each row when it is asked, with Faker, as the first version's did; it checks types alone.",
-    "What is promised is a ratio: 10 s where the loop takes 44 s.",
-    "PostgreSQL's processor time is what its first process had counted when it was last seen.",
+    "The command starts PostgreSQL in an empty folder and the mock API, loads all batches, and stops both.",
+    f"The loop is timed from request to commit, warm: the median of {original_loop.LOTS} batches, times {LOTS}.",
+    "The loop's API generates each row on request, with Faker, as in the first version; the loop checks only types.",
+    "The target is a ratio: 10 s if the loop takes 44 s.",
+    "PostgreSQL's CPU time is the last value seen of its postmaster.",
 )
 
 
 def run(rounds: int, lots: int = LOTS) -> Measured:
-    """Let both take turns, the other one first each time, after a short `ingest` that is not counted."""
+    """Let both take turns in alternating order, after a short uncounted `ingest`."""
     runs, loops = list[Ran](), list[float]()
     with original_loop.the_original_loop(_ROWS) as seconds_a_lot:
         _ingest(1)
@@ -28,13 +28,13 @@ def run(rounds: int, lots: int = LOTS) -> Measured:
                     runs.append(_ingest(lots))
                 else:
                     loops.append(seconds_a_lot() * lots)
-    whole = Figure(f"ingest, {lots} lots", "s", [ran.seconds for ran in runs])
-    loop = Figure(f"the first version's loop without its sleeps, {lots} lots", "s", loops)
+    whole = Figure(f"ingest, {lots} batches", "s", [ran.seconds for ran in runs])
+    loop = Figure(f"the first version's loop without sleeps, {lots} batches", "s", loops)
     figures = [
         whole,
         loop,
-        Figure("ingest, command and mock API", "s of processor", [ran.cpu_seconds for ran in runs]),
-        Figure("ingest, PostgreSQL", "s of processor", [ran.server_cpu_seconds for ran in runs]),
+        Figure("ingest, command and mock API", "CPU s", [ran.cpu_seconds for ran in runs]),
+        Figure("ingest, PostgreSQL", "CPU s", [ran.server_cpu_seconds for ran in runs]),
     ]
     return Measured(
         "ingest", figures, [Ratio("first version's loop / ingest", loop, whole, at_least=4.4)], _NOTES
