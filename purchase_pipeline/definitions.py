@@ -4,9 +4,8 @@ from typing import Any
 
 import dagster as dg
 
-from purchase_pipeline.feeds.assets import raw_purchases, validated_purchases
+from purchase_pipeline.feeds.assets import ingest_lote, raw_purchases, validated_purchases
 from purchase_pipeline.feeds.checks import loaded_lots
-from purchase_pipeline.feeds.jobs import ingest_lote
 from purchase_pipeline.feeds.resources import (
     LandingResource,
     LotLedgerResource,
@@ -15,8 +14,7 @@ from purchase_pipeline.feeds.resources import (
 )
 from purchase_pipeline.feeds.sensors import missing_lots
 from purchase_pipeline.sales.assets import sales_marts, sales_report, sums
-from purchase_pipeline.sales.automation import stale_sales
-from purchase_pipeline.sales.jobs import refresh_sales, sum_lots
+from purchase_pipeline.sales.automation import refresh_sales, stale_sales, sum_lots
 from purchase_pipeline.sales.resources import ReportFileResource
 from purchase_pipeline.settings import Settings, current_settings, is_environment_variable
 from purchase_pipeline.stack.database import database_url

@@ -10,7 +10,7 @@ from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import QueuedRunCoordinatorDaemon
 
 from purchase_pipeline.definitions import defs
-from purchase_pipeline.feeds import pools
+from purchase_pipeline.feeds.specs import API_POOL, DATABASE_POOL
 from purchase_pipeline_tests.documents import PROJECT
 from purchase_pipeline_tests.redis_server import RedisServer
 from purchase_pipeline_tests.watched_runs import a_server, at_socket, workspace_of
@@ -25,10 +25,10 @@ def pools_of(job_name: str) -> dict[str, str | None]:
 def test_every_step_has_a_pool() -> None:
     load = pools_of("ingest_lote")
 
-    assert load["raw_purchases"] == pools.API
-    assert load["validated_purchases"] == pools.DATABASE
-    assert set(pools_of("sum_lots").values()) == {pools.DATABASE}
-    assert set(pools_of("refresh_sales").values()) == {pools.DATABASE}
+    assert load["raw_purchases"] == API_POOL
+    assert load["validated_purchases"] == DATABASE_POOL
+    assert set(pools_of("sum_lots").values()) == {DATABASE_POOL}
+    assert set(pools_of("refresh_sales").values()) == {DATABASE_POOL}
 
 
 def queue(context: WorkspaceProcessContext) -> None:
@@ -67,7 +67,7 @@ def test_a_pool_limits_running_runs(
             dg.DagsterInstance.from_config(str(tmp_path)) as instance,
             workspace_of(instance, at_socket(tmp_path / "code.sock")) as context,
         ):
-            instance.event_log_storage.set_concurrency_slots(pools.API, 2)
+            instance.event_log_storage.set_concurrency_slots(API_POOL, 2)
             queue(context)
 
             list(QueuedRunCoordinatorDaemon(interval_seconds=1).run_iteration(context))

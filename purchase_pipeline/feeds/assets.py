@@ -8,7 +8,7 @@ import dagster as dg
 import sqlalchemy as sa
 from pydantic import Field
 
-from purchase_pipeline.feeds import pools, specs
+from purchase_pipeline.feeds import specs
 from purchase_pipeline.feeds.metadata import (
     fields_as_received,
     landed_metadata,
@@ -32,6 +32,12 @@ _NEW_PURCHASES_EVERY_DAY = dg.FreshnessPolicy.time_window(
     fail_window=timedelta(days=1), warn_window=timedelta(hours=12)
 )
 
+ingest_lote = dg.define_asset_job(
+    "ingest_lote",
+    selection=dg.AssetSelection.groups(GROUP),
+    description="Load one batch from the API into both tables, and check it.",
+)
+
 
 def raw_purchases(settings: Settings, lotes: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
     """Return the asset of the raw batches."""
@@ -45,7 +51,7 @@ def raw_purchases(settings: Settings, lotes: dg.PartitionsDefinition[str]) -> dg
     @dg.asset(
         name=RAW_PURCHASES,
         partitions_def=lotes,
-        pool=pools.API,
+        pool=specs.API_POOL,
         group_name=GROUP,
         owners=specs.OWNERS,
         tags=specs.TAGS,
@@ -122,7 +128,7 @@ def validated_purchases(settings: Settings, lotes: dg.PartitionsDefinition[str])
         },
         deps=[RAW_PURCHASES],
         partitions_def=lotes,
-        pool=pools.DATABASE,
+        pool=specs.DATABASE_POOL,
         group_name=GROUP,
     )
     def assets(

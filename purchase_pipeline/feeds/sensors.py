@@ -7,8 +7,8 @@ from uuid import uuid4
 
 import dagster as dg
 
+from purchase_pipeline.feeds.assets import ingest_lote
 from purchase_pipeline.feeds.backlog import Backlog, lote_of
-from purchase_pipeline.feeds.jobs import ingest_lote
 from purchase_pipeline.feeds.lost_materializations import find_lost_materializations
 from purchase_pipeline.ingest.ledger import LotLedger
 from purchase_pipeline.settings import Settings

@@ -1,4 +1,8 @@
-"""Asset specs of tables: owners, tags, columns, and the page that documents them."""
+"""What assets have in common: owners, tags, concurrency pools, and the specs of tables.
+
+A pool limits how many runs use the API or the database at once: set its limit with `dagster instance concurrency set
+purchase_api 4`, or in the UI under Deployment > Concurrency. A pool without a limit admits all runs.
+"""
 
 from typing import Any
 
@@ -9,6 +13,8 @@ from purchase_pipeline.postgres.materialization import column_schema
 
 OWNERS = ["team:purchases"]
 TAGS = {"domain": "purchases"}
+API_POOL = "purchase_api"
+DATABASE_POOL = "purchase_database"
 
 
 def table_spec(table: sa.Table, documentation: str, **more: Any) -> dg.AssetSpec:  # noqa: ANN401  (as AssetSpec)

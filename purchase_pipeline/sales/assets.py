@@ -7,7 +7,7 @@ import dagster as dg
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
-from purchase_pipeline.feeds import pools, specs
+from purchase_pipeline.feeds import specs
 from purchase_pipeline.ingest.tables import TABELA_COMPRAS
 from purchase_pipeline.sales import tables
 from purchase_pipeline.sales.automation import GROUP, when_batch_loaded, when_updated
@@ -57,7 +57,7 @@ def sums(lotes: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
             ).merge_attributes(metadata={"partition_expr": "lote"})
         ],
         partitions_def=lotes,
-        pool=pools.DATABASE,
+        pool=specs.DATABASE_POOL,
         backfill_policy=dg.BackfillPolicy.single_run(),
         retry_policy=_RETRIES,
     )
@@ -76,7 +76,10 @@ def _mart_spec(mart: Mart) -> dg.AssetSpec:
 
 
 @dg.multi_asset(
-    specs=[_mart_spec(mart) for mart in MARTS], pool=pools.DATABASE, can_subset=True, retry_policy=_RETRIES
+    specs=[_mart_spec(mart) for mart in MARTS],
+    pool=specs.DATABASE_POOL,
+    can_subset=True,
+    retry_policy=_RETRIES,
 )
 def sales_marts(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[sa.SelectBase]]:
     """Update the selected marts, each in one statement and one transaction."""
@@ -90,7 +93,7 @@ def sales_marts(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeRes
 @dg.asset(
     deps=[mart.table.name for mart in MARTS],
     automation_condition=when_updated(),
-    pool=pools.DATABASE,
+    pool=specs.DATABASE_POOL,
     retry_policy=_RETRIES,
     group_name=GROUP,
     owners=specs.OWNERS,
