@@ -1,6 +1,7 @@
 """A user at a terminal: real commands and processes in a separate home."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,9 @@ from pathlib import Path
 import psutil
 import psycopg
 
+from purchase_pipeline.settings import DATABASE_NAME
+from purchase_pipeline.stack.embedded_postgres.server import EmbeddedPostgres
+from purchase_pipeline.stack.roles import LOADER
 from purchase_pipeline_tests.serving import free_port
 
 COMMAND = Path(sys.executable).with_name("purchase-pipeline")
@@ -19,6 +23,7 @@ class Person:
 
     def __init__(self, home: Path) -> None:
         self.home = home
+        self._server = EmbeddedPostgres(home / "postgres")
         self.port, self.api_port = free_port(), free_port()
         self.environment = {**os.environ, "PURCHASE_HOME": str(home), "COLUMNS": "120"}
         del self.environment["PURCHASE_LOTS"]
@@ -52,8 +57,19 @@ class Person:
     def ingest(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return self.run("ingest", "--api-port", str(self.api_port), *words, **environment)
 
+    def database_url(self) -> str:
+        """Start the home's own server if it does not run, and return what `db-url` prints."""
+        self._server.start()
+        return self._server.url(DATABASE_NAME, LOADER)
+
+    def leave(self) -> None:
+        """Remove the home and its server; what else was started from there still runs."""
+        if self.home.exists():
+            self._server.remove()
+            shutil.rmtree(self.home)
+
     def counts(self) -> tuple[object, ...]:
-        with psycopg.connect(self.run("db-url").stdout.strip()) as connection:
+        with psycopg.connect(self.database_url()) as connection:
             (row,) = connection.execute(COUNTS).fetchall()
         return tuple(row)
 

@@ -32,7 +32,7 @@ def person(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
     finally:
         up.terminate()
         up.communicate(timeout=60)
-        person.run("down")
+        person.leave()
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +152,7 @@ def test_a_page_of_another_origin_starts_no_run_by_its_pictures(
 ) -> None:
     dagster, file = f"http://127.0.0.1:{person.port}", tmp_path / "notes.txt"
     file.write_text("mine\n")
-    database = person.run("db-url").stdout.strip()
+    database = person.database_url()
 
     elsewhere.pictures(running, *launches(dagster, elsewhere.address, file=str(file), database=database))
 

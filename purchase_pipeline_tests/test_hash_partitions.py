@@ -38,7 +38,7 @@ def test_what_looks_at_the_tables_sees_no_difference(person: Person) -> None:
 
     assert done.returncode == 0, done.stdout + done.stderr
     del person.environment["PURCHASE_HASH_PARTITIONS"]  # the campaign's settings have it
-    with psycopg.connect(person.run("db-url").stdout.strip()) as connection:
+    with psycopg.connect(person.database_url()) as connection:
         assert connection.execute(PARTITIONS).fetchall() == [(5,)]
     assert person.counts() == (1176, 4, 1176)
     assert person.run("verify").returncode == 0

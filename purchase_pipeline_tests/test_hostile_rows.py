@@ -64,7 +64,7 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Person, s
             ended = person.ingest("--lots", "2", "--rows", str(_ROWS), PURCHASE_API_URL=url)
         yield person, ended.stdout + ended.stderr
     finally:
-        person.run("reset", "--yes")
+        person.leave()
 
 
 def _acts(printed: str) -> list[str]:
@@ -75,7 +75,7 @@ def _acts(printed: str) -> list[str]:
 
 def test_values_are_stored_exactly(loaded: tuple[Person, str]) -> None:
     person, _ = loaded
-    with psycopg.connect(person.run("db-url").stdout.strip()) as connection:
+    with psycopg.connect(person.database_url()) as connection:
         found = connection.execute(
             "SELECT product, brand, state FROM tabela_compras WHERE price > 1000 ORDER BY linha"
         ).fetchall()

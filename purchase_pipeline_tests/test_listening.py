@@ -1,8 +1,6 @@
 """The listening addresses of the stack: only loopback by default, others only with a warning."""
 
 import signal
-from collections.abc import Iterator
-from pathlib import Path
 
 import psutil
 import pytest
@@ -10,14 +8,6 @@ from click.testing import CliRunner
 
 from purchase_pipeline.cli.load import up
 from purchase_pipeline_tests.person import Person
-
-
-@pytest.fixture
-def person(tmp_path: Path) -> Iterator[Person]:
-    """A person with a new home, which is removed at the end."""
-    person = Person(tmp_path / "home")
-    yield person
-    assert person.run("reset", "--yes").returncode == 0
 
 
 def listening(person: Person) -> set[tuple[str, int]]:

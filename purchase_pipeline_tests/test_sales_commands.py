@@ -28,7 +28,7 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
         person.run("report", "--no-open")
         yield person
     finally:
-        person.run("down")
+        person.leave()
 
 
 def test_there_is_no_report_before_a_batch_is_loaded(person: Person) -> None:
@@ -94,7 +94,7 @@ def test_a_query_cannot_write(loaded: Person) -> None:
     query = saved_queries()["weekdays"]._replace(sql="DELETE FROM tabela_compras RETURNING 1 AS one")
 
     with pytest.raises(sa.exc.InternalError, match="read-only transaction"):
-        run_query(loaded.run("db-url").stdout.strip(), query)
+        run_query(loaded.database_url(), query)
 
 
 def test_the_notebook_runs_on_the_live_tables(loaded: Person) -> None:
@@ -111,6 +111,6 @@ def test_the_notebook_runs_on_the_live_tables(loaded: Person) -> None:
     )
 
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    with engine_for(loaded.run("db-url").stdout.strip()).connect() as connection:
+    with engine_for(loaded.database_url()).connect() as connection:
         rows = connection.scalar(sa.text("SELECT count(*) FROM tabela_compras"))
     assert f"3 batches, {rows:,} purchases" in page.read_text()
