@@ -64,7 +64,7 @@ def test_a_commands_help_names_its_exit_codes_where_it_has_some_of_its_own(name:
         ("status --nonsense", "No such option '--nonsense'"),
         ("sql one two", "Got unexpected extra argument (two)"),
         ("up --port 0", "Invalid value for '--port': 0 is not in the range 1<=x<=65535"),
-        ("up --host localhost", "'localhost' is no IP address, such as 127.0.0.1 or ::1"),
+        ("up --host localhost", "'localhost' is not an IP address such as 127.0.0.1 or ::1"),
         ("up --every soon", "Invalid value for '--every': 'soon' is not a valid float"),
         ("ingest --lots many", "Invalid value for '--lots': 'many' is not a valid integer"),
         ("ingest --defects nan", "Invalid value for '--defects': nan is not in the range 0<=x<=1"),

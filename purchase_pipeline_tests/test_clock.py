@@ -95,10 +95,7 @@ def test_status_shows_how_long_the_sensor_waits() -> None:
     print_status(status, console)
     print_status(status.model_copy(update={"clock_behind_seconds": 0.0}), console)
 
-    assert (
-        printed.getvalue().count("The clock is 86,400 s behind the sensor's last tick: no lot is requested")
-        == 1
-    )
+    assert printed.getvalue().count("The clock is 86,400 s behind the sensor's last tick: no batch is") == 1
 
 
 @pytest.mark.parametrize(

@@ -137,7 +137,7 @@ def test_a_run_of_another_launcher_is_left_alone(
     launched_by: dict[str, str],
 ) -> None:
     monkeypatch.setattr(local, "_GONE_SECONDS", 0.0)
-    monkeypatch.setattr(local, "_SILENT_SECONDS", 0.0)
+    monkeypatch.setattr(local, "_UNRESPONSIVE_SECONDS", 0.0)
     tags = {GRPC_INFO_TAG: json.dumps(server), **launched_by}
     run = instance.create_run_for_job(waiting, status=dg.DagsterRunStatus.STARTED, tags=tags)
 

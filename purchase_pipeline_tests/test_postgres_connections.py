@@ -297,7 +297,7 @@ def test_a_session_that_the_server_ends_counts_as_a_database_that_is_away(
     settings = Settings(home=tmp_path, database_url=SecretStr(database_url))
 
     assert Failover(settings, said.append).attempt(outlast) is None
-    assert said[0].startswith("PostgreSQL does not answer: ")
+    assert said[0].startswith("PostgreSQL is unavailable: ")
 
 
 def test_a_lot_loads_by_a_role_with_small_limits_and_other_defaults(

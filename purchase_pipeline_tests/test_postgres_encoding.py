@@ -181,7 +181,7 @@ def test_a_list_that_stays_itself_is_stored(
         ("numeric(10, 2)", Decimal("0.125"), "has more than 2 decimal places"),
         ("numeric(40, 2)", Decimal(f"{'9' * 38}.125"), "has more than 2 decimal places"),
         ("numeric(4, 2)", Decimal(100), "numeric field overflow"),
-        ("numeric(4, -2)", 1250, "has more than -2 decimals"),
+        ("numeric(4, -2)", 1250, "has more than -2 decimal places"),
         ("numeric", Decimal("1E-16384"), "has more than 16383 decimal places"),
         ("numeric", Decimal(f"0.{'3' * 16384}"), "has more than 16383 decimal places"),
         ("numeric", Decimal("1E+200000"), "has more than 131072 digits before the decimal point"),

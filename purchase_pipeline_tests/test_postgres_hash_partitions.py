@@ -221,7 +221,7 @@ def test_a_unique_key_with_the_column_is_kept(store: Store) -> None:
     ("metadata", "partitions", "words"),
     [
         ({"hash_partitions": 4}, None, "by nothing: they need"),
-        ({"partition_expr": "lower(shop)", "hash_partitions": 4}, SHOPS, "by ['lower(shop)']: they take"),
+        ({"partition_expr": "lower(shop)", "hash_partitions": 4}, SHOPS, "by ['lower(shop)']: they need"),
         (
             {"partition_expr": "shop", "hash_partitions": 1},
             SHOPS,

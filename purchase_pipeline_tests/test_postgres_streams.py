@@ -95,7 +95,7 @@ def test_a_stream_of_rows_is_closed_when_they_are_refused(store: Store) -> None:
 
     result = store.store(RowStream(["id"], batches))
 
-    assert "column 'id' is BIGINT, and TEXT in batch 2" in error_of(result)
+    assert "column 'id' is BIGINT, but TEXT in batch 2" in error_of(result)
     assert getgeneratorstate(batches) == GEN_CLOSED
 
 
@@ -113,7 +113,7 @@ def test_a_stream_without_a_batch_empties_the_table(store: Store) -> None:
     [
         (pd.DataFrame({"id": [3]}), "column 'name' is missing in batch 2"),
         (FRAMES[0].assign(price=1), "column 'price' is in batch 2, but not in the first"),
-        (pd.DataFrame({"id": ["3"], "name": ["fig"]}), "column 'id' is BIGINT, and TEXT in batch 2"),
+        (pd.DataFrame({"id": ["3"], "name": ["fig"]}), "column 'id' is BIGINT, but TEXT in batch 2"),
         (pd.DataFrame({"id": [3], "name": ["a\0b"]}), "row 3, column 'name'"),
         (pd.DataFrame({"id": [3.5], "name": ["fig"]}), "row 3, column 'id': 3.5 is not a whole number"),
         (pd.DataFrame({"id": [3, "x"], "name": ["fig", "x"]}), "row 4, column 'id': 'x' is str"),

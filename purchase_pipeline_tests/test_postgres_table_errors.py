@@ -202,9 +202,7 @@ def test_a_schema_that_may_not_be_used_or_created_is_reported(
 ) -> None:
     execute(engine, "CREATE SCHEMA locked")
 
-    with pytest.raises(
-        DatabaseRefusalError, match=r"permission denied for.*grant the privilege to role 'loader'"
-    ):
+    with pytest.raises(DatabaseRefusalError, match=r"permission denied for.*grant it to role 'loader'"):
         loader.write(Place(["things"], {"schema": schema}), pd.DataFrame({"x": [1]}))
 
 

@@ -366,7 +366,7 @@ def test_too_many_rejects_end_the_reading_early() -> None:
             asked += 1
             yield b"bad"
 
-    with pytest.raises(TooManyRejectsError, match=" by line 5000, "):
+    with pytest.raises(TooManyRejectsError, match=" of the first 5000 rows "):
         validated(a_validation(received=100_000, ratio=0.05), counted())
 
     assert asked <= 5_000 + BATCH_ROWS

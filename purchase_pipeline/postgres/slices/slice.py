@@ -60,9 +60,9 @@ class Slice:
         left = self.count() if facts.interferes else 0
         if left:
             raise RowsNotClearedError(
-                f"table {self.table}: {left} rows of {self} remain after the DELETE: a trigger, rule or policy of the "
-                "table keeps them, and the new rows would be added to them. Nothing was changed. Remove or change it "
-                "(psql's \\d shows it), or write to another table.",
+                f"table {self.table}: rows of {self} remain after the DELETE ({left}): a trigger, rule or policy of "
+                "the table keeps them, and the new rows would be added to them. Nothing was changed. Remove or change "
+                "it (psql's \\d shows it), or write to another table.",
                 table=str(self.table),
             )
 
