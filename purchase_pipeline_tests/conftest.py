@@ -19,7 +19,7 @@ from purchase_pipeline.stack.embedded_postgres.server import EmbeddedPostgres
 from purchase_pipeline_tests import leftovers
 from purchase_pipeline_tests.person import Person
 
-# Definitions read the environment when a test module imports them, before any fixture: so it is cleared here.
+# Test modules build definitions from the environment at import, before any fixture runs: so it is cleared here.
 for _name in [name for name in os.environ if name.startswith(("PURCHASE_", "DAGSTER_"))]:
     del os.environ[_name]
 os.environ.pop("DATABASE_URL", None)
@@ -30,15 +30,15 @@ os.environ["PURCHASE_HOME"] = str(Path(tempfile.gettempdir()) / "purchase-pipeli
 # to SIGTERM, and every process that a test starts would inherit it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# Dagster reads its 90 migrations anew for each instance in memory, twice: more work than most runs of a test.
+# Dagster reads its 90 migrations twice for each in-memory instance, which costs more than most tests: cache them.
 _read_migrations, _migrations = ScriptDirectory.from_config, dict[str | None, ScriptDirectory]()
 
 
 def _migrations_once(config: Config) -> ScriptDirectory:
-    place = config.get_main_option("script_location")
-    if place not in _migrations:
-        _migrations[place] = _read_migrations(config)
-    return _migrations[place]
+    location = config.get_main_option("script_location")
+    if location not in _migrations:
+        _migrations[location] = _read_migrations(config)
+    return _migrations[location]
 
 
 ScriptDirectory.from_config = staticmethod(_migrations_once)  # type: ignore[method-assign]
@@ -46,40 +46,40 @@ ScriptDirectory.from_config = staticmethod(_migrations_once)  # type: ignore[met
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Have what this run leaves removed, before a worker of it starts."""
+    """Start the cleanup of interrupted runs, before a worker starts."""
     if not hasattr(session.config, "workerinput"):
         leftovers.begin()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that have long tests: else one would be left at the end, with nothing to run beside it."""
+    """Run the files with long tests first, so that none is left alone at the end."""
     long = {item.path for item in items if item.get_closest_marker("proof")}
     items.sort(key=lambda item: item.path not in long)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def noted(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Name the folder of all `tmp_path`s in the run's record."""
+    """Record the folder of all `tmp_path`s for the cleanup."""
     leftovers.note(tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture(scope="session")
 def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server that may be written to: the one of TEST_DATABASE_URL, or an embedded one."""
+    """The server to test against: that of TEST_DATABASE_URL, or an embedded one."""
     if given := os.environ.get("TEST_DATABASE_URL"):
         yield given
         return
     server = EmbeddedPostgres(tmp_path_factory.mktemp("server") / "postgres")
     server.start()
-    _set_aside_power_cuts(server.url("postgres"))
+    _disable_durability(server.url("postgres"))
     try:
         yield server.url("postgres")
     finally:
         server.remove()
 
 
-def _set_aside_power_cuts(url: str) -> None:
-    """Spare a server that ends with the tests what keeps data through a power cut: half of a new database's cost."""
+def _disable_durability(url: str) -> None:
+    """Turn off what protects data from a power cut: it is half of the cost of a new database."""
     with psycopg.connect(url, autocommit=True) as connection:
         for setting in ("fsync", "full_page_writes", "synchronous_commit"):
             connection.execute(sql.SQL("ALTER SYSTEM SET {} = off").format(sql.Identifier(setting)))
@@ -88,7 +88,7 @@ def _set_aside_power_cuts(url: str) -> None:
 
 @pytest.fixture
 def database_url(server_url: str) -> Iterator[str]:
-    """A new database, gone after the test."""
+    """A new database, dropped after the test."""
     name = f"test_{uuid4().hex}"
     server = engine_for(server_url).execution_options(isolation_level="AUTOCOMMIT")
     with server.connect() as connection:
@@ -106,14 +106,14 @@ def engine(database_url: str) -> sa.Engine:
 
 @pytest.fixture
 def transaction(server_url: str) -> Iterator[sa.Connection]:
-    """A transaction that is rolled back after the test: what it makes, nobody else sees."""
+    """A transaction that is rolled back after the test."""
     with engine_for(server_url).connect() as connection:
         yield connection
 
 
 @pytest.fixture
 def person(tmp_path: Path) -> Iterator[Person]:
-    """A newcomer, of whose processes none is left in the end; their home is removed."""
+    """A newcomer with a home of their own; fails if a process of theirs is left at the end."""
     person = Person(tmp_path / "home")
     yield person
     left = person.processes()

@@ -1,6 +1,7 @@
-"""Removes what an interrupted or killed test run leaves: in a process that outlives the run, or in the next run.
+"""Removes servers, processes and folders that an interrupted or killed test run leaves behind.
 
-`python -m purchase_pipeline_tests.leftovers RECORD` is that process. A run's record lists the folders of its homes.
+The process `python -m purchase_pipeline_tests.leftovers RECORD` outlives the run and does it; else the next run does. A
+run's record lists the folders of its homes.
 """
 
 import os
@@ -19,13 +20,13 @@ from purchase_pipeline.stack.embedded_postgres.server import EmbeddedPostgres
 from purchase_pipeline.stack.processes import end
 
 _RECORDS = Path(tempfile.gettempdir()) / f"purchase-pipeline-tests-of-{os.geteuid()}"
-_RUN = "TEST_RUN_RECORD"  # in the environment of all that a run starts
+_RUN = "TEST_RUN_RECORD"  # in the environment of every process that a run starts
 _STOP_SECONDS = 2.0
 _LOOK_SECONDS = 0.2
 
 
 def begin() -> None:
-    """Remove what dead runs left, and start the process that removes what this one leaves."""
+    """Clean up after dead runs, and start the process that cleans up after this one."""
     _RECORDS.mkdir(mode=0o700, exist_ok=True)
     assert _RECORDS.stat().st_uid == os.geteuid(), f"{_RECORDS} belongs to another user: delete it."
     own = _RECORDS / str(os.getpid())
@@ -40,9 +41,9 @@ def begin() -> None:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        start_new_session=True,  # Ctrl-C is not for it
+        start_new_session=True,  # so that Ctrl-C does not reach it
     )
-    watcher.returncode = 0  # else it warns, when this process ends, that the other still runs
+    watcher.returncode = 0  # suppresses the warning that it is still running
     os.environ[_RUN] = str(own)
 
 
@@ -62,11 +63,11 @@ def remove(record: Path) -> None:
     """End the processes of a run that has ended, and remove its servers and their homes."""
     while processes := list(_processes(record)):
         end(processes, _STOP_SECONDS)
-    with suppress(FileNotFoundError):  # another did it meanwhile
+    with suppress(FileNotFoundError):  # another process did it meanwhile
         for root in map(Path, record.read_text().splitlines()):
             for home in list(_homes(root)):
                 EmbeddedPostgres(home).remove()
-            with suppress(OSError):  # the folder of pytest, or somebody's files
+            with suppress(OSError):  # not empty
                 root.rmdir()
         record.unlink()
 
