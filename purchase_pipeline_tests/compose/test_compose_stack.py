@@ -91,7 +91,7 @@ def test_all_batches_are_loaded_with_exact_counts(stack: ComposeStack) -> None:
 
     print(f"\n{counts}\n{verified}")
     assert counts == f"{LOTS * ROWS}|{LOTS * ROWS}|{LOTS}"
-    assert f"{LOTS} lots held" in verified
+    assert f"{LOTS} batches verified" in verified
     assert "no difference" in verified
 
 
