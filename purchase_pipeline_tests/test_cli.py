@@ -369,7 +369,7 @@ def test_a_second_run_in_the_same_home_is_refused_and_down_stops_the_first(perso
     second = person.ingest("--lots", "1")
 
     assert second.returncode == 1
-    assert f"Process {running.pid} works in {person.home} already" in " ".join(second.stderr.split())
+    assert f"Another run (PID {running.pid}) is using {person.home}." in " ".join(second.stderr.split())
 
     down = person.run("down")
     printed, _ = running.communicate(timeout=60)

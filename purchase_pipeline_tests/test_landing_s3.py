@@ -292,7 +292,7 @@ def test_later_commands_use_the_bucket_of_ingest(person: Person, port: int, addr
     assert not (person.home / "landing").exists()
     verified = person.run("verify", **access(port))
     assert verified.returncode == 0, verified.stdout + verified.stderr
-    assert "3 lots held" in verified.stdout
+    assert "3 batches verified" in verified.stdout
 
 
 def has_struck(proxy: TcpProxy) -> bool:
