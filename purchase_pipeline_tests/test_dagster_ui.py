@@ -125,7 +125,7 @@ def test_the_sensor_says_what_it_saw(dagster: Dagster) -> None:
 def test_checks_are_read_without_opening_anything(dagster: Dagster) -> None:
     dagster.open("/assets/tabela_compras?view=checks&checkDetail=every_row_is_loaded_or_rejected")
 
-    dagster.see("1 lot: 500 rows received, 490 loaded + 10 rejected.")
+    dagster.see("1 batch: 500 rows received, 490 loaded + 10 rejected.")
 
 
 def test_the_sales_follow_by_themselves(dagster: Dagster, person: Person) -> None:

@@ -24,7 +24,7 @@ def test_a_campaign_on_seven_hosts_of_which_three_are_struck_ends_with_exact_cou
     print(report.model_dump_json(indent=1))
     assert (report.lost, report.doubled) == (0, 0)
     assert report.recovered.keys() == FAULTS.keys()
-    assert report.verified.startswith("40 lots held")
+    assert report.verified.startswith("40 batches verified")
     assert report.clean
 
 
