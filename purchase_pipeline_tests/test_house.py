@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterable
+from graphlib import TopologicalSorter
 from importlib.metadata import version
 from pathlib import Path
 
@@ -156,6 +157,18 @@ def test_the_postgres_library_knows_nothing_of_purchases() -> None:
     }
 
     assert all(name.startswith(("purchase_pipeline.postgres", "purchase_pipeline.errors")) for name in ours)
+
+
+def test_no_two_parts_of_the_postgres_library_import_each_other() -> None:
+    parts: dict[str, set[str]] = {}
+    for path in PACKAGE.glob("postgres/**/*.py"):
+        part = path.relative_to(PACKAGE / "postgres").parts[0].removesuffix(".py")
+        imported = {
+            name.split(".")[2] for name in imports_of(path) if name.startswith("purchase_pipeline.postgres.")
+        }
+        parts.setdefault(part, set()).update(imported - {part})
+
+    TopologicalSorter(parts).prepare()  # raises CycleError, which names them
 
 
 def test_the_contract_stands_on_nothing_of_ours() -> None:
