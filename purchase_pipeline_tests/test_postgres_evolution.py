@@ -225,7 +225,7 @@ def test_a_row_that_a_trigger_keeps_is_not_made_nothing_of(io: DirectIOManager, 
         "CREATE TRIGGER keep BEFORE DELETE ON things FOR EACH ROW EXECUTE FUNCTION keep()",
     )
 
-    with pytest.raises(RowsNotClearedError, match="1 rows of the whole table remain"):
+    with pytest.raises(RowsNotClearedError, match=r"rows of the whole table remain after the DELETE \(1\)"):
         io.write(THINGS, pd.DataFrame({"x": [1]}))
 
     assert rows(engine) == [("one",)]
