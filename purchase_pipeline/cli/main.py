@@ -1,6 +1,5 @@
 """The `purchase-pipeline` command group and the table of its commands."""
 
-from collections.abc import Iterator
 from importlib import import_module
 
 import click
@@ -43,12 +42,7 @@ class LazyCommands(CommandLine):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Write the command list of `--help` without importing the commands."""
         with formatter.section("Commands"):
-            formatter.write_dl(list(_summaries()))
-
-
-def _summaries() -> Iterator[tuple[str, str]]:
-    for name, (_, summary) in _COMMANDS.items():
-        yield name, summary
+            formatter.write_dl([(name, summary) for name, (_, summary) in _COMMANDS.items()])
 
 
 @click.group(
