@@ -11,7 +11,7 @@ REPOSITORY = defs().get_repository_def()
 JOBS = [job.name for job in REPOSITORY.get_all_jobs()]
 CHOICES = {
     "purchase_api": {"base_url": "http://evil.example", "redis_url": "redis://evil.example"},
-    "landing": {"place": "/tmp/elsewhere"},  # noqa: S108  (nothing is written)
+    "landing": {"location": "/tmp/elsewhere"},  # noqa: S108  (nothing is written)
     "lot_ledger": {"database_url": "postgresql://evil.example/shop"},
     "report_file": {"path": "/home/ana/.bashrc", "database_url": "postgresql://evil.example/shop"},
     "io_manager": {"database_url": "postgresql://evil.example/shop", "schema": "pg_catalog"},
