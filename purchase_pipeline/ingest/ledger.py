@@ -1,4 +1,4 @@
-"""The ledger of batches: rows received, loaded and rejected. It is the source of truth for what is loaded."""
+"""The ledger of a feed: rows received, loaded and rejected. It is the source of truth for what is loaded."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from purchase_pipeline.ingest.tables import COMPRAS_REJEITADAS, TABELA_COMPRAS
+from purchase_pipeline.ingest.tables import FeedTables
 from purchase_pipeline.postgres.slices.ledger import ledger_table
 
 _Entry = sa.FromClause
@@ -17,10 +17,10 @@ LEDGER = ledger_table()
 _LONGEST_COMMIT = timedelta(hours=1)
 
 
-class LotCount(NamedTuple):
-    """Row counts of a batch, the digest of its raw file, and the run that loaded it."""
+class LoadedPartition(NamedTuple):
+    """Row counts of a partition, the digest of its raw file, and the run that loaded it."""
 
-    lote: str
+    key: str
     received: int
     loaded: int
     rejected: int
@@ -29,194 +29,200 @@ class LotCount(NamedTuple):
     run_id: str
 
     @property
-    def conserved(self) -> bool:
+    def balanced(self) -> bool:
         """True if rows received = rows loaded + rows rejected."""
         return self.received == self.loaded + self.rejected
 
 
-class LotTotals(NamedTuple):
-    """Row counts of several batches."""
+class Totals(NamedTuple):
+    """Row counts of several partitions."""
 
     received: int
     loaded: int
     rejected: int
 
 
-def totals(lots: Iterable[LotCount]) -> LotTotals:
-    """Sum the counts of batches."""
-    known = list(lots)
-    return LotTotals(*(sum(getattr(lot, name) for lot in known) for name in LotTotals._fields))
+def totals(partitions: Iterable[LoadedPartition]) -> Totals:
+    """Sum the counts of partitions."""
+    known = list(partitions)
+    return Totals(*(sum(getattr(one, name) for one in known) for name in Totals._fields))
 
 
-class LotLedger:
-    """Reads the ledger and the tables.
+class Ledger:
+    """Reads the ledger and the tables of a feed.
 
-    A batch is loaded if both its slices, accepted and rejected rows, were committed from the same raw file and their
-    rows still exist. A wiped batch counts as missing.
+    A partition is loaded if both its slices, accepted and rejected rows, were committed from the same raw file and their
+    rows still exist. A wiped partition counts as missing.
     """
 
-    def __init__(self, engine: sa.Engine) -> None:
+    def __init__(self, engine: sa.Engine, tables: FeedTables) -> None:
         self._engine = engine
+        self._tables = tables
 
     def ping(self) -> bool:
         """Return true if the database responds."""
         with self._engine.connect() as connection:
             return connection.execute(sa.select(sa.true())).scalar_one()
 
-    def loaded_lots(
-        self, lots: Sequence[str] | None = None, *, newest_known: datetime | None = None
-    ) -> dict[str, LotCount]:
-        """Return the loaded batches, or those among `lots`, with the ledger's counts; tables are not counted.
+    def loaded(
+        self, keys: Sequence[str] | None = None, *, newest_known: datetime | None = None
+    ) -> dict[str, LoadedPartition]:
+        """Return the loaded partitions, or those among `keys`, with the ledger's counts; tables are not counted.
 
-        With `newest_known`, return only batches that may have been committed since.
+        With `newest_known`, return only partitions that may have been committed since.
         """
         accepted, rejected = LEDGER.alias("accepted"), LEDGER.alias("rejected")
-        query = _loaded(accepted, rejected, accepted.c.rows, rejected.c.rows).where(
-            _still_there(accepted, TABELA_COMPRAS), _still_there(rejected, COMPRAS_REJEITADAS)
+        query = self._loaded(accepted, rejected, accepted.c.rows, rejected.c.rows).where(
+            self._still_there(accepted, self._tables.accepted),
+            self._still_there(rejected, self._tables.rejected),
         )
         if newest_known is not None:
-            query = query.where(accepted.c.partition.in_(_committed_since(newest_known)))
-        return self._read(query.where(_is_one_of(lots, accepted.c.partition)))
+            query = query.where(accepted.c.partition.in_(self._committed_since(newest_known)))
+        return self._read(query.where(_is_one_of(keys, accepted.c.partition)))
 
-    def loaded_names(self, checked_ratio: float) -> set[str]:
-        """Return the names of the loaded batches; check a random share of them for rows that still exist.
+    def loaded_keys(self, checked_ratio: float) -> set[str]:
+        """Return the keys of the loaded partitions; check a random sample of them for rows that still exist.
 
         Reading 100,000 ledger entries takes 0.125 s. Checking that each has rows takes seven times as long, as each
         is on another page of the key's index.
         """
         accepted, rejected = LEDGER.alias("accepted"), LEDGER.alias("rejected")
         skipped = sa.func.random() >= checked_ratio
-        query = _committed(sa.select(accepted.c.partition.label("lote")), accepted, rejected).where(
-            sa.or_(skipped, _still_there(accepted, TABELA_COMPRAS)),
-            sa.or_(skipped, _still_there(rejected, COMPRAS_REJEITADAS)),
+        query = self._committed(sa.select(accepted.c.partition.label("key")), accepted, rejected).where(
+            sa.or_(skipped, self._still_there(accepted, self._tables.accepted)),
+            sa.or_(skipped, self._still_there(rejected, self._tables.rejected)),
         )
-        return {row.lote for row in self._rows(query)}
+        return {row.key for row in self._rows(query)}
 
-    def counted_lots(self, lots: Sequence[str] | None = None) -> dict[str, LotCount]:
-        """Return the committed batches, or those among `lots`, with rows counted in the tables."""
+    def counted(self, keys: Sequence[str] | None = None) -> dict[str, LoadedPartition]:
+        """Return the committed partitions, or those among `keys`, with rows counted in the tables."""
         accepted, rejected = LEDGER.alias("accepted"), LEDGER.alias("rejected")
-        query = _loaded(
-            accepted, rejected, _count(TABELA_COMPRAS, accepted), _count(COMPRAS_REJEITADAS, accepted)
-        )
-        return self._read(query.where(_is_one_of(lots, accepted.c.partition)))
+        counts = (self._count(table, accepted) for table in self._tables.both)
+        query = self._loaded(accepted, rejected, *counts)
+        return self._read(query.where(_is_one_of(keys, accepted.c.partition)))
 
-    def gaps_and_duplicates(self, lots: Sequence[str] | None = None) -> Sequence[tuple[str, int, int]]:
-        """Return `(lote, gaps, duplicates)` for each batch whose row numbers, over both tables, are not 1, 2, 3, ..."""
-        accepted, rejected = TABELA_COMPRAS.c, COMPRAS_REJEITADAS.c
+    def gaps_and_duplicates(self, keys: Sequence[str] | None = None) -> Sequence[tuple[str, int, int]]:
+        """Return `(key, gaps, duplicates)` of each partition whose row numbers, over both tables, are not 1, 2, ..."""
+        tables = self._tables
         counted = sa.union_all(
             *(
                 sa.select(
-                    columns.lote, sa.func.count().label("rows"), sa.func.max(columns.linha).label("last")
+                    tables.partition_of(table).label("key"),
+                    sa.func.count().label("rows"),
+                    sa.func.max(tables.row_number_of(table)).label("last"),
                 )
-                .where(_is_one_of(lots, columns.lote))
-                .group_by(columns.lote)
-                for columns in (accepted, rejected)
+                .where(_is_one_of(keys, tables.partition_of(table)))
+                .group_by(tables.partition_of(table))
+                for table in tables.both
             )
         ).subquery()
         # Within a table the primary key excludes them.
+        key, other_key = map(tables.partition_of, tables.both)
+        number, other_number = map(tables.row_number_of, tables.both)
         duplicated = (
-            sa.select(accepted.lote, sa.func.count().label("rows"))
-            .where(accepted.lote == rejected.lote, accepted.linha == rejected.linha)
-            .where(_is_one_of(lots, rejected.lote))
-            .group_by(accepted.lote)
+            sa.select(key.label("key"), sa.func.count().label("rows"))
+            .where(key == other_key, number == other_number)
+            .where(_is_one_of(keys, other_key))
+            .group_by(key)
             .subquery()
         )
         duplicates = sa.func.coalesce(sa.func.max(duplicated.c.rows), 0)
         gaps = sa.func.max(counted.c.last) - sa.func.sum(counted.c.rows) + duplicates
         query = (
-            sa.select(counted.c.lote, gaps, duplicates)
-            .outerjoin(duplicated, duplicated.c.lote == counted.c.lote)
-            .group_by(counted.c.lote)
+            sa.select(counted.c.key, gaps, duplicates)
+            .outerjoin(duplicated, duplicated.c.key == counted.c.key)
+            .group_by(counted.c.key)
             .having(sa.or_(gaps != 0, duplicates != 0))
-            .order_by(counted.c.lote)
+            .order_by(counted.c.key)
         )
         with self._engine.connect() as connection:
-            return [(lote, int(gap), int(duplicate)) for lote, gap, duplicate in connection.execute(query)]
+            return [(name, int(gap), int(duplicate)) for name, gap, duplicate in connection.execute(query)]
 
     def differences_from_contract(self) -> list[str]:
         """Return the differences between the tables' columns and the contract, one sentence each."""
         with self._engine.connect() as connection:
             return [
                 difference
-                for table in (TABELA_COMPRAS, COMPRAS_REJEITADAS)
+                for table in self._tables.both
                 for difference in _differences(connection, table)
             ]
 
-    def _read(self, query: sa.Select[Any]) -> dict[str, LotCount]:
-        return {row.lote: LotCount(*row) for row in self._rows(query.order_by("lote"))}
+    def _read(self, query: sa.Select[Any]) -> dict[str, LoadedPartition]:
+        return {row.key: LoadedPartition(*row) for row in self._rows(query.order_by("key"))}
 
     def _rows(self, query: sa.Select[Any]) -> Sequence[sa.Row[*tuple[Any, ...]]]:
         """Return the query's rows; none if a table is missing."""
         with self._engine.connect() as connection:
             inspector = sa.inspect(connection)
-            if not all(map(inspector.has_table, (LEDGER.name, TABELA_COMPRAS.name, COMPRAS_REJEITADAS.name))):
+            if not all(inspector.has_table(table.name) for table in (LEDGER, *self._tables.both)):
                 return []
             return connection.execute(query).all()
 
+    def _loaded(
+        self,
+        accepted: _Entry,
+        rejected: _Entry,
+        loaded_rows: sa.ColumnElement[int],
+        rejected_rows: sa.ColumnElement[int],
+    ) -> sa.Select[Any]:
+        counts = sa.select(
+            accepted.c.partition.label("key"),
+            accepted.c.source_rows,
+            loaded_rows.label("loaded"),
+            rejected_rows.label("rejected"),
+            sa.func.greatest(accepted.c.committed_at, rejected.c.committed_at),
+            accepted.c.digest,
+            accepted.c.run_id,
+        )
+        return self._committed(counts, accepted, rejected)
 
-def first_seen(connection: sa.Connection, lote: str) -> dict[tuple[int, str], datetime]:
-    """Return when each rejected row of a batch was first rejected, by row number and SHA-256."""
-    if not sa.inspect(connection).has_table(COMPRAS_REJEITADAS.name):
+    def _committed(self, query: sa.Select[Any], accepted: _Entry, rejected: _Entry) -> sa.Select[Any]:
+        """Select from partitions whose slices were both committed from the same raw file."""
+        same_partition = sa.and_(
+            accepted.c.partition == rejected.c.partition,
+            accepted.c.digest == rejected.c.digest,
+            accepted.c.asset == self._tables.accepted.name,
+            rejected.c.asset == self._tables.rejected.name,
+        )
+        return query.join_from(accepted, rejected, same_partition)
+
+    def _committed_since(self, newest_known: datetime) -> sa.Select[Any]:
+        """Select the partitions with a slice that may have been committed since.
+
+        As a subquery it is evaluated before the lookup of rows; as a condition on both slices it would come after.
+        """
+        since = sa.func.least(newest_known, sa.func.now()) - _LONGEST_COMMIT
+        of_the_feed = LEDGER.c.asset.in_([table.name for table in self._tables.both])
+        return sa.select(LEDGER.c.partition).where(of_the_feed, LEDGER.c.committed_at >= since)
+
+    def _count(self, table: sa.Table, entry: _Entry) -> sa.ScalarSelect[int]:
+        key = self._tables.partition_of(table)
+        return sa.select(sa.func.count()).where(key == entry.c.partition).scalar_subquery()
+
+    def _still_there(self, entry: _Entry, table: sa.Table) -> sa.ColumnElement[bool]:
+        # Not EXISTS: in an OR, PostgreSQL may scan the whole table for it.
+        key = self._tables.partition_of(table)
+        a_row = sa.select(key).where(key == entry.c.partition).limit(1).scalar_subquery()
+        return sa.or_(entry.c.rows == 0, a_row.is_not(None))
+
+
+def first_seen(
+    connection: sa.Connection, tables: FeedTables, partition: str
+) -> dict[tuple[int, str], datetime]:
+    """Return when each rejected row of a partition was first rejected, by row number and SHA-256."""
+    table = tables.rejected
+    if not sa.inspect(connection).has_table(table.name):
         return {}
-    table = COMPRAS_REJEITADAS.c
-    query = sa.select(table.linha, table.original_sha256, table.first_seen).where(table.lote == lote)
-    return {(linha, digest): seen for linha, digest, seen in connection.execute(query)}
+    query = sa.select(tables.row_number_of(table), table.c.original_sha256, table.c.first_seen)
+    found = connection.execute(query.where(tables.partition_of(table) == partition))
+    return {(number, digest): seen for number, digest, seen in found}
 
 
-def _loaded(
-    accepted: _Entry,
-    rejected: _Entry,
-    loaded_rows: sa.ColumnElement[int],
-    rejected_rows: sa.ColumnElement[int],
-) -> sa.Select[Any]:
-    counts = sa.select(
-        accepted.c.partition.label("lote"),
-        accepted.c.source_rows,
-        loaded_rows.label("loaded"),
-        rejected_rows.label("rejected"),
-        sa.func.greatest(accepted.c.committed_at, rejected.c.committed_at),
-        accepted.c.digest,
-        accepted.c.run_id,
-    )
-    return _committed(counts, accepted, rejected)
-
-
-def _committed(query: sa.Select[Any], accepted: _Entry, rejected: _Entry) -> sa.Select[Any]:
-    """Select from batches whose slices were both committed from the same raw file."""
-    same_lot = sa.and_(
-        accepted.c.partition == rejected.c.partition,
-        accepted.c.digest == rejected.c.digest,
-        accepted.c.asset == TABELA_COMPRAS.name,
-        rejected.c.asset == COMPRAS_REJEITADAS.name,
-    )
-    return query.join_from(accepted, rejected, same_lot)
-
-
-def _committed_since(newest_known: datetime) -> sa.Select[Any]:
-    """Select the batches with a slice that may have been committed since.
-
-    As a subquery it is evaluated before the lookup of rows; as a condition on both slices it would come after.
-    """
-    since = sa.func.least(newest_known, sa.func.now()) - _LONGEST_COMMIT
-    of_a_lot = LEDGER.c.asset.in_([TABELA_COMPRAS.name, COMPRAS_REJEITADAS.name])
-    return sa.select(LEDGER.c.partition).where(of_a_lot, LEDGER.c.committed_at >= since)
-
-
-def _is_one_of(lots: Sequence[str] | None, column: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
-    """Return the condition that a column has one of `lots` (one array parameter, so any number), or any value."""
-    if lots is None:
+def _is_one_of(keys: Sequence[str] | None, column: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+    """Return the condition that a column has one of `keys` (one array parameter, so any number), or any value."""
+    if keys is None:
         return sa.true()
-    return column == sa.any_(sa.literal(list(lots), ARRAY(sa.Text)))
-
-
-def _count(table: sa.Table, entry: _Entry) -> sa.ScalarSelect[int]:
-    return sa.select(sa.func.count()).where(table.c.lote == entry.c.partition).scalar_subquery()
-
-
-def _still_there(entry: _Entry, table: sa.Table) -> sa.ColumnElement[bool]:
-    # Not EXISTS: in an OR, PostgreSQL may scan the whole table for it.
-    a_row = sa.select(table.c.lote).where(table.c.lote == entry.c.partition).limit(1).scalar_subquery()
-    return sa.or_(entry.c.rows == 0, a_row.is_not(None))
+    return column == sa.any_(sa.literal(list(keys), ARRAY(sa.Text)))
 
 
 def _differences(connection: sa.Connection, declared: sa.Table) -> list[str]:

@@ -1,65 +1,117 @@
-"""The purchases and quarantine tables, derived from the contract."""
+"""The two tables of a feed, derived from its contract: accepted rows, and the quarantine."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
+from pydantic import BaseModel
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from purchase_pipeline.contracts import CompraSchema
 from purchase_pipeline.postgres.schema.models import columns_from_model
 
-_METADATA = sa.MetaData()
+
+@dataclass(frozen=True, eq=False)
+class FeedTables:
+    """A feed's contract and its tables. Both have the same key: the partition's, and the row's number in it.
+
+    Attributes:
+        contract: model that validates a row.
+        accepted: table of the valid rows.
+        rejected: the quarantine: rejected rows with their reasons and their original text.
+        partition: name of the column of the partition's key, in both tables.
+        row_number: name of the column of the row's number in its partition, from 1, in both tables.
+    """
+
+    contract: type[BaseModel]
+    accepted: sa.Table
+    rejected: sa.Table
+    partition: str
+    row_number: str
+
+    @property
+    def both(self) -> tuple[sa.Table, sa.Table]:
+        """The table of accepted rows, and the quarantine."""
+        return self.accepted, self.rejected
+
+    def partition_of(self, table: sa.Table) -> sa.Column[str]:
+        """Return a table's column of partition keys."""
+        return table.columns[self.partition]
+
+    def row_number_of(self, table: sa.Table) -> sa.Column[int]:
+        """Return a table's column of row numbers."""
+        return table.columns[self.row_number]
 
 
-def _position() -> list[sa.Column[object]]:
+def feed_tables(
+    contract: type[BaseModel],
+    accepted: str,
+    rejected: str | None = None,
+    *,
+    partition: str = "partition_key",
+    row_number: str = "row_number",
+    row_id: str | None = None,
+    comment: str | None = None,
+) -> FeedTables:
+    """Derive the tables of a feed.
+
+    Args:
+        contract: model that validates a row; its fields become columns.
+        accepted: name of the table of valid rows.
+        rejected: name of the quarantine; by default `accepted` with `_rejected`.
+        partition: name of the column of partition keys (TEXT).
+        row_number: name of the column of row numbers.
+        row_id: name of a generated BIGINT column, if wanted.
+        comment: comment of the table of valid rows.
+    """
+    metadata = sa.MetaData()
+    identity = [] if row_id is None else [_row_id(row_id)]
+    return FeedTables(
+        contract,
+        sa.Table(
+            accepted,
+            metadata,
+            *identity,
+            *_key(partition, row_number),
+            *columns_from_model(contract),
+            comment=comment or f"Valid rows of {accepted}",
+        ),
+        sa.Table(
+            rejected or f"{accepted}_rejected",
+            metadata,
+            *_key(partition, row_number),
+            *_rejection_columns(),
+            comment="Quarantine: rejected rows with their reasons",
+        ),
+        partition,
+        row_number,
+    )
+
+
+def _row_id(name: str) -> sa.Column[int]:
+    return sa.Column(name, sa.BigInteger, sa.Identity(always=True), nullable=False, comment="Generated row id")
+
+
+def _key(partition: str, row_number: str) -> list[sa.Column[Any]]:
     return [
-        sa.Column("lote", sa.Text, primary_key=True, comment="Batch of the row"),
-        sa.Column("linha", sa.Integer, primary_key=True, comment="Row number in its batch, from 1"),
+        sa.Column(partition, sa.Text, primary_key=True, comment="Partition of the row"),
+        sa.Column(
+            row_number, sa.Integer, primary_key=True, comment="Row number in its partition, from 1"
+        ),
     ]
 
 
-def rejection_columns() -> list[sa.Column[Any]]:
-    """Return the columns of `RejectedRow`, without the row number."""
+def _rejection_columns() -> list[sa.Column[Any]]:
+    """Return the columns of `RejectedRow` without the row number, and when and by whom it was rejected."""
+    texts = ARRAY(sa.Text)
     return [
-        sa.Column(
-            "fields",
-            ARRAY(sa.Text),
-            nullable=False,
-            comment="Fields that failed validation; empty for the whole row",
-        ),
-        sa.Column("reasons", ARRAY(sa.Text), nullable=False, comment="Validation errors, one sentence each"),
-        sa.Column(
-            "original", sa.Text, nullable=False, comment="The row as received, at most 4,000 characters"
-        ),
-        sa.Column(
-            "original_sha256",
-            sa.Text,
-            nullable=False,
-            comment="SHA-256 of the whole row as received, hexadecimal",
-        ),
+        _required("fields", texts, "Fields that failed validation; empty for the whole row"),
+        _required("reasons", texts, "Validation errors, one sentence each"),
+        _required("original", sa.Text(), "The row as received, at most 4,000 characters"),
+        _required("original_sha256", sa.Text(), "SHA-256 of the whole row as received, hexadecimal"),
+        _required("first_seen", sa.DateTime(timezone=True), "When this row was first rejected"),
+        _required("run_id", sa.Text(), "Dagster run that last rejected the row"),
     ]
 
 
-TABELA_COMPRAS = sa.Table(
-    "tabela_compras",
-    _METADATA,
-    sa.Column("id", sa.BigInteger, sa.Identity(always=True), nullable=False, comment="Generated row id"),
-    *_position(),
-    *columns_from_model(CompraSchema),
-    comment="Valid purchases, one row each",
-)
-
-COMPRAS_REJEITADAS = sa.Table(
-    "compras_rejeitadas",
-    _METADATA,
-    *_position(),
-    *rejection_columns(),
-    sa.Column(
-        "first_seen",
-        sa.DateTime(timezone=True),
-        nullable=False,
-        comment="When this row was first rejected",
-    ),
-    sa.Column("run_id", sa.Text, nullable=False, comment="Dagster run that last rejected the row"),
-    comment="Quarantine: rejected rows with their reasons",
-)
+def _required(name: str, kind: sa.types.TypeEngine[Any], comment: str) -> sa.Column[Any]:
+    return sa.Column(name, kind, nullable=False, comment=comment)
