@@ -4,17 +4,17 @@ from pathlib import Path
 
 import zstandard
 
-from purchase_pipeline.ingest.landing.manifest import LandedLote
+from purchase_pipeline.ingest.landing.manifest import LandedPartition
 from purchase_pipeline.ingest.landing.store import Landing
 from purchase_pipeline.ingest.row_splitter import RawFormat
 
 
-def land_lines(landing: Landing, lote: str, *rows: bytes) -> LandedLote:
+def land_lines(landing: Landing, lote: str, *rows: bytes) -> LandedPartition:
     """Land these rows, a line each."""
     return landing.land(lote, RawFormat.NDJSON, [row + b"\n" for row in rows], rows=len(rows))
 
 
-def rows_of(landing: Landing, landed: LandedLote | None) -> list[bytes]:
+def rows_of(landing: Landing, landed: LandedPartition | None) -> list[bytes]:
     """Return a landed lot's rows; fail where it has not landed."""
     assert landed is not None
     with landing.open_rows(landed) as rows:

@@ -22,9 +22,13 @@ from examples.orders.fake_api import create_app
 from examples.orders.pipeline import OrdersApiResource, defs, raw_orders, validated_orders
 from examples.orders.source import OrdersApi
 from purchase_pipeline.feeds.resources import LandingResource, PurchasesIOManager
-from purchase_pipeline.ingest.purchase_api import ApiRefusedError, ApiUnavailableError, IncompleteLotError
-from purchase_pipeline.ingest.row_splitter import UnreadableLotError
-from purchase_pipeline.ingest.validation import LoteValidation
+from purchase_pipeline.ingest.purchase_api import (
+    ApiRefusedError,
+    ApiUnavailableError,
+    IncompleteResponseError,
+)
+from purchase_pipeline.ingest.row_splitter import UnreadableResponseError
+from purchase_pipeline.ingest.validation import RowValidation
 from purchase_pipeline.postgres.slices.ledger import ledger_table
 from purchase_pipeline_tests.serving import served
 
@@ -171,7 +175,7 @@ def test_an_invalid_order_is_kept_as_sent_with_every_reason(load: Load, engine: 
     ],
 )
 def test_nearly_valid_values_are_rejected(fields: dict[str, object], reasons: list[str]) -> None:
-    validation = LoteValidation(DAY, received=1, max_rejected_ratio=2, today=date(2026, 1, 5), contract=Order)
+    validation = RowValidation(DAY, received=1, max_rejected_ratio=2, today=date(2026, 1, 5), contract=Order)
 
     assert list(validation.accepted([json.dumps(an_order(**fields)).encode()])) == [[]]
 
@@ -260,7 +264,7 @@ def test_a_client_error_is_not_retried() -> None:
 @pytest.mark.parametrize(
     ("following", "error"),
     [
-        ("/orders?day=2026-01-05", IncompleteLotError),
+        ("/orders?day=2026-01-05", IncompleteResponseError),
         ("http://elsewhere.example/orders?day=2026-01-05&page=2", ApiRefusedError),
     ],
     ids=["circle", "other host"],
@@ -294,7 +298,7 @@ def test_a_response_that_is_not_a_page_is_retried(body: bytes) -> None:
     def orders() -> Response:
         return Response(body, media_type="application/json")
 
-    with orders_api(app) as api, pytest.raises(IncompleteLotError, match="a page of orders"):
+    with orders_api(app) as api, pytest.raises(IncompleteResponseError, match="a page of orders"):
         api.fetch_day(DAY)
 
 
@@ -315,7 +319,7 @@ def test_an_envelope_keeps_each_value_byte_for_byte() -> None:
 
 @pytest.mark.parametrize("body", [b"", b"{}x", b'{"a":1', b'{"a":}', b'{"a":1}{"b":2}', b'{"a":1]'])
 def test_an_incomplete_object_is_refused(body: bytes) -> None:
-    with pytest.raises(UnreadableLotError):
+    with pytest.raises(UnreadableResponseError):
         members(body)
 
 

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from purchase_pipeline.contracts import CompraSchema
-from purchase_pipeline.ingest.row_splitter import RawFormat, UnreadableLotError, split_rows
-from purchase_pipeline.ingest.validation import LoteValidation, RejectedRow, storable_text
+from purchase_pipeline.ingest.row_splitter import RawFormat, UnreadableResponseError, split_rows
+from purchase_pipeline.ingest.validation import RejectedRow, RowValidation, storable_text
 from purchase_pipeline_tests.builders import FIELDS, a_raw_compra
 from purchase_pipeline_tests.mutations import TOKENS, mutated
 from purchase_pipeline_tests.pipelines import a_pipeline, ingest
@@ -45,7 +45,7 @@ BLOCKS = st.one_of(
 def validated(raw_rows: Sequence[bytes]) -> tuple[list[tuple[object, ...]], list[RejectedRow]]:
     """Validate a batch with a valid row first: rejects alone would fail it."""
     rows = [a_raw_compra(), *raw_rows]
-    validation = LoteValidation("lote-0001", received=len(rows), max_rejected_ratio=1.0, today=TODAY)
+    validation = RowValidation("lote-0001", received=len(rows), max_rejected_ratio=1.0, today=TODAY)
     accepted = [(int(row[1]), *row[2:]) for batch in validation.accepted(rows) for row in batch]
     return accepted, validation.rejected
 
@@ -66,9 +66,9 @@ def assert_conserved(raw_rows: Sequence[bytes]) -> int:
     """Check that each row is accepted or rejected, once, and storable; return the number of rejects."""
     accepted, rejected = validated(raw_rows)
 
-    refused = {row.linha for row in rejected}
+    refused = {row.row_number for row in rejected}
     kept = [raw for linha, raw in enumerate(raw_rows, start=2) if linha not in refused]
-    linhas = Counter([*(row[0] for row in accepted), *(row.linha for row in rejected)])
+    linhas = Counter([*(row[0] for row in accepted), *(row.row_number for row in rejected)])
     assert linhas == Counter(range(1, len(raw_rows) + 2))
     for row in rejected:
         assert row.reasons
@@ -76,9 +76,9 @@ def assert_conserved(raw_rows: Sequence[bytes]) -> int:
         for text in (*row.fields, *row.reasons, row.original):
             assert_storable(text)
             assert len(text) < 5_000
-        assert row.original == storable_text(raw_rows[row.linha - 2])
+        assert row.original == storable_text(raw_rows[row.row_number - 2])
         with pytest.raises(ValidationError):
-            judged_in_full(raw_rows[row.linha - 2])
+            judged_in_full(raw_rows[row.row_number - 2])
     for values, raw in zip(accepted[1:], kept, strict=True):
         assert values[1:] == judged_in_full(raw)
         assert_storable("".join(map(str, values)))
@@ -120,7 +120,7 @@ def test_a_hundred_thousand_payloads_are_accepted_or_rejected() -> None:
         for payload in payloads[:20]:
             try:
                 rows = list(split_rows(RawFormat.JSON_ARRAY, in_chunks(random, b"[%b,1]" % payload)))
-            except UnreadableLotError:
+            except UnreadableResponseError:
                 seen["arrays refused"] += 1
             else:
                 seen["arrays read"] += 1

@@ -12,9 +12,9 @@ from time import time
 
 import pytest
 
-from purchase_pipeline.ingest.landing.manifest import LandedLote
+from purchase_pipeline.ingest.landing.manifest import LandedPartition, file_name_of
 from purchase_pipeline.ingest.landing.store import DamagedFileError, LandedAgainError, Landing, landing_at
-from purchase_pipeline.ingest.row_splitter import RawFormat, UnreadableLotError
+from purchase_pipeline.ingest.row_splitter import RawFormat, UnreadableResponseError
 from purchase_pipeline_tests.landed import land_lines, rewrite, rows_of
 
 LANDS_UNTIL_KILLED = """
@@ -58,8 +58,8 @@ def test_a_batch_lands_with_its_manifest(landing: Landing, folder: Path) -> None
     landed = landing.land("lote-0001", RawFormat.JSON_ARRAY, [b'[{"a":', b"1},2]"], rows=2)
 
     digest = hashlib.sha256(b'[{"a":1},2]').hexdigest()
-    assert landed == LandedLote(
-        lote="lote-0001",
+    assert landed == LandedPartition(
+        partition="lote-0001",
         rows=2,
         raw_format=RawFormat.JSON_ARRAY,
         digest=f"sha256:{digest}",
@@ -117,7 +117,7 @@ def test_a_batch_of_many_chunks_is_compressed(landing: Landing, folder: Path, ra
 def test_a_truncated_array_is_unreadable(landing: Landing) -> None:
     landed = landing.land("a", RawFormat.JSON_ARRAY, [b"[1,2"], rows=2)
 
-    with pytest.raises(UnreadableLotError):
+    with pytest.raises(UnreadableResponseError):
         rows_of(landing, landed)
 
 
@@ -349,6 +349,9 @@ def test_a_consistent_manifest_of_an_older_version_is_accepted(
     (folder / "lote-0001.json").write_text(older)
     assert landing.find("lote-0001") == landed
 
+    (folder / "lote-0001.json").write_text(older.replace('"partition"', '"lote"'))
+    assert landing.find("lote-0001") == landed
+
     (folder / "lote-0001.json").write_text(older.replace(old, new, 1))
     assert landing.find("lote-0001") is None
 
@@ -416,12 +419,48 @@ def test_concurrent_landings_of_a_batch_leave_one_complete(landing: Landing, fol
     assert files_of(folder) == [landed.file_name, "a.json"]
 
 
+ODD_KEYS = [
+    "",
+    *(
+        "2026-01-05|br",
+        "São Paulo",
+        "a/b",
+        "../a",
+        "a\\b",
+        ".",
+        "..",
+        "a.b",
+        "/etc/passwd",
+        "a*",
+        "a\n",
+        "a\0",
+    ),
+    *("%", "%2E", "a%2Fb", "x" * 101, "x" * 300, "x" * 299 + "y", "é" * 100, "日" * 100),
+]
+
+
+def test_any_partition_key_lands_under_a_name_of_its_own(landing: Landing, folder: Path) -> None:
+    keys = [*ODD_KEYS, "a", "x" * 100, "São"]
+    landed = {key: land_lines(landing, key, b"%d" % number) for number, key in enumerate(keys)}
+
+    assert {key: landing.find(key) for key in keys} == landed
+    assert [rows_of(landing, landed[key]) for key in keys] == [
+        [b"%d" % number] for number in range(len(keys))
+    ]
+    assert len(files_of(folder)) == 2 * len(keys)
+    assert {path.parent for path in folder.rglob("*")} == {folder}
+
+
 @pytest.mark.parametrize(
-    "lote", ["", "../a", "a/b", "a\\b", ".", "..", "a.b", "/etc/passwd", "a*", "a\n", "a\0", "x" * 101]
+    ("key", "name"),
+    [
+        ("lote-0001", "lote-0001"),
+        ("2026-01-05", "2026-01-05"),
+        ("São", "São"),
+        ("2026-01-05|br", "2026-01-05%7Cbr"),
+        ("a.b/c", "a%2Eb%2Fc"),
+        ("", "%"),
+    ],
 )
-def test_a_name_that_could_leave_the_folder_is_refused(landing: Landing, folder: Path, lote: str) -> None:
-    with pytest.raises(ValueError, match=r"Invalid batch name .*: expected letters, digits, '-' and '_'"):
-        landing.find(lote)
-    with pytest.raises(ValueError, match=r"Invalid batch name .*: expected letters, digits, '-' and '_'"):
-        land_lines(landing, lote, b"1")
-    assert not folder.exists()
+def test_the_name_of_a_file_is_the_key_percent_encoded_where_needed(key: str, name: str) -> None:
+    assert file_name_of(key, "sha256:" + "0" * 64) == f"{name}.{'0' * 16}.zst"

@@ -30,7 +30,7 @@ from purchase_pipeline.ingest.printable import printable
 from purchase_pipeline.ingest.purchase_api import (
     ApiRefusedError,
     ApiUnavailableError,
-    IncompleteLotError,
+    IncompleteResponseError,
     PurchaseApi,
     raise_for_status,
 )
@@ -400,7 +400,7 @@ def test_a_response_with_another_number_of_rows_is_incomplete(
 ) -> None:
     with (
         served(Script(Response(body, media_type=media_type)), lifespan="off") as url,
-        pytest.raises(IncompleteLotError) as failed,
+        pytest.raises(IncompleteResponseError) as failed,
     ):
         fetched(url, 3)
 
@@ -430,7 +430,7 @@ def test_a_response_with_a_wrong_digest_is_incomplete() -> None:
     )
 
     with served(app, lifespan="off") as url:
-        with pytest.raises(IncompleteLotError, match="does not match its Content-Digest"):
+        with pytest.raises(IncompleteResponseError, match="does not match its Content-Digest"):
             fetched(url, 2)
         assert fetched(url, 2) == [b"1", b"2"]
 
@@ -515,7 +515,7 @@ def without_end(piece: bytes) -> Response:
 def test_an_endless_response_is_refused_early(piece: bytes, saw: str) -> None:
     with (
         served(Script(without_end(piece)), lifespan="off") as url,
-        pytest.raises(IncompleteLotError, match=saw),
+        pytest.raises(IncompleteResponseError, match=saw),
     ):
         fetched(url, 3)
 
@@ -550,7 +550,7 @@ def test_a_failed_fetch_keeps_the_landed_file(tmp_path: Path) -> None:
 
     with served(app, lifespan="off") as url, an_api(url, attempts=2) as api:
         old = api.fetch_lote("lote-0001", 3, partial(landing.land, "lote-0001", rows=3))
-        with pytest.raises(IncompleteLotError):
+        with pytest.raises(IncompleteResponseError):
             api.fetch_lote("lote-0001", 3, partial(landing.land, "lote-0001", rows=3))
 
     assert len(app.asked) == 3

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from examples.orders.contract import Amount, Moment
 from purchase_pipeline.contracts import BigInteger, Integer, Money, Number, PurchaseDate, Text
-from purchase_pipeline.ingest.validation import LoteValidation
+from purchase_pipeline.ingest.validation import RowValidation
 from purchase_pipeline.postgres import RowStream
 from purchase_pipeline.postgres.schema.models import columns_from_model
 from purchase_pipeline_tests.storing import Store, error_of
@@ -121,7 +121,7 @@ VALUES = [
 @pytest.mark.parametrize("field", Ready.model_fields)
 def test_columns_store_every_accepted_value(database_url: str, engine: sa.Engine, field: str) -> None:
     rows = [f'{{"{field}":{value}}}'.encode() for value in VALUES]
-    validation = LoteValidation(
+    validation = RowValidation(
         "a", received=len(rows), max_rejected_ratio=2, today=datetime.now(UTC).date(), contract=Ready
     )
     store = Store(database_url, engine)

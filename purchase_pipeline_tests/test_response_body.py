@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from purchase_pipeline.ingest.purchase_api import IncompleteLotError
+from purchase_pipeline.ingest.purchase_api import IncompleteResponseError
 from purchase_pipeline_tests.codings import CODINGS
 from purchase_pipeline_tests.fetching import an_api, received, sent_raw
 
@@ -45,7 +45,7 @@ def test_a_response_truncated_anywhere_is_complete_or_refused(form: str, coding:
 
     with fetches(*(answer(encoded[:at], media_type, encoding) for at in cuts)) as fetch:
         for _ in cuts:
-            with pytest.raises(IncompleteLotError):
+            with pytest.raises(IncompleteResponseError):
                 fetch()
     with fetches(answer(encoded, media_type, encoding)) as fetch:
         assert fetch() == ROWS
@@ -95,13 +95,13 @@ def test_a_digest_may_be_of_the_encoded_or_decoded_bytes(digested: str) -> None:
 
     with fetches(*(answer(sent, media_type, "gzip", stated) for sent in (encoded, damaged))) as fetch:
         assert fetch() == ROWS
-        with pytest.raises(IncompleteLotError, match="does not match its Content-Digest"):
+        with pytest.raises(IncompleteResponseError, match="does not match its Content-Digest"):
             fetch()
 
 
 def test_an_unsupported_coding_is_named() -> None:
     with (
         fetches(answer(b"...", "application/x-ndjson", "br")) as fetch,
-        pytest.raises(IncompleteLotError, match=r"^lote-0001: unsupported content coding 'br'\."),
+        pytest.raises(IncompleteResponseError, match=r"^lote-0001: unsupported content coding 'br'\."),
     ):
         fetch()

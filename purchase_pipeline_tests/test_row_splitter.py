@@ -8,7 +8,7 @@ import pytest
 
 from purchase_pipeline.ingest.row_splitter import (
     RawFormat,
-    UnreadableLotError,
+    UnreadableResponseError,
     is_whole_json,
     row_splitter,
     split_rows,
@@ -176,7 +176,7 @@ def test_invalid_elements_are_passed_to_validation_unchanged(raw: bytes, rows: l
 )
 def test_a_malformed_array_is_unreadable(raw: bytes) -> None:
     for chunks in cuttings(raw):
-        with pytest.raises(UnreadableLotError, match="malformed or truncated"):
+        with pytest.raises(UnreadableResponseError, match="malformed or truncated"):
             list(split_rows(RawFormat.JSON_ARRAY, chunks))
 
 
@@ -184,7 +184,7 @@ def test_an_array_truncated_anywhere_is_unreadable() -> None:
     raw = ",".join(ODD_ROWS).join("[]").encode()
 
     for at in range(len(raw)):
-        with pytest.raises(UnreadableLotError):
+        with pytest.raises(UnreadableResponseError):
             list(split_rows(RawFormat.JSON_ARRAY, [raw[:at]]))
 
 
@@ -200,14 +200,14 @@ def test_complete_rows_before_an_error_are_returned() -> None:
     rows = split_rows(RawFormat.JSON_ARRAY, [b"[1,", b"2,oops,", b"3]"])
 
     assert [next(rows), next(rows)] == [b"1", b"2"]
-    with pytest.raises(UnreadableLotError):
+    with pytest.raises(UnreadableResponseError):
         next(rows)
 
 
 @pytest.mark.parametrize("raw", [b"[" * 10_000, b"[" * 100_000 + b"]" * 100_000, b'[{"a":' * 20_000])
 def test_excessive_nesting_is_unreadable(raw: bytes) -> None:
     for size in (len(raw), 1 << 10):
-        with pytest.raises(UnreadableLotError):
+        with pytest.raises(UnreadableResponseError):
             list(split_rows(RawFormat.JSON_ARRAY, in_chunks(raw, size)))
 
 
@@ -236,7 +236,7 @@ def test_a_malformed_array_is_parsed_in_linear_time() -> None:
     raw = b"[oops," + b",".join([b'{"a":"%s"}' % (b"x" * 200)] * 100_000) + b"]"
 
     started = monotonic()
-    with pytest.raises(UnreadableLotError):
+    with pytest.raises(UnreadableResponseError):
         list(split_rows(RawFormat.JSON_ARRAY, in_chunks(raw, 1 << 12)))
     seconds = monotonic() - started
 

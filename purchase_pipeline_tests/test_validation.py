@@ -14,9 +14,9 @@ from purchase_pipeline.contracts import CompraSchema
 from purchase_pipeline.ingest.printable import printable
 from purchase_pipeline.ingest.validation import (
     BATCH_ROWS,
-    DamagedLotError,
-    LoteValidation,
+    MissingRowsError,
     RejectedRow,
+    RowValidation,
     TooManyRejectsError,
     storable_text,
 )
@@ -71,13 +71,13 @@ def a_validation(
     ratio: float = 1.0,
     today: date = TODAY,
     contract: type[CompraSchema] = CompraSchema,
-) -> LoteValidation:
-    return LoteValidation(
+) -> RowValidation:
+    return RowValidation(
         "lote-0001", received=received, max_rejected_ratio=ratio, today=today, contract=contract
     )
 
 
-def validated(validation: LoteValidation, raw_rows: Iterable[bytes]) -> list[tuple[object, ...]]:
+def validated(validation: RowValidation, raw_rows: Iterable[bytes]) -> list[tuple[object, ...]]:
     return [(int(row[1]), *row[2:]) for batch in validation.accepted(raw_rows) for row in batch]
 
 
@@ -112,7 +112,7 @@ def test_accepted_and_rejected_rows_are_all_rows_each_once() -> None:
     accepted = validated(validation, (a_raw_compra(store="0" if n in bad else str(n)) for n in numbers))
 
     assert accepted == [(n, *judged_values(store=n)) for n in numbers if n not in bad]
-    assert [row.linha for row in validation.rejected] == sorted(bad)
+    assert [row.row_number for row in validation.rejected] == sorted(bad)
 
 
 def test_one_bad_row_among_ten_thousand_is_the_only_one_rejected() -> None:
@@ -239,7 +239,7 @@ def test_every_invalid_field_has_a_reason_in_contract_order() -> None:
     raw = a_raw_compra(without=["job"], price="-5.0", cupom="1", state='""')
 
     assert rejection_of(raw) == RejectedRow(
-        linha=1,
+        row_number=1,
         fields=["state", "job", "price", "cupom"],
         reasons=[
             f"state: {NO_TEXT} (saw '')",
@@ -374,9 +374,9 @@ def test_too_many_rejects_end_the_reading_early() -> None:
 
 @pytest.mark.parametrize("landed", [2, 4])
 def test_a_landed_file_with_another_number_of_rows_is_refused(landed: int) -> None:
-    validation = LoteValidation("lote-0001", received=3, max_rejected_ratio=0.05, today=date(2026, 1, 1))
+    validation = RowValidation("lote-0001", received=3, max_rejected_ratio=0.05, today=date(2026, 1, 1))
 
-    with pytest.raises(DamagedLotError, match=f"3 rows were received, but the landed file has {landed}"):
+    with pytest.raises(MissingRowsError, match=f"3 rows were received, but the landed file has {landed}"):
         list(validation.accepted([a_raw_compra()] * landed))
 
 
@@ -411,7 +411,7 @@ def test_an_exception_in_a_validator_is_the_rows_reason(error: Exception, *, in_
 
     assert [row[1] for row in accepted] == ["1", "3"]
     (rejected,) = validation.rejected
-    assert rejected.linha == 2
+    assert rejected.row_number == 2
     assert rejected.reasons == [f"A validator raised {error!r}"]
     assert rejected.original == rows[1].decode()
 

@@ -3,7 +3,7 @@
 import json
 import re
 
-from purchase_pipeline.ingest.row_splitter import UnreadableLotError
+from purchase_pipeline.ingest.row_splitter import UnreadableResponseError
 
 _NAME = re.compile(r'\s*[{,]\s*("(?:[^"\\]|\\.)*")\s*:\s*')
 # Accept any number and control character here: the contract validates them, row by row.
@@ -14,7 +14,7 @@ def members(body: bytes) -> dict[str, bytes]:
     """Return the members of an object by name, each value as its original text.
 
     Raises:
-        UnreadableLotError: the body is not a JSON object, or is truncated.
+        UnreadableResponseError: the body is not a JSON object, or is truncated.
     """
     text = body.decode("utf-8", "surrogateescape")
     found, at = dict[str, bytes](), 0
@@ -23,7 +23,7 @@ def members(body: bytes) -> dict[str, bytes]:
             _, at = _DECODER.raw_decode(text, name.end())
             found[json.loads(name[1])] = text[name.end() : at].encode("utf-8", "surrogateescape")
     except json.JSONDecodeError as error:
-        raise UnreadableLotError(f"The page is not valid JSON: {error}.") from error
+        raise UnreadableResponseError(f"The page is not valid JSON: {error}.") from error
     if text[at:].strip() != "}":
-        raise UnreadableLotError("The page is not a JSON object, or is truncated.")
+        raise UnreadableResponseError("The page is not a JSON object, or is truncated.")
     return found

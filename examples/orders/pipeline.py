@@ -12,10 +12,10 @@ import sqlalchemy as sa
 from examples.orders.contract import ORDERS, ORDERS_REJECTED, Order
 from examples.orders.source import OrdersApi
 from purchase_pipeline.feeds.resources import LandingResource, PurchasesIOManager
-from purchase_pipeline.ingest.landing.manifest import LandedLote
+from purchase_pipeline.ingest.landing.manifest import LandedPartition
 from purchase_pipeline.ingest.landing.store import Landing
 from purchase_pipeline.ingest.row_splitter import RawFormat
-from purchase_pipeline.ingest.validation import LoteValidation
+from purchase_pipeline.ingest.validation import RowValidation
 from purchase_pipeline.postgres import RowStream, Together
 from purchase_pipeline.postgres.frames.rows import Row
 from purchase_pipeline.settings import current_settings, is_environment_variable
@@ -89,9 +89,9 @@ def validated_orders(
     yield dg.MaterializeResult(asset_key=ORDERS_REJECTED.name, metadata=slices.written[ORDERS_REJECTED.name])
 
 
-def _slices(landed: LandedLote, landing: Landing) -> Together:
-    validation = LoteValidation(
-        landed.lote,
+def _slices(landed: LandedPartition, landing: Landing) -> Together:
+    validation = RowValidation(
+        landed.partition,
         received=landed.rows,
         max_rejected_ratio=current_settings().max_rejected_ratio,
         today=datetime.now(UTC).date(),
@@ -103,7 +103,7 @@ def _slices(landed: LandedLote, landing: Landing) -> Together:
             yield from validation.accepted(raw_rows)
 
     def rejected() -> Iterator[Sequence[Row]]:  # consumed after accepted(), when all rows are validated
-        yield [(landed.lote, *row) for row in validation.rejected]
+        yield [(landed.partition, *row) for row in validation.rejected]
 
     return Together(
         RowStream(ORDERS.columns.keys(), accepted(), ORDERS),

@@ -9,11 +9,11 @@ from examples.orders.envelope import members
 from purchase_pipeline.ingest.purchase_api import (
     ApiRefusedError,
     ApiUnavailableError,
-    IncompleteLotError,
+    IncompleteResponseError,
     raise_for_status,
     retrying_api,
 )
-from purchase_pipeline.ingest.row_splitter import RawFormat, UnreadableLotError, split_rows
+from purchase_pipeline.ingest.row_splitter import RawFormat, UnreadableResponseError, split_rows
 
 
 class _Page(NamedTuple):
@@ -41,7 +41,7 @@ class OrdersApi:
         next_page: str | None = f"/orders?day={day}"
         while next_page is not None:
             if next_page in seen:
-                raise IncompleteLotError(
+                raise IncompleteResponseError(
                     f"{day}: the next page of {next_page} is a page that was already read."
                 )
             # Do not send the token to another host.
@@ -64,7 +64,7 @@ class OrdersApi:
             )
         except (httpx.TransportError, httpx.DecodingError) as error:
             raise ApiUnavailableError(f"{day}: incomplete or no response to {path} ({error!r}).") from error
-        except (UnreadableLotError, KeyError) as error:
-            raise IncompleteLotError(
+        except (UnreadableResponseError, KeyError) as error:
+            raise IncompleteResponseError(
                 f"{day}: the response to {path} is not a page of orders ({error!r})."
             ) from error

@@ -15,7 +15,7 @@ from purchase_pipeline.feeds.metadata import (
     loaded_metadata,
     rejected_metadata,
 )
-from purchase_pipeline.ingest.landing.manifest import LandedLote
+from purchase_pipeline.ingest.landing.manifest import LandedPartition
 from purchase_pipeline.ingest.landing.store import Landing
 from purchase_pipeline.ingest.load import LandedSlices
 from purchase_pipeline.ingest.purchase_api import PurchaseApi
@@ -88,7 +88,7 @@ def raw_purchases(settings: Settings, lotes: dg.PartitionsDefinition[str]) -> dg
     return asset
 
 
-def _can_be_loaded(landed: LandedLote, landing: Landing, rows: int) -> bool:
+def _can_be_loaded(landed: LandedPartition, landing: Landing, rows: int) -> bool:
     return landed.rows == rows and not landed.refused and landing.is_whole(landed)
 
 
@@ -153,7 +153,7 @@ def validated_purchases(settings: Settings, lotes: dg.PartitionsDefinition[str])
     return assets
 
 
-def _landed(lote: str, landing: Landing) -> LandedLote:
+def _landed(lote: str, landing: Landing) -> LandedPartition:
     landed = landing.find(lote)
     if landed is None:
         raise dg.Failure(

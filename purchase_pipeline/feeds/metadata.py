@@ -6,7 +6,7 @@ import dagster as dg
 import sqlalchemy as sa
 
 from purchase_pipeline.contracts import CompraSchema
-from purchase_pipeline.ingest.landing.manifest import LandedLote
+from purchase_pipeline.ingest.landing.manifest import LandedPartition
 from purchase_pipeline.ingest.landing.store import Landing
 from purchase_pipeline.ingest.printable import in_brief
 from purchase_pipeline.ingest.validation import RejectedRow, most_common_reasons
@@ -22,7 +22,9 @@ def fields_as_received() -> dg.TableSchema:
     return column_schema(sa.Table("raw_purchases", sa.MetaData(), *columns_from_model(CompraSchema)))
 
 
-def landed_metadata(landed: LandedLote, landing: Landing, *, fetched: bool) -> dict[str, RawMetadataValue]:
+def landed_metadata(
+    landed: LandedPartition, landing: Landing, *, fetched: bool
+) -> dict[str, RawMetadataValue]:
     """Return the metadata of a landed batch."""
     return {
         "dagster/partition_row_count": landed.rows,
@@ -34,7 +36,7 @@ def landed_metadata(landed: LandedLote, landing: Landing, *, fetched: bool) -> d
     }
 
 
-def loaded_metadata(landed: LandedLote, rejected: int, raw: dg.AssetKey) -> dict[str, RawMetadataValue]:
+def loaded_metadata(landed: LandedPartition, rejected: int, raw: dg.AssetKey) -> dict[str, RawMetadataValue]:
     """Return the metadata of a batch's accepted rows; the IO manager adds its own."""
     lineage = {name: [dg.TableColumnDep(raw, name)] for name in CompraSchema.model_fields}
     return {

@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
-from purchase_pipeline.ingest.landing.manifest import LandedLote
+from purchase_pipeline.ingest.landing.manifest import LandedPartition
 from purchase_pipeline.ingest.landing.store import Landing
 from purchase_pipeline.ingest.ledger import first_seen
 from purchase_pipeline.ingest.tables import COMPRAS_REJEITADAS, TABELA_COMPRAS
-from purchase_pipeline.ingest.validation import LoteValidation, TooManyRejectsError
+from purchase_pipeline.ingest.validation import RowValidation, TooManyRejectsError
 from purchase_pipeline.postgres import RowStream, Together
 from purchase_pipeline.postgres.frames.rows import Row
 
@@ -20,7 +20,7 @@ class LandedSlices:
 
     def __init__(
         self,
-        landed: LandedLote,
+        landed: LandedPartition,
         landing: Landing,
         *,
         max_rejected_ratio: float,
@@ -30,8 +30,8 @@ class LandedSlices:
         self._landing = landing
         self._run_id = run_id
         self._validated_at = datetime.now(UTC)
-        self.validation = LoteValidation(
-            landed.lote,
+        self.validation = RowValidation(
+            landed.partition,
             received=landed.rows,
             max_rejected_ratio=max_rejected_ratio,
             today=landed.received_on,
@@ -40,14 +40,14 @@ class LandedSlices:
     @property
     def lote(self) -> str:
         """The batch's name."""
-        return self.landed.lote
+        return self.landed.partition
 
     def slices(self) -> Together:
         """Return both slices, to be replaced in one transaction.
 
         Raises:
             TooManyRejectsError: during reading; the landed batch is marked as refused.
-            DamagedFileError, DamagedLotError, LandedAgainError: during reading.
+            DamagedFileError, MissingRowsError, LandedAgainError: during reading.
         """
         return Together(
             _stream(TABELA_COMPRAS, self._accepted()),
@@ -69,7 +69,7 @@ class LandedSlices:
         lote, rejected = self.lote, self.validation.rejected
         known = first_seen(connection, lote) if rejected else {}
         rows = [
-            (lote, *row, known.get((row.linha, row.original_sha256), self._validated_at), self._run_id)
+            (lote, *row, known.get((row.row_number, row.original_sha256), self._validated_at), self._run_id)
             for row in rejected
         ]
         return _stream(COMPRAS_REJEITADAS, [rows])

@@ -2,7 +2,7 @@
 
 PipelineError
 ├── ApiUnavailableError     transient
-│   └── IncompleteLotError
+│   └── IncompleteResponseError
 └── ApiRefusedError         terminal
 """
 
@@ -24,7 +24,7 @@ from purchase_pipeline.ingest.deadline import RequestDeadline, request_deadline
 from purchase_pipeline.ingest.error_responses import explanation_of, status_of
 from purchase_pipeline.ingest.printable import one_line
 from purchase_pipeline.ingest.response_body import complete_rows, content_of
-from purchase_pipeline.ingest.row_splitter import RawFormat, UnreadableLotError, raw_format_of
+from purchase_pipeline.ingest.row_splitter import RawFormat, UnreadableResponseError, raw_format_of
 
 Landed = TypeVar("Landed")
 
@@ -46,7 +46,7 @@ class ApiUnavailableError(PipelineError):
         self.retry_after_seconds = retry_after_seconds
 
 
-class IncompleteLotError(ApiUnavailableError):
+class IncompleteResponseError(ApiUnavailableError):
     """The response is truncated, damaged, or has another number of rows."""
 
 
@@ -150,8 +150,8 @@ def _complete_response(
 ) -> Iterator[bytes]:
     try:
         yield from complete_rows(rows, raw_format, content)
-    except UnreadableLotError as error:
-        raise IncompleteLotError(f"{lote}: {one_line(str(error), _ERROR_LENGTH)}") from error
+    except UnreadableResponseError as error:
+        raise IncompleteResponseError(f"{lote}: {one_line(str(error), _ERROR_LENGTH)}") from error
 
 
 def _summary(error: Exception) -> str:

@@ -8,12 +8,12 @@ import sqlalchemy as sa
 
 from purchase_pipeline.contracts import CompraSchema
 from purchase_pipeline.errors import PipelineError
-from purchase_pipeline.ingest.landing.manifest import LandedLote
+from purchase_pipeline.ingest.landing.manifest import LandedPartition
 from purchase_pipeline.ingest.landing.store import DamagedFileError, Landing
 from purchase_pipeline.ingest.ledger import LEDGER
-from purchase_pipeline.ingest.row_splitter import UnreadableLotError
+from purchase_pipeline.ingest.row_splitter import UnreadableResponseError
 from purchase_pipeline.ingest.tables import COMPRAS_REJEITADAS, TABELA_COMPRAS
-from purchase_pipeline.ingest.validation import DamagedLotError, LoteValidation, RejectedRow
+from purchase_pipeline.ingest.validation import MissingRowsError, RejectedRow, RowValidation
 
 _TABLES = (TABELA_COMPRAS, COMPRAS_REJEITADAS)
 _Entry = sa.Row[*tuple[Any, ...]]
@@ -99,32 +99,34 @@ class Verifier:
                 differences += self._row_differences(connection, landed)
         return VerifiedLot(lote, counts[TABELA_COMPRAS.name], counts[COMPRAS_REJEITADAS.name], differences)
 
-    def is_stored_as_validated(self, landed: LandedLote) -> bool:
+    def is_stored_as_validated(self, landed: LandedPartition) -> bool:
         """Return whether validating a landed batch again gives the stored rows, rejects and reasons."""
         with self._engine.connect() as connection:
             return not self._row_differences(connection, landed)
 
-    def _file_differences(self, landed: LandedLote, entries: Mapping[str, _Entry]) -> Iterator[str]:
+    def _file_differences(self, landed: LandedPartition, entries: Mapping[str, _Entry]) -> Iterator[str]:
         for asset, entry in entries.items():
             if entry.digest != landed.digest:
                 yield f"{asset} was loaded from {entry.digest}, but the landed file is {landed.digest}"
             if entry.source_rows != landed.rows:
                 yield f"{asset} was loaded from {_rows(entry.source_rows)}, but the landed file has {landed.rows}"
 
-    def _row_differences(self, connection: sa.Connection, landed: LandedLote) -> list[str]:
+    def _row_differences(self, connection: sa.Connection, landed: LandedPartition) -> list[str]:
         """Validate a landed batch again, and return the differences from the tables."""
-        validation = LoteValidation(
-            landed.lote, received=landed.rows, max_rejected_ratio=float("inf"), today=landed.received_on
+        validation = RowValidation(
+            landed.partition, received=landed.rows, max_rejected_ratio=float("inf"), today=landed.received_on
         )
         try:
             with self._landing.open_rows(landed) as raw_rows:
                 accepted = map(_with_numbers, chain.from_iterable(validation.accepted(raw_rows)))
-                with _stored(connection, TABELA_COMPRAS, landed.lote, CompraSchema.model_fields) as loaded:
+                with _stored(
+                    connection, TABELA_COMPRAS, landed.partition, CompraSchema.model_fields
+                ) as loaded:
                     found = list(_compare(accepted, iter(loaded), TABELA_COMPRAS.name))
-        except (DamagedFileError, DamagedLotError, UnreadableLotError) as error:
+        except (DamagedFileError, MissingRowsError, UnreadableResponseError) as error:
             return [str(error)]
         columns = RejectedRow._fields[1:]
-        with _stored(connection, COMPRAS_REJEITADAS, landed.lote, columns) as kept:
+        with _stored(connection, COMPRAS_REJEITADAS, landed.partition, columns) as kept:
             return [*found, *_compare(iter(validation.rejected), iter(kept), COMPRAS_REJEITADAS.name)]
 
 

@@ -7,7 +7,12 @@ import httpx
 from purchase_pipeline.ingest.content_coding import DamagedContentError, content_codings, decoded, in_pieces
 from purchase_pipeline.ingest.content_digest import ContentDigest
 from purchase_pipeline.ingest.deadline import RequestDeadline
-from purchase_pipeline.ingest.row_splitter import RawFormat, UnreadableLotError, is_whole_json, row_splitter
+from purchase_pipeline.ingest.row_splitter import (
+    RawFormat,
+    UnreadableResponseError,
+    is_whole_json,
+    row_splitter,
+)
 
 _LONGEST_ROW_BYTES = 16 << 20  # a row is held in memory
 _LONGEST_MEAN_ROW_BYTES = 64 << 10  # bounds a compressed body that never ends
@@ -17,7 +22,7 @@ def content_of(response: httpx.Response, deadline: RequestDeadline) -> Iterator[
     """Yield the decoded content of a response until the deadline.
 
     Raises:
-        UnreadableLotError: the content does not match the response's headers.
+        UnreadableResponseError: the content does not match the response's headers.
         httpx.TransportError: the connection broke, or the deadline passed.
     """
     encoding = response.headers.get("content-encoding", "")
@@ -28,16 +33,16 @@ def content_of(response: httpx.Response, deadline: RequestDeadline) -> Iterator[
             chunks = digest.watch(decoded(encoding, chunks))
         yield from deadline.pass_on(in_pieces(chunks))
     except DamagedContentError as error:
-        raise UnreadableLotError(f"{error}.") from error
+        raise UnreadableResponseError(f"{error}.") from error
     if not digest.matches():
-        raise UnreadableLotError("the response does not match its Content-Digest.")
+        raise UnreadableResponseError("the response does not match its Content-Digest.")
 
 
 def complete_rows(rows: int, raw_format: RawFormat, content: Iterable[bytes]) -> Iterator[bytes]:
     """Yield the bytes, and raise unless they contain exactly `rows` complete rows.
 
     Raises:
-        UnreadableLotError: there are more or fewer rows, the last row is truncated, or the body is too long.
+        UnreadableResponseError: there are more or fewer rows, the last row is truncated, or the body is too long.
     """
     splitter, size, seen, unfinished = row_splitter(raw_format), 0, 0, 0
     try:
@@ -51,22 +56,24 @@ def complete_rows(rows: int, raw_format: RawFormat, content: Iterable[bytes]) ->
             yield chunk
         else:
             seen += len(_require_complete(splitter.close()))
-    except UnreadableLotError as error:
-        raise UnreadableLotError(f"{error} {seen} of {rows} rows were complete.") from error
+    except UnreadableResponseError as error:
+        raise UnreadableResponseError(f"{error} {seen} of {rows} rows were complete.") from error
     if seen != rows:
-        raise UnreadableLotError(f"requested {rows} rows, received {seen}.")
+        raise UnreadableResponseError(f"requested {rows} rows, received {seen}.")
 
 
 def _require_limits(rows: int, size: int, unfinished: int) -> None:
     most_bytes = _LONGEST_ROW_BYTES + rows * _LONGEST_MEAN_ROW_BYTES
     if unfinished > _LONGEST_ROW_BYTES:
-        raise UnreadableLotError(f"a row is longer than {_LONGEST_ROW_BYTES:,} bytes.")
+        raise UnreadableResponseError(f"a row is longer than {_LONGEST_ROW_BYTES:,} bytes.")
     if size > most_bytes:
-        raise UnreadableLotError(f"the response is longer than {most_bytes:,} bytes.")
+        raise UnreadableResponseError(f"the response is longer than {most_bytes:,} bytes.")
 
 
 def _require_complete(last: Sequence[bytes]) -> Sequence[bytes]:
     """Return the rows after the last line end, if they are whole JSON values: the line may be truncated."""
     if not all(map(is_whole_json, last)):
-        raise UnreadableLotError("the last line is truncated: it has no line end, and is not complete JSON.")
+        raise UnreadableResponseError(
+            "the last line is truncated: it has no line end, and is not complete JSON."
+        )
     return last

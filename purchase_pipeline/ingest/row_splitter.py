@@ -29,7 +29,7 @@ def raw_format_of(content_type: str) -> RawFormat | None:
     return RawFormat.JSON_ARRAY if _JSON_TYPE.fullmatch(media_type) else None
 
 
-class UnreadableLotError(PipelineError):
+class UnreadableResponseError(PipelineError):
     """The content is incomplete or malformed, so it cannot be split into its rows."""
 
 
@@ -43,7 +43,7 @@ class RowSplitter(Protocol):
         """End the input, and return the remaining rows.
 
         Raises:
-            UnreadableLotError: malformed or truncated JSON array.
+            UnreadableResponseError: malformed or truncated JSON array.
         """
 
 
@@ -60,7 +60,7 @@ def split_rows(raw_format: RawFormat, chunks: Iterable[bytes]) -> Iterator[bytes
     """Yield the raw text of each row, with one chunk and one row in memory.
 
     Raises:
-        UnreadableLotError: malformed or truncated JSON array.
+        UnreadableResponseError: malformed or truncated JSON array.
     """
     splitter = row_splitter(raw_format)
     for chunk in chunks:
@@ -128,7 +128,7 @@ class _ArraySplitter:
         self._add(self._utf8.decode(b"", final=True))
         elements = list(self._take_elements())
         if not self._closed or self._length:
-            raise UnreadableLotError("The JSON array is malformed or truncated.")
+            raise UnreadableResponseError("The JSON array is malformed or truncated.")
         return elements
 
     def _add(self, text: str) -> None:

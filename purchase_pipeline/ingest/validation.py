@@ -1,4 +1,4 @@
-"""Validation of a raw batch against the contract, into accepted and rejected rows."""
+"""Validation of a raw partition against the contract, into accepted and rejected rows."""
 
 import hashlib
 import re
@@ -32,14 +32,14 @@ class TooManyRejectsError(PipelineError):
     """The ratio of rejected rows reached `max_rejected_ratio`."""
 
 
-class DamagedLotError(PipelineError):
+class MissingRowsError(PipelineError):
     """The landed file does not have the number of rows that were received."""
 
 
 class RejectedRow(NamedTuple):
     """A row that failed validation, with its reasons and its original text."""
 
-    linha: int
+    row_number: int
     fields: list[str]
     reasons: list[str]
     original: str
@@ -52,26 +52,26 @@ def most_common_reasons(reasons: Iterable[Sequence[str]], count: int) -> list[tu
     return Counter(kind for row in kinds for kind in row).most_common(count)
 
 
-class LoteValidation:
-    """One pass over a batch's raw rows. `rejected` is complete once `accepted` is exhausted.
+class RowValidation:
+    """One pass over a partition's raw rows. `rejected` is complete once `accepted` is exhausted.
 
     Args:
-        received: number of raw rows in the batch.
-        max_rejected_ratio: ratio of rejected rows, 0 to 1, at which the whole batch fails.
+        received: number of raw rows in the partition.
+        max_rejected_ratio: ratio of rejected rows, 0 to 1, at which the whole partition fails.
         today: latest valid date of a purchase.
         contract: model that validates a row.
     """
 
     def __init__(
         self,
-        lote: str,
+        partition: str,
         *,
         received: int,
         max_rejected_ratio: float,
         today: date,
         contract: type[BaseModel] = CompraSchema,
     ) -> None:
-        self._lote = lote
+        self._partition = partition
         self._received = received
         self._max_rejected_ratio = max_rejected_ratio
         self._today = today
@@ -80,28 +80,28 @@ class LoteValidation:
         self.rejected: list[RejectedRow] = []
 
     def accepted(self, raw_rows: Iterable[bytes]) -> Iterator[list[tuple[Any, ...]]]:
-        """Yield lists of `(lote, linha, *fields)`, fields in the contract's order, linha counted from 1.
+        """Yield lists of `(partition, row number, *fields)`, fields in the contract's order, row numbers from 1.
 
         Values are text for COPY: `12`, `3.50`, `2024-03-09`.
 
         Raises:
             TooManyRejectsError: as soon as `max_rejected_ratio` is reached.
-            DamagedLotError: the number of rows is not the number received.
+            MissingRowsError: the number of rows is not the number received.
         """
         rows, seen = iter(raw_rows), 0
         while batch := list(islice(rows, BATCH_ROWS)):
             yield self._validate_batch(batch, first=seen + 1)
             seen += len(batch)
         if seen != self._received:
-            raise DamagedLotError(
-                f"{self._lote}: {self._received} rows were received, but the landed file has {seen}.",
+            raise MissingRowsError(
+                f"{self._partition}: {self._received} rows were received, but the landed file has {seen}.",
                 hint="Materialize the raw asset again (raw_purchases: with `refetch: true`).",
             )
 
     def _validate_batch(self, batch: Sequence[bytes], first: int) -> list[tuple[Any, ...]]:
         passed = self._fast_path.passed(batch)
-        linhas = [str(first + index) for index in passed.indexes]
-        accepted = list(zip(repeat(self._lote), linhas, *passed.columns))
+        numbers = [str(first + index) for index in passed.indexes]
+        accepted = list(zip(repeat(self._partition), numbers, *passed.columns))
         if len(accepted) == len(batch):
             return accepted
         by_index = dict(zip(passed.indexes, accepted, strict=True))
@@ -111,37 +111,37 @@ class LoteValidation:
                 by_index[index] = row
         return [by_index[index] for index in sorted(by_index)]
 
-    def _validate_row(self, linha: int, raw: bytes) -> tuple[Any, ...] | None:
+    def _validate_row(self, row_number: int, raw: bytes) -> tuple[Any, ...] | None:
         """Return the validated row, or None after adding it to `rejected`."""
         try:
             row = self._contract.model_validate_json(raw, context={"today": self._today})
         except ValidationError as refusal:
             details = refusal.errors(include_url=False, include_context=False)[:_MOST_REASONS]
             fields = [_field(detail) for detail in details if detail["loc"]]
-            self._reject(linha, raw, fields, [_reason(detail) for detail in details])
+            self._reject(row_number, raw, fields, [_reason(detail) for detail in details])
             return None
         except SYSTEM_ERRORS:
             raise
         except Exception as error:  # noqa: BLE001  # a validator may raise anything
-            self._reject(linha, raw, [], [storable_text(f"A validator raised {error!r}".encode())])
+            self._reject(row_number, raw, [], [storable_text(f"A validator raised {error!r}".encode())])
             return None
-        return self._lote, str(linha), *(as_text(value) for _, value in row)
+        return self._partition, str(row_number), *(as_text(value) for _, value in row)
 
-    def _reject(self, linha: int, raw: bytes, fields: list[str], reasons: list[str]) -> None:
+    def _reject(self, row_number: int, raw: bytes, fields: list[str], reasons: list[str]) -> None:
         self.rejected.append(
-            RejectedRow(linha, fields, reasons, storable_text(raw), hashlib.sha256(raw).hexdigest())
+            RejectedRow(row_number, fields, reasons, storable_text(raw), hashlib.sha256(raw).hexdigest())
         )
         if len(self.rejected) / self._received >= self._max_rejected_ratio:  # not a product: 0.07 * 100 > 7
-            raise self._too_many(linha)
+            raise self._too_many(row_number)
 
-    def _too_many(self, linha: int) -> TooManyRejectsError:
+    def _too_many(self, row_number: int) -> TooManyRejectsError:
         most_common = most_common_reasons((row.reasons for row in self.rejected), _REASONS_SHOWN)
         reasons = "; ".join(
             f"{in_brief(reason)}: {rows} row{'s' * (rows != 1)}" for reason, rows in most_common
         )
         return TooManyRejectsError(
-            f"{self._lote}: {len(self.rejected)} of the first {linha} rows were rejected, which reaches the limit of "
-            f"{self._max_rejected_ratio:.1%} of {self._received} rows. The batch was not loaded; rows loaded before "
+            f"{self._partition}: {len(self.rejected)} of the first {row_number} rows were rejected, which reaches the "
+            f"limit of {self._max_rejected_ratio:.1%} of {self._received} rows. The batch was not loaded; rows loaded before "
             f"are kept. Most common: {reasons}.",
             hint="Fix the source or the contract, or raise PURCHASE_MAX_REJECTED_RATIO.",
         )

@@ -38,7 +38,11 @@ def run_replay(settings: Settings, lots: Sequence[str], console: Console, *, dry
 def _validated_differently(verifier: Verifier, landing: Landing, lots: Sequence[str]) -> list[str]:
     loaded = set(verifier.lots())
     landed = filter(None, map(landing.find, lots))
-    return [lot.lote for lot in landed if lot.lote not in loaded or not verifier.is_stored_as_validated(lot)]
+    return [
+        lot.partition
+        for lot in landed
+        if lot.partition not in loaded or not verifier.is_stored_as_validated(lot)
+    ]
 
 
 def _replay(lots: Sequence[str], run: StartRun, backlog: Backlog, console: Console) -> bool:

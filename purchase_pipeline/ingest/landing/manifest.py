@@ -1,26 +1,31 @@
-"""The manifest of a landed batch: a small JSON file with a checksum."""
+"""The manifest of a landed partition: a small JSON file with a checksum."""
 
 import hashlib
+import re
 from datetime import UTC, date
 from typing import Self
+from urllib.parse import quote
 
-from pydantic import AwareDatetime, BaseModel, ValidationError, model_validator
+from pydantic import AliasChoices, AwareDatetime, BaseModel, Field, ValidationError, model_validator
 
 from purchase_pipeline.ingest.row_splitter import RawFormat
 
 _SUFFIX = ".zst"
+_PLAIN_NAME = re.compile(r"[\w-]{1,100}")
+_LONGEST_NAME_BYTES = 200  # a file system's limit is 255, with the digest and suffixes
+_EMPTY_NAME = "%"  # never the result of percent-encoding, like "%~"
 _CHECKSUM = b',\n  "checksum": "sha256:%b"\n}'  # replaces the closing brace
 _BEFORE, _AFTER = _CHECKSUM.split(b"%b")
 _END = b"\n}"
 
 
-class LandedLote(BaseModel, frozen=True, extra="forbid"):
-    """A landed batch.
+class LandedPartition(BaseModel, frozen=True, extra="forbid"):
+    """A landed partition.
 
     `refused`: it had too many rejected rows to be loaded, so the next run requests it again.
     """
 
-    lote: str
+    partition: str = Field(validation_alias=AliasChoices("partition", "lote"))
     rows: int
     raw_format: RawFormat
     digest: str
@@ -36,26 +41,41 @@ class LandedLote(BaseModel, frozen=True, extra="forbid"):
 
     @model_validator(mode="after")
     def _names_its_own_file(self) -> Self:
-        if self.file_name != file_name_of(self.lote, self.digest):
+        if self.file_name != file_name_of(self.partition, self.digest):
             raise ValueError(
-                f"{self.file_name} is not the file name of {self.lote} with digest {self.digest}"
+                f"{self.file_name} is not the file name of {self.partition} with digest {self.digest}"
             )
         return self
 
 
-def file_name_of(lote: str, digest: str) -> str:
-    """Return the name of a batch's file, from its name and digest."""
-    return f"{lote}.{digest.removeprefix('sha256:')[:16]}{_SUFFIX}"
+def name_of(partition: str) -> str:
+    """Return the name of a partition's files: the key itself if it is plain, else percent-encoded.
+
+    A key that is too long as a name is cut, with a digest of the whole; the manifest has the key itself.
+    """
+    if _PLAIN_NAME.fullmatch(partition) and len(partition.encode()) <= _LONGEST_NAME_BYTES:
+        return partition
+    # A dot separates the name from the digest and the suffix.
+    name = quote(partition, safe="").replace(".", "%2E") or _EMPTY_NAME
+    if len(name) <= _LONGEST_NAME_BYTES:
+        return name
+    digest = hashlib.sha256(partition.encode()).hexdigest()
+    return f"{name[: _LONGEST_NAME_BYTES - len(digest)]}%~{digest}"
 
 
-def manifest_of(landed: LandedLote) -> bytes:
+def file_name_of(partition: str, digest: str) -> str:
+    """Return the name of a partition's file, from its key and digest."""
+    return f"{name_of(partition)}.{digest.removeprefix('sha256:')[:16]}{_SUFFIX}"
+
+
+def manifest_of(landed: LandedPartition) -> bytes:
     """Return the manifest as JSON that ends with a checksum of what precedes it."""
     text = landed.model_dump_json(indent=2).encode()
     return text.removesuffix(_END) + _CHECKSUM % _checksum(text.removesuffix(_END))
 
 
-def landed_by(manifest: bytes, lote: str) -> LandedLote | None:
-    """Parse a batch's manifest; None if it is damaged, or belongs to another batch.
+def landed_by(manifest: bytes, partition: str) -> LandedPartition | None:
+    """Parse a partition's manifest; None if it is damaged, or belongs to another partition.
 
     Manifests of older versions have no checksum; they are accepted if they are consistent.
     """
@@ -65,10 +85,10 @@ def landed_by(manifest: bytes, lote: str) -> LandedLote | None:
             return None
         manifest = text + _END
     try:
-        landed = LandedLote.model_validate_json(manifest)
+        landed = LandedPartition.model_validate_json(manifest)
     except ValidationError:
         return None
-    return landed if landed.lote == lote else None
+    return landed if landed.partition == partition else None
 
 
 def _checksum(text: bytes) -> bytes:

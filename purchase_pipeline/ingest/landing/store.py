@@ -1,7 +1,6 @@
-"""The landing: raw batches as compressed files, stored atomically."""
+"""The landing: raw partitions as compressed files, stored atomically."""
 
 import hashlib
-import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -13,7 +12,13 @@ import zstandard
 from purchase_pipeline.errors import PipelineError
 from purchase_pipeline.ingest.landing.backend import BUCKET_SCHEME, Backend, LandingUnavailableError
 from purchase_pipeline.ingest.landing.local import LocalBackend
-from purchase_pipeline.ingest.landing.manifest import LandedLote, file_name_of, landed_by, manifest_of
+from purchase_pipeline.ingest.landing.manifest import (
+    LandedPartition,
+    file_name_of,
+    landed_by,
+    manifest_of,
+    name_of,
+)
 from purchase_pipeline.ingest.row_splitter import RawFormat, split_rows
 
 _CHUNK_BYTES = 1 << 18
@@ -25,47 +30,47 @@ class DamagedFileError(PipelineError):
 
 
 class LandedAgainError(PipelineError):
-    """The batch landed again while an older file was being loaded."""
+    """The partition landed again while an older file was being loaded."""
 
     transient = True
 
 
 class Landing:
-    """Raw batches in a folder or bucket, each as a file and a manifest that names it.
+    """Raw partitions in a folder or bucket, each as a file and a manifest that names it.
 
-    The manifest is replaced last and atomically, so a reader sees the old batch or the new one. A crash leaves at worst
-    an unreferenced file, which is removed when the batch lands again, or after an hour when any batch lands.
+    The manifest is replaced last and atomically, so a reader sees the old content or the new. A crash leaves at worst
+    an unreferenced file, which is removed when the partition lands again, or after an hour when any partition lands.
     """
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
 
-    def find(self, lote: str) -> LandedLote | None:
-        """Return the batch's manifest, or None if it has not landed or the manifest is damaged."""
-        _check_name(lote)
+    def find(self, partition: str) -> LandedPartition | None:
+        """Return the partition's manifest, or None if it has not landed or the manifest is damaged."""
         with suppress(FileNotFoundError), self.backend.shared_lock():  # the folder may not exist yet
-            return self._read(lote)
+            return self._read(partition)
         return None
 
-    def require_newest(self, landed: LandedLote) -> None:
-        """Raise if the batch has landed again since.
+    def require_newest(self, landed: LandedPartition) -> None:
+        """Raise if the partition has landed again since.
 
-        A caller that holds the lock of the batch's slice never overwrites a newer load: that one waits for the lock,
-        or its manifest is found here.
+        A caller that holds the lock of the slice never overwrites a newer load: that one waits for the lock, or its
+        manifest is found here.
 
         Raises:
             LandedAgainError: a newer file has landed.
         """
-        newest = self.find(landed.lote)
+        newest = self.find(landed.partition)
         if newest is not None and newest.digest != landed.digest:
             raise LandedAgainError(
-                f"{landed.lote}: {landed.digest} was not loaded, because {newest.digest} has landed since.",
+                f"{landed.partition}: {landed.digest} was not loaded, because {newest.digest} has landed since.",
                 hint="The run that fetched the newer file loads it; or materialize this asset again.",
             )
 
-    def land(self, lote: str, raw_format: RawFormat, chunks: Iterable[bytes], rows: int) -> LandedLote:
-        """Store a batch. If the chunks raise an error, the previous file is kept."""
-        _check_name(lote)  # before any chunk is read
+    def land(
+        self, partition: str, raw_format: RawFormat, chunks: Iterable[bytes], rows: int
+    ) -> LandedPartition:
+        """Store a partition. If the chunks raise an error, the previous file is kept."""
         digest, raw_bytes = hashlib.sha256(), 0
         with self.backend.staged_file() as file:
             # In a thread of zstd's, in parallel with the download.
@@ -76,28 +81,30 @@ class Landing:
                     raw_bytes += len(chunk)
                     compressed.write(chunk)
             shown = f"sha256:{digest.hexdigest()}"
-            landed = LandedLote(
-                lote=lote,
+            landed = LandedPartition(
+                partition=partition,
                 rows=rows,
                 raw_format=raw_format,
                 digest=shown,
                 raw_bytes=raw_bytes,
-                file_name=file_name_of(lote, shown),
+                file_name=file_name_of(partition, shown),
                 received_at=datetime.now(UTC),
             )
             with self.backend.exclusive_lock():
                 self.backend.publish(file, landed.file_name)
                 self._write_manifest(landed)
-                self.backend.prune(f"{lote}.", Path(landed.file_name).suffix, keep=landed.file_name)
+                self.backend.prune(
+                    f"{name_of(partition)}.", Path(landed.file_name).suffix, keep=landed.file_name
+                )
         return landed
 
-    def refuse(self, landed: LandedLote) -> None:
-        """Mark a batch as refused, unless it has landed again meanwhile."""
+    def refuse(self, landed: LandedPartition) -> None:
+        """Mark a partition as refused, unless it has landed again meanwhile."""
         with self.backend.exclusive_lock():
-            if self._read(landed.lote) == landed:
+            if self._read(landed.partition) == landed:
                 self._write_manifest(landed.model_copy(update={"refused": True}))
 
-    def is_whole(self, landed: LandedLote) -> bool:
+    def is_whole(self, landed: LandedPartition) -> bool:
         """Return whether the file has the content that was received; reads all of it."""
         try:
             with self._open(landed) as chunks:
@@ -108,8 +115,8 @@ class Landing:
         return True
 
     @contextmanager
-    def open_rows(self, landed: LandedLote) -> Iterator[Iterator[bytes]]:
-        """Open a landed batch, and yield an iterator of its raw rows.
+    def open_rows(self, landed: LandedPartition) -> Iterator[Iterator[bytes]]:
+        """Open a landed partition, and yield an iterator of its raw rows.
 
         The file is verified at its end: commit nothing before the iterator is exhausted.
 
@@ -120,7 +127,7 @@ class Landing:
             yield split_rows(landed.raw_format, chunks)
 
     @contextmanager
-    def _open(self, landed: LandedLote) -> Iterator[Iterator[bytes]]:
+    def _open(self, landed: LandedPartition) -> Iterator[Iterator[bytes]]:
         try:
             file = self.backend.open(landed.file_name)
         except FileNotFoundError as error:
@@ -128,17 +135,17 @@ class Landing:
         with file:
             yield _verified(_decompressed(file, landed), landed)
 
-    def _read(self, lote: str) -> LandedLote | None:
+    def _read(self, partition: str) -> LandedPartition | None:
         try:
-            landed = landed_by(self.backend.read(_manifest(lote)), lote)
+            landed = landed_by(self.backend.read(_manifest(partition)), partition)
         except FileNotFoundError:
             return None
         return landed if landed is not None and self.backend.exists(landed.file_name) else None
 
-    def _write_manifest(self, landed: LandedLote) -> None:
+    def _write_manifest(self, landed: LandedPartition) -> None:
         with self.backend.staged_file() as file:
             file.write(manifest_of(landed))
-            self.backend.publish(file, _manifest(landed.lote))
+            self.backend.publish(file, _manifest(landed.partition))
 
 
 def landing_at(address: str) -> Landing:
@@ -170,23 +177,18 @@ def _folder_at(path: Path) -> Path:
     return path
 
 
-def _check_name(lote: str) -> None:
-    if not re.fullmatch(r"[\w-]{1,100}", lote):
-        raise ValueError(f"Invalid batch name {lote!r}: expected letters, digits, '-' and '_'.")
+def _manifest(partition: str) -> str:
+    return f"{name_of(partition)}.json"
 
 
-def _manifest(lote: str) -> str:
-    return f"{lote}.json"
-
-
-def _decompressed(file: IO[bytes], landed: LandedLote) -> Iterator[bytes]:
+def _decompressed(file: IO[bytes], landed: LandedPartition) -> Iterator[bytes]:
     try:
         yield from zstandard.ZstdDecompressor().read_to_iter(file, write_size=_CHUNK_BYTES)
     except zstandard.ZstdError as error:
         raise _damaged(landed, str(error)) from error
 
 
-def _verified(chunks: Iterable[bytes], landed: LandedLote) -> Iterator[bytes]:
+def _verified(chunks: Iterable[bytes], landed: LandedPartition) -> Iterator[bytes]:
     """Yield the chunks, and verify their digest at the end; zstd's checksum does not detect deliberate changes."""
     digest = hashlib.sha256()
     for chunk in chunks:
@@ -196,8 +198,8 @@ def _verified(chunks: Iterable[bytes], landed: LandedLote) -> Iterator[bytes]:
         raise _damaged(landed, "its content has changed")
 
 
-def _damaged(landed: LandedLote, seen: str) -> DamagedFileError:
+def _damaged(landed: LandedPartition, seen: str) -> DamagedFileError:
     return DamagedFileError(
-        f"{landed.lote}: the landed file {landed.file_name} is missing or damaged ({seen}).",
-        hint="Materialize the raw asset: it fetches the batch again.",
+        f"{landed.partition}: the landed file {landed.file_name} is missing or damaged ({seen}).",
+        hint="Materialize the raw asset: it fetches the partition again.",
     )
