@@ -141,8 +141,8 @@ class RowValidation:
         )
         return TooManyRejectsError(
             f"{self._partition}: {len(self.rejected)} of the first {row_number} rows were rejected, which reaches the "
-            f"limit of {self._max_rejected_ratio:.1%} of {self._received} rows. The batch was not loaded; rows loaded before "
-            f"are kept. Most common: {reasons}.",
+            f"limit of {self._max_rejected_ratio:.1%} of {self._received} rows. The batch was not loaded; rows loaded "
+            f"before are kept. Most common: {reasons}.",
             hint="Fix the source or the contract, or raise PURCHASE_MAX_REJECTED_RATIO.",
         )
 
