@@ -5,10 +5,12 @@ import sys
 import click
 from rich.console import Console
 
+from purchase_pipeline.cli.feed import chosen_feed
 from purchase_pipeline.cli.outcome import read_settings, succeeds
 from purchase_pipeline.ingest.printable import printable_json
+from purchase_pipeline.ingest.reconciliation import VerifiedPartition
 from purchase_pipeline.ops.status import print_status, read_status
-from purchase_pipeline.ops.verify import print_verified, verified_lots
+from purchase_pipeline.ops.verify import print_verified, verified_batches
 
 
 @click.command()
@@ -20,7 +22,7 @@ def status(*, as_json: bool) -> bool:
     Rows are counted in the tables, batch by batch. Exit code 0 if received = loaded + rejected for every batch, else 1.
     """
     settings = read_settings()
-    found = read_status(settings)
+    found = read_status(chosen_feed(settings), settings)
     if as_json:
         click.echo(printable_json(found.model_dump(mode="json"), sys.stdout.encoding))
     else:
@@ -40,9 +42,15 @@ def verify(*, lote: str | None, as_json: bool) -> bool:
     A batch that is being loaded at the moment may differ: run the command again.
     """
     # Progress goes to stderr: stdout may be JSON.
-    found = verified_lots(read_settings(), lote, Console(stderr=True))
+    settings = read_settings()
+    found = verified_batches(chosen_feed(settings), settings, lote, Console(stderr=True))
     if as_json:
-        click.echo(printable_json([lot._asdict() for lot in found], sys.stdout.encoding))
+        click.echo(printable_json([_as_json(batch) for batch in found], sys.stdout.encoding))
     else:
         print_verified(found, Console())
-    return not any(lot.differences for lot in found)
+    return not any(batch.differences for batch in found)
+
+
+def _as_json(batch: VerifiedPartition) -> dict[str, object]:
+    key, loaded, rejected, differences = batch
+    return {"lote": key, "loaded": loaded, "rejected": rejected, "differences": differences}

@@ -8,6 +8,7 @@ from typing import ParamSpec
 import click
 from rich.console import Console
 
+from purchase_pipeline.cli.feed import chosen_feed
 from purchase_pipeline.cli.outcome import read_settings, settings_errors, succeeds
 from purchase_pipeline.ingest.landing.store import landing_at
 from purchase_pipeline.ops.ingest import run_ingest
@@ -109,7 +110,7 @@ def up(  # noqa: PLR0913  (one for each option)
     )
     _require_two_ports(settings, options)
     with exclusive_use(settings.home):
-        return run_up(settings, options, Console(), exit_when_done=exit_when_done)
+        return run_up(chosen_feed, settings, options, Console(), exit_when_done=exit_when_done)
 
 
 @click.command()
@@ -126,7 +127,7 @@ def ingest(*, lots: int, rows: int, defects: float, api_port: int) -> bool:
     landing_at(settings.landing_location)
     options = StackOptions(ui=False, api_port=api_port, defects=_defects(settings, defects))
     with exclusive_use(settings.home):
-        return run_ingest(settings, options, Console())
+        return run_ingest(chosen_feed, settings, options, Console())
 
 
 def _defects(settings: Settings, ratio: float) -> float:
@@ -154,4 +155,6 @@ def replay(*, lote: str | None, dry_run: bool) -> bool:
         raise click.UsageError(
             f"Unknown batch {lote!r}; expected {lots[0]} to {lots[-1]} (see PURCHASE_LOTS)."
         )
-    return run_replay(settings, lots if lote is None else [lote], Console(), dry_run=dry_run)
+    return run_replay(
+        chosen_feed(settings), settings, lots if lote is None else [lote], Console(), dry_run=dry_run
+    )

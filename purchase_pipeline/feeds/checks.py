@@ -1,4 +1,4 @@
-"""Asset checks of the loaded batches, evaluated in PostgreSQL.
+"""Asset checks of the loaded partitions, evaluated in PostgreSQL.
 
 One step evaluates all four: a step of its own would cost each check more than its query.
 """
@@ -9,20 +9,19 @@ from functools import partial
 import dagster as dg
 import sqlalchemy as sa
 
-from purchase_pipeline.ingest.ledger import LotLedger, totals
-from purchase_pipeline.ingest.tables import COMPRAS_REJEITADAS, TABELA_COMPRAS
+from purchase_pipeline.feeds.declaration import FeedDeclaration
+from purchase_pipeline.ingest.ledger import Ledger, totals
 from purchase_pipeline.postgres.dagster_internals import RawMetadataValue
 from purchase_pipeline.postgres.markdown import in_markdown
-from purchase_pipeline.settings import Settings
 
-_Lots = Sequence[str] | None
-"""The batches to check; None means all."""
+_Keys = Sequence[str] | None
+"""The partitions to check; None means all."""
 
 
-def every_row_is_loaded_or_rejected(ledger: LotLedger, lots: _Lots) -> dg.AssetCheckResult:
-    """In every batch, rows received = rows loaded + rows rejected."""
-    counts = ledger.counted_lots(lots).values()
-    lost = [lot.lote for lot in counts if not lot.conserved]
+def every_row_is_loaded_or_rejected(ledger: Ledger, keys: _Keys) -> dg.AssetCheckResult:
+    """In every partition, rows received = rows loaded + rows rejected."""
+    counts = ledger.counted(keys).values()
+    lost = [one.key for one in counts if not one.balanced]
     rows = totals(counts)
     summary = f"{len(counts)} batch{'' if len(counts) == 1 else 'es'}: {rows.received:,} rows received, "
     summary += f"{rows.loaded:,} loaded + {rows.rejected:,} rejected."
@@ -31,24 +30,24 @@ def every_row_is_loaded_or_rejected(ledger: LotLedger, lots: _Lots) -> dg.AssetC
     return dg.AssetCheckResult(
         passed=bool(counts) and not lost,
         description=summary,
-        metadata={**rows._asdict(), **_if_any("unbalanced_lots", lost)},
+        metadata={**rows._asdict(), **_if_any("unbalanced_partitions", lost)},
     )
 
 
-def linhas_are_gap_free(ledger: LotLedger, lots: _Lots) -> dg.AssetCheckResult:
-    """In every batch, the row numbers of both tables together are 1, 2, 3, ...: no gaps or duplicates."""
+def row_numbers_are_gap_free(ledger: Ledger, keys: _Keys) -> dg.AssetCheckResult:
+    """In every partition, the row numbers of both tables together are 1, 2, 3, ...: no gaps or duplicates."""
     found = [
-        f"{lote}: gaps={gaps}, duplicates={duplicates}"
-        for lote, gaps, duplicates in ledger.gaps_and_duplicates(lots)
+        f"{key}: gaps={gaps}, duplicates={duplicates}"
+        for key, gaps, duplicates in ledger.gaps_and_duplicates(keys)
     ]
     return dg.AssetCheckResult(
         passed=not found,
         description="; ".join(map(in_markdown, found)) or "No gaps or duplicates.",
-        metadata=_if_any("lots_with_gaps_or_duplicates", found),
+        metadata=_if_any("partitions_with_gaps_or_duplicates", found),
     )
 
 
-def tables_match_the_contract(ledger: LotLedger, lots: _Lots) -> dg.AssetCheckResult:  # noqa: ARG001
+def tables_match_the_contract(ledger: Ledger, keys: _Keys) -> dg.AssetCheckResult:  # noqa: ARG001
     """The columns of both tables have the names, types and NOT NULLs of the contract."""
     differences = ledger.differences_from_contract()
     return dg.AssetCheckResult(
@@ -58,9 +57,9 @@ def tables_match_the_contract(ledger: LotLedger, lots: _Lots) -> dg.AssetCheckRe
     )
 
 
-def rejected_rate_is_low(ledger: LotLedger, lots: _Lots, max_rejected_ratio: float) -> dg.AssetCheckResult:
-    """The ratio of rejected rows is below half of `max_rejected_ratio`, which would fail the batch."""
-    received, _, rejected = totals(ledger.loaded_lots(lots).values())
+def rejected_rate_is_low(ledger: Ledger, keys: _Keys, max_rejected_ratio: float) -> dg.AssetCheckResult:
+    """The ratio of rejected rows is below half of `max_rejected_ratio`, which would fail the partition."""
+    received, _, rejected = totals(ledger.loaded(keys).values())
     warn_at = max_rejected_ratio / 2
     rate = rejected / received if received else 0.0
     return dg.AssetCheckResult(
@@ -71,41 +70,48 @@ def rejected_rate_is_low(ledger: LotLedger, lots: _Lots, max_rejected_ratio: flo
     )
 
 
-def loaded_lots(settings: Settings, lotes: dg.PartitionsDefinition[str]) -> dg.AssetChecksDefinition:
+def table_checks(feed: FeedDeclaration) -> dg.AssetChecksDefinition:
     """Return the checks of both tables as one step."""
-    low = partial(rejected_rate_is_low, max_rejected_ratio=settings.max_rejected_ratio)
-    checks: list[tuple[dg.AssetCheckSpec, Callable[[LotLedger, _Lots], dg.AssetCheckResult]]] = [
-        (_spec(every_row_is_loaded_or_rejected, TABELA_COMPRAS), every_row_is_loaded_or_rejected),
-        (_spec(linhas_are_gap_free, TABELA_COMPRAS), linhas_are_gap_free),
-        (_spec(tables_match_the_contract, TABELA_COMPRAS), tables_match_the_contract),
-        (_spec(rejected_rate_is_low, COMPRAS_REJEITADAS), low),
+    accepted, rejected = feed.tables.both
+    no_gaps = f"{feed.tables.row_number}s_are_gap_free"
+    low = partial(rejected_rate_is_low, max_rejected_ratio=feed.max_rejected_ratio)
+    checks: list[tuple[dg.AssetCheckSpec, Callable[[Ledger, _Keys], dg.AssetCheckResult]]] = [
+        (_spec(every_row_is_loaded_or_rejected, accepted), every_row_is_loaded_or_rejected),
+        (_spec(row_numbers_are_gap_free, accepted, no_gaps), row_numbers_are_gap_free),
+        (_spec(tables_match_the_contract, accepted), tables_match_the_contract),
+        (_spec(rejected_rate_is_low, rejected), low),
     ]
 
-    @dg.multi_asset_check(name="loaded_lots", specs=[spec for spec, _ in checks], can_subset=True)
-    def evaluate(
-        context: dg.AssetCheckExecutionContext, lot_ledger: dg.ResourceParam[LotLedger]
-    ) -> Iterator[dg.AssetCheckResult]:
+    @dg.multi_asset_check(
+        name=f"loaded_{feed.name}",
+        specs=[spec for spec, _ in checks],
+        can_subset=True,
+        required_resource_keys={feed.ledger_key},
+    )
+    def evaluate(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
         """Evaluate the selected checks."""
-        lots = _lots(context, lotes)
+        keys, ledger = _keys(context, feed.partitions), getattr(context.resources, feed.ledger_key)
         for spec, check in checks:
             if spec.key in context.selected_asset_check_keys:
-                yield check(lot_ledger, lots)._replace(asset_key=spec.asset_key, check_name=spec.name)
+                yield check(ledger, keys)._replace(asset_key=spec.asset_key, check_name=spec.name)
 
     return evaluate
 
 
-def _spec(check: Callable[..., dg.AssetCheckResult], table: sa.Table) -> dg.AssetCheckSpec:
-    return dg.AssetCheckSpec(check.__name__, asset=table.name, description=check.__doc__)
+def _spec(
+    check: Callable[..., dg.AssetCheckResult], table: sa.Table, name: str | None = None
+) -> dg.AssetCheckSpec:
+    return dg.AssetCheckSpec(name or check.__name__, asset=table.name, description=check.__doc__)
 
 
 def _if_any(name: str, found: Sequence[str]) -> dict[str, RawMetadataValue]:
     return {name: list(found)} if found else {}
 
 
-def _lots(context: dg.AssetCheckExecutionContext, lotes: dg.PartitionsDefinition[str]) -> _Lots:
-    """Return the run's batches; None for a check that is run by itself, which covers all."""
+def _keys(context: dg.AssetCheckExecutionContext, partitions: dg.PartitionsDefinition[str]) -> _Keys:
+    """Return the run's partitions; None for a check that is run by itself, which covers all."""
     if context.has_partition_key:
         return [context.partition_key]
     if context.has_partition_key_range:
-        return lotes.get_partition_keys_in_range(context.partition_key_range)
+        return partitions.get_partition_keys_in_range(context.partition_key_range)
     return None

@@ -1,4 +1,4 @@
-"""Materializations that Dagster's catalog lost although their batches are loaded.
+"""Materializations that Dagster's catalog lost although their partitions are loaded.
 
 The UI's Wipe button deletes an asset's materializations, and deleting a run deletes those that it reported. The data
 and the ledger are unaffected, so the sensor reports them again from the ledger.
@@ -10,18 +10,18 @@ from typing import NamedTuple
 
 import dagster as dg
 
-from purchase_pipeline.feeds.backlog import LOADED_ASSETS, Backlog
-from purchase_pipeline.ingest.ledger import LotCount
-from purchase_pipeline.ingest.tables import COMPRAS_REJEITADAS, TABELA_COMPRAS
+from purchase_pipeline.feeds.backlog import Backlog
+from purchase_pipeline.feeds.declaration import FeedDeclaration
+from purchase_pipeline.ingest.ledger import LoadedPartition
 from purchase_pipeline.stack.dagster_internals import DATA_VERSION_TAG
 
-# A scan of 100,000 batches takes the database 4 s, so it runs every ten minutes there; with 10,000, every minute.
+# A scan of 100,000 partitions takes the database 4 s, so it runs every ten minutes there; with 10,000, every minute.
 _SHORTEST_INTERVAL = timedelta(seconds=20)
-_INTERVAL_PER_LOT = timedelta(milliseconds=6)
+_INTERVAL_PER_PARTITION = timedelta(milliseconds=6)
 # The daemon opens a connection per event (20 to 100 ms each), and requests no runs meanwhile.
 _MOST_EVENTS_A_TICK = 30
 _DESCRIPTION = (
-    "Restored from the ledger: the batch is loaded, but its materialization was wiped or its run deleted."
+    "Restored from the ledger: the partition is loaded, but its materialization was wiped or its run deleted."
 )
 
 
@@ -40,11 +40,11 @@ def find_lost_materializations(
     due: str | None,
     now: datetime,
 ) -> CatalogScan:
-    """Compare the loaded batches with the catalog, if a scan is due.
+    """Compare the loaded partitions with the catalog, if a scan is due.
 
-    A run reports a batch after its commit, so `loaded` must not include batches with a run in progress.
+    A run reports a partition after its commit, so `loaded` must not include partitions with a run in progress.
     """
-    wait = max(_SHORTEST_INTERVAL, len(backlog.lots) * _INTERVAL_PER_LOT)
+    wait = max(_SHORTEST_INTERVAL, len(backlog.keys) * _INTERVAL_PER_PARTITION)
     if due and now < datetime.fromisoformat(due) <= now + wait:  # later than that: the clock was set back
         return CatalogScan([], due)
     lost = _lost_materializations(backlog, loaded, instance)
@@ -56,27 +56,28 @@ def _lost_materializations(
 ) -> list[dg.AssetMaterialization]:
     """Return the materializations that the catalog lacks, at most as many as a tick may report."""
     lost = sorted(
-        (lote, asset.to_user_string())
-        for asset in LOADED_ASSETS
-        for lote in set(loaded) - instance.get_materialized_partitions(asset)
+        (key, asset.to_user_string())
+        for asset in backlog.feed.assets
+        for key in set(loaded) - instance.get_materialized_partitions(asset)
     )[:_MOST_EVENTS_A_TICK]
-    lots = backlog.loaded_among(sorted({lote for lote, _ in lost})) if lost else {}
-    return [_materialization(asset, lots[lote]) for lote, asset in lost if lote in lots]
+    known = backlog.loaded_among(sorted({key for key, _ in lost})) if lost else {}
+    return [_materialization(backlog.feed, asset, known[key]) for key, asset in lost if key in known]
 
 
-def _materialization(asset: str, lot: LotCount) -> dg.AssetMaterialization:
-    rows = {TABELA_COMPRAS.name: lot.loaded, COMPRAS_REJEITADAS.name: lot.rejected}
+def _materialization(feed: FeedDeclaration, asset: str, one: LoadedPartition) -> dg.AssetMaterialization:
+    accepted, rejected = feed.tables.both
+    rows = {accepted.name: one.loaded, rejected.name: one.rejected}
     return dg.AssetMaterialization(
         asset,
         description=_DESCRIPTION,
-        partition=lot.lote,
+        partition=one.key,
         metadata={
-            "dagster/partition_row_count": rows.get(asset, lot.received),
-            "rows_received": lot.received,
-            "rows_rejected": lot.rejected,
-            "committed_at": dg.MetadataValue.timestamp(lot.committed_at),
-            "loaded_by": dg.MetadataValue.dagster_run(lot.run_id),
+            "dagster/partition_row_count": rows.get(asset, one.received),
+            "rows_received": one.received,
+            "rows_rejected": one.rejected,
+            "committed_at": dg.MetadataValue.timestamp(one.committed_at),
+            "loaded_by": dg.MetadataValue.dagster_run(one.run_id),
         },
-        # A raw batch's data version is its digest; Dagster derives those of tables.
-        tags={} if asset in rows else {DATA_VERSION_TAG: lot.digest},
+        # A raw partition's data version is its digest; Dagster derives those of tables.
+        tags={} if asset in rows else {DATA_VERSION_TAG: one.digest},
     )

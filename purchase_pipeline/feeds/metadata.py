@@ -1,11 +1,11 @@
-"""Metadata of a batch's materializations: numbers that Dagster plots, reject reasons, column lineage."""
+"""Metadata of a partition's materializations: numbers that Dagster plots, reject reasons, column lineage."""
 
 from collections.abc import Sequence
 
 import dagster as dg
 import sqlalchemy as sa
+from pydantic import BaseModel
 
-from purchase_pipeline.contracts import CompraSchema
 from purchase_pipeline.ingest.landing.manifest import LandedPartition
 from purchase_pipeline.ingest.landing.store import Landing
 from purchase_pipeline.ingest.printable import in_brief
@@ -17,15 +17,15 @@ from purchase_pipeline.postgres.schema.models import columns_from_model
 _REASONS_SHOWN = 20
 
 
-def fields_as_received() -> dg.TableSchema:
+def fields_as_received(contract: type[BaseModel]) -> dg.TableSchema:
     """Return the contract's fields as a table schema."""
-    return column_schema(sa.Table("raw_purchases", sa.MetaData(), *columns_from_model(CompraSchema)))
+    return column_schema(sa.Table("raw", sa.MetaData(), *columns_from_model(contract)))
 
 
 def landed_metadata(
     landed: LandedPartition, landing: Landing, *, fetched: bool
 ) -> dict[str, RawMetadataValue]:
-    """Return the metadata of a landed batch."""
+    """Return the metadata of a landed partition."""
     return {
         "dagster/partition_row_count": landed.rows,
         "file": dg.MetadataValue.path(landing.backend.address_of(landed.file_name)),
@@ -36,9 +36,11 @@ def landed_metadata(
     }
 
 
-def loaded_metadata(landed: LandedPartition, rejected: int, raw: dg.AssetKey) -> dict[str, RawMetadataValue]:
-    """Return the metadata of a batch's accepted rows; the IO manager adds its own."""
-    lineage = {name: [dg.TableColumnDep(raw, name)] for name in CompraSchema.model_fields}
+def loaded_metadata(
+    landed: LandedPartition, rejected: int, raw: dg.AssetKey, contract: type[BaseModel]
+) -> dict[str, RawMetadataValue]:
+    """Return the metadata of a partition's accepted rows; the IO manager adds its own."""
+    lineage = {name: [dg.TableColumnDep(raw, name)] for name in contract.model_fields}
     return {
         "rows_received": landed.rows,
         "rows_rejected": rejected,
@@ -47,10 +49,10 @@ def loaded_metadata(landed: LandedPartition, rejected: int, raw: dg.AssetKey) ->
 
 
 def rejected_metadata(rejected: Sequence[RejectedRow], received: int) -> dict[str, RawMetadataValue]:
-    """Return the metadata of a batch's rejected rows: their rate, and their reasons, most common first."""
+    """Return the metadata of a partition's rejected rows: their rate, and their reasons, most common first."""
     reasons = most_common_reasons((row.reasons for row in rejected), _REASONS_SHOWN)
     return {
-        "rejected_rate": len(rejected) / received,
+        "rejected_rate": len(rejected) / max(received, 1),
         "reasons": dg.MetadataValue.table(
             [dg.TableRecord({"reason": in_brief(reason), "rows": rows}) for reason, rows in reasons],
             dg.TableSchema([dg.TableColumn("reason"), dg.TableColumn("rows", "int")]),

@@ -2,18 +2,20 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import dagster as dg
 import httpx
-from pydantic import Field
 
 from purchase_pipeline.ingest.api_client import ClientSettingsError, api_client
 from purchase_pipeline.ingest.landing.store import Landing, landing_at
-from purchase_pipeline.ingest.ledger import LotLedger
+from purchase_pipeline.ingest.ledger import Ledger
 from purchase_pipeline.ingest.purchase_api import PurchaseApi
+from purchase_pipeline.ingest.tables import FeedTables
 from purchase_pipeline.postgres import PostgresIOManager
 from purchase_pipeline.postgres.connections import engine_for
 from purchase_pipeline.postgres.manager import PostgresDbIOManager
+from purchase_pipeline.settings import is_environment_variable
 from purchase_pipeline.stack.database import own_database_in_use
 
 
@@ -54,28 +56,32 @@ class PurchaseApiResource(dg.ConfigurableResource[PurchaseApi]):
 
 
 class LandingResource(dg.ConfigurableResource[Landing]):
-    """Where raw batches are stored: a folder, or `s3://bucket/prefix`."""
+    """Where raw partitions are stored: a folder, or `s3://bucket/prefix`."""
 
     location: str
 
     def create_resource(self, context: dg.InitResourceContext) -> Landing:  # noqa: ARG002
-        """Return the landing. A folder is created with the first batch; a bucket must exist."""
+        """Return the landing. A folder is created with the first partition; a bucket must exist."""
         return landing_at(self.location)
 
 
-class LotLedgerResource(dg.ConfigurableResource[LotLedger]):
-    """The ledger of loaded batches, in PostgreSQL."""
+def ledger_resource(tables: FeedTables, url: str) -> dg.ResourceDefinition:
+    """Return the resource of a feed's ledger.
 
-    database_url: str = Field(repr=False)
+    Args:
+        tables: the feed's tables.
+        url: the database's URL, or an `EnvVar`.
+    """
 
-    @contextmanager
-    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[LotLedger]:  # noqa: ARG002
-        """Yield the ledger; start the embedded server if the URL is its own."""
-        with own_database_in_use(self.database_url):
-            yield LotLedger(engine_for(self.database_url))
+    def ledger(_: dg.InitResourceContext) -> Iterator[Ledger]:
+        database_url = value_of(url)
+        with own_database_in_use(database_url):
+            yield Ledger(engine_for(database_url), tables)
+
+    return dg.ResourceDefinition(ledger, config_schema={}, description="The ledger of loaded partitions.")
 
 
-class PurchasesIOManager(PostgresIOManager):
+class FeedIOManager(PostgresIOManager):
     """The PostgreSQL IO manager; starts the embedded server if the URL is its own."""
 
     @contextmanager
@@ -83,3 +89,26 @@ class PurchasesIOManager(PostgresIOManager):
         """Yield the IO manager, after starting the embedded server if needed."""
         with own_database_in_use(self.database_url), super().yield_for_execution(context) as manager:
             yield manager
+
+
+def by_name(variable: str, value: str) -> str:
+    """Refer to a value by its environment variable if set, so that Dagster's UI does not show a password."""
+    return dg.EnvVar(variable) if is_environment_variable(variable) else value
+
+
+def value_of(text: str) -> str:
+    """Return the text, or the value of the environment variable if it is an `EnvVar`."""
+    return text.get_value() or "" if isinstance(text, dg.EnvVar) else text
+
+
+def fixed(
+    resource: dg.ConfigurableResource[Any] | dg.ConfigurableIOManagerFactory[Any],
+) -> dg.ResourceDefinition:
+    """Fix a resource's configuration, so that run configuration cannot choose another file, API or database.
+
+    Dagster's UI then shows no values, so they are added to the description, with secrets by variable name.
+    """
+    definition = resource.get_resource_definition()
+    schema = definition.config_schema
+    description = f"{definition.description}\n\nSet by the deployment: `{schema.default_value_as_json_str}`"
+    return definition.configured(schema.default_value, config_schema={}, description=description)

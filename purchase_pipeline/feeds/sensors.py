@@ -7,11 +7,9 @@ from uuid import uuid4
 
 import dagster as dg
 
-from purchase_pipeline.feeds.assets import ingest_lote
-from purchase_pipeline.feeds.backlog import Backlog, lote_of
+from purchase_pipeline.feeds.backlog import Backlog
+from purchase_pipeline.feeds.declaration import FeedDeclaration
 from purchase_pipeline.feeds.lost_materializations import find_lost_materializations
-from purchase_pipeline.ingest.ledger import LotLedger
-from purchase_pipeline.settings import Settings
 
 _DAEMON_INTERVAL_SECONDS = 5.0
 _FIRST_DELAY_SECONDS = 10.0
@@ -20,11 +18,11 @@ _DAY = timedelta(days=1)
 # The tenth failure comes an hour and a half after the first, longer than most outages of an API or a database. A batch
 # that still fails needs a person.
 _MOST_FAILURES_A_DAY = 10
-_NAMED_LOTS = 5
+_NAMED = 5
 
 
 def ticks(every_seconds: float) -> tuple[int, int]:
-    """Return the sensor's minimum interval in seconds, and the number of batches to request per tick.
+    """Return the sensor's minimum interval in seconds, and the number of partitions to request per tick.
 
     Dagster's daemon checks every 5 s whether an interval has passed (measured, 1.13: an interval of 5 gives gaps of 5
     or 10 s, one of 4 gives 4.95 to 5.02). Slower cadences are rounded to 5 s; faster ones take several batches a tick.
@@ -39,19 +37,18 @@ def delay_after(failures: int) -> timedelta:
     return timedelta(seconds=min(_FIRST_DELAY_SECONDS * 2.0 ** (failures - 1), _LONGEST_DELAY_SECONDS))
 
 
-def missing_lots(settings: Settings) -> dg.SensorDefinition:
-    """Return the sensor that requests runs for missing batches."""
-    interval, lots_a_tick = ticks(settings.every)
+def missing_partitions(feed: FeedDeclaration, job: dg.UnresolvedAssetJobDefinition) -> dg.SensorDefinition:
+    """Return the sensor that requests runs for missing partitions."""
+    interval, runs_a_tick = ticks(feed.every)
 
     @dg.sensor(
-        name="missing_lots",
-        job=ingest_lote,
+        name=feed.sensor,
+        job=job,
         minimum_interval_seconds=interval,
         default_status=dg.DefaultSensorStatus.RUNNING,
+        required_resource_keys={feed.ledger_key},
     )
-    def sensor(
-        context: dg.SensorEvaluationContext, lot_ledger: dg.ResourceParam[LotLedger]
-    ) -> dg.SensorResult:
+    def sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         """Missing batches: in the target, not loaded, not in progress, and not backed off after a failure.
 
         Each tick starts from the database: failed batches are retried, wiped ones are loaded again, and a larger
@@ -59,20 +56,20 @@ def missing_lots(settings: Settings) -> dg.SensorDefinition:
         holds the time of the next such scan, and nothing else.
         """
         now = datetime.now(UTC)
-        backlog = Backlog(settings.lote_names, lot_ledger, context.instance)
-        target, not_loaded, in_progress = len(backlog.lots), backlog.missing(), backlog.in_progress()
-        missing = [lote for lote in not_loaded if lote not in in_progress]
-        backed_off = _backed_off_lots(backlog, now)
-        chosen = [lote for lote in missing if lote not in backed_off.all][:lots_a_tick]
+        backlog = Backlog(feed, getattr(context.resources, feed.ledger_key), context.instance)
+        target, not_loaded, in_progress = len(backlog.keys), backlog.missing(), backlog.in_progress()
+        missing = [key for key in not_loaded if key not in in_progress]
+        backed_off = _backed_off(backlog, now)
+        chosen = [key for key in missing if key not in backed_off.all][:runs_a_tick]
         summary = (
             f"{target - len(not_loaded)} of {target} batches loaded, {len(in_progress)} in progress, "
             f"{len(missing)} remaining{backed_off.explained(missing)}"
         )
         context.log.info("%s; requesting %s.", summary, ", ".join(chosen) or "none")
-        loaded = set(backlog.lots).difference(not_loaded, in_progress)
+        loaded = set(backlog.keys).difference(not_loaded, in_progress)
         scan = find_lost_materializations(backlog, loaded, context.instance, due=context.cursor, now=now)
         return dg.SensorResult(
-            run_requests=[_request(backlog, lote) for lote in chosen],
+            run_requests=[_request(feed, backlog, key) for key in chosen],
             skip_reason=None if chosen else f"{summary}.",
             asset_events=scan.lost,
             cursor=scan.next_scan,
@@ -81,7 +78,7 @@ def missing_lots(settings: Settings) -> dg.SensorDefinition:
     return sensor
 
 
-class BackedOffLots(NamedTuple):
+class BackedOff(NamedTuple):
     """Batches not requested yet, because of a recent failure or too many failures within a day."""
 
     for_a_while: set[str]
@@ -94,42 +91,43 @@ class BackedOffLots(NamedTuple):
 
     def explained(self, missing: list[str]) -> str:
         """Describe the missing batches that are backed off, and what to do about those stopped for a day."""
-        long = [lote for lote in missing if lote in self.for_a_day]
+        long = [key for key in missing if key in self.for_a_day]
         short = len(self.for_a_while & set(missing))
         text = f" ({short} backing off after a failure)" if short else ""
         if long:
-            more = f" and {len(long) - _NAMED_LOTS} more" if len(long) > _NAMED_LOTS else ""
+            more = f" and {len(long) - _NAMED} more" if len(long) > _NAMED else ""
             text += (
-                f"; stopped for a day after {_MOST_FAILURES_A_DAY} failures: {', '.join(long[:_NAMED_LOTS])}{more}. "
+                f"; stopped for a day after {_MOST_FAILURES_A_DAY} failures: {', '.join(long[:_NAMED])}{more}. "
                 "Fix the cause that the last run's error shows, then materialize the batch in the UI or run "
                 "`purchase-pipeline ingest`"
             )
         return text
 
 
-def _request(backlog: Backlog, lote: str) -> dg.RunRequest:
+def _request(feed: FeedDeclaration, backlog: Backlog, key: str) -> dg.RunRequest:
     """Request a run for a batch, with a unique run key.
 
     Dagster never starts a run key twice (dagster #15982), so each attempt needs its own. The attempt number alone is
     not unique, as runs can be deleted; the UUID is. After a crash the daemon resumes the tick with the same keys and
     run ids, so no batch is requested twice.
     """
-    attempt = backlog.attempts(lote) + 1
-    tags = {"lote": lote, "attempt": str(attempt)}
-    return dg.RunRequest(run_key=f"{lote}/{attempt}/{uuid4().hex}", partition_key=lote, tags=tags)
+    attempt = backlog.attempts(key) + 1
+    tags = {feed.tables.partition: key, "attempt": str(attempt)}
+    return dg.RunRequest(run_key=f"{key}/{attempt}/{uuid4().hex}", partition_key=key, tags=tags)
 
 
-def _backed_off_lots(backlog: Backlog, now: datetime) -> BackedOffLots:
+def _backed_off(backlog: Backlog, now: datetime) -> BackedOff:
     """Return the backed-off batches, by the failures of the last day that Dagster did not retry itself.
 
     A failure further in the future than its delay is from before the clock was set back, and is ignored.
     """
     failed = backlog.own_failures(since=now - _DAY)
-    failures = Counter(lote_of(record.dagster_run) for record in failed)
-    stopped = {lote for lote, count in failures.items() if count >= _MOST_FAILURES_A_DAY}
+    failures = Counter(backlog.partition_of(record.dagster_run) for record in failed)
+    stopped = {key for key, count in failures.items() if count >= _MOST_FAILURES_A_DAY}
     recent = {
-        lote
+        key
         for record in failed
-        if abs(now - record.update_timestamp) < delay_after(failures[lote := lote_of(record.dagster_run)])
+        if abs(now - record.update_timestamp)
+        < delay_after(failures[key := backlog.partition_of(record.dagster_run)])
     }
-    return BackedOffLots(recent - stopped, stopped)
+    return BackedOff(recent - stopped, stopped)

@@ -51,8 +51,8 @@ def totals(partitions: Iterable[LoadedPartition]) -> Totals:
 class Ledger:
     """Reads the ledger and the tables of a feed.
 
-    A partition is loaded if both its slices, accepted and rejected rows, were committed from the same raw file and their
-    rows still exist. A wiped partition counts as missing.
+    A partition is loaded if both its slices, accepted and rejected rows, were committed from the same raw file and
+    their rows still exist. A wiped partition counts as missing.
     """
 
     def __init__(self, engine: sa.Engine, tables: FeedTables) -> None:
@@ -142,9 +142,7 @@ class Ledger:
         """Return the differences between the tables' columns and the contract, one sentence each."""
         with self._engine.connect() as connection:
             return [
-                difference
-                for table in self._tables.both
-                for difference in _differences(connection, table)
+                difference for table in self._tables.both for difference in _differences(connection, table)
             ]
 
     def _read(self, query: sa.Select[Any]) -> dict[str, LoadedPartition]:

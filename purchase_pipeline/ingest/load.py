@@ -1,4 +1,4 @@
-"""A landed batch as slices of both tables: accepted rows and rejected rows."""
+"""A landed partition as slices of both tables: accepted rows and rejected rows."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,25 +9,27 @@ import sqlalchemy as sa
 from purchase_pipeline.ingest.landing.manifest import LandedPartition
 from purchase_pipeline.ingest.landing.store import Landing
 from purchase_pipeline.ingest.ledger import first_seen
-from purchase_pipeline.ingest.tables import COMPRAS_REJEITADAS, TABELA_COMPRAS
+from purchase_pipeline.ingest.tables import FeedTables
 from purchase_pipeline.ingest.validation import RowValidation, TooManyRejectsError
 from purchase_pipeline.postgres import RowStream, Together
 from purchase_pipeline.postgres.frames.rows import Row
 
 
 class LandedSlices:
-    """The slices of one batch. Each row is validated once, while the accepted rows are read."""
+    """The slices of one partition. Each row is validated once, while the accepted rows are read."""
 
     def __init__(
         self,
         landed: LandedPartition,
         landing: Landing,
+        tables: FeedTables,
         *,
         max_rejected_ratio: float,
         run_id: str,
     ) -> None:
         self.landed = landed
         self._landing = landing
+        self._tables = tables
         self._run_id = run_id
         self._validated_at = datetime.now(UTC)
         self.validation = RowValidation(
@@ -35,23 +37,19 @@ class LandedSlices:
             received=landed.rows,
             max_rejected_ratio=max_rejected_ratio,
             today=landed.received_on,
+            contract=tables.contract,
         )
-
-    @property
-    def lote(self) -> str:
-        """The batch's name."""
-        return self.landed.partition
 
     def slices(self) -> Together:
         """Return both slices, to be replaced in one transaction.
 
         Raises:
-            TooManyRejectsError: during reading; the landed batch is marked as refused.
+            TooManyRejectsError: during reading; the landed partition is marked as refused.
             DamagedFileError, MissingRowsError, LandedAgainError: during reading.
         """
         return Together(
-            _stream(TABELA_COMPRAS, self._accepted()),
-            {COMPRAS_REJEITADAS.name: self._rejected},
+            _stream(self._tables.accepted, self._accepted()),
+            {self._tables.rejected.name: self._rejected},
         )
 
     def _accepted(self) -> Iterator[Sequence[Row]]:
@@ -66,13 +64,13 @@ class LandedSlices:
                 raise
 
     def _rejected(self, connection: sa.Connection) -> RowStream:
-        lote, rejected = self.lote, self.validation.rejected
-        known = first_seen(connection, lote) if rejected else {}
+        key, rejected = self.landed.partition, self.validation.rejected
+        known = first_seen(connection, self._tables, key) if rejected else {}
         rows = [
-            (lote, *row, known.get((row.row_number, row.original_sha256), self._validated_at), self._run_id)
+            (key, *row, known.get((row.row_number, row.original_sha256), self._validated_at), self._run_id)
             for row in rejected
         ]
-        return _stream(COMPRAS_REJEITADAS, [rows])
+        return _stream(self._tables.rejected, [rows])
 
 
 def _stream(table: sa.Table, batches: Iterable[Sequence[Row]]) -> RowStream:

@@ -42,7 +42,7 @@ class FeedTables:
         return table.columns[self.row_number]
 
 
-def feed_tables(
+def feed_tables(  # noqa: PLR0913  (one for each name)
     contract: type[BaseModel],
     accepted: str,
     rejected: str | None = None,
@@ -88,15 +88,15 @@ def feed_tables(
 
 
 def _row_id(name: str) -> sa.Column[int]:
-    return sa.Column(name, sa.BigInteger, sa.Identity(always=True), nullable=False, comment="Generated row id")
+    return sa.Column(
+        name, sa.BigInteger, sa.Identity(always=True), nullable=False, comment="Generated row id"
+    )
 
 
 def _key(partition: str, row_number: str) -> list[sa.Column[Any]]:
     return [
         sa.Column(partition, sa.Text, primary_key=True, comment="Partition of the row"),
-        sa.Column(
-            row_number, sa.Integer, primary_key=True, comment="Row number in its partition, from 1"
-        ),
+        sa.Column(row_number, sa.Integer, primary_key=True, comment="Row number in its partition, from 1"),
     ]
 
 

@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from purchase_pipeline.feeds.backlog import Backlog, FailedRun, NewCommits, lote_of
-from purchase_pipeline.ingest.ledger import LotCount, totals
+from purchase_pipeline.feeds.backlog import Backlog, FailedRun, NewCommits
+from purchase_pipeline.ingest.ledger import LoadedPartition, totals
 from purchase_pipeline.ingest.printable import printable
 
 FAILURES_TO_GIVE_UP = 3
@@ -44,24 +44,24 @@ class LiveProgress:
     ) -> None:
         self._progress.stop()
 
-    def already_loaded(self, lots: Iterable[LotCount]) -> None:
+    def already_loaded(self, batches: Iterable[LoadedPartition]) -> None:
         """Count batches that were loaded before."""
-        known = list(lots)
+        known = list(batches)
         if known:
             self._advance(known)
             rest = "" if len(known) == self._target else "; loading the rest"
             self._console.print(f"{len(known)} of {self._target} batches already loaded{rest}.")
 
-    def loaded(self, number: int, lot: LotCount, seconds: float | None) -> None:
+    def loaded(self, number: int, batch: LoadedPartition, seconds: float | None) -> None:
         """Show a batch that has just been committed."""
         took = "" if seconds is None else f"{seconds:6.1f} s"
-        rejected = f"[yellow]{lot.rejected:,} rejected[/]" if lot.rejected else "0 rejected"
+        rejected = f"[yellow]{batch.rejected:,} rejected[/]" if batch.rejected else "0 rejected"
         self._console.print(
-            f"[green]✓[/] {number:{self._width}}/{self._target}  {lot.lote}  "
-            f"{quantity(lot.loaded, 'row'):>14}  {rejected}  {took}",
+            f"[green]✓[/] {number:{self._width}}/{self._target}  {printable(batch.key)}  "
+            f"{quantity(batch.loaded, 'row'):>14}  {rejected}  {took}",
             highlight=False,
         )
-        self._advance([lot])
+        self._advance([batch])
 
     def failed(self, run: FailedRun, outlook: str) -> None:
         """Show a failed run, its reason and what happens next."""
@@ -71,10 +71,10 @@ class LiveProgress:
         """Print a line above the bar."""
         print_line(self._console, text)
 
-    def _advance(self, lots: list[LotCount]) -> None:
+    def _advance(self, batches: list[LoadedPartition]) -> None:
         task = self._progress.tasks[0]
-        rows = task.fields["rows"] + sum(lot.loaded for lot in lots)
-        self._progress.update(self._task, advance=len(lots), rows=rows)
+        rows = task.fields["rows"] + sum(batch.loaded for batch in batches)
+        self._progress.update(self._task, advance=len(batches), rows=rows)
 
 
 class BacklogWatch:
@@ -84,9 +84,9 @@ class BacklogWatch:
         self,
         backlog: Backlog,
         progress: LiveProgress,
-        loaded: dict[str, LotCount],
+        loaded: dict[str, LoadedPartition],
         *,
-        seconds_taken: Callable[[LotCount], float | None],
+        seconds_taken: Callable[[LoadedPartition], float | None],
         outlook: str,
     ) -> None:
         self._backlog = backlog
@@ -105,8 +105,8 @@ class BacklogWatch:
 
     def look(self) -> int:
         """Show what is new, and return how many batches are loaded."""
-        for lot in self._commits.poll():
-            self._progress.loaded(self._commits.loaded, lot, self._seconds_taken(lot))
+        for batch in self._commits.poll():
+            self._progress.loaded(self._commits.loaded, batch, self._seconds_taken(batch))
         self._follow_clock(datetime.now(UTC))
         for record in self._backlog.failures(self._begun):
             if record.dagster_run.run_id not in self._shown:
@@ -125,8 +125,8 @@ class BacklogWatch:
     def has_given_up(self) -> bool:
         """Tell whether each missing batch has failed `FAILURES_TO_GIVE_UP` times, and none is in progress."""
         failures = self._backlog.own_failures(self._counted_from)
-        times = Counter(lote_of(record.dagster_run) for record in failures)
-        return all(times[lote] >= FAILURES_TO_GIVE_UP for lote in self.missing) and not (
+        times = Counter(self._backlog.partition_of(record.dagster_run) for record in failures)
+        return all(times[key] >= FAILURES_TO_GIVE_UP for key in self.missing) and not (
             self._backlog.in_progress() & self.missing
         )
 
@@ -149,15 +149,15 @@ def print_failure(console: Console, run: FailedRun, outlook: str) -> None:
         print_line(console, f"  {line}")
 
 
-def print_summary(console: Console, target: int, lots: Iterable[LotCount], seconds: float) -> None:
+def print_summary(console: Console, target: int, batches: Iterable[LoadedPartition], seconds: float) -> None:
     """Print what a run of `up` or `ingest` has loaded."""
-    known = list(lots)
+    known = list(batches)
     received, loaded, rejected = totals(known)
-    conserved = all(lot.conserved for lot in known)
+    balanced = all(batch.balanced for batch in known)
     console.print(
         f"\n[bold]{len(known)} of {target} batches loaded[/] in {seconds:.1f} s: "
         f"{quantity(received, 'row')} received = {loaded:,} loaded + {rejected:,} rejected"
-        + ("." if conserved else "  [red]- not balanced; see `purchase-pipeline status`.[/]"),
+        + ("." if balanced else "  [red]- not balanced; see `purchase-pipeline status`.[/]"),
         highlight=False,
         soft_wrap=True,
     )

@@ -9,10 +9,10 @@ from time import monotonic
 
 from rich.console import Console
 
-from purchase_pipeline.ingest.ledger import LotCount
+from purchase_pipeline.ingest.ledger import LoadedPartition
 from purchase_pipeline.ops.console import BacklogWatch, LiveProgress, print_line, print_summary
-from purchase_pipeline.ops.pipeline import Pipeline
-from purchase_pipeline.ops.runs import consecutive, lot_runs
+from purchase_pipeline.ops.pipeline import Declare, Pipeline
+from purchase_pipeline.ops.runs import consecutive, job_runs
 from purchase_pipeline.settings import Settings
 from purchase_pipeline.stack.dagster_instance import open_instance
 from purchase_pipeline.stack.database import database_in_use
@@ -32,7 +32,7 @@ _ROWS_A_RUN = 250_000
 _POLL_SECONDS = 0.5
 
 
-def run_ingest(settings: Settings, options: StackOptions, console: Console) -> bool:
+def run_ingest(declare: Declare, settings: Settings, options: StackOptions, console: Console) -> bool:
     """Try every missing batch once, and return whether all batches are loaded."""
     clock = monotonic()
     clear_leftovers(settings, options, console)
@@ -40,20 +40,21 @@ def run_ingest(settings: Settings, options: StackOptions, console: Console) -> b
     with mock_api(settings, options, processes) as served, database_in_use(settings):
         served.save()
         with open_instance(served) as instance:
-            pipeline = Pipeline(served, instance)
+            pipeline = Pipeline(declare(served), served, instance)
             failover = Failover(served, partial(print_line, console))
             failover.wait_for(partial(end_orphaned_runs, served, instance))
             wait_for_mock_api(settings, served, processes)
             _load_missing(pipeline, failover, console)
             failover.wait_for(partial(end_orphaned_runs, served, instance))
         loaded = failover.wait_for(pipeline.backlog.loaded)
-        print_summary(console, settings.lots, loaded.values(), monotonic() - clock)
-    return len(loaded) == settings.lots
+        print_summary(console, len(pipeline.backlog.keys), loaded.values(), monotonic() - clock)
+    return len(loaded) == len(pipeline.backlog.keys)
 
 
 def _load_missing(pipeline: Pipeline, failover: Failover, console: Console) -> None:
-    backlog = pipeline.backlog
-    with LiveProgress(console, len(backlog.lots)) as progress, lot_runs(pipeline) as start_run:
+    backlog, feed = pipeline.backlog, pipeline.feed
+    job = feed.definitions(pipeline.settings).resolve_job_def(feed.job)
+    with LiveProgress(console, len(backlog.keys)) as progress, job_runs(pipeline, job) as start_run:
         watch = BacklogWatch(
             backlog,
             progress,
@@ -62,26 +63,26 @@ def _load_missing(pipeline: Pipeline, failover: Failover, console: Console) -> N
             outlook="run `ingest` or `up` to retry it",
         )
 
-        def run(lots: Sequence[str]) -> None:
+        def run(keys: Sequence[str]) -> None:
             """Run the job for some batches, showing each when it is committed."""
-            failover.wait_for(partial(_run_and_watch, partial(start_run, lots), watch.look))
+            failover.wait_for(partial(_run_and_watch, partial(start_run, keys), watch.look))
             failover.wait_for(watch.look)
 
         rows = pipeline.settings.rows
-        for lots in consecutive(list(watch.missing), backlog.lots, max(1, _ROWS_A_RUN // rows)):
-            run(lots)
+        for keys in consecutive(list(watch.missing), backlog.keys, max(1, _ROWS_A_RUN // rows)):
+            run(keys)
             # A batch that fails ends its run. The remaining ones are run alone: each loads, or says why not.
-            for lote in lots if len(lots) > 1 else ():
-                if lote in watch.missing:
-                    run([lote])
+            for key in keys if len(keys) > 1 else ():
+                if key in watch.missing:
+                    run([key])
 
 
-def _seconds_between_commits() -> Callable[[LotCount], float]:
+def _seconds_between_commits() -> Callable[[LoadedPartition], float]:
     last = datetime.now(UTC)
 
-    def seconds(lot: LotCount) -> float:
+    def seconds(batch: LoadedPartition) -> float:
         nonlocal last
-        before, last = last, lot.committed_at
+        before, last = last, batch.committed_at
         return (last - before).total_seconds()
 
     return seconds

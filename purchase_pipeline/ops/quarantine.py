@@ -9,13 +9,16 @@ from rich.text import Text
 
 from purchase_pipeline.ingest.printable import in_brief, printable
 from purchase_pipeline.ingest.quarantine import Grouping, RejectGroup
+from purchase_pipeline.ingest.tables import FeedTables
 from purchase_pipeline.ops.console import quantity
 
 
-def print_rows(rows: Sequence[dict[str, Any]], count: int, console: Console) -> None:
+def print_rows(tables: FeedTables, rows: Sequence[dict[str, Any]], count: int, console: Console) -> None:
     """Print rejected rows, each with its reasons and the start of its text, then the total."""
     for row in rows:
-        console.print(Text(printable(f"{row['lote']} linha {row['linha']}"), "bold"))
+        console.print(
+            Text(printable(f"{row[tables.partition]} {tables.row_number} {row[tables.row_number]}"), "bold")
+        )
         for reason in row["reasons"]:
             console.print(Text(f"  {in_brief(reason)}"), soft_wrap=True)
         console.print(Text(f"  {printable(row['original'])}", "dim"), no_wrap=True, overflow="ellipsis")
@@ -25,10 +28,10 @@ def print_rows(rows: Sequence[dict[str, Any]], count: int, console: Console) -> 
 
 def print_groups(groups: Sequence[RejectGroup], by: Grouping, console: Console) -> None:
     """Print the groups as a table."""
-    table = Table("batch" if by == "lote" else by, "rows", "batches", "first example")
+    table = Table("batch" if by == "partition" else by, "rows", "batches", "first example")
     for column in table.columns[1:3]:
         column.justify = "right"
     for group in groups:
         what, example = Text(in_brief(group.what)), Text(printable(group.example))
-        table.add_row(what, f"{group.rows:,}", f"{group.lots:,}", example)
+        table.add_row(what, f"{group.rows:,}", f"{group.partitions:,}", example)
     console.print(table)

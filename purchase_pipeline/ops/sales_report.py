@@ -8,17 +8,19 @@ import dagster as dg
 import sqlalchemy as sa
 from rich.console import Console
 
-from purchase_pipeline.ingest.ledger import LEDGER, LotCount
+from purchase_pipeline.definitions import build_definitions
+from purchase_pipeline.ingest.ledger import LEDGER, LoadedPartition
 from purchase_pipeline.ops.console import print_failure, quantity
 from purchase_pipeline.ops.pipeline import Pipeline
-from purchase_pipeline.ops.runs import consecutive, lot_runs
+from purchase_pipeline.ops.runs import consecutive, job_runs
+from purchase_pipeline.purchases import purchases
 from purchase_pipeline.sales.tables import SALES_BY_LOT
 from purchase_pipeline.settings import Settings
 
 
 def update_report(settings: Settings, console: Console) -> Path | None:
     """Update marts and report, and return the report's path; None if nothing is loaded or a run failed."""
-    with Pipeline.open(settings) as pipeline:
+    with Pipeline.open(purchases(settings), settings) as pipeline:
         loaded = pipeline.backlog.loaded()
         if not loaded:
             console.print("No batches loaded yet. Load some first: purchase-pipeline up")
@@ -32,18 +34,19 @@ def update_report(settings: Settings, console: Console) -> Path | None:
         return settings.report_file if succeeded else None
 
 
-def _stale_lots(engine: sa.Engine, loaded: Mapping[str, LotCount]) -> list[str]:
+def _stale_lots(engine: sa.Engine, loaded: Mapping[str, LoadedPartition]) -> list[str]:
     """Return the loaded batches that have not been aggregated since they were last loaded."""
     query = sa.select(LEDGER.c.partition, LEDGER.c.committed_at).where(LEDGER.c.asset == SALES_BY_LOT.name)
     with engine.connect() as connection:
         exists = sa.inspect(connection).has_table(SALES_BY_LOT.name)
         known = dict(map(tuple, connection.execute(query))) if exists else {}
-    return [lote for lote, lot in loaded.items() if lote not in known or known[lote] < lot.committed_at]
+    return [key for key, lot in loaded.items() if key not in known or known[key] < lot.committed_at]
 
 
 def _run(pipeline: Pipeline, job_name: str, runs: Iterable[Sequence[str]]) -> bool:
     """Run a job for each group of batches; stop at the first run that fails."""
-    with lot_runs(pipeline, job_name=job_name) as start_run:
+    job = build_definitions(pipeline.settings).resolve_job_def(job_name)
+    with job_runs(pipeline, job) as start_run:
         return all(start_run(lots).result() for lots in runs)
 
 

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from purchase_pipeline.feeds.backlog import lote_of
+from purchase_pipeline.feeds.feed import Feed
 from purchase_pipeline.ingest.ledger import totals
 from purchase_pipeline.ingest.printable import printable
 from purchase_pipeline.ops.pipeline import Pipeline
@@ -30,7 +30,7 @@ class LotStatus(BaseModel):
 
 
 class Status(BaseModel):
-    """Status of the target batches. `LotLedger` decides what counts as loaded, as for `up` and `ingest`.
+    """Status of the target batches. `Ledger` decides what counts as loaded, as for `up` and `ingest`.
 
     `failed`: failed within the last day, not loaded and not in progress. `beyond_target`: loaded, but no longer part of
     the target. `clock_behind_seconds`: how long the sensor waits after the clock was set back, or 0.
@@ -49,22 +49,35 @@ class Status(BaseModel):
     lots: list[LotStatus]
 
 
-def read_status(settings: Settings) -> Status:
+def read_status(feed: Feed, settings: Settings) -> Status:
     """Count the rows of each batch in the tables; read failed and in-progress batches from Dagster."""
-    with Pipeline.open(settings) as pipeline:
+    with Pipeline.open(feed, settings) as pipeline:
         backlog = pipeline.backlog
         counted, beyond_target = backlog.counted(), backlog.beyond_target()
         in_flight = backlog.in_progress()
         failed = (
-            {lote_of(record.dagster_run) for record in backlog.failures(datetime.now(UTC) - _RECENT)}
+            {
+                backlog.partition_of(record.dagster_run)
+                for record in backlog.failures(datetime.now(UTC) - _RECENT)
+            }
             - counted.keys()
             - in_flight
         )
         clock_behind_seconds = seconds_ahead(pipeline.instance)
     rows = totals(counted.values())
-    lots = [LotStatus(**lot._asdict(), conserved=lot.conserved) for lot in counted.values()]
+    lots = [
+        LotStatus(
+            lote=one.key,
+            received=one.received,
+            loaded=one.loaded,
+            rejected=one.rejected,
+            conserved=one.balanced,
+            committed_at=one.committed_at,
+        )
+        for one in counted.values()
+    ]
     return Status(
-        wanted=settings.lots,
+        wanted=len(backlog.keys),
         loaded=len(lots),
         beyond_target=beyond_target,
         failed=sorted(failed),

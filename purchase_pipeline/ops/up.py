@@ -18,7 +18,7 @@ from purchase_pipeline.ops.console import (
     print_summary,
     quantity,
 )
-from purchase_pipeline.ops.pipeline import Pipeline
+from purchase_pipeline.ops.pipeline import Declare, Pipeline
 from purchase_pipeline.settings import Settings
 from purchase_pipeline.stack.clock import ClockWatch, forget_future_ticks
 from purchase_pipeline.stack.daemon_lock import DaemonLock, only_daemon
@@ -57,17 +57,24 @@ class Stack:
     clock: ClockWatch
 
 
-def run_up(settings: Settings, options: StackOptions, console: Console, *, exit_when_done: bool) -> bool:
+def run_up(
+    declare: Declare,
+    settings: Settings,
+    options: StackOptions,
+    console: Console,
+    *,
+    exit_when_done: bool,
+) -> bool:
     """Load every batch through the sensor, and return whether all are loaded.
 
     Gives up when each missing batch has failed `FAILURES_TO_GIVE_UP` times. Without `exit_when_done`, the stack then
     keeps running and retrying until it is interrupted.
     """
     clock = monotonic()
-    with running_stack(settings, options, console) as stack:
+    with running_stack(declare, settings, options, console) as stack:
         complete = _watch(stack, console)
         loaded = stack.database.wait_for(stack.pipeline.backlog.loaded)
-        print_summary(console, settings.lots, loaded.values(), monotonic() - clock)
+        print_summary(console, len(stack.pipeline.backlog.keys), loaded.values(), monotonic() - clock)
         if not exit_when_done:
             console.print("The stack keeps running. Press Ctrl-C to stop it; the data is kept.")
             _until_interrupted(stack, console)
@@ -75,7 +82,9 @@ def run_up(settings: Settings, options: StackOptions, console: Console, *, exit_
 
 
 @contextmanager
-def running_stack(settings: Settings, options: StackOptions, console: Console) -> Iterator[Stack]:
+def running_stack(
+    declare: Declare, settings: Settings, options: StackOptions, console: Console
+) -> Iterator[Stack]:
     """Start all services, print their addresses, and stop them at the end."""
     clear_leftovers(settings, options, console)
     processes = Processes(settings.home)
@@ -92,7 +101,7 @@ def running_stack(settings: Settings, options: StackOptions, console: Console) -
         stack.callback(console.print, "Stopping all services ...")
         _print_addresses(settings, options, console)
         watch = Failover(settings, partial(print_line, console))
-        yield Stack(processes, Pipeline(settings, instance), watch, daemon_lock, clock)
+        yield Stack(processes, Pipeline(declare(settings), settings, instance), watch, daemon_lock, clock)
 
 
 def _print_addresses(settings: Settings, options: StackOptions, console: Console) -> None:
@@ -112,7 +121,7 @@ def _print_addresses(settings: Settings, options: StackOptions, console: Console
 def _watch(stack: Stack, console: Console) -> bool:
     """Show batches as they are committed, until all are loaded or each missing one has failed too often."""
     backlog = stack.pipeline.backlog
-    with LiveProgress(console, len(backlog.lots)) as progress:
+    with LiveProgress(console, len(backlog.keys)) as progress:
         watch = BacklogWatch(
             backlog,
             progress,

@@ -6,41 +6,45 @@ from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
 
+from purchase_pipeline.feeds.feed import Feed
 from purchase_pipeline.ingest.landing.store import landing_at
 from purchase_pipeline.ingest.printable import printable
-from purchase_pipeline.ingest.reconciliation import VerifiedLot, Verifier
+from purchase_pipeline.ingest.reconciliation import VerifiedPartition, Verifier
 from purchase_pipeline.ops.console import print_line, quantity
 from purchase_pipeline.postgres.connections import engine_for
 from purchase_pipeline.settings import Settings
 from purchase_pipeline.stack.database import database_in_use, database_url
 
 
-def verified_lots(settings: Settings, lote: str | None, progress: Console) -> list[VerifiedLot]:
-    """Verify every batch in the database, or only `lote`.
+def verified_batches(
+    feed: Feed, settings: Settings, key: str | None, progress: Console
+) -> list[VerifiedPartition]:
+    """Verify every batch in the database, or only one.
 
     Raises:
         DatabaseUnavailableError: a table is missing.
     """
     with database_in_use(settings), progress.status("Verifying ...") as status:
-        verifier = Verifier(engine_for(database_url(settings)), landing_at(settings.landing_location))
-        found, lots = [], verifier.lots() if lote is None else [lote]
-        for number, name in enumerate(lots, start=1):
-            status.update(f"Verifying {escape(printable(name))}, {number} of {len(lots)} ...")
+        landing = landing_at(feed.landing_location(settings))
+        verifier = Verifier(engine_for(database_url(settings)), feed.tables, landing)
+        found, keys = [], verifier.partitions() if key is None else [key]
+        for number, name in enumerate(keys, start=1):
+            status.update(f"Verifying {escape(printable(name))}, {number} of {len(keys)} ...")
             found.append(verifier.verify(name))
     return found
 
 
-def print_verified(lots: Sequence[VerifiedLot], console: Console) -> None:
+def print_verified(batches: Sequence[VerifiedPartition], console: Console) -> None:
     """Print each difference, then the totals."""
-    differing = [lot for lot in lots if lot.differences]
-    for lot in differing:
-        console.print(Text(f"✗ {printable(lot.lote)}", "red"))
-        for difference in lot.differences:
+    differing = [batch for batch in batches if batch.differences]
+    for batch in differing:
+        console.print(Text(f"✗ {printable(batch.key)}", "red"))
+        for difference in batch.differences:
             print_line(console, f"  {difference}")
-    loaded, rejected = sum(lot.loaded for lot in lots), sum(lot.rejected for lot in lots)
+    loaded, rejected = sum(batch.loaded for batch in batches), sum(batch.rejected for batch in batches)
     differ = quantity(len(differing), "batch") + (" differs" if len(differing) == 1 else " differ")
     console.print(
-        f"{quantity(len(lots), 'batch')} verified row by row ({loaded:,} loaded, {rejected:,} rejected): "
+        f"{quantity(len(batches), 'batch')} verified row by row ({loaded:,} loaded, {rejected:,} rejected): "
         + (f"[red]{differ}[/]." if differing else "[green]no differences[/]."),
         highlight=False,
         soft_wrap=True,

@@ -7,8 +7,8 @@ import dagster as dg
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
-from purchase_pipeline.feeds import specs
-from purchase_pipeline.ingest.tables import TABELA_COMPRAS
+from purchase_pipeline.feeds.specs import table_spec
+from purchase_pipeline.purchases import DATABASE_POOL, OWNERS, TABELA_COMPRAS, TAGS
 from purchase_pipeline.sales import tables
 from purchase_pipeline.sales.automation import GROUP, when_batch_loaded, when_updated
 from purchase_pipeline.sales.lineage import column_lineage
@@ -36,7 +36,7 @@ def _query_metadata(query: sa.SelectBase) -> dict[str, Any]:
 
 def _spec(table: sa.Table, **more: Any) -> dg.AssetSpec:  # noqa: ANN401  (AssetSpec's types)
     kinds = {"postgres", "sql"}
-    spec = specs.table_spec(table, _DOCUMENTATION, group_name=GROUP, kinds=kinds, **more)
+    spec = table_spec(table, _DOCUMENTATION, group_name=GROUP, kinds=kinds, owners=OWNERS, tags=TAGS, **more)
     return spec.merge_attributes(
         metadata={
             "row_model": f"{tables.__name__}:{table.name.upper()}",
@@ -57,7 +57,7 @@ def sums(lotes: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
             ).merge_attributes(metadata={"partition_expr": "lote"})
         ],
         partitions_def=lotes,
-        pool=specs.DATABASE_POOL,
+        pool=DATABASE_POOL,
         backfill_policy=dg.BackfillPolicy.single_run(),
         retry_policy=_RETRIES,
     )
@@ -77,7 +77,7 @@ def _mart_spec(mart: Mart) -> dg.AssetSpec:
 
 @dg.multi_asset(
     specs=[_mart_spec(mart) for mart in MARTS],
-    pool=specs.DATABASE_POOL,
+    pool=DATABASE_POOL,
     can_subset=True,
     retry_policy=_RETRIES,
 )
@@ -93,11 +93,11 @@ def sales_marts(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeRes
 @dg.asset(
     deps=[mart.table.name for mart in MARTS],
     automation_condition=when_updated(),
-    pool=specs.DATABASE_POOL,
+    pool=DATABASE_POOL,
     retry_policy=_RETRIES,
     group_name=GROUP,
-    owners=specs.OWNERS,
-    tags=specs.TAGS,
+    owners=OWNERS,
+    tags=TAGS,
     kinds={"html", "file"},
     metadata={"documentation": dg.MetadataValue.path(_DOCUMENTATION)},
 )

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from purchase_pipeline.ingest.tables import TABELA_COMPRAS
+from purchase_pipeline.purchases import TABELA_COMPRAS
 from purchase_pipeline.sales import tables
 from purchase_pipeline.sales.queries import customers_by_age_band, ranked, sums_by
 

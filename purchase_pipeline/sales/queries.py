@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from purchase_pipeline.ingest.tables import TABELA_COMPRAS
+from purchase_pipeline.purchases import TABELA_COMPRAS
 from purchase_pipeline.sales.tables import SALES_BY_LOT
 
 MOST_RANKED = 100

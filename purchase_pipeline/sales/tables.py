@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from purchase_pipeline.ingest.tables import TABELA_COMPRAS
+from purchase_pipeline.purchases import TABELA_COMPRAS
 
 _METADATA = sa.MetaData()
 _MONEY = sa.Numeric(38, 2)  # fits BIGINT purchases of the highest price

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from purchase_pipeline.ingest.ledger import LotCount, LotLedger
+from purchase_pipeline.ingest.ledger import Ledger, LoadedPartition
 from purchase_pipeline.ingest.quarantine import Quarantine, RejectGroup
+from purchase_pipeline.purchases import PURCHASES
 from purchase_pipeline.sales.tables import (
     CUSTOMERS_BY_AGE_BAND,
     REVENUE_BY_DAY,
@@ -99,7 +100,7 @@ class SalesFigures:
     age_bands: Sequence[AgeBand] = ()
     products: Sequence[TopProduct] = ()
     brands: Sequence[TopBrand] = ()
-    lots: Sequence[LotCount] = ()
+    lots: Sequence[LoadedPartition] = ()
     rejects: Sequence[RejectGroup] = ()
 
     @property
@@ -132,8 +133,8 @@ def read_sales_figures(engine: sa.Engine) -> SalesFigures:
     """Read the marts from one snapshot, plus batches and rejects. Tables that do not exist yet count as empty."""
     # Before opening the connection below: never wait for a second connection while holding one.
     lots, rejects = (
-        list(LotLedger(engine).counted_lots().values()),
-        Quarantine(engine).grouped("reason", None),
+        list(Ledger(engine, PURCHASES).counted().values()),
+        Quarantine(engine, PURCHASES).grouped("reason", None),
     )
     with engine.connect().execution_options(
         isolation_level="REPEATABLE READ", postgresql_readonly=True

@@ -61,12 +61,12 @@ def _facts(figures: SalesFigures, texts: Texts) -> list[Fact]:
 def _reconciliation(figures: SalesFigures, texts: Texts) -> Statement:
     words, number = texts.quality, texts.formats.number
     lots = number(len(figures.lots))
-    violators = [lot for lot in figures.lots if not lot.conserved]
+    violators = [lot for lot in figures.lots if not lot.balanced]
     if not violators:
         return Statement(good=True, sentence=words.conserved.format(lots=lots))
     named = [
         words.violator.format(
-            lot=lot.lote,
+            lot=lot.key,
             received=number(lot.received),
             loaded=number(lot.loaded),
             rejected=number(lot.rejected),
@@ -93,7 +93,9 @@ def _freshness(figures: SalesFigures, texts: Texts) -> str:
 
 def _reasons(figures: SalesFigures, texts: Texts) -> Numbers:
     words, number = texts.quality, texts.formats.number
-    cells = [(group.what, number(group.rows), number(group.lots), group.example) for group in figures.rejects]
+    cells = [
+        (group.what, number(group.rows), number(group.partitions), group.example) for group in figures.rejects
+    ]
     headers = (words.reason, words.rows, words.in_lots, words.example)
     return numbers(texts, headers, cells)._replace(words_language="en")
 
@@ -102,12 +104,12 @@ def _lots(figures: SalesFigures, texts: Texts) -> Numbers:
     words, formats = texts.quality, texts.formats
     cells = [
         (
-            lot.lote,
+            lot.key,
             formats.number(lot.received),
             formats.number(lot.loaded),
             formats.number(lot.rejected),
             formats.percent(ratio(lot.rejected, lot.received), 2),
-            words.yes if lot.conserved else words.no,
+            words.yes if lot.balanced else words.no,
         )
         for lot in figures.lots
     ]

@@ -1,0 +1,117 @@
+"""What a feed declares, and the names that are derived from it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import dagster as dg
+from pydantic import BaseModel
+
+from purchase_pipeline.errors import PipelineError
+from purchase_pipeline.ingest.tables import FeedTables, feed_tables
+
+
+class FeedDeclarationError(PipelineError):
+    """A feed's declaration is incomplete or contradicts itself."""
+
+
+@dataclass(kw_only=True)
+class FeedDeclaration:
+    """One declared source: its API, its contract, its partitions, its tables.
+
+    Attributes:
+        name: prefix of everything that Dagster names: assets, job, sensor, resources, pools.
+        source: resource that fetches the rows of a partition.
+        contract: model that validates a row; the tables are derived from it.
+        tables: the tables, if they have names of their own.
+        partitions: partitions of all assets.
+        variables: values of the request that a run's configuration may replace: for each a default, or a pydantic
+            `Field` with its default and bounds.
+        max_rejected_ratio: ratio of rejected rows, 0 to 1, at which a partition fails.
+        every: seconds between two partitions that the sensor requests.
+        hash_partitions: number of PostgreSQL's hash partitions of tables that do not exist yet.
+        freshness: Dagster's freshness policy of the table of accepted rows.
+        raw_asset, job, sensor, group: Dagster's names; by default `raw_<name>`, `ingest_<name>`, `missing_<name>` and
+            `<name>`.
+        landing: folder or `s3://bucket/prefix` of the raw partitions; by default that of the settings.
+        api_pool, database_pool: Dagster's pools, which limit how many runs use the API or the database at once; by
+            default `<name>_api` and `<name>_database`.
+        owners, tags, documentation: shown by Dagster's UI.
+
+    Raises:
+        FeedDeclarationError: neither contract nor tables.
+    """
+
+    name: str
+    source: dg.ResourceDefinition
+    partitions: dg.PartitionsDefinition[str]
+    contract: type[BaseModel] | None = None
+    tables: FeedTables = field(default=None)  # type: ignore[assignment]  # set below
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    max_rejected_ratio: float = 0.05
+    every: float = 5.0
+    hash_partitions: int | None = None
+    freshness: dg.FreshnessPolicy | None = None
+    raw_asset: str = ""
+    job: str = ""
+    sensor: str = ""
+    group: str = ""
+    landing: str = ""
+    api_pool: str = ""
+    database_pool: str = ""
+    owners: Sequence[str] = ()
+    tags: Mapping[str, str] = field(default_factory=dict)
+    documentation: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.tables is None:
+            if self.contract is None:
+                raise FeedDeclarationError(
+                    f"Feed {self.name!r} has no contract.",
+                    hint="Set `contract` to the pydantic model of a row.",
+                )
+            self.tables = feed_tables(self.contract, self.name)
+        self.raw_asset = self.raw_asset or f"raw_{self.name}"
+        self.job = self.job or f"ingest_{self.name}"
+        self.sensor = self.sensor or f"missing_{self.name}"
+        self.group = self.group or self.name
+        self.api_pool = self.api_pool or f"{self.name}_api"
+        self.database_pool = self.database_pool or f"{self.name}_database"
+
+    @property
+    def assets(self) -> frozenset[dg.AssetKey]:
+        """The assets that a run of the feed's job materializes."""
+        names = (self.raw_asset, *(table.name for table in self.tables.both))
+        return frozenset(dg.AssetKey(name) for name in names)
+
+    def partition_keys(self, instance: dg.DagsterInstance) -> list[str]:
+        """Return the partitions that exist now, in order."""
+        return list(self.partitions.get_partition_keys(dynamic_partitions_store=instance))
+
+    # Two feeds in one code location share no resource: each has keys of its own.
+    @property
+    def source_key(self) -> str:
+        """Key of the resource that fetches partitions."""
+        return f"{self.name}_source"
+
+    @property
+    def landing_key(self) -> str:
+        """Key of the resource that keeps raw partitions."""
+        return f"{self.name}_landing"
+
+    @property
+    def ledger_key(self) -> str:
+        """Key of the resource that reads the ledger."""
+        return f"{self.name}_ledger"
+
+    @property
+    def io_manager_key(self) -> str:
+        """Key of the IO manager."""
+        return f"{self.name}_io_manager"
+
+    @property
+    def pages(self) -> dict[str, dg.MetadataValue[Any]]:
+        """The metadata of the page that documents the feed, if any."""
+        return (
+            {} if self.documentation is None else {"documentation": dg.MetadataValue.path(self.documentation)}
+        )

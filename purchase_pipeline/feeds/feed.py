@@ -1,0 +1,53 @@
+"""A feed: one declared source, from its API to its tables."""
+
+from dataclasses import dataclass
+
+import dagster as dg
+
+from purchase_pipeline.feeds.assets import raw_asset, validated_assets
+from purchase_pipeline.feeds.checks import table_checks
+from purchase_pipeline.feeds.declaration import FeedDeclaration
+from purchase_pipeline.feeds.resources import FeedIOManager, LandingResource, by_name, fixed, ledger_resource
+from purchase_pipeline.feeds.sensors import missing_partitions
+from purchase_pipeline.settings import Settings, current_settings
+from purchase_pipeline.stack.database import database_url
+
+
+@dataclass(kw_only=True)
+class Feed(FeedDeclaration):
+    """A declared source, from which everything that Dagster runs is made: see `FeedDeclaration`."""
+
+    def landing_location(self, settings: Settings) -> str:
+        """Return where the raw partitions are: a folder's path, or a bucket's URL."""
+        return self.landing or settings.landing_location
+
+    def definitions(self, settings: Settings | None = None) -> dg.Definitions:
+        """Return the feed's assets, checks, job, sensor and resources.
+
+        Args:
+            settings: database and landing; by default those of the environment.
+
+        Raises:
+            pydantic.ValidationError: an environment variable has an invalid value.
+        """
+        settings = settings or current_settings()
+        url = by_name("DATABASE_URL", database_url(settings))
+        job = dg.define_asset_job(
+            self.job,
+            selection=dg.AssetSelection.assets(*self.assets)
+            | dg.AssetSelection.checks_for_assets(*self.assets),
+            description="Load one partition from the API into both tables, and check it.",
+        )
+        return dg.Definitions(
+            assets=[raw_asset(self), validated_assets(self)],
+            asset_checks=[table_checks(self)],
+            jobs=[job],
+            sensors=[missing_partitions(self, job)],
+            resources={
+                self.source_key: self.source,
+                self.landing_key: fixed(LandingResource(location=self.landing_location(settings))),
+                self.ledger_key: ledger_resource(self.tables, url),
+                self.io_manager_key: fixed(FeedIOManager(database_url=url)),
+            },
+            executor=dg.in_process_executor,
+        )
