@@ -49,7 +49,7 @@ def raw_asset(feed: FeedDeclaration) -> dg.AssetsDefinition:
     )
     def asset(
         context: dg.AssetExecutionContext,
-        config: config_type,  # type: ignore[valid-type]  # Dagster reads it at run time
+        config: config_type,
     ) -> Iterator[dg.MaterializeResult[None]]:
         """Partitions as the API sent them, one compressed file each.
 
@@ -57,11 +57,12 @@ def raw_asset(feed: FeedDeclaration) -> dg.AssetsDefinition:
         rows. It is if its file is damaged, or if it had too many rejected rows to be loaded.
         """
         source, landing = (getattr(context.resources, key) for key in (feed.source_key, feed.landing_key))
-        variables = {name: value for name, value in config if name != "refetch"}
+        variables = dict(config)
+        refetch = variables.pop("refetch")
         digests = list[str]()
         for key in context.partition_keys:
             landed = landing.find(key)
-            fetched = config.refetch or landed is None or not _can_be_loaded(landed, landing, variables)
+            fetched = refetch or landed is None or not _can_be_loaded(landed, landing, variables)
             if landed is None or fetched:
                 rows = variables["rows"]
                 landed = source.fetch_lote(key, rows, partial(landing.land, key, rows=rows))

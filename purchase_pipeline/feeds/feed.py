@@ -42,7 +42,7 @@ class Feed(FeedDeclaration):
             assets=[raw_asset(self), validated_assets(self)],
             asset_checks=[table_checks(self)],
             jobs=[job],
-            sensors=[missing_partitions(self, job)],
+            sensors=[missing_partitions(self)],
             resources={
                 self.source_key: self.source,
                 self.landing_key: fixed(LandingResource(location=self.landing_location(settings))),

@@ -37,13 +37,13 @@ def delay_after(failures: int) -> timedelta:
     return timedelta(seconds=min(_FIRST_DELAY_SECONDS * 2.0 ** (failures - 1), _LONGEST_DELAY_SECONDS))
 
 
-def missing_partitions(feed: FeedDeclaration, job: dg.UnresolvedAssetJobDefinition) -> dg.SensorDefinition:
+def missing_partitions(feed: FeedDeclaration) -> dg.SensorDefinition:
     """Return the sensor that requests runs for missing partitions."""
     interval, runs_a_tick = ticks(feed.every)
 
     @dg.sensor(
         name=feed.sensor,
-        job=job,
+        job_name=feed.job,
         minimum_interval_seconds=interval,
         default_status=dg.DefaultSensorStatus.RUNNING,
         required_resource_keys={feed.ledger_key},
