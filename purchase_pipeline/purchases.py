@@ -14,6 +14,7 @@ from purchase_pipeline.settings import Settings
 OWNERS = ["team:purchases"]
 TAGS = {"domain": "purchases"}
 DATABASE_POOL = "purchase_database"
+_ROWS_PER_RUN = 250_000  # the overhead of a run equals that of loading some 20,000 rows
 PURCHASES = feed_tables(
     CompraSchema,
     "tabela_compras",
@@ -41,6 +42,7 @@ def purchases(settings: Settings) -> Feed:
         variables={"rows": Field(default=settings.rows, ge=1, le=1_000_000, description="Rows in the batch")},
         max_rejected_ratio=settings.max_rejected_ratio,
         every=settings.every,
+        partitions_per_run=max(1, _ROWS_PER_RUN // settings.rows),
         hash_partitions=settings.hash_partitions,
         freshness=dg.FreshnessPolicy.time_window(
             fail_window=timedelta(days=1), warn_window=timedelta(hours=12)

@@ -1,10 +1,27 @@
-"""The feed that a command works on."""
+"""The feed that a command works on: `-m` and `--feed` of the command line."""
+
+import click
 
 from purchase_pipeline.feeds.feed import Feed
+from purchase_pipeline.feeds.find import find_feed
 from purchase_pipeline.purchases import purchases
 from purchase_pipeline.settings import Settings
 
 
+def chosen_module() -> str | None:
+    """Return the module that the command line names; None for this project's own."""
+    module: str | None = click.get_current_context().find_root().params.get("module")
+    return module
+
+
 def chosen_feed(settings: Settings) -> Feed:
-    """Return the feed that the command line names; by default the purchases."""
-    return purchases(settings)
+    """Return the feed that the command line names; by default the purchases.
+
+    Raises:
+        UnknownFeedError: there is no such feed.
+    """
+    module, name = chosen_module(), click.get_current_context().find_root().params.get("feed")
+    own = purchases(settings)
+    if module is None and name in {None, own.name}:
+        return own
+    return find_feed(module or "purchase_pipeline.definitions", name)

@@ -8,7 +8,7 @@ from typing import ParamSpec
 import click
 from rich.console import Console
 
-from purchase_pipeline.cli.feed import chosen_feed
+from purchase_pipeline.cli.feed import chosen_feed, chosen_module
 from purchase_pipeline.cli.outcome import read_settings, settings_errors, succeeds
 from purchase_pipeline.ingest.landing.store import landing_at
 from purchase_pipeline.ops.ingest import run_ingest
@@ -17,7 +17,7 @@ from purchase_pipeline.ops.up import run_up
 from purchase_pipeline.settings import Settings, new_settings
 from purchase_pipeline.stack.lock import exclusive_use
 from purchase_pipeline.stack.ports import LOOPBACK
-from purchase_pipeline.stack.services import StackOptions
+from purchase_pipeline.stack.services import OWN_DEFINITIONS, StackOptions
 
 P = ParamSpec("P")
 
@@ -53,7 +53,9 @@ def _load_options(command: Callable[P, None]) -> Callable[P, None]:
 def _settings(*, lots: int | None, rows: int | None, every: float | None = None) -> Settings:
     given = {"lots": lots, "rows": rows, "every": every}
     with settings_errors(*(name for name, value in given.items() if value is not None)):
-        return new_settings(lots=lots, rows=rows, every=every)
+        settings = new_settings(lots=lots, rows=rows, every=every)
+    # With the API of another feed, no mock API is started.
+    return settings if chosen_module() is None else settings.model_copy(update={"api_url": settings.api_url})
 
 
 def _require_two_ports(settings: Settings, options: StackOptions) -> None:
@@ -106,7 +108,12 @@ def up(  # noqa: PLR0913  (one for each option)
 
     landing_at(settings.landing_location)  # fail now rather than once for each batch
     options = StackOptions(
-        host=host, port=port, api_port=api_port, defects=_defects(settings, defects), ui=not no_ui
+        host=host,
+        port=port,
+        api_port=api_port,
+        defects=_defects(settings, defects),
+        ui=not no_ui,
+        module=chosen_module() or OWN_DEFINITIONS,
     )
     _require_two_ports(settings, options)
     with exclusive_use(settings.home):
@@ -150,11 +157,10 @@ def replay(*, lote: str | None, dry_run: bool) -> bool:
     API. Exit code 0 if all went well; 1 if a batch failed (for example with too many rejects) and kept its old rows.
     """
     settings = read_settings()
-    lots = settings.lote_names
-    if lote is not None and lote not in lots:
+    feed = chosen_feed(settings)
+    if lote is not None and not feed.has_partition(lote):
         raise click.UsageError(
-            f"Unknown batch {lote!r}; expected {lots[0]} to {lots[-1]} (see PURCHASE_LOTS)."
+            f"Unknown batch {lote!r}; {feed.name} has no such partition (see PURCHASE_LOTS)."
         )
-    return run_replay(
-        chosen_feed(settings), settings, lots if lote is None else [lote], Console(), dry_run=dry_run
-    )
+    keys = None if lote is None else [lote]
+    return run_replay(feed, settings, keys, Console(), dry_run=dry_run)

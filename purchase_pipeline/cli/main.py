@@ -49,7 +49,13 @@ class LazyCommands(CommandLine):
     cls=LazyCommands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
 )
 @click.version_option(package_name="purchase-pipeline")
-def main() -> None:
+@click.option(
+    "-m", "--module", help="Module of Dagster definitions with the feed.  [default: this project's]"
+)
+@click.option(
+    "--feed", help="Feed that the command works on.  [default: purchases, or the module's only feed]"
+)
+def main(*, module: str | None, feed: str | None) -> None:  # noqa: ARG001  (read by `chosen_feed`)
     """Load purchases from an HTTP API into PostgreSQL, batch by batch (lote), with Dagster.
 
     \b

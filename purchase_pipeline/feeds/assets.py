@@ -137,7 +137,7 @@ def _table(feed: FeedDeclaration, table: sa.Table, **more: Any) -> dg.AssetSpec:
         tags=dict(feed.tags),
         **more,
     )
-    metadata = {"partition_expr": feed.tables.partition, "preview_rows": _PREVIEW_ROWS}
+    metadata = {"partition_expr": feed.tables.partition, "partition_by": "key", "preview_rows": _PREVIEW_ROWS}
     if feed.hash_partitions is not None:
         metadata["hash_partitions"] = feed.hash_partitions
     return spec.merge_attributes(metadata=metadata)

@@ -29,6 +29,7 @@ class FeedDeclaration:
             `Field` with its default and bounds.
         max_rejected_ratio: ratio of rejected rows, 0 to 1, at which a partition fails.
         every: seconds between two partitions that the sensor requests.
+        partitions_per_run: most partitions that `ingest` loads in one run, each committed alone.
         hash_partitions: number of PostgreSQL's hash partitions of tables that do not exist yet.
         freshness: Dagster's freshness policy of the table of accepted rows.
         raw_asset, job, sensor, group: Dagster's names; by default `raw_<name>`, `ingest_<name>`, `missing_<name>` and
@@ -50,6 +51,7 @@ class FeedDeclaration:
     variables: Mapping[str, Any] = field(default_factory=dict)
     max_rejected_ratio: float = 0.05
     every: float = 5.0
+    partitions_per_run: int = 100
     hash_partitions: int | None = None
     freshness: dg.FreshnessPolicy | None = None
     raw_asset: str = ""
@@ -88,7 +90,17 @@ class FeedDeclaration:
         """Return the partitions that exist now, in order."""
         return list(self.partitions.get_partition_keys(dynamic_partitions_store=instance))
 
+    def has_partition(self, key: str) -> bool:
+        """Return whether a partition exists; any key may, if partitions are dynamic."""
+        dynamic = isinstance(self.partitions, dg.DynamicPartitionsDefinition)
+        return dynamic or self.partitions.has_partition_key(key)
+
     # Two feeds in one code location share no resource: each has keys of its own.
+    @property
+    def feed_key(self) -> str:
+        """Key of the declaration itself, by which commands find it."""
+        return f"{self.name}_feed"
+
     @property
     def source_key(self) -> str:
         """Key of the resource that fetches partitions."""

@@ -44,6 +44,7 @@ class Feed(FeedDeclaration):
             jobs=[job],
             sensors=[missing_partitions(self)],
             resources={
+                self.feed_key: self,
                 self.source_key: self.source,
                 self.landing_key: fixed(LandingResource(location=self.landing_location(settings))),
                 self.ledger_key: ledger_resource(self.tables, url),

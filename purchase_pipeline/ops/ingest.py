@@ -26,9 +26,6 @@ from purchase_pipeline.stack.services import (
     wait_for_mock_api,
 )
 
-_ROWS_A_RUN = 250_000
-"""Rows loaded in one Dagster run; the overhead of a run equals that of loading some 20,000 rows."""
-
 _POLL_SECONDS = 0.5
 
 
@@ -68,8 +65,7 @@ def _load_missing(pipeline: Pipeline, failover: Failover, console: Console) -> N
             failover.wait_for(partial(_run_and_watch, partial(start_run, keys), watch.look))
             failover.wait_for(watch.look)
 
-        rows = pipeline.settings.rows
-        for keys in consecutive(list(watch.missing), backlog.keys, max(1, _ROWS_A_RUN // rows)):
+        for keys in consecutive(list(watch.missing), backlog.keys, feed.partitions_per_run):
             run(keys)
             # A batch that fails ends its run. The remaining ones are run alone: each loads, or says why not.
             for key in keys if len(keys) > 1 else ():

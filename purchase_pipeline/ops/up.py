@@ -31,6 +31,7 @@ from purchase_pipeline.stack.failover import Failover
 from purchase_pipeline.stack.ports import http_url, is_loopback
 from purchase_pipeline.stack.processes import Processes
 from purchase_pipeline.stack.services import (
+    OWN_DEFINITIONS,
     StackOptions,
     clear_leftovers,
     dagster_services,
@@ -99,18 +100,21 @@ def running_stack(
             instance = stack.enter_context(dagster_services(settings, options, processes))
             wait_for_mock_api(given, settings, processes)
         stack.callback(console.print, "Stopping all services ...")
-        _print_addresses(settings, options, console)
+        pipeline = Pipeline(declare(settings), settings, instance)
+        _print_addresses(pipeline, options, console)
         watch = Failover(settings, partial(print_line, console))
-        yield Stack(processes, Pipeline(declare(settings), settings, instance), watch, daemon_lock, clock)
+        yield Stack(processes, pipeline, watch, daemon_lock, clock)
 
 
-def _print_addresses(settings: Settings, options: StackOptions, console: Console) -> None:
-    batches = quantity(settings.lots, "batch")
+def _print_addresses(pipeline: Pipeline, options: StackOptions, console: Console) -> None:
+    settings, feed = pipeline.settings, pipeline.feed
+    batches = quantity(len(pipeline.backlog.keys), "batch")
+    own = options.module == OWN_DEFINITIONS
     lines = {
         "Dagster UI": http_url(options.host, options.port) if options.ui else "off (--no-ui)",
-        "Purchase API": str(httpx.URL(settings.api_url).copy_with(userinfo=b"")),
+        **({"Purchase API": str(httpx.URL(settings.api_url).copy_with(userinfo=b""))} if own else {}),
         "PostgreSQL": shown_database_url(settings),
-        "Target": f"{batches} of {quantity(settings.rows, 'row')}, one every {settings.every:g} s",
+        "Target": f"{batches} of {quantity(settings.rows, 'row') if own else feed.name}, one every {feed.every:g} s",
     }
     for name, value in lines.items():
         console.print(f"[bold]{name:<13}[/]{escape(value)}", highlight=False, soft_wrap=True)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from types import SimpleNamespace
-from typing import Any, cast, get_args, get_origin
+from typing import Any, TypeVar, cast, get_args, get_origin
 
 import dagster as dg
 
@@ -59,6 +59,7 @@ class PostgresDbIOManager(DbIOManager):
 
     def handle_output(self, context: dg.OutputContext, obj: object) -> None:
         """Write an output. `PerPartition` commits each partition in its own transaction."""
+        context = _by_key(context, context.definition_metadata)
         if isinstance(obj, PerPartition):
             self._write_each(context, obj)
         else:
@@ -74,6 +75,9 @@ class PostgresDbIOManager(DbIOManager):
             CheckError: the annotation is missing or not supported.
             UnusableMetadataError: invalid `columns`, `row_filter` or `limit`.
         """
+        context = _by_key(
+            context, context.upstream_output.definition_metadata if context.upstream_output else None
+        )
         kind = load_type(context, self._default_load_type)
         if get_origin(kind) is list and not context.has_asset_key:  # collected outputs are loaded one by one
             (kind,) = get_args(kind)
@@ -159,6 +163,17 @@ class _Changed:
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401  # whatever the context has
         return getattr(self._context, name)
+
+
+_Context = TypeVar("_Context", dg.OutputContext, dg.InputContext)
+
+
+def _by_key(context: _Context, metadata: Mapping[str, Any] | None) -> _Context:
+    """Treat partitions as a list of keys if metadata says so: `"partition_by": "key"`, for a TEXT column of keys."""
+    if (metadata or {}).get("partition_by") != "key" or not context.has_asset_partitions:
+        return context
+    keys = dg.StaticPartitionsDefinition([str(key) for key in context.asset_partition_keys])
+    return cast("_Context", _Changed(context, asset_partitions_def=keys))
 
 
 def _checked_partitions(

@@ -29,6 +29,7 @@ from purchase_pipeline.stack.run_ownership import (
 )
 from purchase_pipeline.stack.storage_claim import CODE_LOCATION
 
+OWN_DEFINITIONS = "purchase_pipeline.definitions"
 _START_SECONDS = 60.0
 _RUN_END_SECONDS = 20.0
 _LONGEST_SOCKET_FOLDER = 70
@@ -36,7 +37,7 @@ _LONGEST_SOCKET_FOLDER = 70
 
 @dataclass(frozen=True)
 class StackOptions:
-    """Options of `up`. `api_port` and `defects` are for the mock API, which is started if no API is configured.
+    """Options of `up`. `module` has the Dagster definitions. `api_port` and `defects` are for the mock API, which is started if no API is configured.
 
     Dagster's UI and the mock API listen on `host`; everything else is local to this machine.
     """
@@ -46,6 +47,7 @@ class StackOptions:
     api_port: int = 8000
     defects: float = 0.0
     ui: bool = True
+    module: str = OWN_DEFINITIONS
 
 
 def clear_leftovers(settings: Settings, options: StackOptions, console: Console) -> None:
@@ -128,7 +130,7 @@ def _start_dagster(
     workspace = str(write_workspace(settings, code_socket))
     dagster, daemon = (str(Path(sys.executable).with_name(name)) for name in ("dagster", "dagster-daemon"))
     # Not `code-server start`, which wraps this process and outlives it without serving.
-    code = ["api", "grpc", "-m", "purchase_pipeline.definitions", "--location-name", CODE_LOCATION]
+    code = ["api", "grpc", "-m", options.module, "--location-name", CODE_LOCATION]
     processes.start(Service("code_server", [dagster, *code, "--socket", str(code_socket)], environment))
     client = DagsterGrpcClient(socket=str(code_socket))
     _wait_until(lambda: pings(client), processes, "code_server")

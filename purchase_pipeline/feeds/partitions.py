@@ -1,0 +1,31 @@
+"""Partitions as a source requests them: the variables of its templates."""
+
+from datetime import timedelta
+from typing import Any
+
+import dagster as dg
+
+WHOLE = ""
+"""The key of a feed without partitions, in the ledger and the landing."""
+
+
+def variables_of(partitions: dg.PartitionsDefinition[str] | None, key: str) -> dict[str, Any]:
+    """Return the variables of a partition.
+
+    A time window has `start` and `end`, in its own time zone, and `last`, the last day in it. Each dimension of a
+    multi-partition has its name; a dimension of time has its window's variables too.
+
+    Args:
+        partitions: the feed's partitions; None if it has none.
+        key: the partition's key.
+    """
+    if isinstance(partitions, dg.MultiPartitionsDefinition):
+        keys = partitions.get_partition_key_from_str(key).keys_by_dimension
+        found: dict[str, Any] = dict(keys)
+        for part in partitions.partitions_defs:
+            found |= variables_of(part.partitions_def, keys[part.name])
+        return found
+    if isinstance(partitions, dg.TimeWindowPartitionsDefinition):
+        window = partitions.time_window_for_partition_key(key)
+        return {"start": window.start, "end": window.end, "last": window.end - timedelta(microseconds=1)}
+    return {}
