@@ -28,10 +28,7 @@ class OurPath:
 
     def load(self, lote: str, rows: int) -> None:
         """Load one batch, from the API to the commit; a loaded batch is fetched again and replaced."""
-        self._api.fetch_lote(lote, rows, partial(self._landing.land, lote, rows=rows))
-        landed = self._landing.find(lote)
-        if landed is None:
-            raise FileNotFoundError(f"{lote} did not land in {self._landing.backend}")
+        landed = self._landing.land(lote, partial(self._api.fetch_lote, lote, rows))
         lot = LandedSlices(landed, self._landing, max_rejected_ratio=0.05, run_id="benchmark")
         context = dg.build_output_context(
             asset_key=TABELA_COMPRAS.name,

@@ -77,9 +77,7 @@ def raw_purchases(settings: Settings, lotes: dg.PartitionsDefinition[str]) -> dg
             landed = landing.find(lote)
             fetched = config.refetch or landed is None or not _can_be_loaded(landed, landing, config.rows)
             if landed is None or fetched:
-                landed = purchase_api.fetch_lote(
-                    lote, config.rows, partial(landing.land, lote, rows=config.rows)
-                )
+                landed = landing.land(lote, partial(purchase_api.fetch_lote, lote, config.rows))
             digests.append(landed.digest)
             context.add_asset_metadata(landed_metadata(landed, landing, fetched=fetched), partition_key=lote)
         # Dagster takes one data version per run: a run of several batches has none.

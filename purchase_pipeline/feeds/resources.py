@@ -1,6 +1,6 @@
 """Dagster resources: each builds a plain object from its configuration."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import dagster as dg
@@ -10,7 +10,8 @@ from pydantic import Field
 from purchase_pipeline.ingest.api_client import ClientSettingsError, api_client
 from purchase_pipeline.ingest.landing.store import Landing, landing_at
 from purchase_pipeline.ingest.ledger import LotLedger
-from purchase_pipeline.ingest.purchase_api import PurchaseApi
+from purchase_pipeline.ingest.purchase_api import PurchaseApi, purchase_source
+from purchase_pipeline.ingest.sources.variables import Known
 from purchase_pipeline.postgres import PostgresIOManager
 from purchase_pipeline.postgres.connections import engine_for
 from purchase_pipeline.postgres.manager import PostgresDbIOManager
@@ -28,9 +29,17 @@ class PurchaseApiResource(dg.ConfigurableResource[PurchaseApi]):
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[PurchaseApi]:  # noqa: ARG002
-        """Yield an API client that is closed after the run."""
-        with self._client() as client:
-            yield PurchaseApi(client, throttle=self._throttle())
+        """Yield the API, after checking that a client can be opened."""
+        self._client().close()
+        shared = self.rate is not None and self.redis_url is not None
+        source = purchase_source(
+            Known("PURCHASE_API_URL", self.base_url),
+            rate=self.rate if shared else None,
+            redis_url=Known("PURCHASE_REDIS_URL", self.redis_url or ""),
+            connect_timeout_seconds=self.connect_timeout_seconds,
+            read_timeout_seconds=self.read_timeout_seconds,
+        )
+        yield PurchaseApi(source)
 
     def _client(self) -> httpx.Client:
         timeout = httpx.Timeout(self.read_timeout_seconds, connect=self.connect_timeout_seconds)
@@ -38,19 +47,6 @@ class PurchaseApiResource(dg.ConfigurableResource[PurchaseApi]):
             return api_client(self.base_url, timeout)
         except ClientSettingsError as error:
             raise dg.Failure(str(error), allow_retries=False) from error
-
-    def _throttle(self) -> Callable[[float], None] | None:
-        """Return a function that waits until the rate allows a request; None without a rate."""
-        if self.rate is None or self.redis_url is None:
-            return None
-        try:
-            # Imported on demand: Redis is not part of the local stack.
-            from purchase_pipeline.ingest.rate_limit import SharedRate  # noqa: PLC0415
-        except ImportError as error:
-            raise dg.Failure(
-                f"PURCHASE_API_RATE needs extra packages: pip install 'purchase-pipeline[scale]' ({error})"
-            ) from error
-        return SharedRate(self.rate, self.redis_url, self.base_url).wait_for_turn
 
 
 class LandingResource(dg.ConfigurableResource[Landing]):
