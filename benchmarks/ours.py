@@ -7,12 +7,12 @@ from pathlib import Path
 
 import dagster as dg
 from dagster._core.definitions.scoped_resources_builder import Resources
+from purchase_pipeline.ingest.purchase_api import PurchaseApi
 
 from benchmarks.same_table import IntoSameTable
 from purchase_pipeline.feeds.resources import PurchaseApiResource
 from purchase_pipeline.ingest.landing.store import Landing, landing_at
 from purchase_pipeline.ingest.load import LandedSlices
-from purchase_pipeline.ingest.purchase_api import PurchaseApi
 from purchase_pipeline.ingest.tables import TABELA_COMPRAS
 from purchase_pipeline.postgres import PostgresIOManager
 
@@ -28,10 +28,7 @@ class OurPath:
 
     def load(self, lote: str, rows: int) -> None:
         """Load one batch, from the API to the commit; a loaded batch is fetched again and replaced."""
-        self._api.fetch_lote(lote, rows, partial(self._landing.land, lote, rows=rows))
-        landed = self._landing.find(lote)
-        if landed is None:
-            raise FileNotFoundError(f"{lote} did not land in {self._landing.backend}")
+        landed = self._landing.land(lote, partial(self._api.fetch_lote, lote, rows))
         lot = LandedSlices(landed, self._landing, max_rejected_ratio=0.05, run_id="benchmark")
         context = dg.build_output_context(
             asset_key=TABELA_COMPRAS.name,

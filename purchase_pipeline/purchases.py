@@ -1,13 +1,16 @@
 """The purchases feed: batches (lotes) of the purchase API, in `tabela_compras` and `compras_rejeitadas`."""
 
 from datetime import timedelta
+from typing import Any
 
 import dagster as dg
 from pydantic import Field
 
 from purchase_pipeline.contracts import CompraSchema
 from purchase_pipeline.feeds.feed import Feed
-from purchase_pipeline.feeds.resources import PurchaseApiResource, by_name, fixed
+from purchase_pipeline.ingest.formats import JSON_ARRAY, NDJSON
+from purchase_pipeline.ingest.sources.http import HttpSource
+from purchase_pipeline.ingest.sources.variables import Deferred, Known
 from purchase_pipeline.ingest.tables import feed_tables
 from purchase_pipeline.settings import Settings
 
@@ -27,16 +30,29 @@ PURCHASES = feed_tables(
 TABELA_COMPRAS, COMPRAS_REJEITADAS = PURCHASES.both
 
 
+def purchase_source(url: str | Deferred, **more: Any) -> HttpSource:  # noqa: ANN401  (HttpSource's types)
+    """Return the purchase API as a source: one route, and a batch of `rows` rows.
+
+    It uses the mock API's extensions where available. A server that ignores `lote` and `Accept`, and sends a plain JSON
+    array, works too.
+    """
+    return HttpSource(
+        url,
+        path="/gerar_compra/{rows}",
+        params={"lote": "{partition_key}"},
+        headers={"Accept": f"{NDJSON.media_type}, {JSON_ARRAY.media_type};q=0.9"},
+        expect_rows="{rows}",
+        **more,
+    )
+
+
 def purchases(settings: Settings) -> Feed:
     """Declare the feed."""
-    api = PurchaseApiResource(
-        base_url=by_name("PURCHASE_API_URL", settings.api_url),
-        rate=settings.api_rate,
-        redis_url=by_name("PURCHASE_REDIS_URL", "") or None,
-    )
+    redis_url = settings.redis_url and Known("PURCHASE_REDIS_URL", settings.redis_url.get_secret_value())
+    url = Known("PURCHASE_API_URL", settings.api_url)
     return Feed(
         name="purchases",
-        source=fixed(api),
+        source=purchase_source(url, rate=settings.api_rate, redis_url=redis_url),
         tables=PURCHASES,
         partitions=dg.StaticPartitionsDefinition(settings.lote_names),
         variables={"rows": Field(default=settings.rows, ge=1, le=1_000_000, description="Rows in the batch")},

@@ -6,16 +6,26 @@ from itertools import chain, repeat
 from socketserver import StreamRequestHandler, ThreadingTCPServer
 from threading import Thread
 
-import httpx
+from purchase_pipeline.ingest.formats import NDJSON, split_rows
+from purchase_pipeline.ingest.landing.manifest import LandedPage
+from purchase_pipeline.ingest.response_body import CompleteRows
+from purchase_pipeline.ingest.sources.http import HttpSource
+from purchase_pipeline.ingest.sources.request import Page, PartitionRequest, Source
+from purchase_pipeline.ingest.sources.variables import Known
+from purchase_pipeline.purchases import purchase_source
 
-from purchase_pipeline.ingest.purchase_api import PurchaseApi
-from purchase_pipeline.ingest.row_splitter import RawFormat, split_rows
 
-
-@contextmanager
-def an_api(url: str, *, timeout_seconds: float = 10.0, attempts: int = 1) -> Iterator[PurchaseApi]:
-    with httpx.Client(base_url=url, timeout=timeout_seconds, trust_env=False) as client:
-        yield PurchaseApi(client, attempts=attempts)
+def an_api(
+    url: str, *, read_seconds: float = 10.0, attempts: int = 1, timeout_seconds: float = 600.0
+) -> HttpSource:
+    """Return the source of purchases at a URL."""
+    return purchase_source(
+        Known("PURCHASE_API_URL", url),
+        attempts=attempts,
+        connect_timeout_seconds=read_seconds,
+        read_timeout_seconds=read_seconds,
+        timeout_seconds=timeout_seconds,
+    )
 
 
 class _Server(ThreadingTCPServer):
@@ -54,15 +64,46 @@ def sent_raw(*answers: bytes) -> Iterator[str]:
         yield url
 
 
-def received(raw_format: RawFormat, chunks: Iterator[bytes]) -> list[bytes]:
-    return list(split_rows(raw_format, chunks))
+def request(rows: int, lote: str = "lote-0001") -> PartitionRequest:
+    return PartitionRequest(lote, {"rows": rows})
+
+
+class Received:
+    """Pages in memory: the rows of each, and what was known of it from the request."""
+
+    def __init__(self) -> None:
+        self.pages: list[tuple[Page, list[bytes]]] = []
+
+    @property
+    def rows(self) -> list[bytes]:
+        """All rows."""
+        return [row for _, rows in self.pages for row in rows]
+
+    def add(self, page: Page) -> LandedPage:
+        """Add a page, as a landing does."""
+        content = CompleteRows(page)
+        raw = list(content)
+        self.pages.append((page, list(split_rows(page.format, raw))))
+        return LandedPage(
+            format=page.format,
+            rows=content.rows,
+            raw_bytes=sum(map(len, raw)),
+            variables=dict(page.variables),
+            envelope=content.envelope,
+        )
+
+
+def rows_from(source: Source, asked: PartitionRequest) -> list[bytes]:
+    """Return the rows of a partition."""
+    received = Received()
+    source.fetch(asked, received.add)
+    return received.rows
 
 
 def fetched(url: str, rows: int, *, attempts: int = 1) -> list[bytes]:
-    with an_api(url, attempts=attempts) as api:
-        return api.fetch_lote("lote-0001", rows, received)
+    return rows_from(an_api(url, attempts=attempts), request(rows))
 
 
 def raw_answer(body: bytes, *headers: str) -> bytes:
-    head = "\r\n".join(["HTTP/1.1 200 OK", f"Content-Type: {RawFormat.NDJSON}", *headers, "", ""])
+    head = "\r\n".join(["HTTP/1.1 200 OK", f"Content-Type: {NDJSON.media_type}", *headers, "", ""])
     return head.encode() + body

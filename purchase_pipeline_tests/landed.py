@@ -4,14 +4,25 @@ from pathlib import Path
 
 import zstandard
 
+from purchase_pipeline.ingest.formats import NDJSON
 from purchase_pipeline.ingest.landing.manifest import LandedPartition
 from purchase_pipeline.ingest.landing.store import Landing
-from purchase_pipeline.ingest.row_splitter import RawFormat
+from purchase_pipeline.ingest.sources.request import AddPage, Page
 
 
 def land_lines(landing: Landing, lote: str, *rows: bytes) -> LandedPartition:
     """Land these rows, a line each."""
-    return landing.land(lote, RawFormat.NDJSON, [row + b"\n" for row in rows], rows=len(rows))
+    return land_page(landing, lote, Page(NDJSON, [row + b"\n" for row in rows]))
+
+
+def land_page(landing: Landing, partition: str, *pages: Page) -> LandedPartition:
+    """Land a partition of these pages."""
+
+    def fetch(add_page: AddPage) -> None:
+        for page in pages:
+            add_page(page)
+
+    return landing.land(partition, fetch)
 
 
 def rows_of(landing: Landing, landed: LandedPartition | None) -> list[bytes]:

@@ -10,8 +10,8 @@ import pytest
 
 from purchase_pipeline.feeds.resources import PurchaseApiResource
 from purchase_pipeline.ingest.api_client import ClientSettingsError, api_client
-from purchase_pipeline.ingest.purchase_api import ApiUnavailableError, PurchaseApi
-from purchase_pipeline_tests.fetching import listening, raw_answer, received, sent_raw
+from purchase_pipeline.ingest.sources.errors import ApiUnavailableError
+from purchase_pipeline_tests.fetching import an_api, listening, raw_answer, request, rows_from, sent_raw
 
 ANSWER = raw_answer(b"1\n2\n")
 
@@ -39,8 +39,7 @@ def a_proxy(asked: list[str]) -> Iterator[str]:
 
 
 def fetched(url: str) -> list[bytes]:
-    with api_client(url, httpx.Timeout(5)) as client:
-        return PurchaseApi(client, attempts=1).fetch_lote("lote-0001", 2, received)
+    return rows_from(an_api(url), request(2))
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LOCALHOST.", "127.0.0.2", "[::ffff:127.0.0.1]"])

@@ -22,12 +22,12 @@ from examples.orders.fake_api import create_app
 from examples.orders.pipeline import OrdersApiResource, defs, raw_orders, validated_orders
 from examples.orders.source import OrdersApi
 from purchase_pipeline.feeds.resources import LandingResource, PurchasesIOManager
-from purchase_pipeline.ingest.purchase_api import (
+from purchase_pipeline.ingest.row_splitter import UnreadableResponseError
+from purchase_pipeline.ingest.sources.errors import (
     ApiRefusedError,
     ApiUnavailableError,
     IncompleteResponseError,
 )
-from purchase_pipeline.ingest.row_splitter import UnreadableResponseError
 from purchase_pipeline.ingest.validation import RowValidation
 from purchase_pipeline.postgres.slices.ledger import ledger_table
 from purchase_pipeline_tests.serving import served

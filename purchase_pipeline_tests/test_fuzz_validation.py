@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from purchase_pipeline.contracts import CompraSchema
-from purchase_pipeline.ingest.row_splitter import RawFormat, UnreadableResponseError, split_rows
+from purchase_pipeline.ingest.formats import JSON_ARRAY, NDJSON, split_rows
+from purchase_pipeline.ingest.row_splitter import UnreadableResponseError
 from purchase_pipeline.ingest.validation import RejectedRow, RowValidation, storable_text
 from purchase_pipeline_tests.builders import FIELDS, a_raw_compra
 from purchase_pipeline_tests.mutations import TOKENS, mutated
@@ -111,7 +112,7 @@ def test_a_hundred_thousand_payloads_are_accepted_or_rejected() -> None:
         seen["rejected"] += assert_conserved(payloads)
 
         lines = b"\n".join(payloads)
-        rows = list(split_rows(RawFormat.NDJSON, in_chunks(random, lines)))
+        rows = list(split_rows(NDJSON, in_chunks(random, lines)))
         unmarked = lines.removeprefix(BOM_UTF8)  # allowed at the start, not part of a row
         assert rows == [line for line in unmarked.split(b"\n") if line.strip()]
         seen["lines"] += len(rows)
@@ -119,7 +120,7 @@ def test_a_hundred_thousand_payloads_are_accepted_or_rejected() -> None:
 
         for payload in payloads[:20]:
             try:
-                rows = list(split_rows(RawFormat.JSON_ARRAY, in_chunks(random, b"[%b,1]" % payload)))
+                rows = list(split_rows(JSON_ARRAY, in_chunks(random, b"[%b,1]" % payload)))
             except UnreadableResponseError:
                 seen["arrays refused"] += 1
             else:
@@ -204,7 +205,7 @@ def test_the_worst_rows_are_quarantined_and_the_others_loaded(
     app.add_api_route(
         "/gerar_compra/{_}",
         lambda _: Response(
-            b"".join(b"%b\n%b\n" % (raw, a_raw_compra()) for raw in bad), media_type=RawFormat.NDJSON
+            b"".join(b"%b\n%b\n" % (raw, a_raw_compra()) for raw in bad), media_type=NDJSON.media_type
         ),
     )
 

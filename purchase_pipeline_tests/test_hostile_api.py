@@ -10,18 +10,17 @@ from pathlib import Path
 from socketserver import StreamRequestHandler
 from time import monotonic, sleep
 
-import httpx
 import pytest
 
+from purchase_pipeline.ingest.formats import NDJSON
 from purchase_pipeline.ingest.landing.store import landing_at
-from purchase_pipeline.ingest.purchase_api import ApiRefusedError, ApiUnavailableError, PurchaseApi
-from purchase_pipeline.ingest.row_splitter import RawFormat
-from purchase_pipeline_tests.fetching import listening
+from purchase_pipeline.ingest.sources.errors import ApiRefusedError, ApiUnavailableError
+from purchase_pipeline_tests.fetching import an_api, fetched, listening, request
 
 DEADLINE_SECONDS = 1.0
 OVERTIME_SECONDS = 15.0  # for a busy machine; an attack itself never ends
 MOST_MEGABYTES = 200
-OK = f"HTTP/1.1 200 OK\r\nContent-Type: {RawFormat.NDJSON}\r\n".encode()
+OK = f"HTTP/1.1 200 OK\r\nContent-Type: {NDJSON.media_type}\r\n".encode()
 ARRAY = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 CONTROLS = b"\x1b]52;c;aGk=\x07\x1b[2J\x08" + "\u202e\x85".encode()
@@ -120,17 +119,14 @@ def megabytes(field: str) -> float:
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="Memory's peak is Linux's to tell.")
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_an_attack_ends_in_time_in_bounded_memory_with_one_line(attack: str, tmp_path: Path) -> None:
-    land = partial(landing_at(str(tmp_path)).land, "lote-0001", rows=10_000)
+    landing = landing_at(str(tmp_path))
     Path("/proc/self/clear_refs").write_text("5")  # reset the peak
     before, started = megabytes("VmRSS"), monotonic()
 
-    with (
-        attacking(ATTACKS[attack]) as url,
-        httpx.Client(base_url=url, timeout=5, trust_env=False) as client,
-    ):
-        api = PurchaseApi(client, attempts=1, lote_timeout_seconds=DEADLINE_SECONDS)
+    with attacking(ATTACKS[attack]) as url:
+        api = an_api(url, read_seconds=5, timeout_seconds=DEADLINE_SECONDS)
         with pytest.raises((ApiUnavailableError, ApiRefusedError)) as failed:
-            api.fetch_lote("lote-0001", 10_000, land)
+            landing.land("lote-0001", partial(api.fetch, request(10_000)))
         seconds = monotonic() - started
 
     assert seconds < DEADLINE_SECONDS + OVERTIME_SECONDS
@@ -152,9 +148,8 @@ def test_retry_after_is_limited_to_a_minute(stated: str) -> None:
 
     with (
         attacking(lambda: [refusal]) as url,
-        httpx.Client(base_url=url, timeout=5, trust_env=False) as client,
         pytest.raises(ApiUnavailableError) as failed,
     ):
-        PurchaseApi(client, attempts=1).fetch_lote("lote-0001", 1, lambda *_: None)
+        fetched(url, 1)
 
     assert failed.value.retry_after_seconds == 60

@@ -13,15 +13,17 @@ import pytest
 import sqlalchemy as sa
 
 from mock_api.app import create_app
+from purchase_pipeline.ingest.formats import NDJSON
 from purchase_pipeline.ingest.landing import s3
 from purchase_pipeline.ingest.landing.backend import LandingUnavailableError
-from purchase_pipeline.ingest.landing.store import DamagedFileError, Landing, landing_at
+from purchase_pipeline.ingest.landing.pages import DamagedFileError
+from purchase_pipeline.ingest.landing.store import Landing, landing_at
 from purchase_pipeline.ingest.reconciliation import Verifier
-from purchase_pipeline.ingest.row_splitter import RawFormat
+from purchase_pipeline.ingest.sources.request import Page
 from purchase_pipeline.postgres.connections import engine_for
 from purchase_pipeline.postgres.locks import lock_slice
 from purchase_pipeline_tests.builders import a_raw_compra
-from purchase_pipeline_tests.landed import land_lines, rows_of
+from purchase_pipeline_tests.landed import land_lines, land_page, rows_of
 from purchase_pipeline_tests.person import Person
 from purchase_pipeline_tests.pipelines import a_pipeline, ingest
 from purchase_pipeline_tests.s3 import a_bucket, access, an_object_store, forget_connections
@@ -36,9 +38,11 @@ import os
 import sys
 
 from purchase_pipeline.ingest.landing.store import landing_at
-from purchase_pipeline.ingest.row_splitter import RawFormat
+from purchase_pipeline.ingest.formats import NDJSON
+from purchase_pipeline.ingest.sources.request import Page
 
-landing_at(sys.argv[1]).land("lote-0001", RawFormat.NDJSON, [os.urandom(4_000_000)], rows=1)
+page = Page(NDJSON, [os.urandom(4_000_000), b"\\n"])
+landing_at(sys.argv[1]).land("lote-0001", lambda add_page: add_page(page))
 """
 
 
@@ -83,7 +87,7 @@ def objects_of(address: str) -> list[str]:
 def test_a_batch_is_read_back_byte_for_byte(landing: Landing, address: str) -> None:
     raw = b'{"a":"\xff\xc1 \x00"}\r\n\n{"a":"Jos\xc3\xa9"}'
 
-    landed = landing.land("lote-0001", RawFormat.NDJSON, [raw[:9], raw[9:]], rows=2)
+    landed = land_page(landing, "lote-0001", Page(NDJSON, [raw[:9], raw[9:]]))
 
     assert landing_at(address).find("lote-0001") == landed
     assert rows_of(landing_at(address), landed) == [b'{"a":"\xff\xc1 \x00"}\r', b'{"a":"Jos\xc3\xa9"}']
@@ -109,7 +113,7 @@ def test_an_error_while_landing_keeps_only_the_old_file(landing: Landing, addres
         raise ConnectionError("cut")
 
     with pytest.raises(ConnectionError, match="cut"):
-        landing.land("a", RawFormat.NDJSON, breaking(), rows=9)
+        land_page(landing, "a", Page(NDJSON, breaking()))
 
     assert landing.find("a") == old
     assert objects_of(address) == objects
@@ -177,7 +181,7 @@ def test_concurrent_landings_of_a_batch_leave_one_complete(landing: Landing) -> 
 def test_a_broken_upload_is_retried(landing: Landing, proxy: TcpProxy, address: str) -> None:
     proxy.policy_for = lambda: let_pass if has_struck(proxy) else at_byte(1_000_000, Way.UP, Link.reset)
 
-    landed = landing_at(address).land("a", RawFormat.NDJSON, [os.urandom(4_000_000)], rows=1)
+    landed = land_page(landing_at(address), "a", Page(NDJSON, [os.urandom(4_000_000), b"\n"]))
 
     assert has_struck(proxy)
     assert landing.find("a") == landed
@@ -189,7 +193,7 @@ def test_a_failed_upload_leaves_no_partial_batch(landing: Landing, proxy: TcpPro
     proxy.policy_for = lambda: at_byte(1_000_000, Way.UP, Link.reset)
 
     with pytest.raises(LandingUnavailableError, match=r"s3://raw-.*\.zst: Could not connect to the endpoint"):
-        landing_at(address).land("a", RawFormat.NDJSON, [os.urandom(4_000_000)], rows=1)
+        land_page(landing_at(address), "a", Page(NDJSON, [os.urandom(4_000_000), b"\n"]))
 
     assert has_struck(proxy)
     assert landing.find("a") == old

@@ -1,6 +1,7 @@
 """The landing in a folder: atomic, verified, byte for byte."""
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -12,17 +13,21 @@ from time import time
 
 import pytest
 
-from purchase_pipeline.ingest.landing.manifest import LandedPartition, file_name_of
-from purchase_pipeline.ingest.landing.store import DamagedFileError, LandedAgainError, Landing, landing_at
-from purchase_pipeline.ingest.row_splitter import RawFormat, UnreadableResponseError
-from purchase_pipeline_tests.landed import land_lines, rewrite, rows_of
+from purchase_pipeline.ingest.formats import JSON_ARRAY, NDJSON, Json, RowFormat
+from purchase_pipeline.ingest.landing.manifest import LandedPage, LandedPartition, file_name_of
+from purchase_pipeline.ingest.landing.pages import DamagedFileError
+from purchase_pipeline.ingest.landing.store import LandedAgainError, Landing, landing_at
+from purchase_pipeline.ingest.row_splitter import UnreadableResponseError
+from purchase_pipeline.ingest.sources.request import AddPage, Page
+from purchase_pipeline_tests.landed import land_lines, land_page, rewrite, rows_of
 
 LANDS_UNTIL_KILLED = """
 import sys
 import time
 
 from purchase_pipeline.ingest.landing.store import landing_at
-from purchase_pipeline.ingest.row_splitter import RawFormat
+from purchase_pipeline.ingest.formats import NDJSON
+from purchase_pipeline.ingest.sources.request import Page
 
 
 def chunks():
@@ -32,7 +37,7 @@ def chunks():
     time.sleep(60)
 
 
-landing_at(sys.argv[1]).land("lote-0001", RawFormat.NDJSON, chunks(), rows=80)
+landing_at(sys.argv[1]).land("lote-0001", lambda add_page: add_page(Page(NDJSON, chunks())))
 """
 
 
@@ -55,13 +60,13 @@ def files_of(folder: Path) -> list[str]:
 def test_a_batch_lands_with_its_manifest(landing: Landing, folder: Path) -> None:
     before = datetime.now(UTC)
 
-    landed = landing.land("lote-0001", RawFormat.JSON_ARRAY, [b'[{"a":', b"1},2]"], rows=2)
+    landed = land_page(landing, "lote-0001", Page(JSON_ARRAY, [b'[{"a":', b"1},2]"]))
 
     digest = hashlib.sha256(b'[{"a":1},2]').hexdigest()
     assert landed == LandedPartition(
         partition="lote-0001",
         rows=2,
-        raw_format=RawFormat.JSON_ARRAY,
+        pages=(LandedPage(format=JSON_ARRAY, rows=2, raw_bytes=11),),
         digest=f"sha256:{digest}",
         raw_bytes=11,
         file_name=f"lote-0001.{digest[:16]}.zst",
@@ -89,36 +94,94 @@ def test_a_batch_that_has_not_landed_is_not_found(landing: Landing) -> None:
 @pytest.mark.parametrize(
     ("raw_format", "raw"),
     [
-        (RawFormat.NDJSON, b'{"a":"\xff\xc1 \x00"}\r\n\n{"a":"Jos\xc3\xa9"}'),
-        (RawFormat.JSON_ARRAY, b'[{"a":"\xff\xc1 \x00"}\r, {"a":"Jos\xc3\xa9"} ]'),
+        (NDJSON, b'{"a":"\xff\xc1 \x00"}\r\n\n{"a":"Jos\xc3\xa9"}'),
+        (JSON_ARRAY, b'[{"a":"\xff\xc1 \x00"}\r, {"a":"Jos\xc3\xa9"} ]'),
     ],
 )
-def test_rows_come_back_byte_for_byte(landing: Landing, raw_format: RawFormat, raw: bytes) -> None:
-    landed = landing.land("a", raw_format, [raw[:9], raw[9:]], rows=2)
+def test_rows_come_back_byte_for_byte(landing: Landing, raw_format: RowFormat, raw: bytes) -> None:
+    landed = land_page(landing, "a", Page(raw_format, [raw[:9], raw[9:]]))
 
-    first = b'{"a":"\xff\xc1 \x00"}' + (b"\r" if raw_format is RawFormat.NDJSON else b"")
+    first = b'{"a":"\xff\xc1 \x00"}' + (b"\r" if raw_format is NDJSON else b"")
     assert rows_of(landing, landed) == [first, b'{"a":"Jos\xc3\xa9"}']
 
 
-@pytest.mark.parametrize("raw_format", RawFormat)
-def test_a_batch_of_many_chunks_is_compressed(landing: Landing, folder: Path, raw_format: RawFormat) -> None:
+@pytest.mark.parametrize("raw_format", [NDJSON, JSON_ARRAY])
+def test_a_batch_of_many_chunks_is_compressed(landing: Landing, folder: Path, raw_format: RowFormat) -> None:
     rows = [b'{"linha":%d,"job":"Engenheiro"}' % linha for linha in range(50_000)]
-    raw = b"\n".join(rows) if raw_format is RawFormat.NDJSON else b"[" + b",".join(rows) + b"]"
+    raw = b"\n".join(rows) if raw_format is NDJSON else b"[" + b",".join(rows) + b"]"
 
-    landed = landing.land(
-        "a", raw_format, (raw[at : at + 9_999] for at in range(0, len(raw), 9_999)), rows=50_000
-    )
+    chunks = (raw[at : at + 9_999] for at in range(0, len(raw), 9_999))
+
+    landed = land_page(landing, "a", Page(raw_format, chunks))
 
     assert rows_of(landing, landed) == rows
     assert landed.raw_bytes == len(raw)
     assert (folder / landed.file_name).stat().st_size < len(raw) / 4
 
 
-def test_a_truncated_array_is_unreadable(landing: Landing) -> None:
-    landed = landing.land("a", RawFormat.JSON_ARRAY, [b"[1,2"], rows=2)
+def test_a_truncated_array_does_not_land(landing: Landing, folder: Path) -> None:
+    with pytest.raises(UnreadableResponseError, match="malformed or truncated"):
+        land_page(landing, "a", Page(JSON_ARRAY, [b"[1,2"]))
 
-    with pytest.raises(UnreadableResponseError):
-        rows_of(landing, landed)
+    assert landing.find("a") is None
+    assert files_of(folder) == []
+
+
+def test_a_page_that_fails_leaves_the_others_and_may_be_added_again(landing: Landing) -> None:
+    first, again = Page(NDJSON, [b"1\n"], {"series": "usd"}), Page(Json(rows="items"), [b'{"items":[2,3]}'])
+
+    def fetch(add_page: AddPage) -> None:
+        add_page(first)
+        with pytest.raises(UnreadableResponseError):
+            add_page(Page(JSON_ARRAY, [b"[" + b"7," * 1_000_000]))
+        assert add_page(again).envelope == {"items": []}
+
+    landed = landing.land("a", fetch)
+
+    assert landed.pages == (
+        LandedPage(format=NDJSON, rows=1, raw_bytes=2, variables={"series": "usd"}),
+        LandedPage(format=again.format, rows=2, raw_bytes=15),
+    )
+    assert landed.digest == "sha256:" + hashlib.sha256(b'1\n{"items":[2,3]}').hexdigest()
+    assert landing.find("a") == landed
+    assert landing.is_whole(landed)
+    assert rows_of(landing, landed) == [b"1", b"2", b"3"]
+    with landing.open_rows(landed) as rows:
+        pages = [(page.page.variables, list(page.rows)) for page in rows.pages()]
+    assert pages == [({"series": "usd"}, [b"1"]), ({}, [b"2", b"3"])]
+
+
+def test_the_rest_of_the_rows_follows_the_pages_that_were_read(landing: Landing) -> None:
+    landed = land_page(landing, "a", *(Page(NDJSON, [b"%d\n%d\n" % (n, n + 1)]) for n in (1, 3, 5)))
+
+    with landing.open_rows(landed) as rows:
+        pages = rows.pages()
+        next(pages)
+        assert next(next(pages).rows) == b"3"
+        assert list(rows) == [b"4", b"5", b"6"]
+
+
+def test_a_partition_without_pages_lands_empty(landing: Landing) -> None:
+    landed = landing.land("a", lambda _: None)
+
+    assert (landed.rows, landed.pages, landing.is_whole(landed), rows_of(landing, landed)) == (
+        0,
+        (),
+        True,
+        [],
+    )
+    assert landing.find("a") == landed
+
+
+def test_a_manifest_of_one_format_is_read_as_one_page(landing: Landing, folder: Path) -> None:
+    landed = land_lines(landing, "lote-0001", b"1", b"2")
+    older = landed.model_dump(mode="json", exclude={"pages", "partition"})
+    older |= {"lote": "lote-0001", "raw_format": "application/x-ndjson"}
+
+    (folder / "lote-0001.json").write_text(json.dumps(older))
+
+    assert landing.find("lote-0001") == landed
+    assert rows_of(landing, landed) == [b"1", b"2"]
 
 
 def test_landing_again_replaces_the_batch_and_removes_its_old_file(landing: Landing, folder: Path) -> None:
@@ -168,7 +231,7 @@ def test_an_error_while_landing_keeps_only_the_old_file(
         raise ConnectionError("cut")
 
     with pytest.raises(ConnectionError, match="cut"):
-        landing.land("a", RawFormat.NDJSON, breaking(), rows=9)
+        land_page(landing, "a", Page(NDJSON, breaking()))
 
     assert landing.find("a") == old
     assert rows_of(landing, old) == [b"old"]
@@ -181,7 +244,7 @@ def test_an_error_while_landing_the_first_time_leaves_nothing(landing: Landing, 
         raise ConnectionError("cut")
 
     with pytest.raises(ConnectionError, match="cut"):
-        landing.land("a", RawFormat.NDJSON, breaking(), rows=9)
+        land_page(landing, "a", Page(NDJSON, breaking()))
 
     assert landing.find("a") is None
     assert files_of(folder) == []

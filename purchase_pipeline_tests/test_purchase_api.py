@@ -25,18 +25,28 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from mock_api.app import create_app
+from purchase_pipeline.ingest.formats import JSON_ARRAY, NDJSON
+from purchase_pipeline.ingest.landing.manifest import LandedPage
 from purchase_pipeline.ingest.landing.store import landing_at
 from purchase_pipeline.ingest.printable import printable
-from purchase_pipeline.ingest.purchase_api import (
+from purchase_pipeline.ingest.response_body import CompleteRows
+from purchase_pipeline.ingest.sources.errors import (
     ApiRefusedError,
     ApiUnavailableError,
     IncompleteResponseError,
-    PurchaseApi,
     raise_for_status,
 )
-from purchase_pipeline.ingest.row_splitter import RawFormat, split_rows
+from purchase_pipeline.ingest.sources.request import Page
 from purchase_pipeline_tests.builders import a_compra
-from purchase_pipeline_tests.fetching import an_api, fetched, listening, raw_answer, received, sent_raw
+from purchase_pipeline_tests.fetching import (
+    an_api,
+    fetched,
+    listening,
+    raw_answer,
+    request,
+    rows_from,
+    sent_raw,
+)
 from purchase_pipeline_tests.hostile import ACCEPTED
 from purchase_pipeline_tests.serving import served
 
@@ -62,7 +72,7 @@ class Script:
 
 
 def lines(rows: int) -> Response:
-    return Response(b'{"a":1}\n' * rows, media_type=RawFormat.NDJSON)
+    return Response(b'{"a":1}\n' * rows, media_type=NDJSON.media_type)
 
 
 def drops(chunks: int, seconds_between: float) -> Response:
@@ -71,24 +81,26 @@ def drops(chunks: int, seconds_between: float) -> Response:
             yield b'{"a":1}\n'
             await asyncio.sleep(seconds_between)
 
-    return StreamingResponse(dropping(), media_type=RawFormat.NDJSON)
+    return StreamingResponse(dropping(), media_type=NDJSON.media_type)
 
 
 @pytest.mark.parametrize("rows", [1, 10_000, 12_345])
-def test_a_batch_of_the_mock_api_is_landed_unchanged(rows: int) -> None:
-    with served(create_app(defects=0)) as url, an_api(url) as api:
-        raw_format, body = api.fetch_lote(
-            "lote-0001", rows, lambda raw_format, chunks: (raw_format, b"".join(chunks))
-        )
+def test_a_batch_of_the_mock_api_is_landed_unchanged(rows: int, tmp_path: Path) -> None:
+    landing = landing_at(str(tmp_path))
+
+    with served(create_app(defects=0)) as url:
+        landed = landing.land("lote-0001", partial(an_api(url).fetch, request(rows)))
         sent = httpx.get(
             f"{url}/gerar_compra/{rows}",
             params={"lote": "lote-0001"},
-            headers={"Accept": RawFormat.NDJSON},
+            headers={"Accept": NDJSON.media_type},
         )
 
-    assert raw_format is RawFormat.NDJSON
-    assert body == sent.content
-    assert body.count(b"\n") == rows
+    assert landed.media_type == NDJSON.media_type
+    assert landed.rows == sent.content.count(b"\n") == rows
+    assert landed.digest == f"sha256:{hashlib.sha256(sent.content).hexdigest()}"
+    with landing.open_rows(landed) as raw_rows:
+        assert list(raw_rows) == sent.content.splitlines()
 
 
 def test_a_batch_of_invalid_rows_is_complete() -> None:
@@ -131,9 +143,9 @@ def test_the_request_names_the_batch_and_prefers_ndjson() -> None:
 
 @pytest.mark.parametrize(
     ("media_type", "body"),
-    [(RawFormat.NDJSON, b"1\n2"), (RawFormat.NDJSON, b"1\n\n2\n \n"), (RawFormat.JSON_ARRAY, b"[1,2]")],
+    [(NDJSON.media_type, b"1\n2"), (NDJSON.media_type, b"1\n\n2\n \n"), (JSON_ARRAY.media_type, b"[1,2]")],
 )
-def test_the_last_row_counts_however_it_ends(media_type: RawFormat, body: bytes) -> None:
+def test_the_last_row_counts_however_it_ends(media_type: str, body: bytes) -> None:
     with served(Script(Response(body, media_type=media_type)), lifespan="off") as url:
         assert fetched(url, 2) == [b"1", b"2"]
 
@@ -177,18 +189,19 @@ def test_a_recovered_server_is_retried_with_back_off() -> None:
 
 def test_a_short_response_is_requested_and_landed_again() -> None:
     app = Script(lines(2), lines(4), lines(3))
-    landed: list[int] = []
+    added = list[bytes]()
 
-    def land(raw_format: RawFormat, chunks: Iterator[bytes]) -> None:
-        landed.append(0)
-        for row in split_rows(raw_format, chunks):
-            landed[-1] += row == b'{"a":1}'
+    def add(page: Page) -> LandedPage:
+        added.append(b"")
+        for chunk in CompleteRows(page):
+            added[-1] += chunk
+        return LandedPage(format=page.format, rows=3, raw_bytes=0)
 
-    with served(app, lifespan="off") as url, an_api(url, attempts=3) as api:
-        api.fetch_lote("lote-0001", 3, land)
+    with served(app, lifespan="off") as url:
+        an_api(url, attempts=3).fetch(request(3), add)
 
-    assert landed[-1] == 3
-    assert len(landed) == len(app.asked) == 3
+    assert added[-1] == b'{"a":1}\n' * 3
+    assert len(added) == len(app.asked) == 3
 
 
 def test_the_last_failure_is_raised_after_the_last_attempt(caplog: pytest.LogCaptureFixture) -> None:
@@ -204,7 +217,7 @@ def test_the_last_failure_is_raised_after_the_last_attempt(caplog: pytest.LogCap
     assert str(failed.value) == "lote-0001: /gerar_compra/2 returned 503 Service Unavailable."
     assert len(app.asked) == 3
     tries = [
-        record.message for record in caplog.records if record.name == "purchase_pipeline.ingest.purchase_api"
+        record.message for record in caplog.records if record.name == "purchase_pipeline.ingest.sources.waits"
     ]
     assert [text for text, status in zip(tries, (500, 502), strict=True) if str(status) in text] == tries
 
@@ -372,32 +385,30 @@ def test_a_broken_response_is_transient(answer: bytes, saw: str) -> None:
 @pytest.mark.parametrize(
     ("media_type", "body", "saw"),
     [
-        (RawFormat.NDJSON, b"", "requested 3 rows, received 0."),
-        (RawFormat.NDJSON, b"1\n2\n", "requested 3 rows, received 2."),
-        (RawFormat.NDJSON, b"1\n2\n3\n4\n", "requested 3 rows, received 4."),
-        (RawFormat.JSON_ARRAY, b"[]", "requested 3 rows, received 0."),
-        (RawFormat.JSON_ARRAY, b"[1,2]", "requested 3 rows, received 2."),
-        (RawFormat.JSON_ARRAY, b"[1,2,3,4]", "requested 3 rows, received 4."),
+        (NDJSON.media_type, b"", "requested 3 rows, received 0."),
+        (NDJSON.media_type, b"1\n2\n", "requested 3 rows, received 2."),
+        (NDJSON.media_type, b"1\n2\n3\n4\n", "requested 3 rows, received 4."),
+        (JSON_ARRAY.media_type, b"[]", "requested 3 rows, received 0."),
+        (JSON_ARRAY.media_type, b"[1,2]", "requested 3 rows, received 2."),
+        (JSON_ARRAY.media_type, b"[1,2,3,4]", "requested 3 rows, received 4."),
         (
-            RawFormat.JSON_ARRAY,
+            JSON_ARRAY.media_type,
             b"[1,2,3",
             "The JSON array is malformed or truncated. 2 of 3 rows were complete.",
         ),
         (
-            RawFormat.JSON_ARRAY,
+            JSON_ARRAY.media_type,
             b'{"detail":"oops"}',
             "The JSON array is malformed or truncated. 0 of 3 rows were complete.",
         ),
         (
-            RawFormat.NDJSON,
+            NDJSON.media_type,
             b'1\n2\n{"a": 3',
             "the last line is truncated: it has no line end, and is not complete JSON. 2 of 3 rows were complete.",
         ),
     ],
 )
-def test_a_response_with_another_number_of_rows_is_incomplete(
-    media_type: RawFormat, body: bytes, saw: str
-) -> None:
+def test_a_response_with_another_number_of_rows_is_incomplete(media_type: str, body: bytes, saw: str) -> None:
     with (
         served(Script(Response(body, media_type=media_type)), lifespan="off") as url,
         pytest.raises(IncompleteResponseError) as failed,
@@ -425,8 +436,8 @@ def test_a_response_with_a_wrong_digest_is_incomplete() -> None:
     digest = base64.b64encode(hashlib.sha256(b"1\n2\n").digest()).decode()
     headers = {"Content-Digest": f"sha-256=:{digest}:"}
     app = Script(
-        Response(b"1\n3\n", headers=headers, media_type=RawFormat.NDJSON),
-        Response(b"1\n2\n", headers=headers, media_type=RawFormat.NDJSON),
+        Response(b"1\n3\n", headers=headers, media_type=NDJSON.media_type),
+        Response(b"1\n2\n", headers=headers, media_type=NDJSON.media_type),
     )
 
     with served(app, lifespan="off") as url:
@@ -438,10 +449,9 @@ def test_a_response_with_a_wrong_digest_is_incomplete() -> None:
 def test_a_server_that_stops_responding_is_transient() -> None:
     with (
         served(Script(drops(2, seconds_between=5)), lifespan="off") as url,
-        an_api(url, timeout_seconds=0.3) as api,
         pytest.raises(ApiUnavailableError, match="ReadTimeout"),
     ):
-        api.fetch_lote("lote-0001", 2, received)
+        rows_from(an_api(url, read_seconds=0.3), request(2))
 
 
 def test_a_slow_server_is_cut_at_the_deadline() -> None:
@@ -449,10 +459,9 @@ def test_a_slow_server_is_cut_at_the_deadline() -> None:
 
     with (
         served(Script(drops(1_000, seconds_between=0.05)), lifespan="off") as url,
-        httpx.Client(base_url=url, timeout=5, trust_env=False) as client,
         pytest.raises(ApiUnavailableError, match=r"lote-0001: response not complete after 0\.4 s\."),
     ):
-        PurchaseApi(client, attempts=1, lote_timeout_seconds=0.4).fetch_lote("lote-0001", 1_000, received)
+        rows_from(an_api(url, timeout_seconds=0.4), request(1_000))
 
     assert 0.4 <= monotonic() - started < 20
 
@@ -486,10 +495,9 @@ def test_a_slow_response_is_cut_at_the_deadline_on_every_attempt(answer: bytes) 
 
     with (
         dripping(answer) as url,
-        httpx.Client(base_url=url, timeout=5, trust_env=False) as client,
         pytest.raises(ApiUnavailableError),
     ):
-        PurchaseApi(client, attempts=5, lote_timeout_seconds=0.8).fetch_lote("lote-0001", 1_000, received)
+        rows_from(an_api(url, attempts=5, timeout_seconds=0.8), request(1_000))
 
     assert 0.4 <= monotonic() - started < 5
 
@@ -500,7 +508,7 @@ def without_end(piece: bytes) -> Response:
             yield piece
             await asyncio.sleep(0.001)
 
-    return StreamingResponse(pieces(), media_type=RawFormat.NDJSON)
+    return StreamingResponse(pieces(), media_type=NDJSON.media_type)
 
 
 @pytest.mark.parametrize(
@@ -526,10 +534,9 @@ def test_attempts_and_waits_end_within_the_timeout() -> None:
 
     with (
         served(app, lifespan="off") as url,
-        httpx.Client(base_url=url, timeout=5, trust_env=False) as client,
         pytest.raises(ApiUnavailableError, match="503"),
     ):
-        PurchaseApi(client, attempts=50, lote_timeout_seconds=2.5).fetch_lote("lote-0001", 1, received)
+        rows_from(an_api(url, attempts=50, timeout_seconds=2.5), request(1))
 
     assert len(app.asked) in {2, 3}
     assert monotonic() - started < 10
@@ -546,12 +553,13 @@ def test_an_endless_explanation_of_a_refusal_is_truncated() -> None:
 
 def test_a_failed_fetch_keeps_the_landed_file(tmp_path: Path) -> None:
     landing = landing_at(str(tmp_path))
-    app = Script(lines(3), lines(2), Response(b"1\n2\n", media_type=RawFormat.NDJSON))
+    app = Script(lines(3), lines(2), Response(b"1\n2\n", media_type=NDJSON.media_type))
 
-    with served(app, lifespan="off") as url, an_api(url, attempts=2) as api:
-        old = api.fetch_lote("lote-0001", 3, partial(landing.land, "lote-0001", rows=3))
+    with served(app, lifespan="off") as url:
+        fetch = partial(an_api(url, attempts=2).fetch, request(3))
+        old = landing.land("lote-0001", fetch)
         with pytest.raises(IncompleteResponseError):
-            api.fetch_lote("lote-0001", 3, partial(landing.land, "lote-0001", rows=3))
+            landing.land("lote-0001", fetch)
 
     assert len(app.asked) == 3
     assert landing.find("lote-0001") == old
@@ -563,15 +571,14 @@ def test_a_failed_fetch_keeps_the_landed_file(tmp_path: Path) -> None:
 def test_an_error_of_the_landing_is_not_retried() -> None:
     app = Script(lines(3))
 
-    def full_disk(_: RawFormat, chunks: Iterator[bytes]) -> None:
-        next(chunks)
+    def full_disk(page: Page) -> LandedPage:
+        next(iter(page.chunks))
         raise OSError(28, "No space left on device")
 
     with (
         served(app, lifespan="off") as url,
-        an_api(url, attempts=3) as api,
         pytest.raises(OSError, match="No space left on device"),
     ):
-        api.fetch_lote("lote-0001", 3, full_disk)
+        an_api(url, attempts=3).fetch(request(3), full_disk)
 
     assert len(app.asked) == 1

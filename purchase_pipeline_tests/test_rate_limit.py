@@ -8,8 +8,8 @@ from time import monotonic
 
 import pytest
 
-from purchase_pipeline.ingest.purchase_api import ApiUnavailableError
 from purchase_pipeline.ingest.rate_limit import SharedRate
+from purchase_pipeline.ingest.sources.errors import ApiUnavailableError
 from purchase_pipeline_tests.redis_server import RedisServer
 
 API = "http://api:8000"

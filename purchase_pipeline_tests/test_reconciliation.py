@@ -9,12 +9,13 @@ import sqlalchemy as sa
 from fastapi import FastAPI
 
 from mock_api.app import create_app
+from purchase_pipeline.ingest.formats import NDJSON
 from purchase_pipeline.ingest.landing.manifest import manifest_of
 from purchase_pipeline.ingest.landing.store import Landing, landing_at
 from purchase_pipeline.ingest.reconciliation import MissingTableError, VerifiedLot, Verifier
-from purchase_pipeline.ingest.row_splitter import RawFormat
+from purchase_pipeline.ingest.sources.request import Page
 from purchase_pipeline_tests.builders import a_compra, a_raw_compra
-from purchase_pipeline_tests.landed import land_lines
+from purchase_pipeline_tests.landed import land_lines, land_page
 from purchase_pipeline_tests.pipelines import a_pipeline, ingest
 from purchase_pipeline_tests.serving import served
 
@@ -152,7 +153,7 @@ def lose(landing: Landing) -> None:
 
 
 def land_anew(landing: Landing) -> None:
-    landing.land("lote-0001", RawFormat.NDJSON, [a_raw_compra() + b"\n"], rows=1)
+    land_page(landing, "lote-0001", Page(NDJSON, [a_raw_compra() + b"\n"]))
 
 
 def cut(landing: Landing) -> None:
@@ -165,7 +166,7 @@ def cut(landing: Landing) -> None:
     [
         (lose, "no landed file in"),
         (land_anew, "but the landed file is sha256:"),
-        (cut, "its content has changed"),
+        (cut, "it is too short"),
     ],
 )
 def test_changes_of_the_file_are_found(

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from purchase_pipeline.ingest.purchase_api import IncompleteResponseError
+from purchase_pipeline.ingest.sources.errors import IncompleteResponseError
 from purchase_pipeline_tests.codings import CODINGS
-from purchase_pipeline_tests.fetching import an_api, received, sent_raw
+from purchase_pipeline_tests.fetching import fetched, sent_raw
 
 ROWS = [b'{"a": 1, "b": "x"}', '{"a": 2, "b": "é"}'.encode(), b'{"a": 3, "b": [{}]}']
 FORMATS = {
@@ -31,8 +31,8 @@ def answer(body: bytes, media_type: str, encoding: str = "", *headers: str) -> b
 @contextmanager
 def fetches(*answers: bytes) -> Iterator[Callable[[], list[bytes]]]:
     """Yield a function that fetches the next response."""
-    with sent_raw(*answers) as url, an_api(url) as api:
-        yield lambda: api.fetch_lote("lote-0001", len(ROWS), received)
+    with sent_raw(*answers) as url:
+        yield lambda: fetched(url, len(ROWS))
 
 
 @pytest.mark.parametrize("coding", ENCODINGS)

@@ -6,13 +6,8 @@ from time import monotonic
 
 import pytest
 
-from purchase_pipeline.ingest.row_splitter import (
-    RawFormat,
-    UnreadableResponseError,
-    is_whole_json,
-    row_splitter,
-    split_rows,
-)
+from purchase_pipeline.ingest.formats import JSON_ARRAY, NDJSON, RowFormat, split_rows
+from purchase_pipeline.ingest.row_splitter import UnreadableResponseError, is_whole_json
 
 ODD_ROWS = [
     '{"a":1,"b":[{"c":"]},["}]}',
@@ -56,7 +51,7 @@ def test_lines_are_split_at_any_chunk_boundary(end: str) -> None:
     raw = ("\n".join(ODD_ROWS) + end).encode()
 
     for chunks in cuttings(raw):
-        assert list(split_rows(RawFormat.NDJSON, chunks)) == [row.encode() for row in ODD_ROWS]
+        assert list(split_rows(NDJSON, chunks)) == [row.encode() for row in ODD_ROWS]
 
 
 @pytest.mark.parametrize(
@@ -68,20 +63,20 @@ def test_elements_are_split_at_any_chunk_boundary(opening: str, comma: str, clos
     raw = (opening + comma.join(ODD_ROWS) + closing).encode()
 
     for chunks in cuttings(raw):
-        assert list(split_rows(RawFormat.JSON_ARRAY, chunks)) == [row.encode() for row in ODD_ROWS]
+        assert list(split_rows(JSON_ARRAY, chunks)) == [row.encode() for row in ODD_ROWS]
 
 
 def test_elements_are_split_at_any_two_chunk_boundaries() -> None:
     rows = ['{"a":"é\\""}', "12.5e1", "[[],{}]", "null"]
 
     for chunks in cuttings_in_three(",".join(rows).join("[]").encode()):
-        assert list(split_rows(RawFormat.JSON_ARRAY, chunks)) == [row.encode() for row in rows]
+        assert list(split_rows(JSON_ARRAY, chunks)) == [row.encode() for row in rows]
     for chunks in cuttings_in_three("\n".join(rows).encode()):
-        assert list(split_rows(RawFormat.NDJSON, chunks)) == [row.encode() for row in rows]
+        assert list(split_rows(NDJSON, chunks)) == [row.encode() for row in rows]
 
 
 def test_a_row_is_returned_as_soon_as_it_is_complete() -> None:
-    lines, array = row_splitter(RawFormat.NDJSON), row_splitter(RawFormat.JSON_ARRAY)
+    lines, array = NDJSON.splitter(), JSON_ARRAY.splitter()
 
     assert [lines.feed(chunk) for chunk in (b"1", b"2\n3", b"\n")] == [[], [b"12"], [b"3"]]
     assert lines.close() == []
@@ -110,7 +105,7 @@ def test_a_row_is_returned_as_soon_as_it_is_complete() -> None:
 )
 def test_every_non_blank_line_is_a_row(raw: bytes, rows: list[bytes]) -> None:
     for chunks in cuttings(raw):
-        assert list(split_rows(RawFormat.NDJSON, chunks)) == rows
+        assert list(split_rows(NDJSON, chunks)) == rows
 
 
 @pytest.mark.parametrize(
@@ -127,7 +122,7 @@ def test_every_non_blank_line_is_a_row(raw: bytes, rows: list[bytes]) -> None:
 )
 def test_invalid_elements_are_passed_to_validation_unchanged(raw: bytes, rows: list[bytes]) -> None:
     for chunks in (list(in_chunks(raw, 1)), [raw], *([raw[:at], raw[at:]] for at in range(20))):
-        assert list(split_rows(RawFormat.JSON_ARRAY, chunks)) == rows
+        assert list(split_rows(JSON_ARRAY, chunks)) == rows
 
 
 @pytest.mark.parametrize(
@@ -177,7 +172,7 @@ def test_invalid_elements_are_passed_to_validation_unchanged(raw: bytes, rows: l
 def test_a_malformed_array_is_unreadable(raw: bytes) -> None:
     for chunks in cuttings(raw):
         with pytest.raises(UnreadableResponseError, match="malformed or truncated"):
-            list(split_rows(RawFormat.JSON_ARRAY, chunks))
+            list(split_rows(JSON_ARRAY, chunks))
 
 
 def test_an_array_truncated_anywhere_is_unreadable() -> None:
@@ -185,7 +180,7 @@ def test_an_array_truncated_anywhere_is_unreadable() -> None:
 
     for at in range(len(raw)):
         with pytest.raises(UnreadableResponseError):
-            list(split_rows(RawFormat.JSON_ARRAY, [raw[:at]]))
+            list(split_rows(JSON_ARRAY, [raw[:at]]))
 
 
 def test_only_the_complete_row_is_whole_json() -> None:
@@ -197,7 +192,7 @@ def test_only_the_complete_row_is_whole_json() -> None:
 
 
 def test_complete_rows_before_an_error_are_returned() -> None:
-    rows = split_rows(RawFormat.JSON_ARRAY, [b"[1,", b"2,oops,", b"3]"])
+    rows = split_rows(JSON_ARRAY, [b"[1,", b"2,oops,", b"3]"])
 
     assert [next(rows), next(rows)] == [b"1", b"2"]
     with pytest.raises(UnreadableResponseError):
@@ -208,20 +203,20 @@ def test_complete_rows_before_an_error_are_returned() -> None:
 def test_excessive_nesting_is_unreadable(raw: bytes) -> None:
     for size in (len(raw), 1 << 10):
         with pytest.raises(UnreadableResponseError):
-            list(split_rows(RawFormat.JSON_ARRAY, in_chunks(raw, size)))
+            list(split_rows(JSON_ARRAY, in_chunks(raw, size)))
 
 
 def test_lines_may_be_nested_deeply() -> None:
     deep = b"[" * 100_000
 
-    assert list(split_rows(RawFormat.NDJSON, [deep, b"\n1"])) == [deep, b"1"]
+    assert list(split_rows(NDJSON, [deep, b"\n1"])) == [deep, b"1"]
 
 
-@pytest.mark.parametrize("raw_format", RawFormat)
-def test_a_huge_row_is_joined_from_many_chunks(raw_format: RawFormat) -> None:
+@pytest.mark.parametrize("raw_format", [NDJSON, JSON_ARRAY])
+def test_a_huge_row_is_joined_from_many_chunks(raw_format: RowFormat) -> None:
     huge = b'{"job":"' + "Açougueiro ".encode() * 400_000 + b'"}'
     raw = b"\n".join([b"1", huge, b"2"])
-    if raw_format is RawFormat.JSON_ARRAY:
+    if raw_format is JSON_ARRAY:
         raw = b"[" + raw.replace(b"\n", b",") + b"]"
 
     started = monotonic()
@@ -237,7 +232,7 @@ def test_a_malformed_array_is_parsed_in_linear_time() -> None:
 
     started = monotonic()
     with pytest.raises(UnreadableResponseError):
-        list(split_rows(RawFormat.JSON_ARRAY, in_chunks(raw, 1 << 12)))
+        list(split_rows(JSON_ARRAY, in_chunks(raw, 1 << 12)))
     seconds = monotonic() - started
 
     assert seconds < 5  # 0.1 s; joined anew at each of the 5,200 chunks, 21 MB are 50 GB

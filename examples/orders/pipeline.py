@@ -12,9 +12,10 @@ import sqlalchemy as sa
 from examples.orders.contract import ORDERS, ORDERS_REJECTED, Order
 from examples.orders.source import OrdersApi
 from purchase_pipeline.feeds.resources import LandingResource, PurchasesIOManager
+from purchase_pipeline.ingest.formats import NDJSON
 from purchase_pipeline.ingest.landing.manifest import LandedPartition
 from purchase_pipeline.ingest.landing.store import Landing
-from purchase_pipeline.ingest.row_splitter import RawFormat
+from purchase_pipeline.ingest.sources.request import Page
 from purchase_pipeline.ingest.validation import RowValidation
 from purchase_pipeline.postgres import RowStream, Together
 from purchase_pipeline.postgres.frames.rows import Row
@@ -48,7 +49,7 @@ def raw_orders(
     """Orders as the API sent them: one compressed file per day, with the items of all pages as one JSON array."""
     day = context.partition_key
     orders = orders_api.fetch_day(day)
-    landed = landing.land(day, RawFormat.JSON_ARRAY, [b"[", b",".join(orders), b"]"], rows=len(orders))
+    landed = landing.land(day, lambda add_page: add_page(Page(NDJSON, [b"\n".join(orders)])))
     return dg.MaterializeResult(
         metadata={
             "dagster/partition_row_count": landed.rows,

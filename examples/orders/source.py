@@ -6,14 +6,15 @@ from typing import NamedTuple
 import httpx
 
 from examples.orders.envelope import members
-from purchase_pipeline.ingest.purchase_api import (
+from purchase_pipeline.ingest.formats import JSON_ARRAY, split_rows
+from purchase_pipeline.ingest.row_splitter import UnreadableResponseError
+from purchase_pipeline.ingest.sources.errors import (
     ApiRefusedError,
     ApiUnavailableError,
     IncompleteResponseError,
     raise_for_status,
-    retrying_api,
 )
-from purchase_pipeline.ingest.row_splitter import RawFormat, UnreadableResponseError, split_rows
+from purchase_pipeline.ingest.sources.waits import retrying
 
 
 class _Page(NamedTuple):
@@ -28,7 +29,7 @@ class OrdersApi:
         self, client: httpx.Client, *, attempts: int = 5, page_timeout_seconds: float = 120.0
     ) -> None:
         self._client = client
-        self._retrying = retrying_api(attempts, page_timeout_seconds)
+        self._retrying = retrying(ApiUnavailableError, attempts, page_timeout_seconds)
 
     def fetch_day(self, day: str) -> list[bytes]:
         """Return the JSON text of each order, as sent, from all pages; each page is retried separately.
@@ -59,7 +60,7 @@ class OrdersApi:
             raise_for_status(day, response)
             envelope = members(response.content)
             return _Page(
-                orders=list(split_rows(RawFormat.JSON_ARRAY, [envelope["items"]])),
+                orders=list(split_rows(JSON_ARRAY, [envelope["items"]])),
                 next_page=json.loads(envelope["next"]),
             )
         except (httpx.TransportError, httpx.DecodingError) as error:

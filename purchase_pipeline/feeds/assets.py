@@ -15,10 +15,12 @@ from purchase_pipeline.feeds.metadata import (
     loaded_metadata,
     rejected_metadata,
 )
+from purchase_pipeline.feeds.partitions import variables_of
 from purchase_pipeline.feeds.specs import table_spec
 from purchase_pipeline.ingest.landing.manifest import LandedPartition
 from purchase_pipeline.ingest.landing.store import Landing
 from purchase_pipeline.ingest.load import LandedSlices
+from purchase_pipeline.ingest.sources.request import PartitionRequest, Source
 from purchase_pipeline.postgres import PerPartition, Together
 from purchase_pipeline.postgres.dagster_internals import RawMetadataValue
 
@@ -61,11 +63,11 @@ def raw_asset(feed: FeedDeclaration) -> dg.AssetsDefinition:
         refetch = variables.pop("refetch")
         digests = list[str]()
         for key in context.partition_keys:
+            request = PartitionRequest(key, {**variables_of(feed.partitions, key), **variables})
             landed = landing.find(key)
-            fetched = refetch or landed is None or not _can_be_loaded(landed, landing, variables)
+            fetched = refetch or landed is None or not _can_be_loaded(landed, landing, source, request)
             if landed is None or fetched:
-                rows = variables["rows"]
-                landed = source.fetch_lote(key, rows, partial(landing.land, key, rows=rows))
+                landed = landing.land(key, partial(source.fetch, request))
             digests.append(landed.digest)
             context.add_asset_metadata(landed_metadata(landed, landing, fetched=fetched), partition_key=key)
         # Dagster takes one data version per run: a run of several partitions has none.
@@ -74,8 +76,12 @@ def raw_asset(feed: FeedDeclaration) -> dg.AssetsDefinition:
     return asset
 
 
-def _can_be_loaded(landed: LandedPartition, landing: Landing, variables: Mapping[str, Any]) -> bool:
-    return landed.rows == variables["rows"] and not landed.refused and landing.is_whole(landed)
+def _can_be_loaded(
+    landed: LandedPartition, landing: Landing, source: Source, request: PartitionRequest
+) -> bool:
+    rows = getattr(source, "expect_rows", None)
+    expected = landed.rows if rows is None else int(request.expand(rows))
+    return landed.rows == expected and not landed.refused and landing.is_whole(landed)
 
 
 def validated_assets(feed: FeedDeclaration) -> dg.AssetsDefinition:

@@ -8,6 +8,7 @@ import dagster as dg
 from pydantic import BaseModel
 
 from purchase_pipeline.errors import PipelineError
+from purchase_pipeline.ingest.sources.request import Source
 from purchase_pipeline.ingest.tables import FeedTables, feed_tables
 
 
@@ -21,7 +22,7 @@ class FeedDeclaration:
 
     Attributes:
         name: prefix of everything that Dagster names: assets, job, sensor, resources, pools.
-        source: resource that fetches the rows of a partition.
+        source: where the rows of a partition come from: an `HttpSource`, a `FunctionSource`.
         contract: model that validates a row; the tables are derived from it.
         tables: the tables, if they have names of their own.
         partitions: partitions of all assets.
@@ -44,7 +45,7 @@ class FeedDeclaration:
     """
 
     name: str
-    source: dg.ResourceDefinition
+    source: Source
     partitions: dg.PartitionsDefinition[str]
     contract: type[BaseModel] | None = None
     tables: FeedTables = field(default=None)  # type: ignore[assignment]  # set below

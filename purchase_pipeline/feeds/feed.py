@@ -7,7 +7,14 @@ import dagster as dg
 from purchase_pipeline.feeds.assets import raw_asset, validated_assets
 from purchase_pipeline.feeds.checks import table_checks
 from purchase_pipeline.feeds.declaration import FeedDeclaration
-from purchase_pipeline.feeds.resources import FeedIOManager, LandingResource, by_name, fixed, ledger_resource
+from purchase_pipeline.feeds.resources import (
+    FeedIOManager,
+    LandingResource,
+    by_name,
+    fixed,
+    ledger_resource,
+    source_resource,
+)
 from purchase_pipeline.feeds.sensors import missing_partitions
 from purchase_pipeline.settings import Settings, current_settings
 from purchase_pipeline.stack.database import database_url
@@ -45,7 +52,7 @@ class Feed(FeedDeclaration):
             sensors=[missing_partitions(self)],
             resources={
                 self.feed_key: self,
-                self.source_key: self.source,
+                self.source_key: source_resource(self.source),
                 self.landing_key: fixed(LandingResource(location=self.landing_location(settings))),
                 self.ledger_key: ledger_resource(self.tables, url),
                 self.io_manager_key: fixed(FeedIOManager(database_url=url)),

@@ -29,7 +29,7 @@ def landed_metadata(
     return {
         "dagster/partition_row_count": landed.rows,
         "file": dg.MetadataValue.path(landing.backend.address_of(landed.file_name)),
-        "format": str(landed.raw_format),
+        "format": landed.media_type,
         "raw_bytes": landed.raw_bytes,
         "received_at": dg.MetadataValue.timestamp(landed.received_at),
         "fetched_in_this_run": fetched,

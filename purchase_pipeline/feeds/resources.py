@@ -1,16 +1,14 @@
 """Dagster resources: each builds a plain object from its configuration."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import dagster as dg
-import httpx
 
-from purchase_pipeline.ingest.api_client import ClientSettingsError, api_client
 from purchase_pipeline.ingest.landing.store import Landing, landing_at
 from purchase_pipeline.ingest.ledger import Ledger
-from purchase_pipeline.ingest.purchase_api import PurchaseApi
+from purchase_pipeline.ingest.sources.request import Source
 from purchase_pipeline.ingest.tables import FeedTables
 from purchase_pipeline.postgres import PostgresIOManager
 from purchase_pipeline.postgres.connections import engine_for
@@ -19,40 +17,9 @@ from purchase_pipeline.settings import is_environment_variable
 from purchase_pipeline.stack.database import own_database_in_use
 
 
-class PurchaseApiResource(dg.ConfigurableResource[PurchaseApi]):
-    """The purchase API: its URL, its timeouts, and a request rate that all workers share."""
-
-    base_url: str
-    rate: str | None = None
-    redis_url: str | None = None
-    connect_timeout_seconds: float = 5.0
-    read_timeout_seconds: float = 30.0
-
-    @contextmanager
-    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[PurchaseApi]:  # noqa: ARG002
-        """Yield an API client that is closed after the run."""
-        with self._client() as client:
-            yield PurchaseApi(client, throttle=self._throttle())
-
-    def _client(self) -> httpx.Client:
-        timeout = httpx.Timeout(self.read_timeout_seconds, connect=self.connect_timeout_seconds)
-        try:
-            return api_client(self.base_url, timeout)
-        except ClientSettingsError as error:
-            raise dg.Failure(str(error), allow_retries=False) from error
-
-    def _throttle(self) -> Callable[[float], None] | None:
-        """Return a function that waits until the rate allows a request; None without a rate."""
-        if self.rate is None or self.redis_url is None:
-            return None
-        try:
-            # Imported on demand: Redis is not part of the local stack.
-            from purchase_pipeline.ingest.rate_limit import SharedRate  # noqa: PLC0415
-        except ImportError as error:
-            raise dg.Failure(
-                f"PURCHASE_API_RATE needs extra packages: pip install 'purchase-pipeline[scale]' ({error})"
-            ) from error
-        return SharedRate(self.rate, self.redis_url, self.base_url).wait_for_turn
+def source_resource(source: Source) -> dg.ResourceDefinition:
+    """Return the resource of a source, which shows how it is declared; secrets are declared by variable name."""
+    return dg.ResourceDefinition.hardcoded_resource(source, description=f"`{source!r}`")
 
 
 class LandingResource(dg.ConfigurableResource[Landing]):

@@ -4,10 +4,10 @@ from time import monotonic, sleep, time
 
 import redis
 from limits import RateLimitItem, parse
-from limits.storage import RedisStorage
+from limits.storage import MemoryStorage, RedisStorage
 from limits.strategies import MovingWindowRateLimiter
 
-from purchase_pipeline.ingest.purchase_api import ApiUnavailableError
+from purchase_pipeline.ingest.sources.errors import ApiUnavailableError
 
 _LONGEST_SLEEP_SECONDS = 5.0
 _SHORTEST_SLEEP_SECONDS = 0.02
@@ -19,16 +19,15 @@ class SharedRate:
     The window moves continuously, so there is no burst at the start of a new one.
     """
 
-    def __init__(self, rate: str, redis_url: str, api_url: str) -> None:
-        """Limit the requests to an API, identified by its URL.
+    def __init__(self, rate: str, redis_url: str | None, api_url: str) -> None:
+        """Limit the requests to an API, identified by its URL; of this process alone without a Redis.
 
         Raises:
             ValueError: malformed rate.
         """
         self._rate: RateLimitItem = parse(rate)
         self._api_url = api_url
-        storage = RedisStorage(redis_url, socket_connect_timeout=5, socket_timeout=10, wrap_exceptions=False)
-        self._limiter = MovingWindowRateLimiter(storage)
+        self._limiter = MovingWindowRateLimiter(_storage(redis_url))
 
     def wait_for_turn(self, seconds: float) -> None:
         """Wait until the rate allows another request.
@@ -51,3 +50,9 @@ class SharedRate:
                 f"Rate limiter unavailable: Redis did not respond ({error}).",
                 hint="Check PURCHASE_REDIS_URL.",
             ) from error
+
+
+def _storage(redis_url: str | None) -> MemoryStorage | RedisStorage:
+    if redis_url is None:
+        return MemoryStorage()
+    return RedisStorage(redis_url, socket_connect_timeout=5, socket_timeout=10, wrap_exceptions=False)

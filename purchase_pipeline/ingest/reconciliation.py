@@ -8,7 +8,8 @@ import sqlalchemy as sa
 
 from purchase_pipeline.errors import PipelineError
 from purchase_pipeline.ingest.landing.manifest import LandedPartition
-from purchase_pipeline.ingest.landing.store import DamagedFileError, Landing
+from purchase_pipeline.ingest.landing.pages import DamagedFileError
+from purchase_pipeline.ingest.landing.store import Landing
 from purchase_pipeline.ingest.ledger import LEDGER
 from purchase_pipeline.ingest.row_splitter import UnreadableResponseError
 from purchase_pipeline.ingest.tables import FeedTables

@@ -37,9 +37,10 @@ _LONGEST_SOCKET_FOLDER = 70
 
 @dataclass(frozen=True)
 class StackOptions:
-    """Options of `up`. `module` has the Dagster definitions. `api_port` and `defects` are for the mock API, which is started if no API is configured.
+    """Options of `up`: `module` has the Dagster definitions.
 
-    Dagster's UI and the mock API listen on `host`; everything else is local to this machine.
+    `api_port` and `defects` are for the mock API, which is started if no API is configured. Dagster's UI and the mock
+    API listen on `host`; everything else is local to this machine.
     """
 
     host: str = LOOPBACK

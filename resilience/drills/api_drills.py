@@ -11,8 +11,8 @@ from pathlib import Path
 
 import dagster as dg
 import httpx
+from purchase_pipeline.ingest.purchase_api import PurchaseApi, purchase_source
 
-from purchase_pipeline.ingest.purchase_api import PurchaseApi
 from purchase_pipeline_tests.pipelines import a_pipeline, with_api
 from purchase_pipeline_tests.tcp_link import Link, Policy, Way, at_byte, at_once, let_pass
 from purchase_pipeline_tests.tcp_proxy import TcpProxy, proxied
@@ -84,19 +84,20 @@ def _a_lane(lote: str, folder: Path, database: Database, api: FaultyApi, api_url
     with ExitStack() as stack:
         url = httpx.URL(api_url)
         proxy = stack.enter_context(proxied((url.host, url.port or 80)))
-        client = stack.enter_context(
-            httpx.Client(
-                base_url=f"http://127.0.0.1:{proxy.port}",
-                timeout=_READ_SECONDS,
-                trust_env=False,
-                limits=httpx.Limits(max_keepalive_connections=0),
-            )
-        )
+        proxy_url = f"http://127.0.0.1:{proxy.port}"
         pipelines = [
             with_api(
                 a_pipeline(api_url, folder / lote, database.url),
                 dg.ResourceDefinition.hardcoded_resource(
-                    PurchaseApi(client, attempts=attempts, lote_timeout_seconds=_LOTE_SECONDS)
+                    PurchaseApi(
+                        purchase_source(
+                            proxy_url,
+                            attempts=attempts,
+                            connect_timeout_seconds=_READ_SECONDS,
+                            read_timeout_seconds=_READ_SECONDS,
+                            timeout_seconds=_LOTE_SECONDS,
+                        )
+                    )
                 ),
             )
             for attempts in (2, 1)

@@ -3,12 +3,12 @@
 import hashlib
 import re
 from datetime import UTC, date
-from typing import Self
+from typing import Any, Self
 from urllib.parse import quote
 
 from pydantic import AliasChoices, AwareDatetime, BaseModel, Field, ValidationError, model_validator
 
-from purchase_pipeline.ingest.row_splitter import RawFormat
+from purchase_pipeline.ingest.formats import RowFormat, format_of
 
 _SUFFIX = ".zst"
 _PLAIN_NAME = re.compile(r"[\w-]{1,100}")
@@ -19,15 +19,32 @@ _BEFORE, _AFTER = _CHECKSUM.split(b"%b")
 _END = b"\n}"
 
 
+class LandedPage(BaseModel, frozen=True, extra="forbid"):
+    """One page of a landed partition: a compressed frame of its own.
+
+    Attributes:
+        variables: values that are known from the request only, for each of its rows.
+        envelope: the JSON around its rows, without them; not stored.
+    """
+
+    format: RowFormat
+    rows: int
+    raw_bytes: int
+    variables: dict[str, str] = {}
+    envelope: Any = Field(default=None, exclude=True, repr=False)
+
+
 class LandedPartition(BaseModel, frozen=True, extra="forbid"):
     """A landed partition.
 
-    `refused`: it had too many rejected rows to be loaded, so the next run requests it again.
+    Attributes:
+        digest: SHA-256 of the pages' content, one after the other.
+        refused: it had too many rejected rows to be loaded, so the next run requests it again.
     """
 
     partition: str = Field(validation_alias=AliasChoices("partition", "lote"))
     rows: int
-    raw_format: RawFormat
+    pages: tuple[LandedPage, ...]
     digest: str
     raw_bytes: int
     file_name: str
@@ -35,12 +52,35 @@ class LandedPartition(BaseModel, frozen=True, extra="forbid"):
     refused: bool = False
 
     @property
+    def media_type(self) -> str:
+        """The media types of the pages; almost always one."""
+        return ", ".join(dict.fromkeys(page.format.media_type for page in self.pages)) or "none"
+
+    @property
     def received_on(self) -> date:
         """The day of receipt in UTC: the latest valid date of a purchase, even if validated later."""
         return self.received_at.astimezone(UTC).date()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _with_pages(cls, manifest: Any) -> Any:  # noqa: ANN401
+        """Accept the manifests of older versions: one page, with its format as a media type."""
+        if not isinstance(manifest, dict) or "raw_format" not in manifest:
+            return manifest
+        manifest = dict(manifest)
+        page = {
+            "format": format_of(str(manifest.pop("raw_format"))),
+            "rows": manifest.get("rows"),
+            "raw_bytes": manifest.get("raw_bytes"),
+        }
+        return manifest | {"pages": [page]}
+
     @model_validator(mode="after")
-    def _names_its_own_file(self) -> Self:
+    def _is_consistent(self) -> Self:
+        if self.rows != sum(page.rows for page in self.pages):
+            raise ValueError("the pages have another number of rows")
+        if self.raw_bytes != sum(page.raw_bytes for page in self.pages):
+            raise ValueError("the pages have another number of bytes")
         if self.file_name != file_name_of(self.partition, self.digest):
             raise ValueError(
                 f"{self.file_name} is not the file name of {self.partition} with digest {self.digest}"

@@ -1,32 +1,21 @@
 """The landing: raw partitions as compressed files, stored atomically."""
 
-import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO
-
-import zstandard
 
 from purchase_pipeline.errors import PipelineError
 from purchase_pipeline.ingest.landing.backend import BUCKET_SCHEME, Backend, LandingUnavailableError
 from purchase_pipeline.ingest.landing.local import LocalBackend
-from purchase_pipeline.ingest.landing.manifest import (
-    LandedPartition,
-    file_name_of,
-    landed_by,
-    manifest_of,
-    name_of,
+from purchase_pipeline.ingest.landing.manifest import LandedPartition, landed_by, manifest_of, name_of
+from purchase_pipeline.ingest.landing.pages import (
+    DamagedFileError,
+    LandedContent,
+    LandedRows,
+    StagedPages,
+    damaged,
 )
-from purchase_pipeline.ingest.row_splitter import RawFormat, split_rows
-
-_CHUNK_BYTES = 1 << 18
-_FAST = 1  # zstd's level; network and database dominate anyway
-
-
-class DamagedFileError(PipelineError):
-    """A landed file is missing, or does not have the content that was received."""
+from purchase_pipeline.ingest.sources.request import AddPage
 
 
 class LandedAgainError(PipelineError):
@@ -67,29 +56,12 @@ class Landing:
                 hint="The run that fetched the newer file loads it; or materialize this asset again.",
             )
 
-    def land(
-        self, partition: str, raw_format: RawFormat, chunks: Iterable[bytes], rows: int
-    ) -> LandedPartition:
-        """Store a partition. If the chunks raise an error, the previous file is kept."""
-        digest, raw_bytes = hashlib.sha256(), 0
+    def land(self, partition: str, fetch: Callable[[AddPage], object]) -> LandedPartition:
+        """Store the pages that `fetch` adds. If it raises an error, the previous content is kept."""
         with self.backend.staged_file() as file:
-            # In a thread of zstd's, in parallel with the download.
-            compressor = zstandard.ZstdCompressor(level=_FAST, write_checksum=True, threads=1)
-            with compressor.stream_writer(file, closefd=False) as compressed:
-                for chunk in chunks:
-                    digest.update(chunk)
-                    raw_bytes += len(chunk)
-                    compressed.write(chunk)
-            shown = f"sha256:{digest.hexdigest()}"
-            landed = LandedPartition(
-                partition=partition,
-                rows=rows,
-                raw_format=raw_format,
-                digest=shown,
-                raw_bytes=raw_bytes,
-                file_name=file_name_of(partition, shown),
-                received_at=datetime.now(UTC),
-            )
+            staged = StagedPages(file)
+            fetch(staged.add)
+            landed = staged.landed(partition)
             with self.backend.exclusive_lock():
                 self.backend.publish(file, landed.file_name)
                 self._write_manifest(landed)
@@ -107,33 +79,35 @@ class Landing:
     def is_whole(self, landed: LandedPartition) -> bool:
         """Return whether the file has the content that was received; reads all of it."""
         try:
-            with self._open(landed) as chunks:
-                for _ in chunks:
-                    pass
+            with self._open(landed) as content:
+                for page in landed.pages:
+                    for _ in content.chunks_of(page):
+                        pass
+                content.close()
         except DamagedFileError:
             return False
         return True
 
     @contextmanager
-    def open_rows(self, landed: LandedPartition) -> Iterator[Iterator[bytes]]:
-        """Open a landed partition, and yield an iterator of its raw rows.
+    def open_rows(self, landed: LandedPartition) -> Iterator[LandedRows]:
+        """Open a landed partition, and yield an iterator of its raw rows, which also gives them page by page.
 
         The file is verified at its end: commit nothing before the iterator is exhausted.
 
         Raises:
             DamagedFileError: at once or during iteration: the file is missing, damaged or changed.
         """
-        with self._open(landed) as chunks:
-            yield split_rows(landed.raw_format, chunks)
+        with self._open(landed) as content:
+            yield LandedRows(landed, content)
 
     @contextmanager
-    def _open(self, landed: LandedPartition) -> Iterator[Iterator[bytes]]:
+    def _open(self, landed: LandedPartition) -> Iterator[LandedContent]:
         try:
             file = self.backend.open(landed.file_name)
         except FileNotFoundError as error:
-            raise _damaged(landed, str(error)) from error
+            raise damaged(landed, str(error)) from error
         with file:
-            yield _verified(_decompressed(file, landed), landed)
+            yield LandedContent(file, landed)
 
     def _read(self, partition: str) -> LandedPartition | None:
         try:
@@ -179,27 +153,3 @@ def _folder_at(path: Path) -> Path:
 
 def _manifest(partition: str) -> str:
     return f"{name_of(partition)}.json"
-
-
-def _decompressed(file: IO[bytes], landed: LandedPartition) -> Iterator[bytes]:
-    try:
-        yield from zstandard.ZstdDecompressor().read_to_iter(file, write_size=_CHUNK_BYTES)
-    except zstandard.ZstdError as error:
-        raise _damaged(landed, str(error)) from error
-
-
-def _verified(chunks: Iterable[bytes], landed: LandedPartition) -> Iterator[bytes]:
-    """Yield the chunks, and verify their digest at the end; zstd's checksum does not detect deliberate changes."""
-    digest = hashlib.sha256()
-    for chunk in chunks:
-        digest.update(chunk)
-        yield chunk
-    if landed.digest != f"sha256:{digest.hexdigest()}":
-        raise _damaged(landed, "its content has changed")
-
-
-def _damaged(landed: LandedPartition, seen: str) -> DamagedFileError:
-    return DamagedFileError(
-        f"{landed.partition}: the landed file {landed.file_name} is missing or damaged ({seen}).",
-        hint="Materialize the raw asset: it fetches the partition again.",
-    )

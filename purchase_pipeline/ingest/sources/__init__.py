@@ -1,0 +1,1 @@
+"""Sources of partitions: HTTP APIs and functions."""

@@ -1,0 +1,132 @@
+"""A source that is an HTTP API or a file on a web server."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import product
+from time import monotonic
+from typing import Any
+
+import httpx
+
+from purchase_pipeline.errors import PipelineError
+from purchase_pipeline.ingest.api_client import api_client
+from purchase_pipeline.ingest.deadline import request_deadline
+from purchase_pipeline.ingest.formats import Json, RowFormat
+from purchase_pipeline.ingest.sources.auth import Auth
+from purchase_pipeline.ingest.sources.http_session import HttpSession, Throttle
+from purchase_pipeline.ingest.sources.pages import Cursor, NextLink, NoPages, Pages
+from purchase_pipeline.ingest.sources.request import AddPage, PartitionRequest
+from purchase_pipeline.ingest.sources.variables import Deferred, address, secret
+from purchase_pipeline.ingest.sources.waits import LONGEST_WAIT_SECONDS
+
+
+@dataclass(frozen=True)
+class HttpSource:
+    """Requests a partition over HTTP, page by page; each page is retried alone.
+
+    Attributes:
+        url: the API's URL, or a variable with it, such as `dagster.EnvVar`.
+        path: template of the path, `/orders/{partition_key}`; values are escaped.
+        params, headers, body: templates, as texts or structures of texts; the body is sent as JSON.
+        for_each: lists of values; there is a request for each combination. The values are variables of the templates,
+            and of the rows.
+        auth: authentication; secrets are named by environment variable.
+        rows: path of the rows in a JSON object, `data.records`; empty if the body itself is the rows.
+        pages: how the next page is found.
+        format: format of the body; by default that of its Content-Type.
+        expect_rows: template of the number of rows that each response must have.
+        rate: limit of requests, `600/minute`, shared through Redis, or else within the process.
+        redis_url: variable with the URL of that Redis.
+        attempts: for each page.
+        timeout_seconds: for the whole partition, with all waits.
+        longest_wait_seconds: limit of the wait that a response asks for.
+    """
+
+    url: str | Deferred
+    path: str = ""
+    method: str = "GET"
+    params: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: Any = None
+    for_each: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    auth: Auth | None = None
+    rows: str = ""
+    pages: Pages = field(default_factory=NoPages)
+    format: RowFormat | None = None
+    expect_rows: str | None = None
+    rate: str | None = None
+    redis_url: str | Deferred | None = None
+    attempts: int = 5
+    timeout_seconds: float = 600.0
+    connect_timeout_seconds: float = 5.0
+    read_timeout_seconds: float = 30.0
+    longest_wait_seconds: float = LONGEST_WAIT_SECONDS
+
+    def __post_init__(self) -> None:
+        """Refuse pages that are told by an envelope if there is none."""
+        has_envelope = self.rows or (isinstance(self.format, Json) and self.format.rows)
+        needs_envelope = isinstance(self.pages, NextLink | Cursor) or getattr(self.pages, "has_more", None)
+        if needs_envelope and not has_envelope:
+            raise ValueError(
+                f"{self.pages} reads the JSON around the rows: give the rows' path, as rows='items'."
+            )
+
+    def fetch(self, request: PartitionRequest, add_page: AddPage) -> None:
+        """Fetch a partition.
+
+        Raises:
+            ApiUnavailableError: the last attempt for a page failed, or the time is up.
+            ApiRefusedError: a 4xx, or a next page on another host; not retried.
+            MissingVariableError, TemplateError: the source's own attributes are wrong.
+        """
+        base = httpx.URL(address(self.url))
+        timeout = httpx.Timeout(self.read_timeout_seconds, connect=self.connect_timeout_seconds)
+        with (
+            request_deadline(self.timeout_seconds) as deadline,
+            api_client(str(base), timeout) as client,
+        ):
+            session = HttpSession(
+                self,
+                client,
+                deadline,
+                self._auth(base),
+                self._throttle(str(base)),
+                ends_at=monotonic() + self.timeout_seconds,
+            )
+            for variables in self._combinations():
+                each = request.with_variables(variables)
+                session.fetch(each, self._first_url(base, each), variables, add_page)
+
+    def _combinations(self) -> Iterator[dict[str, str]]:
+        for values in product(*self.for_each.values()):
+            yield dict(zip(self.for_each, values, strict=True))
+
+    def _first_url(self, base: httpx.URL, request: PartitionRequest) -> httpx.URL:
+        path = request.expand_path(self.path).lstrip("/")
+        plain = base.copy_with(userinfo=b"", query=None, fragment=None)
+        url = httpx.URL(f"{str(plain).rstrip('/')}/{path}" if path else str(plain))
+        return url.copy_merge_params(base.params).copy_merge_params(request.expand_all(self.params))
+
+    def _auth(self, base: httpx.URL) -> httpx.Auth | None:
+        if self.auth is not None:
+            return self.auth.opened()
+        return httpx.BasicAuth(base.username, base.password) if base.userinfo else None
+
+    def _throttle(self, url: str) -> Throttle | None:
+        if self.rate is None:
+            return None
+        return _shared_rate(self.rate, secret(self.redis_url) if self.redis_url is not None else None, url)
+
+
+@lru_cache(maxsize=64)
+def _shared_rate(rate: str, redis_url: str | None, api_url: str) -> Throttle:
+    """Return a function that waits until the rate allows a request; one for all partitions of a process."""
+    try:
+        # Imported on demand: neither is part of the local stack.
+        from purchase_pipeline.ingest.rate_limit import SharedRate  # noqa: PLC0415
+    except ImportError as error:
+        raise PipelineError(
+            f"A request rate needs extra packages ({error}).", hint="pip install 'purchase-pipeline[scale]'"
+        ) from error
+    return SharedRate(rate, redis_url, api_url).wait_for_turn
