@@ -17,7 +17,7 @@ from psycopg import sql
 from purchase_pipeline.postgres.connections import engine_for
 from purchase_pipeline.stack.embedded_postgres.server import EmbeddedPostgres
 from purchase_pipeline_tests import leftovers
-from purchase_pipeline_tests.person import Person
+from purchase_pipeline_tests.person import Person, copy_home
 
 # Test modules build definitions from the environment at import, before any fixture runs: so it is cleared here.
 for _name in [name for name in os.environ if name.startswith(("PURCHASE_", "DAGSTER_"))]:
@@ -51,10 +51,14 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         leftovers.begin()
 
 
+@pytest.hookimpl(tryfirst=True)  # before `-m` selects
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the files with long tests first, so that none is left alone at the end."""
+    """Run the files with long tests first, so that none is left alone at the end; mark tests that use a database."""
     long = {item.path for item in items if item.get_closest_marker("proof")}
     items.sort(key=lambda item: item.path not in long)
+    for item in items:
+        if not {"server_url", "newcomer"}.isdisjoint(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.database)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -111,9 +115,18 @@ def transaction(server_url: str) -> Iterator[sa.Connection]:
         yield connection
 
 
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
+    """A home with empty databases, to be copied."""
+    person = Person(tmp_path_factory.mktemp("prepared") / "home")
+    person.prepare()
+    yield person
+    person.leave()
+
+
 @pytest.fixture
-def person(tmp_path: Path) -> Iterator[Person]:
-    """A newcomer with a home of their own; fails if a process of theirs is left at the end."""
+def newcomer(tmp_path: Path) -> Iterator[Person]:
+    """A user without a home folder; fails if one of their processes is left at the end."""
     person = Person(tmp_path / "home")
     yield person
     left = person.processes()
@@ -121,3 +134,10 @@ def person(tmp_path: Path) -> Iterator[Person]:
         person.run("down")
     person.leave()
     assert left == []
+
+
+@pytest.fixture
+def person(newcomer: Person, prepared: Person) -> Person:
+    """A user whose databases exist, and are empty."""
+    copy_home(prepared.home, newcomer.home)
+    return newcomer

@@ -107,11 +107,13 @@ class LiveStack:
 
     def code_servers(self) -> list[psutil.Process]:
         """Return the code server; it may be being started again."""
-        return self._saying("dagster", "grpc")
+        return self._saying("purchase_pipeline.stack.code_server")
 
     def workers(self) -> list[psutil.Process]:
         """Return the processes that each do one run."""
-        return self._saying("execute_run") + self._saying("spawn_main")
+        forked = self._saying("multiprocessing.forkserver")
+        servers = {process.pid for process in forked}
+        return [process for process in forked if process.ppid() in servers]
 
     def postmaster(self) -> psutil.Process | None:
         """Return the first process of the embedded server, if it is there."""

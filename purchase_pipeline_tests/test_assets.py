@@ -20,6 +20,8 @@ from purchase_pipeline_tests.pipelines import a_pipeline, ingest
 from purchase_pipeline_tests.serving import served
 from purchase_pipeline_tests.storing import error_of
 
+pytestmark = pytest.mark.compatibility
+
 
 @pytest.fixture(scope="module")
 def mock_api_url() -> Iterator[str]:

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from purchase_pipeline_tests.browsers import browser, watched_page
 from purchase_pipeline_tests.other_origin import OtherOrigin, launched, launches, other_origin
-from purchase_pipeline_tests.person import Person
+from purchase_pipeline_tests.person import Person, copy_home
 from purchase_pipeline_tests.waiting import wait_until
 
 pytestmark = pytest.mark.proof
@@ -20,9 +20,10 @@ _MILLISECONDS = 60_000  # a page asks for all its scripts at first
 
 
 @pytest.fixture(scope="module")
-def person(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
+def person(tmp_path_factory: pytest.TempPathFactory, prepared: Person) -> Iterator[Person]:
     """Somebody who has started the whole stack, with its UI, and waits until two lots are loaded."""
-    person = Person(tmp_path_factory.mktemp("home"))
+    person = Person(tmp_path_factory.mktemp("people") / "home")
+    copy_home(prepared.home, person.home)
     words = ["--lots", "2", "--rows", "500", "--defects", "0.02", "--every", "1"]
     up = person.start("up", *words, "--port", str(person.port), "--api-port", str(person.api_port))
     try:

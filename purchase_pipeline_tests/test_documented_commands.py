@@ -24,6 +24,7 @@ from purchase_pipeline_tests.documents import (
     name_of,
 )
 from purchase_pipeline_tests.newcomer import Newcomer
+from purchase_pipeline_tests.person import copy_home
 
 pytestmark = pytest.mark.proof
 
@@ -90,12 +91,21 @@ def newcomer_in(folder: Path) -> Iterator[Newcomer]:
         newcomer.types("purchase-pipeline reset --yes")
 
 
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Newcomer]:
+    """A user who has loaded the batches."""
+    with newcomer_in(tmp_path_factory.mktemp("loaded")) as newcomer:
+        newcomer.types("purchase-pipeline ingest --defects 0.02")
+        newcomer.leaves()
+        yield newcomer
+
+
 @pytest.fixture
-def reader(page: Path, tmp_path: Path) -> Iterator[Newcomer]:
+def reader(page: Path, tmp_path: Path, loaded: Newcomer) -> Iterator[Newcomer]:
     """A user with the prerequisites of a page, in a separate clone: pages may be read in any order."""
     with newcomer_in(tmp_path) as newcomer:
         if page not in FIRST_STEPS:
-            newcomer.types("purchase-pipeline ingest --defects 0.02")
+            copy_home(loaded.clone / ".purchase", newcomer.clone / ".purchase")
         yield newcomer
         newcomer.leaves()
 

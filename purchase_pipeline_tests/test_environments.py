@@ -1,6 +1,8 @@
 """Unusual variables, paths, limits and streams: a command works or reports the problem in one line."""
 
+import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -42,10 +44,19 @@ OPTIONS = [
     Case("defects nan", "$pp ingest --defects nan", MISUSED, "'--defects': nan is not in the range 0<=x<=1"),
     Case("defects inf", "$pp ingest --defects inf", MISUSED, "'--defects': inf is not in the range 0<=x<=1"),
     Case("lots 0", "$pp ingest --lots 0", MISUSED, "--lots must be a whole number from 1 to 100000"),
+    Case(
+        "rows beyond a million", "$pp ingest --rows 2000000", MISUSED, "--rows must be a whole number from 1"
+    ),
+    Case(
+        "defects of another API",
+        "PURCHASE_API_URL=http://127.0.0.1:9 $pp ingest --defects 0.5",
+        MISUSED,
+        "--defects works only with the mock",
+    ),
     Case("every nan", "$pp up --every nan", MISUSED, "--every must be a number from 0.1 to 86400"),
     Case("an option of none", "$pp db-url --nothing", MISUSED, "No such option '--nothing'"),
 ]
-VARIABLES = [
+SETTINGS = [
     Case(
         "PURCHASE_LOTS=abc", "PURCHASE_LOTS=abc $pp db-url", MISUSED, "PURCHASE_LOTS must be a whole number"
     ),
@@ -71,6 +82,8 @@ VARIABLES = [
     ),
     Case("DATABASE_URL=mysql://x/y", "DATABASE_URL=mysql://x/y $pp down", MISUSED, "DATABASE_URL must be"),
     Case("a port c", "DATABASE_URL=postgresql://a@b:c/d $pp down", MISUSED, "DATABASE_URL must be"),
+]
+VARIABLES = [
     Case("HOME unset", "env -u HOME $pp down", WORKS, IDLE),
     Case("TZ of nowhere", "TZ=Nowhere/None $pp down", WORKS, IDLE),
     Case("TERM=dumb", "TERM=dumb $pp down", WORKS, IDLE),
@@ -124,6 +137,21 @@ STREAMS = [
 ]
 
 
+RUN_ALL = """
+import json, sys
+from click.testing import CliRunner
+from purchase_pipeline.cli.main import main
+
+def run(typed):
+    name = typed.index("$pp")
+    variables = dict(word.split("=", 1) for word in typed[:name])
+    done = CliRunner().invoke(main, typed[name + 1 :], env=variables, terminal_width=200)
+    return done.exit_code, done.output
+
+json.dump([run(typed) for typed in json.load(sys.stdin)], sys.stdout)
+"""
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
     yield tmp_path
@@ -147,9 +175,33 @@ def typed(line: str, folder: Path, **environment: str) -> subprocess.CompletedPr
     )
 
 
+@pytest.fixture(scope="module")
+def refusals() -> list[tuple[int, str]]:
+    """The exit codes and outputs of commands with invalid options or settings, run in one process."""
+    run = subprocess.run(
+        [sys.executable, "-c", RUN_ALL],
+        input=json.dumps([shlex.split(case.typed) for case in (*OPTIONS, *SETTINGS)]),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return [(code, printed) for code, printed in json.loads(run.stdout)]
+
+
 @pytest.mark.parametrize(
-    "case", [*OPTIONS, *VARIABLES, *PATHS, *LIMITS, *STREAMS], ids=lambda case: case.environment
+    ("number", "case"),
+    [pytest.param(*one, id=one[1].environment) for one in enumerate([*OPTIONS, *SETTINGS])],
 )
+def test_an_invalid_option_or_setting_is_explained(
+    number: int, case: Case, refusals: list[tuple[int, str]]
+) -> None:
+    code, printed = refusals[number]
+
+    assert code == case.code, printed
+    assert case.seen in printed
+
+
+@pytest.mark.parametrize("case", [*VARIABLES, *PATHS, *LIMITS, *STREAMS], ids=lambda case: case.environment)
 def test_a_command_works_in_this_environment_or_reports_the_problem(case: Case, folder: Path) -> None:
     done = typed(case.typed, folder)
 

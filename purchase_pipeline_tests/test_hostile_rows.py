@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, expect
 from purchase_pipeline_tests.browsers import WatchedPage, browser, watched_page
 from purchase_pipeline_tests.builders import a_raw_compra
 from purchase_pipeline_tests.hostile import ACCEPTED, FETCHED, FORGED, HOSTILE
-from purchase_pipeline_tests.person import Person
+from purchase_pipeline_tests.person import Person, copy_home
 from purchase_pipeline_tests.serving import served
 
 pytestmark = pytest.mark.proof
@@ -56,9 +56,10 @@ def _api() -> FastAPI:
 
 
 @pytest.fixture(scope="module")
-def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Person, str]]:
+def loaded(tmp_path_factory: pytest.TempPathFactory, prepared: Person) -> Iterator[tuple[Person, str]]:
     """A user with one batch of hostile rows loaded and another failed; and the output."""
-    person = Person(tmp_path_factory.mktemp("home"))
+    person = Person(tmp_path_factory.mktemp("people") / "home")
+    copy_home(prepared.home, person.home)
     try:
         with served(_api()) as url:
             ended = person.ingest("--lots", "2", "--rows", str(_ROWS), PURCHASE_API_URL=url)

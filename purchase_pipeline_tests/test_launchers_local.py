@@ -19,6 +19,7 @@ from purchase_pipeline_tests.serving import free_port
 from purchase_pipeline_tests.waiting import wait_until
 from purchase_pipeline_tests.waiting_job import waiting
 from purchase_pipeline_tests.watched_runs import (
+    PROXY,
     a_server,
     at_port,
     at_socket,
@@ -101,7 +102,7 @@ def test_a_remote_code_server_is_asked_through_its_proxy(
 ) -> None:
     port = free_port()
     address = ("-h", "127.0.0.1", "-p", str(port))
-    proxy = a_server(started, *address, command=("code-server", "start"))
+    proxy = a_server(started, *address, command=PROXY)
     with workspace_of(instance, at_port(port)) as context:
         run_id = launched(context)
         assert health_of(instance, run_id) is WorkerStatus.RUNNING

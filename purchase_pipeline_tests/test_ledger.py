@@ -14,6 +14,8 @@ from purchase_pipeline.ingest.tables import COMPRAS_REJEITADAS, TABELA_COMPRAS
 from purchase_pipeline_tests.pipelines import a_pipeline, ingest
 from purchase_pipeline_tests.serving import served
 
+pytestmark = pytest.mark.compatibility
+
 LOTS = ["lote-0001", "lote-0002"]
 
 

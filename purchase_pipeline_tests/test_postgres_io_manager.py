@@ -10,6 +10,8 @@ from dagster._check import CheckError
 
 from purchase_pipeline.postgres import PostgresIOManager, RowStream
 
+pytestmark = pytest.mark.compatibility
+
 FRUITS = sa.Table(
     "fruits",
     sa.MetaData(),

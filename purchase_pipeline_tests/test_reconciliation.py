@@ -19,6 +19,8 @@ from purchase_pipeline_tests.landed import land_lines, land_page
 from purchase_pipeline_tests.pipelines import a_pipeline, ingest
 from purchase_pipeline_tests.serving import served
 
+pytestmark = pytest.mark.compatibility
+
 
 @pytest.fixture
 def landing(database_url: str, tmp_path: Path) -> Landing:

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from purchase_pipeline.ops.queries import run_query, saved_queries
 from purchase_pipeline.postgres.connections import engine_for
-from purchase_pipeline_tests.person import Person
+from purchase_pipeline_tests.person import Person, copy_home
 
 pytestmark = pytest.mark.proof
 
@@ -20,9 +20,10 @@ PROJECT = Path(__file__).parent.parent
 
 
 @pytest.fixture(scope="module")
-def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
+def loaded(tmp_path_factory: pytest.TempPathFactory, prepared: Person) -> Iterator[Person]:
     """A person who has loaded three batches and created the report."""
-    person = Person(tmp_path_factory.mktemp("home"))
+    person = Person(tmp_path_factory.mktemp("people") / "home")
+    copy_home(prepared.home, person.home)
     try:
         person.ingest("--lots", "3", "--rows", "400", "--defects", "0.02")
         person.run("report", "--no-open")

@@ -16,6 +16,8 @@ from purchase_pipeline.settings import current_settings
 from purchase_pipeline_tests.pipelines import a_pipeline, ingest
 from purchase_pipeline_tests.serving import served
 
+pytestmark = pytest.mark.compatibility
+
 STARTED = dg.DagsterRunStatus.STARTED
 
 

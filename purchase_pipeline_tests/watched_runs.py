@@ -20,16 +20,19 @@ from purchase_pipeline_tests.waiting import wait_until
 from purchase_pipeline_tests.waiting_job import waiting
 
 _JOB = "purchase_pipeline_tests.waiting_job"
+_DAGSTER = str(Path(sys.executable).with_name("dagster"))
+DAGSTERS = (_DAGSTER, "api", "grpc")
+PROXY = (_DAGSTER, "code-server", "start")
+OURS = (sys.executable, "-m", "purchase_pipeline.stack.code_server")
 
 
 class CodeServer:
     """Dagster's code server, of one tiny job unless another module is named, at a socket or at a port."""
 
-    def __init__(self, *address: str, command: Sequence[str] = ("api", "grpc"), module: str = _JOB) -> None:
-        dagster = str(Path(sys.executable).with_name("dagster"))
+    def __init__(self, *address: str, command: Sequence[str] = DAGSTERS, module: str = _JOB) -> None:
         definitions = ["-m", module, "--location-name", "here"]
         self.process = psutil.Popen(
-            [dagster, *command, *definitions, *address], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [*command, *definitions, *address], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
 
     def worker(self) -> psutil.Process:
@@ -50,7 +53,7 @@ class CodeServer:
 
 
 def a_server(
-    started: ExitStack, *address: str, command: Sequence[str] = ("api", "grpc"), module: str = _JOB
+    started: ExitStack, *address: str, command: Sequence[str] = DAGSTERS, module: str = _JOB
 ) -> CodeServer:
     """Start a server, to be ended with the rest."""
     server = CodeServer(*address, command=command, module=module)

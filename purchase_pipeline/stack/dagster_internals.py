@@ -3,7 +3,7 @@
 All are imported here, so that an upgrade of Dagster is checked in one place. The IO manager has its own module.
 """
 
-from dagster._cli.api import _execute_run_command_body, _resume_run_command_body
+from dagster._cli.api import _execute_run_command_body, _resume_run_command_body, api_cli
 from dagster._cli.workspace.cli_target import workspace_opts_to_load_target
 from dagster._core.definitions.data_version import DATA_VERSION_TAG
 from dagster._core.definitions.metadata import RawMetadataValue
@@ -25,7 +25,9 @@ from dagster._core.storage.tags import (
     PARTITION_NAME_TAG,
 )
 from dagster._core.workspace.context import BaseWorkspaceRequestContext, WorkspaceProcessContext
+from dagster._grpc import server as grpc_server
 from dagster._grpc.client import DagsterGrpcClient
+from dagster._grpc.server import DagsterApiServer
 from dagster._grpc.types import (
     CanCancelExecutionRequest,
     CanCancelExecutionResult,
@@ -52,6 +54,7 @@ __all__ = [
     "CanCancelExecutionResult",
     "CheckRunHealthResult",
     "ConfigurableClassData",
+    "DagsterApiServer",
     "DagsterGrpcClient",
     "DefaultRunLauncher",
     "ExecuteRunArgs",
@@ -69,8 +72,10 @@ __all__ = [
     "WorkspaceProcessContext",
     "_execute_run_command_body",
     "_resume_run_command_body",
+    "api_cli",
     "configure_loggers",
     "deserialize_value",
+    "grpc_server",
     "pack_value",
     "setup_interrupt_handlers",
     "unpack_value",

@@ -129,10 +129,11 @@ def _start_dagster(
     # A socket, not a port: access to a code server means running code.
     environment = dagster_environment(settings)
     workspace = str(write_workspace(settings, code_socket))
-    dagster, daemon = (str(Path(sys.executable).with_name(name)) for name in ("dagster", "dagster-daemon"))
+    daemon = str(Path(sys.executable).with_name("dagster-daemon"))
     # Not `code-server start`, which wraps this process and outlives it without serving.
-    code = ["api", "grpc", "-m", options.module, "--location-name", CODE_LOCATION]
-    processes.start(Service("code_server", [dagster, *code, "--socket", str(code_socket)], environment))
+    code_server = [sys.executable, "-m", "purchase_pipeline.stack.code_server"]
+    code = ["-m", options.module, "--location-name", CODE_LOCATION]
+    processes.start(Service("code_server", [*code_server, *code, "--socket", str(code_socket)], environment))
     client = DagsterGrpcClient(socket=str(code_socket))
     _wait_until(lambda: pings(client), processes, "code_server")
     processes.start(Service("daemon", [daemon, "run", "-w", workspace], environment))

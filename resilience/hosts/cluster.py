@@ -203,7 +203,9 @@ class Cluster:
             "4000",
         )
         self.control.start(
-            _program("dagster"), "api", "grpc", *code, environment=environment, log="code_server.log"
+            *(sys.executable, "-m", "purchase_pipeline.stack.code_server", *code),
+            environment=environment,
+            log="code_server.log",
         )
         self.control.start(
             _program("dagster-daemon"), "run", "-w", str(workspace), environment=environment, log="daemon.log"

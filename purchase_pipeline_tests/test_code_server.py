@@ -1,0 +1,75 @@
+"""Runs are forked from a process that has loaded the definitions."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import dagster as dg
+import psutil
+import pytest
+
+from purchase_pipeline_tests.waiting import wait_until
+from purchase_pipeline_tests.watched_runs import OURS, CodeServer, a_server, at_socket, launched, workspace_of
+
+pytestmark = pytest.mark.proof
+
+
+@pytest.fixture
+def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
+    """A Dagster instance with file storage, which the code server uses too."""
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    (tmp_path / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+    with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+        yield instance
+
+
+@pytest.fixture
+def started() -> Iterator[ExitStack]:
+    """A stack that ends what a test starts."""
+    with ExitStack() as stack:
+        yield stack
+
+
+def fork_server(server: CodeServer) -> psutil.Process:
+    """Return the process that forks the runs."""
+    (found,) = (
+        child
+        for child in server.process.children()
+        if child.status() != psutil.STATUS_ZOMBIE and "forkserver" in " ".join(child.cmdline())
+    )
+    return found
+
+
+def loads(process: psutil.Process, library: str) -> bool:
+    return any(library in mapped.path for mapped in process.memory_maps())
+
+
+def test_a_run_is_forked_from_a_process_without_threads_and_connections(
+    instance: dg.DagsterInstance, started: ExitStack, tmp_path: Path
+) -> None:
+    server = a_server(started, "--socket", str(tmp_path / "code.sock"), command=OURS)
+    with workspace_of(instance, at_socket(tmp_path / "code.sock")) as context:
+        launched(context)
+        forking = fork_server(server)
+        (run,) = forking.children()
+
+        assert forking.num_threads() == 1
+        assert forking.net_connections("inet") == []
+        assert all(loads(process, "psycopg2") for process in (forking, run))
+
+
+def test_a_killed_fork_server_is_started_again(
+    instance: dg.DagsterInstance, started: ExitStack, tmp_path: Path
+) -> None:
+    server = a_server(started, "--socket", str(tmp_path / "code.sock"), command=OURS)
+    with workspace_of(instance, at_socket(tmp_path / "code.sock")) as context:
+        launched(context)
+        killed = fork_server(server)
+        (orphan,) = killed.children()
+        started.callback(orphan.kill)
+        killed.kill()
+        wait_until(lambda: not killed.is_running() or killed.status() == psutil.STATUS_ZOMBIE)
+
+        launched(context)
+
+        assert fork_server(server).pid != killed.pid
