@@ -49,7 +49,8 @@ class Feed(FeedDeclaration):
             assets=[raw_asset(self), validated_assets(self)],
             asset_checks=[table_checks(self)],
             jobs=[job],
-            sensors=[missing_partitions(self)],
+            sensors=[] if self.partitions is None else [missing_partitions(self)],
+            schedules=[] if self.schedule is None else [_schedule(self.job, self.schedule)],
             resources={
                 self.feed_key: self,
                 self.source_key: source_resource(self.source),
@@ -59,3 +60,12 @@ class Feed(FeedDeclaration):
             },
             executor=dg.in_process_executor,
         )
+
+
+def _schedule(job: str, cron: str) -> dg.ScheduleDefinition:
+    return dg.ScheduleDefinition(
+        name=f"{job}_schedule",
+        job_name=job,
+        cron_schedule=cron,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+    )
