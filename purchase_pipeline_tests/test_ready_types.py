@@ -4,6 +4,7 @@ import json
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
+from functools import cache
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -16,7 +17,20 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 
 from examples.orders.contract import Amount
 from purchase_pipeline import contracts
-from purchase_pipeline.contracts import BigInteger, Integer, Moment, Money, Number, PurchaseDate, Text
+from purchase_pipeline.contracts import (
+    BigInteger,
+    Bool,
+    Date,
+    Integer,
+    Json,
+    LocalMoment,
+    LongText,
+    Moment,
+    Money,
+    Number,
+    PurchaseDate,
+    Text,
+)
 from purchase_pipeline.ingest.validation import LoteValidation
 from purchase_pipeline.postgres import RowStream
 from purchase_pipeline.postgres.frames.model_values import converters_from_model
@@ -42,14 +56,32 @@ class Ready(BaseModel):
     bought: PurchaseDate | None = None
     due: date | None = Field(default=None, strict=False)
     moment: Moment | None = None
+    local: LocalMoment | None = None
+    long: LongText | None = None
+    day: Date | None = None
+    number_of_it: contracts.UUID | None = None
+    flag: Bool | None = None
+    anything: Json | None = None
+    texts: list[Text] | None = None
+    moments: dict[str, Moment] | None = None
 
+
+CALLED: dict[str, Any] = {
+    "of_digits": BY_NAME["DecimalOf(30, 10)"],
+    "with_comma": BY_NAME["DecimalComma(12, 2)"],
+    "day_in": BY_NAME["DateIn(%d/%m/%Y)"],
+    "moment_in": BY_NAME["MomentIn(%d/%m/%Y %H:%M, America/Sao_Paulo)"],
+    "word": BY_NAME["BooleanIn(sim, não)"],
+}
+OPTIONAL: dict[str, Any] = {name: (field_type | None, None) for name, field_type in CALLED.items()}
+READY: type[BaseModel] = create_model("Ready", __base__=Ready, **OPTIONAL)
 
 TABLE = sa.Table(
     "things",
     sa.MetaData(),
     sa.Column("lote", sa.Text, primary_key=True),
     sa.Column("linha", sa.Integer, primary_key=True),
-    *columns_from_model(Ready),
+    *columns_from_model(READY),
 )
 VALUES = [
     *(
@@ -127,14 +159,16 @@ VALUES = [
     ),
     '"\\ud800"',
     '"\\u0000"',
+    *('"1.234,56"', '"05/01/2026"', '"05/01/2026 09:00"', '"123e4567-e89b-12d3-a456-426614174000"', '"Sim"'),
+    *('["a", "b"]', '["a\\u0000"]', '{"a": [1e16, null]}', '{"a": "2026-01-05T09:00:00Z"}', '{"\\u0000": 1}'),
 ]
 
 
-@pytest.mark.parametrize("field", Ready.model_fields)
+@pytest.mark.parametrize("field", READY.model_fields)
 def test_columns_store_every_accepted_value(database_url: str, engine: sa.Engine, field: str) -> None:
     rows = [f'{{"{field}":{value}}}'.encode() for value in VALUES]
     validation = LoteValidation(
-        "a", received=len(rows), max_rejected_ratio=2, today=datetime.now(UTC).date(), contract=Ready
+        "a", received=len(rows), max_rejected_ratio=2, today=datetime.now(UTC).date(), contract=READY
     )
     store = Store(database_url, engine)
 
@@ -166,6 +200,7 @@ NO_UUID = f"must be a UUID: {UUID_TEXT}"
 NO_JSON = "must be JSON without NUL, NaN and infinity"
 
 
+@cache
 def adapter(name: str) -> TypeAdapter[Any]:
     return TypeAdapter[Any](BY_NAME[name])
 
@@ -403,6 +438,22 @@ def test_a_type_refuses_csv_fields(name: str, field: str, message: str) -> None:
     with pytest.raises(ValidationError) as refused:
         adapter(name).validate_strings(field)
     assert [error["msg"] for error in refused.value.errors()] == [message]
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.integers(-(10**15), 10**15), st.integers(-2, 16))
+def test_a_decimal_is_exact_or_refused(digits: int, scale: int) -> None:
+    number = Decimal(digits).scaleb(-scale)
+    fits = number == number.quantize(Decimal("0.01")) and abs(number) < 10**10
+
+    for text in (f"{number:f}", f'"{number:f}"', str(number), f'"{number}"'):
+        try:
+            found = adapter("DecimalOf(12, 2)").validate_json(text)
+        except ValidationError:
+            assert not fits, text
+        else:
+            assert fits, text
+            assert found == number
 
 
 def test_a_type_takes_more_bounds() -> None:

@@ -49,7 +49,6 @@ def DateIn(format: str) -> Any:  # noqa: A002, ANN401, N802  # used as a type
     A day or month that the format does not have is the first. A time other than midnight is refused.
     """
 
-    @lru_cache(maxsize=10_000)  # strptime is slow, and days repeat
     def read(text: str) -> date:
         value = datetime.strptime(text, format)  # noqa: DTZ007  # a date has no zone
         if value != datetime.combine(value, time()):
@@ -98,7 +97,8 @@ def _read_by(read: Callable[[str], date], format: str) -> ReceivedAs:  # noqa: A
     """
     if read(_sample(format)).year != int(_sample("%Y")):
         raise ValueError(f"Format {format!r} has no year.")
-    return ReceivedAs(core_schema.no_info_after_validator_function(read, text_like()))
+    cached = lru_cache(maxsize=10_000)(read)  # strptime is slow, and days and minutes repeat
+    return ReceivedAs(core_schema.no_info_after_validator_function(cached, text_like()))
 
 
 def _sample(format: str) -> str:  # noqa: A002
