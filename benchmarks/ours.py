@@ -13,8 +13,8 @@ from purchase_pipeline.feeds.resources import PurchaseApiResource
 from purchase_pipeline.ingest.landing.store import Landing, landing_at
 from purchase_pipeline.ingest.load import LandedSlices
 from purchase_pipeline.ingest.purchase_api import PurchaseApi
-from purchase_pipeline.ingest.tables import TABELA_COMPRAS
 from purchase_pipeline.postgres import PostgresIOManager
+from purchase_pipeline.purchases import PURCHASES, TABELA_COMPRAS
 
 
 class OurPath:
@@ -32,7 +32,7 @@ class OurPath:
         landed = self._landing.find(lote)
         if landed is None:
             raise FileNotFoundError(f"{lote} did not land in {self._landing.backend}")
-        lot = LandedSlices(landed, self._landing, max_rejected_ratio=0.05, run_id="benchmark")
+        lot = LandedSlices(landed, self._landing, PURCHASES, max_rejected_ratio=0.05, run_id="benchmark")
         context = dg.build_output_context(
             asset_key=TABELA_COMPRAS.name,
             partition_key=lote,
