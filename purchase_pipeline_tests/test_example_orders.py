@@ -21,7 +21,7 @@ from examples.orders.envelope import members
 from examples.orders.fake_api import create_app
 from examples.orders.pipeline import OrdersApiResource, defs, raw_orders, validated_orders
 from examples.orders.source import OrdersApi
-from purchase_pipeline.feeds.resources import LandingResource, PurchasesIOManager
+from purchase_pipeline.feeds.resources import FeedIOManager, LandingResource
 from purchase_pipeline.ingest.purchase_api import (
     ApiRefusedError,
     ApiUnavailableError,
@@ -53,7 +53,7 @@ def load(database_url: str, tmp_path: Path) -> Load:
             resources={
                 "orders_api": OrdersApiResource(base_url=url, attempts=2),
                 "landing": LandingResource(location=str(tmp_path)),
-                "io_manager": PurchasesIOManager(database_url=database_url),
+                "io_manager": FeedIOManager(database_url=database_url),
             },
             raise_on_error=False,
         )
@@ -62,7 +62,8 @@ def load(database_url: str, tmp_path: Path) -> Load:
 
 
 def rows_of(engine: sa.Engine, table: sa.Table, day: str = DAY) -> list[tuple[object, ...]]:
-    query = sa.select(table).where(table.c.day == date.fromisoformat(day)).order_by(table.c.position)
+    columns = [column for column in table.columns if column.name not in {"first_seen", "run_id"}]
+    query = sa.select(*columns).where(table.c.day == day).order_by(table.c.position)
     with engine.connect() as connection:
         return [tuple(row) for row in connection.execute(query)]
 
@@ -126,9 +127,9 @@ def test_an_order_becomes_a_row_with_the_customer_flattened_and_the_instant_kept
     assert result.success
     same = ("Ada Lovelace", "GB", Decimal("129.90"), datetime(2026, 1, 6, 1, 30, tzinfo=UTC), "paid")
     assert rows_of(engine, ORDERS) == [
-        (date(2026, 1, 5), 1, "A-1", *same, None),
-        (date(2026, 1, 5), 2, "A-2", *same, "Ring twice"),
-        (date(2026, 1, 5), 3, "A-3", *same, None),
+        (DAY, 1, "A-1", *same, None),
+        (DAY, 2, "A-2", *same, "Ring twice"),
+        (DAY, 3, "A-3", *same, None),
     ]
     assert rows_of(engine, ORDERS_REJECTED) == []
 
@@ -149,7 +150,7 @@ def test_an_invalid_order_is_kept_as_sent_with_every_reason(load: Load, engine: 
     ]
     assert rows_of(engine, ORDERS_REJECTED) == [
         (
-            date(2026, 1, 5),
+            DAY,
             position,
             fields,
             reasons,
@@ -335,7 +336,7 @@ def test_the_row_on_the_page_is_valid_for_the_contract_on_the_page() -> None:
     (row,) = re.findall(r"```json\n(.*)\n```", PAGE)
     (fields,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     head, _, rest = renamed("contract.py").partition("    loan_id:")
-    program = f"{head}{fields}\n\n{rest[rest.index('def _position') :]}"
+    program = f"{head}{fields}\n\n{rest[rest.index('TABLES =') :]}"
     imports = "from datetime import date\nfrom purchase_pipeline.contracts import BigInteger, Money\n"
     module: dict[str, Any] = {"__name__": "loans"}
 

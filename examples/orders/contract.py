@@ -4,13 +4,11 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Literal
 
-import sqlalchemy as sa
 from pydantic import AliasPath, AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic_core import core_schema
 
 from purchase_pipeline.contracts import Explained, ReceivedAs, Text
-from purchase_pipeline.ingest.tables import rejection_columns
-from purchase_pipeline.postgres.schema.models import columns_from_model
+from purchase_pipeline.ingest.tables import feed_tables
 
 # Sent as text, "129.90", as by many APIs, because JSON numbers may lose precision.
 Amount = Annotated[
@@ -47,22 +45,7 @@ class Order(BaseModel):
     note: Text | None = Field(default=None, description="Note from the customer, if any")
 
 
-def _position() -> list[sa.Column[object]]:
-    return [
-        sa.Column("day", sa.Date, primary_key=True, comment="Day of the request"),
-        sa.Column("position", sa.Integer, primary_key=True, comment="Position in the day's response, from 1"),
-    ]
-
-
-_METADATA = sa.MetaData()
-
-ORDERS = sa.Table(
-    "orders", _METADATA, *_position(), *columns_from_model(Order), comment="Valid orders, one row each"
+TABLES = feed_tables(
+    Order, "orders", partition="day", row_number="position", comment="Valid orders, one row each"
 )
-ORDERS_REJECTED = sa.Table(
-    "orders_rejected",
-    _METADATA,
-    *_position(),
-    *rejection_columns(),
-    comment="Quarantine: rejected orders with their reasons",
-)
+ORDERS, ORDERS_REJECTED = TABLES.both

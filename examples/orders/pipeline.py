@@ -1,23 +1,20 @@
 """Dagster definitions: a day of orders is landed, validated and loaded into two tables."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
 import httpx
 import sqlalchemy as sa
 
-from examples.orders.contract import ORDERS, ORDERS_REJECTED, Order
+from examples.orders.contract import ORDERS, ORDERS_REJECTED, TABLES
 from examples.orders.source import OrdersApi
-from purchase_pipeline.feeds.resources import LandingResource, PurchasesIOManager
-from purchase_pipeline.ingest.landing.manifest import LandedPartition
+from purchase_pipeline.feeds.resources import FeedIOManager, LandingResource
 from purchase_pipeline.ingest.landing.store import Landing
+from purchase_pipeline.ingest.load import LandedSlices
 from purchase_pipeline.ingest.row_splitter import RawFormat
-from purchase_pipeline.ingest.validation import RowValidation
-from purchase_pipeline.postgres import RowStream, Together
-from purchase_pipeline.postgres.frames.rows import Row
+from purchase_pipeline.postgres import Together
 from purchase_pipeline.settings import current_settings, is_environment_variable
 from purchase_pipeline.stack.database import database_url
 
@@ -60,7 +57,10 @@ def raw_orders(
 
 def _table_out(table: sa.Table, **more: Any) -> dg.AssetOut:  # noqa: ANN401  (AssetOut's types)
     return dg.AssetOut(
-        description=table.comment, metadata={"partition_expr": "day"}, kinds={"postgres", "table"}, **more
+        description=table.comment,
+        metadata={"partition_expr": "CAST(day AS TIMESTAMP)"},
+        kinds={"postgres", "table"},
+        **more,
     )
 
 
@@ -83,32 +83,16 @@ def validated_orders(
         raise dg.Failure(
             f"{day} has not landed. Materialize raw_orders for this day first.", allow_retries=False
         )
-    slices = _slices(landed, landing)
+    slices = LandedSlices(
+        landed,
+        landing,
+        TABLES,
+        max_rejected_ratio=current_settings().max_rejected_ratio,
+        run_id=context.run.run_id,
+    ).slices()
     yield dg.Output(slices, ORDERS.name, metadata={"source_rows": landed.rows, "digest": landed.digest})
     # Both tables have been committed by now, in one transaction.
     yield dg.MaterializeResult(asset_key=ORDERS_REJECTED.name, metadata=slices.written[ORDERS_REJECTED.name])
-
-
-def _slices(landed: LandedPartition, landing: Landing) -> Together:
-    validation = RowValidation(
-        landed.partition,
-        received=landed.rows,
-        max_rejected_ratio=current_settings().max_rejected_ratio,
-        today=datetime.now(UTC).date(),
-        contract=Order,
-    )
-
-    def accepted() -> Iterator[Sequence[Row]]:
-        with landing.open_rows(landed) as raw_rows:
-            yield from validation.accepted(raw_rows)
-
-    def rejected() -> Iterator[Sequence[Row]]:  # consumed after accepted(), when all rows are validated
-        yield [(landed.partition, *row) for row in validation.rejected]
-
-    return Together(
-        RowStream(ORDERS.columns.keys(), accepted(), ORDERS),
-        {ORDERS_REJECTED.name: RowStream(ORDERS_REJECTED.columns.keys(), rejected(), ORDERS_REJECTED)},
-    )
 
 
 defs = dg.Definitions(
@@ -117,7 +101,7 @@ defs = dg.Definitions(
         "orders_api": OrdersApiResource(base_url=dg.EnvVar("ORDERS_API_URL")),
         "landing": LandingResource(location=str(current_settings().home / "orders")),
         # As an environment variable if possible: the Dagster UI shows its name, not the password.
-        "io_manager": PurchasesIOManager(
+        "io_manager": FeedIOManager(
             database_url=dg.EnvVar("DATABASE_URL")
             if is_environment_variable("DATABASE_URL")
             else database_url(current_settings())
