@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from pydantic import AliasPath, BaseModel, ConfigDict, Field, create_model
 
 from purchase_pipeline.contracts import Date, DecimalOf, Moment, Money, Text
-from purchase_pipeline.ingest.validation import LoteValidation
+from purchase_pipeline.ingest.validation import RowValidation
 from purchase_pipeline.postgres.frames.model_values import converters_from_model
 from purchase_pipeline.postgres.schema.models import columns_from_model
 from purchase_pipeline.postgres.write.copy import copy_rows
@@ -173,7 +173,7 @@ def test_a_row_of_nested_values_is_validated_into_what_copy_takes() -> None:
         f'{{{head}, "extra": {{"a": "\\u0000"}}}}',
         f'{{{head}, "extra": {{"a": 1}}}}',
     ]
-    validation = LoteValidation(
+    validation = RowValidation(
         "a", received=4, max_rejected_ratio=2, today=date(2026, 1, 5), contract=contract
     )
 
@@ -184,7 +184,7 @@ def test_a_row_of_nested_values_is_validated_into_what_copy_takes() -> None:
         (linha, [sorted_json(value) for value in (*head_values, extra)])
         for linha, extra in (("1", None), ("4", '{"a": 1}'))
     ]
-    assert [(row.linha, row.fields, row.reasons) for row in validation.rejected] == [
+    assert [(row.row_number, row.fields, row.reasons) for row in validation.rejected] == [
         (2, ["extra"], ["extra: Out of range float values are not JSON compliant: inf (saw {'a': inf})"]),
         (3, ["extra"], ["extra: PostgreSQL cannot store NUL in JSON (saw {'a': '\\x00'})"]),
     ]
