@@ -122,7 +122,11 @@ VALUES = [
 def test_columns_store_every_accepted_value(database_url: str, engine: sa.Engine, field: str) -> None:
     rows = [f'{{"{field}":{value}}}'.encode() for value in VALUES]
     validation = RowValidation(
-        "a", received=len(rows), max_rejected_ratio=2, today=datetime.now(UTC).date(), contract=Ready
+        "a",
+        received=len(rows),
+        max_rejected_ratio=2,
+        today=datetime.now(UTC).date(),
+        contract=Ready,
     )
     store = Store(database_url, engine)
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
+from purchase_pipeline.contracts import CompraSchema
 from purchase_pipeline.ingest.landing.manifest import LandedPartition
 from purchase_pipeline.ingest.landing.store import Landing
 from purchase_pipeline.ingest.ledger import first_seen
@@ -32,6 +33,7 @@ class LandedSlices:
         self._validated_at = datetime.now(UTC)
         self.validation = RowValidation(
             landed.partition,
+            contract=CompraSchema,
             received=landed.rows,
             max_rejected_ratio=max_rejected_ratio,
             today=landed.received_on,

@@ -115,7 +115,11 @@ class Verifier:
     def _row_differences(self, connection: sa.Connection, landed: LandedPartition) -> list[str]:
         """Validate a landed batch again, and return the differences from the tables."""
         validation = RowValidation(
-            landed.partition, received=landed.rows, max_rejected_ratio=float("inf"), today=landed.received_on
+            landed.partition,
+            contract=CompraSchema,
+            received=landed.rows,
+            max_rejected_ratio=float("inf"),
+            today=landed.received_on,
         )
         try:
             with self._landing.open_rows(landed) as raw_rows:
