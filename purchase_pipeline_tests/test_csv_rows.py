@@ -4,6 +4,7 @@ import csv
 from io import StringIO
 from random import Random
 from time import monotonic
+from typing import Literal
 
 import pytest
 

@@ -10,6 +10,7 @@ from purchase_pipeline.definitions import defs
 REPOSITORY = defs().get_repository_def()
 JOBS = [job.name for job in REPOSITORY.get_all_jobs()]
 CHOICES = {
+    "purchases_feed": {"name": "evil"},
     "purchases_source": {"base_url": "http://evil.example", "redis_url": "redis://evil.example"},
     "purchases_landing": {"location": "/tmp/elsewhere"},  # noqa: S108  (nothing is written)
     "purchases_ledger": {"database_url": "postgresql://evil.example/shop"},

@@ -12,6 +12,9 @@ from purchase_pipeline.feeds.partitions import WHOLE
 from purchase_pipeline.ingest.sources.request import Source
 from purchase_pipeline.ingest.tables import FeedTables, feed_tables
 
+FEED_KEY = "_feed"
+"""End of the resource key of a declaration."""
+
 
 class FeedDeclarationError(PipelineError):
     """A feed's declaration is incomplete or contradicts itself."""
@@ -107,7 +110,7 @@ class FeedDeclaration:
     @property
     def feed_key(self) -> str:
         """Key of the declaration itself, by which commands find it."""
-        return f"{self.name}_feed"
+        return f"{self.name}{FEED_KEY}"
 
     @property
     def source_key(self) -> str:

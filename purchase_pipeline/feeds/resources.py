@@ -9,7 +9,6 @@ from pydantic import Field
 
 from purchase_pipeline.ingest.landing.store import Landing, landing_at
 from purchase_pipeline.ingest.ledger import Ledger
-from purchase_pipeline.ingest.sources.request import Source
 from purchase_pipeline.ingest.tables import FeedTables
 from purchase_pipeline.postgres import PostgresIOManager
 from purchase_pipeline.postgres.connections import engine_for
@@ -18,9 +17,9 @@ from purchase_pipeline.settings import is_environment_variable
 from purchase_pipeline.stack.database import own_database_in_use
 
 
-def source_resource(source: Source) -> dg.ResourceDefinition:
-    """Return the resource of a source, which shows how it is declared; secrets are declared by variable name."""
-    return dg.ResourceDefinition.hardcoded_resource(source, description=f"`{source!r}`")
+def declared_resource(value: object) -> dg.ResourceDefinition:
+    """Return the resource of a declared object, which its description shows; secrets are declared by variable name."""
+    return dg.ResourceDefinition(lambda _: value, config_schema={}, description=f"`{value!r}`")
 
 
 class LandingResource(dg.ConfigurableResource[Landing]):
