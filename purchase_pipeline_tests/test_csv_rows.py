@@ -10,6 +10,8 @@ import pytest
 
 from purchase_pipeline.ingest.csv_rows import CsvSplitter, parsed_records
 
+_QUOTING: tuple[Literal[0, 1], ...] = (csv.QUOTE_MINIMAL, csv.QUOTE_ALL)
+
 
 def records_of(raw: bytes, delimiter: str = ",", size: int = 1_000) -> list[bytes]:
     splitter = CsvSplitter(delimiter, ("a", "b"), "utf-8")
@@ -21,8 +23,7 @@ def records_of(raw: bytes, delimiter: str = ",", size: int = 1_000) -> list[byte
 def test_what_the_csv_module_writes_is_read_back(seed: int) -> None:
     random = Random(seed)  # noqa: S311  (tests need the same numbers)
     for _ in range(100):
-        delimiter = random.choice(",;\t|")
-        quoting: Literal[0, 1] = random.choice([csv.QUOTE_MINIMAL, csv.QUOTE_ALL])
+        delimiter, quoting = random.choice(",;\t|"), random.choice(_QUOTING)
         fields = [
             ["x" + "".join(random.choices('ab",;\n\t| é\r', k=random.randrange(6)))] * 3 for _ in range(5)
         ]

@@ -80,8 +80,9 @@ def assert_conserved(raw_rows: Sequence[bytes]) -> int:
             assert_storable(text)
             assert len(text) < 5_000
         assert row.original == storable_text(raw_rows[row.row_number - 2])
-        with pytest.raises(ValidationError):
-            judged_in_full(raw_rows[row.row_number - 2])
+        if not row.reasons[0].endswith(": must not occur twice in an object"):  # pydantic takes the last
+            with pytest.raises(ValidationError):
+                judged_in_full(raw_rows[row.row_number - 2])
     for values, raw in zip(accepted[1:], kept, strict=True):
         assert values[1:] == judged_in_full(raw)
         assert_storable("".join(map(str, values)))
@@ -187,12 +188,11 @@ def test_the_worst_rows_are_rejected_with_their_reasons(raw: bytes, reason: str)
     assert_conserved([raw, a_raw_compra()])
 
 
-def test_the_last_value_of_a_duplicate_name_counts() -> None:
+def test_a_name_that_occurs_twice_is_a_reason() -> None:
     accepted, rejected = validated([b'{"price":-1,' + a_raw_compra()[1:]])
 
-    assert len(accepted) == 2
-    assert accepted[1][1:] == accepted[0][1:]
-    assert rejected == []
+    assert len(accepted) == 1
+    assert [row.reasons for row in rejected] == [["price: must not occur twice in an object"]]
 
 
 def test_the_worst_rows_are_quarantined_and_the_others_loaded(

@@ -9,6 +9,7 @@ from datetime import date
 from time import time
 from typing import Any
 
+import dagster as dg
 import pytest
 import zstandard
 from starlette.requests import Request
@@ -337,6 +338,41 @@ def test_a_token_is_renewed_before_its_end_and_once_after_a_401(
     assert len(tokens.issued) == issued
     assert tokens.issued[0]["authorization"] == f"Basic {base64.b64encode(b'me:s3cret').decode()}"
     assert app.bodies[0] == b"grant_type=client_credentials&scope=read"
+
+
+def test_a_token_serves_all_partitions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ID", "me")
+    monkeypatch.setenv("SECRET", "s3cret")
+    tokens = Tokens(valid_for=9)
+
+    with served(App(tokens), lifespan="off") as url:
+        source = HttpSource(
+            url, auth=OAuth2ClientCredentials(f"{url}/token", "ID", "SECRET"), pages=LinkHeader()
+        )
+        assert [rows_from(source, PartitionRequest(key)) for key in "abc"] == [ROWS] * 3
+
+    assert len(tokens.issued) == 1
+
+
+@pytest.mark.parametrize("name", ["API_URL", "OTHER_URL"])
+def test_the_url_may_be_a_variable_of_dagster(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OTHER_URL", raising=False)
+
+    with served(App(lambda _: array()), lifespan="off") as url:
+        monkeypatch.setenv("API_URL", url)
+        source = HttpSource(dg.EnvVar(name), auth=BearerToken(dg.EnvVar("API_URL")))
+        if name == "API_URL":
+            assert rows_from(source, DAY) == ROWS
+        else:
+            with pytest.raises(MissingVariableError, match="The environment variable OTHER_URL is not set"):
+                rows_from(source, DAY)
+
+    assert url not in repr(source)
+
+
+def test_a_partition_without_a_key_is_not_named_in_messages() -> None:
+    with pytest.raises(ApiRefusedError, match=r"^/ returned 404 Not Found"):
+        fetched(App(lambda _: Response(status_code=404)), PartitionRequest(""))
 
 
 @pytest.mark.parametrize(("status", "error"), [(401, ApiRefusedError), (503, ApiUnavailableError)])

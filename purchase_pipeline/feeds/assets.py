@@ -136,6 +136,7 @@ def validated_assets(feed: FeedDeclaration) -> dg.AssetsDefinition:
                 landing,
                 feed.tables,
                 max_rejected_ratio=config.max_rejected_ratio,
+                min_rejected_rows=feed.min_rejected_rows,
                 run_id=context.run.run_id,
             )
             for key in _keys(context)

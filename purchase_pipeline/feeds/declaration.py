@@ -34,6 +34,7 @@ class FeedDeclaration:
         variables: values of the request that a run's configuration may replace: for each a default, or a pydantic
             `Field` with its default and bounds.
         max_rejected_ratio: ratio of rejected rows, 0 to 1, at which a partition fails.
+        min_rejected_rows: number of rejected rows below which it does not, whatever the ratio.
         every: seconds between two partitions that the sensor requests.
         partitions_per_run: most partitions that `ingest` loads in one run, each committed alone.
         hash_partitions: number of PostgreSQL's hash partitions of tables that do not exist yet.
@@ -56,6 +57,7 @@ class FeedDeclaration:
     tables: FeedTables = field(default=None)  # type: ignore[assignment]  # set below
     variables: Mapping[str, Any] = field(default_factory=dict)
     max_rejected_ratio: float = 0.05
+    min_rejected_rows: int = 0
     every: float = 5.0
     schedule: str | None = None
     partitions_per_run: int = 100

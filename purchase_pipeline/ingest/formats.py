@@ -8,7 +8,8 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import BaseModel, Field, field_validator
 
 from purchase_pipeline.ingest.csv_rows import CsvSplitter
-from purchase_pipeline.ingest.row_splitter import ArraySplitter, EnvelopeSplitter, LineSplitter, RowSplitter
+from purchase_pipeline.ingest.json_envelope import EnvelopeSplitter
+from purchase_pipeline.ingest.row_splitter import ArraySplitter, LineSplitter, RowSplitter
 
 _NDJSON_TYPE = re.compile(r"(application|text)/(x-)?(ndjson|jsonl|jsonlines|json-lines|ldjson)")
 _JSON_TYPE = re.compile(r"(application|text)/(x-)?json|application/[\w.!#$&^+-]+\+json")

@@ -18,13 +18,14 @@ from purchase_pipeline.postgres.frames.rows import Row
 class LandedSlices:
     """The slices of one partition. Each row is validated once, while the accepted rows are read."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (one for each setting)
         self,
         landed: LandedPartition,
         landing: Landing,
         tables: FeedTables,
         *,
         max_rejected_ratio: float,
+        min_rejected_rows: int = 0,
         run_id: str,
     ) -> None:
         self.landed = landed
@@ -37,6 +38,7 @@ class LandedSlices:
             contract=tables.contract,
             received=landed.rows,
             max_rejected_ratio=max_rejected_ratio,
+            min_rejected_rows=min_rejected_rows,
             today=landed.received_on,
         )
 

@@ -37,6 +37,11 @@ def one_line(text: str, most: int) -> str:
     return line if len(line) <= most else line[: most - 1] + "…"
 
 
+def labelled(label: str, message: str) -> str:
+    """Return a message with the partition that it is about, if it has a key."""
+    return f"{label}: {message}" if label else message
+
+
 def printable_json(value: object, encoding: str = "utf-8") -> str:
     r"""Return a value as indented JSON for a terminal, with non-printable characters escaped: `\u202e`.
 

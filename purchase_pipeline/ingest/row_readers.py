@@ -150,6 +150,7 @@ def _names_in(value: Any) -> int:  # noqa: ANN401
     return sum(map(_names_in, value)) if isinstance(value, list) else 0
 
 
+@lru_cache(maxsize=64)
 def _optional_by_name(contract: type[BaseModel]) -> dict[str, bool]:
     """Return the names under which the contract takes fields, and whether each may be None."""
     found = dict[str, bool]()

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,6 +18,7 @@ _FIRST_BEYOND_BIGINT = 2**63
 _MOST_DIGITS, _MOST_DECIMALS = 131_072, 16_383  # of a NUMERIC without precision
 
 
+@cache
 def checks_of(contract: type[BaseModel]) -> dict[str, Check]:
     """Return a check for each field whose own bounds do not keep its values within its column."""
     found = {}

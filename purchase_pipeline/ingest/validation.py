@@ -17,7 +17,7 @@ from purchase_pipeline.errors import PipelineError
 from purchase_pipeline.ingest.fast_path import SYSTEM_ERRORS, FastPath, as_text, fast_path_for
 from purchase_pipeline.ingest.formats import Csv
 from purchase_pipeline.ingest.landing.pages import LandedRows, PageRows, page_of
-from purchase_pipeline.ingest.printable import in_brief
+from purchase_pipeline.ingest.printable import in_brief, labelled
 from purchase_pipeline.ingest.row_readers import CsvReader, InvalidRowError, JsonReader, RowReader
 from purchase_pipeline.ingest.storable import checks_of
 from purchase_pipeline.postgres.frames.model_values import converters_from_model
@@ -112,8 +112,11 @@ class RowValidation:
                 seen += len(batch)
         if seen != self._received:
             raise MissingRowsError(
-                f"{self._partition}: {self._received} rows were received, but the landed file has {seen}.",
-                hint="Materialize the raw asset again (raw_purchases: with `refetch: true`).",
+                labelled(
+                    self._partition,
+                    f"{self._received} rows were received, but the landed file has {seen}.",
+                ),
+                hint="Materialize the raw asset again with `refetch: true`.",
             )
 
     def _reader(self, page: PageRows) -> tuple[RowReader, FastPath | None]:
@@ -211,10 +214,11 @@ class RowValidation:
             f"{in_brief(reason)}: {rows} row{'s' * (rows != 1)}" for reason, rows in most_common
         )
         return TooManyRejectsError(
-            f"{self._partition}: {len(self.rejected)} of the first {row_number} rows were rejected, which reaches the "
-            f"limit of {self._max_rejected_ratio:.1%} of {self._received} rows. The batch was not loaded; rows loaded "
-            f"before are kept. Most common: {reasons}.",
-            hint="Fix the source or the contract, or raise PURCHASE_MAX_REJECTED_RATIO.",
+            f"{labelled(self._partition, str(len(self.rejected)))} of the first {row_number} rows were rejected, "
+            f"which reaches the limit of {self._max_rejected_ratio:.1%} of {self._received} rows. The batch was not "
+            f"loaded; rows loaded before are kept. Most common: {reasons}.",
+            hint="Fix the source or the contract, or raise max_rejected_ratio (of the purchases: "
+            "PURCHASE_MAX_REJECTED_RATIO).",
         )
 
 

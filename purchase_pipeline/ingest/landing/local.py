@@ -68,13 +68,16 @@ class LocalBackend:
 
     def prune(self, prefix: str, suffix: str, keep: str) -> None:
         """Remove superseded files, and staged files older than an hour: their processes were killed."""
-        for path in self._folder.iterdir():  # listed once, as others wait for the lock
-            if path.name.startswith(prefix) and path.name.endswith(suffix) and path.name != keep:
-                path.unlink(missing_ok=True)
-            elif path.name.startswith(_STAGED_PREFIX):
+        # Listed once and without a Path for each, as others wait for the lock, and there may be 100,000 files.
+        with os.scandir(self._folder) as entries:
+            names = [entry.name for entry in entries]
+        for name in names:
+            if name.startswith(prefix) and name.endswith(suffix) and name != keep:
+                (self._folder / name).unlink(missing_ok=True)
+            elif name.startswith(_STAGED_PREFIX):
                 with suppress(FileNotFoundError):
-                    if time() - path.stat().st_mtime > _ABANDONED_SECONDS:
-                        path.unlink()
+                    if time() - (self._folder / name).stat().st_mtime > _ABANDONED_SECONDS:
+                        (self._folder / name).unlink()
 
     @contextmanager
     def _locked(self, mode: int) -> Iterator[None]:

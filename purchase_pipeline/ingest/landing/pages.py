@@ -10,6 +10,7 @@ import zstandard
 from purchase_pipeline.errors import PipelineError
 from purchase_pipeline.ingest.formats import NDJSON
 from purchase_pipeline.ingest.landing.manifest import LandedPage, LandedPartition, file_name_of
+from purchase_pipeline.ingest.printable import labelled
 from purchase_pipeline.ingest.response_body import CompleteRows
 from purchase_pipeline.ingest.row_splitter import RowSplitter
 from purchase_pipeline.ingest.sources.request import Page
@@ -25,7 +26,7 @@ class DamagedFileError(PipelineError):
 def damaged(landed: LandedPartition, seen: str) -> DamagedFileError:
     """Return the error for a file that does not have its content."""
     return DamagedFileError(
-        f"{landed.partition}: the landed file {landed.file_name} is missing or damaged ({seen}).",
+        labelled(landed.partition, f"the landed file {landed.file_name} is missing or damaged ({seen})."),
         hint="Materialize the raw asset: it fetches the partition again.",
     )
 

@@ -15,6 +15,7 @@ from purchase_pipeline.ingest.landing.pages import (
     StagedPages,
     damaged,
 )
+from purchase_pipeline.ingest.printable import labelled
 from purchase_pipeline.ingest.sources.request import AddPage
 
 
@@ -52,7 +53,10 @@ class Landing:
         newest = self.find(landed.partition)
         if newest is not None and newest.digest != landed.digest:
             raise LandedAgainError(
-                f"{landed.partition}: {landed.digest} was not loaded, because {newest.digest} has landed since.",
+                labelled(
+                    landed.partition,
+                    f"{landed.digest} was not loaded, because {newest.digest} has landed since.",
+                ),
                 hint="The run that fetched the newer file loads it; or materialize this asset again.",
             )
 

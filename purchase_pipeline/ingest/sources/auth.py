@@ -1,10 +1,11 @@
 """Authentication of requests. Secrets are given by the name of an environment variable, and read when used."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from math import inf
 from time import monotonic
-from typing import Any, Protocol
+from typing import NamedTuple, Protocol
 
 import httpx
 
@@ -77,12 +78,15 @@ class OAuth2ClientCredentials:
     client_id: str | Deferred
     client_secret: str | Deferred
     scope: str = ""
-    parameters: dict[str, str] = field(default_factory=dict)
+    parameters: Mapping[str, str] = field(default_factory=dict)
     in_body: bool = False
 
     def opened(self) -> httpx.Auth:
         """Read the client's id and secret. A token is requested with the first request."""
-        return _ClientCredentials(self, secret(self.client_id), secret(self.client_secret))
+        client = _Client(
+            self.token_url, secret(self.client_id), secret(self.client_secret), self.scope, self.in_body
+        )
+        return _credentials(client, tuple(self.parameters.items()))
 
 
 class _Header(httpx.Auth):
@@ -103,10 +107,24 @@ class _Query(httpx.Auth):
         yield request
 
 
+class _Client(NamedTuple):
+    token_url: str
+    client_id: str
+    client_secret: str
+    scope: str
+    in_body: bool
+
+
+@lru_cache(maxsize=64)
+def _credentials(client: _Client, parameters: tuple[tuple[str, str], ...]) -> httpx.Auth:
+    """Return the authentication of a client, whose token serves all partitions of a process."""
+    return _ClientCredentials(client, parameters)
+
+
 class _ClientCredentials(httpx.Auth):
-    def __init__(self, settings: OAuth2ClientCredentials, client_id: str, client_secret: str) -> None:
-        self._settings = settings
-        self._client = (client_id, client_secret)
+    def __init__(self, client: _Client, parameters: tuple[tuple[str, str], ...]) -> None:
+        self._client = client
+        self._parameters = parameters
         self._token = ""
         self._renewed_from = 0.0
 
@@ -139,19 +157,19 @@ class _ClientCredentials(httpx.Auth):
         self._renewed_from = monotonic() + max(seconds - _RENEWAL_SECONDS, seconds / 2)
 
     def _token_request(self, request: httpx.Request) -> httpx.Request:
-        client_id, client_secret = self._client
-        data: dict[str, Any] = {"grant_type": "client_credentials", **self._settings.parameters}
-        if self._settings.scope:
-            data["scope"] = self._settings.scope
-        if self._settings.in_body:
+        url, client_id, client_secret, scope, in_body = self._client
+        data = {"grant_type": "client_credentials", **dict(self._parameters)}
+        if scope:
+            data["scope"] = scope
+        if in_body:
             data |= {"client_id": client_id, "client_secret": client_secret}
         token_request = httpx.Request(
             "POST",
-            self._settings.token_url,
+            url,
             data=data,
             headers={"Accept": "application/json"},
             extensions=request.extensions,
         )
-        if not self._settings.in_body:
+        if not in_body:
             next(httpx.BasicAuth(client_id, client_secret).auth_flow(token_request))
         return token_request

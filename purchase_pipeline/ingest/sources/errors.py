@@ -10,6 +10,7 @@ import httpx
 
 from purchase_pipeline.errors import PipelineError
 from purchase_pipeline.ingest.error_responses import explanation_of, status_of
+from purchase_pipeline.ingest.printable import labelled
 from purchase_pipeline.ingest.sources.waits import LONGEST_WAIT_SECONDS, requested_wait_seconds
 
 _TRANSIENT_STATUSES = {408, 425, 429}
@@ -50,11 +51,6 @@ def raise_for_status(
         raise ApiUnavailableError(f"{message}.", wait)
     explanation = explanation_of(response)
     raise ApiRefusedError(f"{message}: {explanation}" if explanation else f"{message}.")
-
-
-def labelled(label: str, message: str) -> str:
-    """Return a message with the partition that it is about, if it has a key."""
-    return f"{label}: {message}" if label else message
 
 
 def _is_rate_limited(response: httpx.Response) -> bool:

@@ -9,6 +9,7 @@ from pydantic_core import PydanticSerializationError, to_json
 
 from purchase_pipeline.errors import PipelineError
 from purchase_pipeline.ingest.formats import NDJSON
+from purchase_pipeline.ingest.printable import labelled
 from purchase_pipeline.ingest.sources.request import AddPage, Page, PartitionRequest
 
 _CHUNK_BYTES = 1 << 16
@@ -51,7 +52,9 @@ def _lines(key: str, rows: Iterable[Any]) -> Iterator[bytes]:
         try:
             yield to_json(row) + b"\n"
         except PydanticSerializationError as error:
-            raise UnwritableRowError(f"{key}: row {number} cannot be written as JSON: {error}.") from error
+            raise UnwritableRowError(
+                labelled(key, f"row {number} cannot be written as JSON: {error}.")
+            ) from error
 
 
 def _in_chunks(lines: Iterable[bytes]) -> Iterator[bytes]:

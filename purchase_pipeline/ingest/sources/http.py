@@ -64,7 +64,9 @@ class HttpSource:
     longest_wait_seconds: float = LONGEST_WAIT_SECONDS
 
     def __post_init__(self) -> None:
-        """Refuse pages that are told by an envelope if there is none."""
+        """Refuse attributes that contradict each other."""
+        if self.rows and self.format is not None:
+            raise ValueError("Give the rows' path either as rows='items' or in format=Json(rows='items').")
         has_envelope = self.rows or (isinstance(self.format, Json) and self.format.rows)
         needs_envelope = isinstance(self.pages, NextLink | Cursor) or getattr(self.pages, "has_more", None)
         if needs_envelope and not has_envelope:
@@ -91,7 +93,7 @@ class HttpSource:
                 client,
                 deadline,
                 self._auth(base),
-                self._throttle(str(base)),
+                self._throttle(str(base.copy_with(userinfo=b""))),
                 ends_at=monotonic() + self.timeout_seconds,
             )
             for variables in self._combinations():
@@ -100,7 +102,7 @@ class HttpSource:
 
     def _combinations(self) -> Iterator[dict[str, str]]:
         for values in product(*self.for_each.values()):
-            yield dict(zip(self.for_each, values, strict=True))
+            yield dict(zip(self.for_each, map(str, values), strict=True))
 
     def _first_url(self, base: httpx.URL, request: PartitionRequest) -> httpx.URL:
         path = request.expand_path(self.path).lstrip("/")

@@ -7,8 +7,8 @@ from pathlib import PurePosixPath
 import httpx
 
 from purchase_pipeline.ingest.formats import JSON_ARRAY, NDJSON, Csv, Json, RowFormat, format_of
-from purchase_pipeline.ingest.printable import one_line
-from purchase_pipeline.ingest.sources.errors import ApiUnavailableError, labelled
+from purchase_pipeline.ingest.printable import labelled, one_line
+from purchase_pipeline.ingest.sources.errors import ApiUnavailableError
 
 ACCEPT = f"{JSON_ARRAY.media_type}, {NDJSON.media_type};q=0.9, {Csv.media_type};q=0.8, */*;q=0.1"
 

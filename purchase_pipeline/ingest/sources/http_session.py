@@ -11,14 +11,13 @@ import httpx
 
 from purchase_pipeline.ingest.content_coding import ACCEPT_ENCODING
 from purchase_pipeline.ingest.deadline import RequestDeadline
-from purchase_pipeline.ingest.printable import one_line
+from purchase_pipeline.ingest.printable import labelled, one_line
 from purchase_pipeline.ingest.response_body import content_of, unpacked
 from purchase_pipeline.ingest.row_splitter import UnreadableResponseError
 from purchase_pipeline.ingest.sources.errors import (
     ApiRefusedError,
     ApiUnavailableError,
     IncompleteResponseError,
-    labelled,
     raise_for_status,
 )
 from purchase_pipeline.ingest.sources.http_format import ACCEPT, response_format

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple, Protocol
 
 import httpx
 
-from purchase_pipeline.ingest.row_splitter import value_at
+from purchase_pipeline.ingest.json_envelope import value_at
+from purchase_pipeline.ingest.printable import labelled
 from purchase_pipeline.ingest.sources.errors import ApiRefusedError, IncompleteResponseError
 
 
@@ -176,7 +177,7 @@ def require_same_origin(label: str, base: httpx.URL, url: httpx.URL) -> None:
     if (url.scheme, url.host, url.port) != (base.scheme, base.host, base.port):
         shown = f"{url.scheme}://{url.netloc.decode('ascii', 'replace').rpartition('@')[2]}"
         raise ApiRefusedError(
-            f"{label}: the next page is on another host: {shown[:200]}.",
+            labelled(label, f"the next page is on another host: {shown[:200]}."),
             hint="The token is never sent to another host; give the host that the links name as the URL.",
         )
 
