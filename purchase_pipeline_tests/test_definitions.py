@@ -1,5 +1,7 @@
 """Run configuration can choose how a batch is loaded, never a file, API or database."""
 
+import json
+import re
 from typing import Any
 
 import dagster as dg
@@ -55,8 +57,9 @@ def test_a_run_may_still_choose_how_its_batch_is_loaded() -> None:
     }
 
 
-def test_a_resources_description_shows_its_configuration() -> None:
-    landing = REPOSITORY.get_top_level_resources()["purchases_landing"]
+@pytest.mark.parametrize("name", CHOICES)
+def test_a_resources_description_shows_its_configuration(name: str) -> None:
+    description = REPOSITORY.get_top_level_resources()[name].description or ""
+    (shown,) = re.findall(r"Set by the deployment: `(.*)`", description)
 
-    assert landing.description is not None
-    assert '`{"location": "' in landing.description
+    assert json.loads(shown).keys() & CHOICES[name].keys()

@@ -1,6 +1,7 @@
 """The sensor requests what is missing, and backs off after failures."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -225,6 +226,18 @@ def test_all_batches_of_a_run_over_a_range_are_in_progress(
     campaign = Backlog(a_feed("lote-0001", "lote-0002", "lote-0003"), Ledger(engine, PURCHASES), instance)
 
     assert campaign.in_progress() == {"lote-0001", "lote-0002"}
+
+
+def test_a_run_of_another_feed_with_the_same_partitions_is_not_in_progress(
+    instance: dg.DagsterInstance, engine: sa.Engine, pipeline: dg.Definitions
+) -> None:
+    instance.create_run_for_job(
+        pipeline.resolve_job_def("ingest_lote"), tags={"dagster/partition": "lote-0001"}, status=STARTED
+    )
+    others = replace(a_feed("lote-0001"), name="orders", raw_asset="raw_orders", job="ingest_orders")
+
+    assert Backlog(a_feed("lote-0001"), Ledger(engine, PURCHASES), instance).in_progress() == {"lote-0001"}
+    assert Backlog(others, Ledger(engine, PURCHASES), instance).in_progress() == set()
 
 
 def test_a_failure_that_dagster_retried_does_not_count(

@@ -45,8 +45,10 @@ class Backlog:
         return run.tags.get(PARTITION_NAME_TAG, "") if self._loads(run) else ""
 
     def _loads(self, run: dg.DagsterRun) -> bool:
-        """Return whether a run loads partitions; runs of other assets may have the same partitions."""
-        return not run.asset_selection or bool(run.asset_selection & self.feed.assets)
+        """Return whether a run loads partitions of the feed; other feeds and assets may have the same partitions."""
+        if run.asset_selection:
+            return bool(run.asset_selection & self.feed.assets)
+        return run.job_name == self.feed.job
 
     def loaded(self) -> dict[str, LoadedPartition]:
         """Return the loaded partitions of the target."""
