@@ -57,9 +57,16 @@ def test_a_run_may_still_choose_how_its_batch_is_loaded() -> None:
     }
 
 
-@pytest.mark.parametrize("name", CHOICES)
+@pytest.mark.parametrize("name", sorted(CHOICES.keys() - {"purchases_feed", "purchases_source"}))
 def test_a_resources_description_shows_its_configuration(name: str) -> None:
     description = REPOSITORY.get_top_level_resources()[name].description or ""
     (shown,) = re.findall(r"Set by the deployment: `(.*)`", description)
 
     assert json.loads(shown).keys() & CHOICES[name].keys()
+
+
+def test_a_sources_description_shows_its_declaration_without_values_of_variables() -> None:
+    description = REPOSITORY.get_top_level_resources()["purchases_source"].description or ""
+
+    assert "path='/gerar_compra/{rows}'" in description
+    assert "url=Known(env_var_name='PURCHASE_API_URL')" in description

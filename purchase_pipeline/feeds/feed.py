@@ -52,8 +52,8 @@ class Feed(FeedDeclaration):
             sensors=[] if self.partitions is None else [missing_partitions(self)],
             schedules=[] if self.schedule is None else [_schedule(self.job, self.schedule)],
             resources={
-                self.feed_key: dg.ResourceDefinition(lambda _: self, config_schema={}),
-                self.source_key: declared_resource(self.source),
+                self.feed_key: declared_resource(self, f"The declaration of {self.name}."),
+                self.source_key: declared_resource(self.source, f"`{self.source!r}`"),
                 self.landing_key: fixed(LandingResource(location=self.landing_location(settings))),
                 self.ledger_key: ledger_resource(self.tables, url),
                 self.io_manager_key: fixed(FeedIOManager(database_url=url)),

@@ -17,9 +17,9 @@ from purchase_pipeline.settings import is_environment_variable
 from purchase_pipeline.stack.database import own_database_in_use
 
 
-def declared_resource(value: object) -> dg.ResourceDefinition:
-    """Return the resource of a declared object, which its description shows; secrets are declared by variable name."""
-    return dg.ResourceDefinition(lambda _: value, config_schema={}, description=f"`{value!r}`")
+def declared_resource(value: object, description: str) -> dg.ResourceDefinition:
+    """Return the resource of a declared object."""
+    return dg.ResourceDefinition(lambda _: value, config_schema={}, description=description)
 
 
 class LandingResource(dg.ConfigurableResource[Landing]):
