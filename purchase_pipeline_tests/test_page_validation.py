@@ -188,6 +188,31 @@ def test_a_value_from_the_request_has_the_type_of_its_field(tmp_path: Path) -> N
     assert [row.fields for row in rejected] == [["series"]]
 
 
+@pytest.mark.parametrize("row_format", [NDJSON, Csv()])
+def test_a_value_from_the_request_may_be_null_in_the_contract(tmp_path: Path, row_format: RowFormat) -> None:
+    class Nullable(BaseModel):
+        series: Annotated[Integer | None, FromRequest("series")]
+        a: int
+
+    body = b'{"a":1}\n' if row_format is NDJSON else b"a\n1\n"
+
+    assert validated(tmp_path, Nullable, Page(row_format, [body], {"series": "7"})) == ([(1, "7", "1")], [])
+
+
+def test_a_value_from_the_request_that_would_not_be_taken_is_refused() -> None:
+    class Within(BaseModel):
+        series: Annotated[Integer, FromRequest("series")] | None
+
+    class WithDefault(BaseModel):
+        series: Annotated[Integer, FromRequest("series")] = 1
+
+    for contract in (Within, WithDefault):
+        with pytest.raises(
+            TypeError, match=r"\.series: FromRequest annotates the whole type of a field without"
+        ):
+            RowValidation("a", contract=contract, received=1, max_rejected_ratio=1, today=TODAY)
+
+
 def raises(value: str) -> str:
     return value + 1 if value == "bad" else value  # type: ignore[operator]  # as an author's mistake
 

@@ -11,6 +11,7 @@ import orjson
 from pydantic import AliasChoices, BaseModel, create_model
 from pydantic_core import from_json, to_json
 
+from purchase_pipeline.contracts import FromRequest
 from purchase_pipeline.ingest.csv_rows import parsed_records
 from purchase_pipeline.ingest.formats import Csv
 from purchase_pipeline.ingest.row_splitter import RowSplitter
@@ -165,6 +166,26 @@ def _optional_by_name(contract: type[BaseModel]) -> dict[str, bool]:
     return found
 
 
+@lru_cache(maxsize=64)
+def require_from_request_outermost(contract: type[BaseModel]) -> None:
+    """Raise if a value from the request would not be taken.
+
+    Raises:
+        TypeError: `FromRequest` is within the field's type, or the field has a default.
+    """
+    for name, field in contract.model_fields.items():
+        is_outermost = any(isinstance(each, FromRequest) for each in field.metadata)
+        if _is_within(field.annotation) or (is_outermost and not field.is_required()):
+            raise TypeError(
+                f"{contract.__name__}.{name}: FromRequest annotates the whole type of a field without a default: "
+                "Annotated[Integer | None, FromRequest(...)]."
+            )
+
+
+def _is_within(annotation: Any) -> bool:  # noqa: ANN401
+    return any(isinstance(each, FromRequest) or _is_within(each) for each in get_args(annotation))
+
+
 def _allows_none(annotation: Any) -> bool:  # noqa: ANN401
     if get_origin(annotation) is Annotated:
         return _allows_none(get_args(annotation)[0])
@@ -176,7 +197,8 @@ def _strings_validator(contract: type[BaseModel]) -> Callable[..., BaseModel]:
     """Return a validator of texts, for which None is the default of every field that may be None."""
     fields: dict[str, Any] = {}
     for name, field in contract.model_fields.items():
-        if field.is_required() and _allows_none(field.annotation):
+        from_request = any(isinstance(each, FromRequest) for each in field.metadata)
+        if field.is_required() and not from_request and _allows_none(field.annotation):
             fields[name] = (Annotated[field.annotation, field], None)
     lenient = create_model(contract.__name__, __base__=contract, **fields) if fields else contract
     return lenient.__pydantic_validator__.validate_strings

@@ -18,7 +18,13 @@ from purchase_pipeline.ingest.fast_path import SYSTEM_ERRORS, FastPath, as_text,
 from purchase_pipeline.ingest.formats import Csv
 from purchase_pipeline.ingest.landing.pages import LandedRows, PageRows, page_of
 from purchase_pipeline.ingest.printable import in_brief, labelled
-from purchase_pipeline.ingest.row_readers import CsvReader, InvalidRowError, JsonReader, RowReader
+from purchase_pipeline.ingest.row_readers import (
+    CsvReader,
+    InvalidRowError,
+    JsonReader,
+    RowReader,
+    require_from_request_outermost,
+)
 from purchase_pipeline.ingest.storable import checks_of
 
 BATCH_ROWS = 500
@@ -78,6 +84,7 @@ class RowValidation:
         min_rejected_rows: int = 0,
         today: date,
     ) -> None:
+        require_from_request_outermost(contract)
         self._partition = partition
         self._received = received
         self._max_rejected_ratio = max_rejected_ratio
