@@ -111,7 +111,7 @@ def test_csv_may_have_another_delimiter_header_or_encoding(tmp_path: Path, setti
         (
             "x\ry,1,2",
             [],
-            "Invalid CSV: new-line character seen in unquoted field - do you need to open the file with newline=''?",
+            "Invalid CSV: line end in a field without quotes",
         ),
         (
             "x\udcff,1,2",
