@@ -93,7 +93,10 @@ class RowValidation:
         self._contract = contract
         self._fast_path = fast_path_for(contract, today)
         names = list(contract.model_fields)
-        self._checks = [(names.index(name), name, check) for name, check in checks_of(contract).items()]
+        self._checks = [
+            (names.index(name), _received_name(contract, name), check)
+            for name, check in checks_of(contract).items()
+        ]
         self._values_of = itemgetter(*names) if len(names) > 1 else lambda row: (row[names[0]],)
         self.rejected: list[RejectedRow] = []
 
@@ -210,6 +213,12 @@ class RowValidation:
             f"loaded; rows loaded before are kept. Most common: {reasons}.",
             hint="Fix the source or the contract, or raise PURCHASE_MAX_REJECTED_RATIO.",
         )
+
+
+def _received_name(contract: type[BaseModel], name: str) -> str:
+    """Return a field's name as pydantic gives it in errors."""
+    alias = contract.model_fields[name].validation_alias
+    return alias if isinstance(alias, str) else name
 
 
 def _field(detail: ErrorDetails) -> str:
