@@ -25,7 +25,7 @@ def test_what_the_csv_module_writes_is_read_back(seed: int) -> None:
     for _ in range(100):
         delimiter, quoting = random.choice(",;\t|"), random.choice(_QUOTING)
         fields = [
-            ["x" + "".join(random.choices('ab",;\n\t| é\r', k=random.randrange(6)))] * 3 for _ in range(5)
+            ["x" + "".join(random.choices('ab",;\n\t| é', k=random.randrange(6)))] * 3 for _ in range(5)
         ]
         out = StringIO(newline="")
         end = random.choice(["\n", "\r\n"])

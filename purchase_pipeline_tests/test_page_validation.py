@@ -26,7 +26,7 @@ class Reading(BaseModel):
 
     city: Text = Field(validation_alias="município")
     amount: int
-    rate: float | None
+    rate: float | None = Field(alias="taxa")
     note: str | None = None
     series: Annotated[Text, FromRequest("series")]
 
@@ -56,7 +56,7 @@ def a_csv(*lines: str, variables: dict[str, str] | None = None, **settings: Any)
 
 def test_rows_of_csv_are_named_by_the_header(tmp_path: Path) -> None:
     page = a_csv(
-        "rate,extra,município,amount,note", '1.5,x,"São Paulo, SP",7,', ',,"a ""b""\nc",-8,n', ",,Ubá,9,\r"
+        "taxa,extra,município,amount,note", '1.5,x,"São Paulo, SP",7,', ',,"a ""b""\nc",-8,n', ",,Ubá,9,\r"
     )
 
     assert validated(tmp_path, Reading, page) == (
@@ -74,12 +74,12 @@ def test_rows_of_csv_are_named_by_the_header(tmp_path: Path) -> None:
     [
         {"delimiter": ";"},
         {"delimiter": "\t", "encoding": "cp1252"},
-        {"header": ("município", "amount", "rate")},
+        {"header": ("município", "amount", "taxa")},
         {"delimiter": "|", "encoding": "utf-16"},
     ],
 )
 def test_csv_may_have_another_delimiter_header_or_encoding(tmp_path: Path, settings: dict[str, Any]) -> None:
-    lines = [["município", "amount", "rate"], ["São Paulo", "1", "0.5"]]
+    lines = [["município", "amount", "taxa"], ["São Paulo", "1", "0.5"]]
     joined = [settings.get("delimiter", ",").join(line) for line in lines]
     page = a_csv(*(joined[1:] if "header" in settings else joined), **settings)
 
@@ -111,7 +111,7 @@ def test_csv_may_have_another_delimiter_header_or_encoding(tmp_path: Path, setti
         (
             "x\ry,1,2",
             [],
-            "Invalid CSV: new-line character seen in unquoted field - do you need to open the file with newline=''?",
+            "Invalid CSV: line end in a field without quotes",
         ),
         (
             "x\udcff,1,2",
@@ -123,14 +123,14 @@ def test_csv_may_have_another_delimiter_header_or_encoding(tmp_path: Path, setti
             ["amount"],
             "amount: must be an integer of at most 64 bits (saw 99999999999999999999)",
         ),
-        ("x,1,nan", ["rate"], "rate: must be a finite number (saw nan)"),
+        ("x,1,nan", ["taxa"], "taxa: must be a finite number (saw nan)"),
     ],
 )
 def test_an_invalid_row_of_csv_is_kept_as_sent(
     tmp_path: Path, line: str, fields: list[str], reason: str
 ) -> None:
     raw = line.encode("utf-8", "surrogateescape")
-    body = b"\n".join(["município,amount,rate".encode(), b"a,1,1", raw, b"b,2,2", b'"c",3,', b""])
+    body = b"\n".join(["município,amount,taxa".encode(), b"a,1,1", raw, b"b,2,2", b'"c",3,', b""])
 
     accepted, rejected = validated(tmp_path, Reading, Page(Csv(), [body], {"series": "usd"}))
 
@@ -141,7 +141,7 @@ def test_an_invalid_row_of_csv_is_kept_as_sent(
 
 def test_every_field_of_a_large_csv_is_read_at_any_chunk_boundary(tmp_path: Path) -> None:
     lines = [f'"cidade ""{n}""\n,",{n},' if n % 3 else f"c{n},{n},{n}.5" for n in range(1_500)]
-    raw = "\n".join(["município,amount,rate", *lines]).encode()
+    raw = "\n".join(["município,amount,taxa", *lines]).encode()
     chunks = [raw[at : at + 97] for at in range(0, len(raw), 97)]
 
     accepted, rejected = validated(tmp_path, Reading, Page(Csv(), chunks, {"series": "usd"}))
@@ -153,10 +153,10 @@ def test_every_field_of_a_large_csv_is_read_at_any_chunk_boundary(tmp_path: Path
 
 
 def test_a_value_from_the_request_is_that_of_the_rows_page(tmp_path: Path) -> None:
-    rows = b'{"munic\xc3\xadpio":"x","amount":1,"rate":null}\n{"munic\xc3\xadpio":"y","amount":2,"rate":2,"series":7}\n'
+    rows = b'{"munic\xc3\xadpio":"x","amount":1,"taxa":null}\n{"munic\xc3\xadpio":"y","amount":2,"taxa":2,"series":7}\n'
     pages = [
         Page(NDJSON, [rows], {"series": "usd", "other": "1"}),
-        a_csv("município,amount,rate", "z,3,", variables={"series": "eur"}),
+        a_csv("município,amount,taxa", "z,3,", variables={"series": "eur"}),
         Page(NDJSON, [rows], {"serie": "usd"}),
         Page(NDJSON, [rows], {"series": ""}),
     ]
@@ -186,6 +186,31 @@ def test_a_value_from_the_request_has_the_type_of_its_field(tmp_path: Path) -> N
 
     assert accepted == [(1, "1178", "1")]
     assert [row.fields for row in rejected] == [["series"]]
+
+
+@pytest.mark.parametrize("row_format", [NDJSON, Csv()])
+def test_a_value_from_the_request_may_be_null_in_the_contract(tmp_path: Path, row_format: RowFormat) -> None:
+    class Nullable(BaseModel):
+        series: Annotated[Integer | None, FromRequest("series")]
+        a: int
+
+    body = b'{"a":1}\n' if row_format is NDJSON else b"a\n1\n"
+
+    assert validated(tmp_path, Nullable, Page(row_format, [body], {"series": "7"})) == ([(1, "7", "1")], [])
+
+
+def test_a_value_from_the_request_that_would_not_be_taken_is_refused() -> None:
+    class Within(BaseModel):
+        series: Annotated[Integer, FromRequest("series")] | None
+
+    class WithDefault(BaseModel):
+        series: Annotated[Integer, FromRequest("series")] = 1
+
+    for contract in (Within, WithDefault):
+        with pytest.raises(
+            TypeError, match=r"\.series: FromRequest annotates the whole type of a field without"
+        ):
+            RowValidation("a", contract=contract, received=1, max_rejected_ratio=1, today=TODAY)
 
 
 def raises(value: str) -> str:

@@ -16,7 +16,8 @@ class FromRequest:
     """Take a field's value from the request: a value of `for_each`, or another variable of the row's page.
 
     The variable is text, and is validated as a field of a CSV is. The row need not have the field; if it does, its
-    value is ignored.
+    value is ignored. It annotates the whole type, `Annotated[Integer | None, FromRequest("day")]`, of a field
+    without a default.
     """
 
     variable: str

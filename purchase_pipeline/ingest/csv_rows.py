@@ -14,6 +14,7 @@ _LONGEST_QUOTED_BYTES = 1 << 20
 """A quote that is not closed within it is taken for a typo."""
 
 _AGAIN = 2
+_LINE_END = "line end in a field without quotes"
 
 
 _Match = Callable[[bytes], re.Match[bytes] | None]
@@ -146,7 +147,8 @@ def _parsed(record: bytes, delimiter: str) -> list[str] | str:
     except UnicodeDecodeError as error:
         return f"Invalid CSV: {error}"
     except csv.Error as error:
-        return f"Invalid CSV: {error}"
+        # The module's own words for it are about files, and differ between versions of Python.
+        return f"Invalid CSV: {_LINE_END if 'new-line' in str(error) else error}"
 
 
 def _is_utf8(encoding: str) -> bool:

@@ -1,7 +1,6 @@
 """Readers of raw rows: from the bytes of a page's rows to the contract's objects."""
 
 import json
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from operator import itemgetter
@@ -12,6 +11,7 @@ import orjson
 from pydantic import AliasChoices, BaseModel, create_model
 from pydantic_core import from_json, to_json
 
+from purchase_pipeline.contracts import FromRequest
 from purchase_pipeline.ingest.csv_rows import parsed_records
 from purchase_pipeline.ingest.formats import Csv
 from purchase_pipeline.ingest.row_splitter import RowSplitter
@@ -120,14 +120,14 @@ class CsvReader:
         return len(header), names, values_of, [name for name in names if known.get(name)]
 
 
-_NAME_END = re.compile(rb'"[ \t\r\n]*:')
+_BLANKS = b" \t\r\n"
 
 
 def doubled_name(raw: bytes) -> str:
     """Return a name that occurs twice in an object of a JSON text; empty if there is none."""
     try:
-        # Each name ends so, and texts only add to the count.
-        if len(_NAME_END.findall(raw)) == _names_in(orjson.loads(raw)):
+        # Each name ends so; texts only add to the count.
+        if raw.translate(None, _BLANKS).count(b'":') == _names_in(orjson.loads(raw)):
             return ""
     except orjson.JSONDecodeError:  # stricter than pydantic: NaN
         pass
@@ -145,9 +145,12 @@ def doubled_name(raw: bytes) -> str:
 
 
 def _names_in(value: Any) -> int:  # noqa: ANN401
-    if isinstance(value, dict):
-        return len(value) + sum(_names_in(one) for one in value.values() if isinstance(one, dict | list))
-    return sum(map(_names_in, value)) if isinstance(value, list) else 0
+    within = list(value.values()) if type(value) is dict else value
+    names = len(value) if type(value) is dict else 0
+    for one in within if type(within) is list else ():
+        if type(one) is dict or type(one) is list:
+            names += _names_in(one)
+    return names
 
 
 @lru_cache(maxsize=64)
@@ -163,6 +166,26 @@ def _optional_by_name(contract: type[BaseModel]) -> dict[str, bool]:
     return found
 
 
+@lru_cache(maxsize=64)
+def require_from_request_outermost(contract: type[BaseModel]) -> None:
+    """Raise if a value from the request would not be taken.
+
+    Raises:
+        TypeError: `FromRequest` is within the field's type, or the field has a default.
+    """
+    for name, field in contract.model_fields.items():
+        is_outermost = any(isinstance(each, FromRequest) for each in field.metadata)
+        if _is_within(field.annotation) or (is_outermost and not field.is_required()):
+            raise TypeError(
+                f"{contract.__name__}.{name}: FromRequest annotates the whole type of a field without a default: "
+                "Annotated[Integer | None, FromRequest(...)]."
+            )
+
+
+def _is_within(annotation: Any) -> bool:  # noqa: ANN401
+    return any(isinstance(each, FromRequest) or _is_within(each) for each in get_args(annotation))
+
+
 def _allows_none(annotation: Any) -> bool:  # noqa: ANN401
     if get_origin(annotation) is Annotated:
         return _allows_none(get_args(annotation)[0])
@@ -174,7 +197,8 @@ def _strings_validator(contract: type[BaseModel]) -> Callable[..., BaseModel]:
     """Return a validator of texts, for which None is the default of every field that may be None."""
     fields: dict[str, Any] = {}
     for name, field in contract.model_fields.items():
-        if field.is_required() and _allows_none(field.annotation):
+        from_request = any(isinstance(each, FromRequest) for each in field.metadata)
+        if field.is_required() and not from_request and _allows_none(field.annotation):
             fields[name] = (Annotated[field.annotation, field], None)
     lenient = create_model(contract.__name__, __base__=contract, **fields) if fields else contract
     return lenient.__pydantic_validator__.validate_strings

@@ -18,7 +18,13 @@ from purchase_pipeline.ingest.fast_path import SYSTEM_ERRORS, FastPath, as_text,
 from purchase_pipeline.ingest.formats import Csv
 from purchase_pipeline.ingest.landing.pages import LandedRows, PageRows, page_of
 from purchase_pipeline.ingest.printable import in_brief, labelled
-from purchase_pipeline.ingest.row_readers import CsvReader, InvalidRowError, JsonReader, RowReader
+from purchase_pipeline.ingest.row_readers import (
+    CsvReader,
+    InvalidRowError,
+    JsonReader,
+    RowReader,
+    require_from_request_outermost,
+)
 from purchase_pipeline.ingest.storable import checks_of
 from purchase_pipeline.postgres.frames.model_values import converters_from_model
 
@@ -79,6 +85,7 @@ class RowValidation:
         min_rejected_rows: int = 0,
         today: date,
     ) -> None:
+        require_from_request_outermost(contract)
         self._partition = partition
         self._received = received
         self._max_rejected_ratio = max_rejected_ratio
@@ -87,9 +94,13 @@ class RowValidation:
         self._contract = contract
         self._fast_path = fast_path_for(contract, today)
         names = list(contract.model_fields)
-        self._checks = [(names.index(name), name, check) for name, check in checks_of(contract).items()]
+        self._checks = [
+            (names.index(name), _received_name(contract, name), check)
+            for name, check in checks_of(contract).items()
+        ]
         self._converters = [
-            (names.index(name), name, convert) for name, convert in converters_from_model(contract).items()
+            (names.index(name), _received_name(contract, name), convert)
+            for name, convert in converters_from_model(contract).items()
         ]
         self._values_of = itemgetter(*names) if len(names) > 1 else lambda row: (row[names[0]],)
         self.rejected: list[RejectedRow] = []
@@ -220,6 +231,12 @@ class RowValidation:
             hint="Fix the source or the contract, or raise max_rejected_ratio (of the purchases: "
             "PURCHASE_MAX_REJECTED_RATIO).",
         )
+
+
+def _received_name(contract: type[BaseModel], name: str) -> str:
+    """Return a field's name as pydantic gives it in errors."""
+    alias = contract.model_fields[name].validation_alias
+    return alias if isinstance(alias, str) else name
 
 
 def _field(detail: ErrorDetails) -> str:

@@ -11,6 +11,7 @@ from purchase_pipeline.errors import PipelineError
 from purchase_pipeline.ingest.formats import NDJSON
 from purchase_pipeline.ingest.printable import labelled
 from purchase_pipeline.ingest.sources.request import AddPage, Page, PartitionRequest
+from purchase_pipeline.postgres.frames.rows import closing_iterator
 
 _CHUNK_BYTES = 1 << 16
 
@@ -34,12 +35,13 @@ class FunctionSource:
         Raises:
             UnwritableRowError: a value that JSON does not have.
         """
-        for are_pages, items in groupby(self.function(request), lambda item: isinstance(item, Page)):
-            if are_pages:
-                for page in items:
-                    add_page(page)  # type: ignore[arg-type]  # as grouped
-            else:
-                add_page(Page(NDJSON, _in_chunks(_lines(request.key, items))))
+        with closing_iterator(self.function(request)) as items:
+            for are_pages, group in groupby(items, lambda item: isinstance(item, Page)):
+                if are_pages:
+                    for page in group:
+                        add_page(page)  # type: ignore[arg-type]  # as grouped
+                else:
+                    add_page(Page(NDJSON, _in_chunks(_lines(request.key, group))))
 
 
 def _lines(key: str, rows: Iterable[Any]) -> Iterator[bytes]:
