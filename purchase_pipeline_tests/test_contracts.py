@@ -14,6 +14,7 @@ from mock_api.purchases import PurchaseSource, quarter_of
 from purchase_pipeline import contracts
 from purchase_pipeline.contracts import CompraSchema
 from purchase_pipeline_tests.builders import FIELDS, a_compra, a_raw_compra, stored_values
+from purchase_pipeline_tests.field_types import BY_NAME
 
 TODAY = date(2026, 11, 24)
 TEXT_FIELDS = [
@@ -27,7 +28,7 @@ TEXT_FIELDS = [
     "brand",
 ]
 # Field types, and how a contract may nest them.
-FIELD_TYPES = {
+FIELD_TYPES = BY_NAME | {
     name: found
     for module in (contracts, contract)
     for name, found in vars(module).items()

@@ -84,7 +84,7 @@ def test_each_field_has_its_column() -> None:
         ("address", "JSONB", False),
         ("route", "JSONB", False),
         ("extra", "JSONB", False),
-        ("anything", "JSONB", False),
+        ("anything", "JSONB", True),
     ]
     assert columns[0].comment == "Written on it"
 
@@ -112,11 +112,35 @@ def test_a_type_without_a_column_is_refused_by_name(annotation: Any) -> None:  #
         (Annotated[int, Field(ge=0, le=2**40), Field(le=9)], "INTEGER"),
         (Annotated[Decimal, Field(max_digits=5)], "NUMERIC"),
         (Annotated[Decimal, Field(decimal_places=2)], "NUMERIC"),
+        (Literal[1, 2], "BIGINT"),
+        (list[Size], "TEXT[]"),
+        (list[Any], "JSONB"),
+        (list[list[int]], "JSONB"),
+        (dict[str, Address], "JSONB"),
+        (dict[str, Any], "JSONB"),
     ],
 )
-def test_a_type_is_as_narrow_as_all_bounds_together_allow(annotation: Any, expected: str) -> None:  # noqa: ANN401
+def test_a_type_is_as_narrow_as_all_values_together_allow(annotation: Any, expected: str) -> None:  # noqa: ANN401
     model = create_model("Bounded", value=(annotation, ...))
 
     (column,) = columns_from_model(model)
 
     assert sql(column.type) == expected
+
+
+@pytest.mark.parametrize(
+    "annotation",
+    [
+        int | None,
+        Address | None,
+        list[Address] | None,
+        Annotated[Size | None, Field()],
+        Literal["box", None],  # noqa: PYI061  # as pydantic accepts it
+        Any,
+        Annotated[Any, Field()],
+    ],
+)
+def test_a_required_field_that_may_be_null_is_nullable(annotation: Any) -> None:  # noqa: ANN401
+    (column,) = columns_from_model(create_model("Nullable", value=(annotation, ...)))
+
+    assert column.nullable

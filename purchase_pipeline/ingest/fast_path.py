@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, TypeAdapter
 
+from purchase_pipeline.postgres.frames.model_values import converters_from_model
+
 _COMPACT = b',"'  # separator of most JSON writers
 _SPACED = b', "'  # separator of Python's `json`
 _BLANKS = b" \t\r\n"  # JSON whitespace (RFC 8259, 2)
@@ -39,21 +41,20 @@ class FastPath:
     """Accepts rows that the contract would accept on a given day.
 
     It handles only rows whose members are exactly the contract's fields, in order. If each field accepts its member,
-    the contract accepts the row. A contract with validators, or with aliased fields, gets no fast path.
+    the contract accepts the row. A contract with validators, aliased fields, enums or nested values gets no fast path.
     """
 
     def __init__(self, contract: type[BaseModel], today: date) -> None:
-        names = list(contract.model_fields)
+        names = list(contract.model_fields) if _is_fieldwise(contract) else []
         self._members = [
             _Member(contract, name, today, opens=name == names[0], closes=name == names[-1]) for name in names
         ]
-        self._is_fieldwise = _is_fieldwise(contract)
 
     def passed(self, raw_rows: Sequence[bytes]) -> Passed:
         """Return the accepted rows, with validated values as text for PostgreSQL."""
         indexes, rows = list[int](), list[list[bytes]]()
         count = len(self._members)
-        for index, raw in enumerate(raw_rows if self._is_fieldwise else ()):
+        for index, raw in enumerate(raw_rows if count else ()):
             members = raw.split(_COMPACT)
             if len(members) != count:
                 members = raw.split(_SPACED)
@@ -89,6 +90,7 @@ def _is_fieldwise(contract: type[BaseModel]) -> bool:
         or decorators.model_validators
         or contract.__pydantic_post_init__
         or any(field.validation_alias for field in contract.model_fields.values())
+        or converters_from_model(contract)
     )
 
 

@@ -9,12 +9,13 @@ from itertools import islice, repeat
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
 from purchase_pipeline.contracts import CompraSchema
 from purchase_pipeline.errors import PipelineError
 from purchase_pipeline.ingest.fast_path import SYSTEM_ERRORS, as_text, fast_path_for
 from purchase_pipeline.ingest.printable import in_brief
+from purchase_pipeline.postgres.frames.model_values import converters_from_model
 
 BATCH_ROWS = 500
 """Rows validated at a time: enough to amortize the overhead, few enough for the CPU's caches."""
@@ -77,6 +78,7 @@ class RowValidation:
         self._today = today
         self._contract = contract
         self._fast_path = fast_path_for(contract, today)
+        self._converters = converters_from_model(contract)
         self.rejected: list[RejectedRow] = []
 
     def accepted(self, raw_rows: Iterable[bytes]) -> Iterator[list[tuple[Any, ...]]]:
@@ -115,6 +117,7 @@ class RowValidation:
         """Return the validated row, or None after adding it to `rejected`."""
         try:
             row = self._contract.model_validate_json(raw, context={"today": self._today})
+            return self._partition, str(row_number), *(self._stored(name, value) for name, value in row)
         except ValidationError as refusal:
             details = refusal.errors(include_url=False, include_context=False)[:_MOST_REASONS]
             fields = [_field(detail) for detail in details if detail["loc"]]
@@ -125,7 +128,21 @@ class RowValidation:
         except Exception as error:  # noqa: BLE001  # a validator may raise anything
             self._reject(row_number, raw, [], [storable_text(f"A validator raised {error!r}".encode())])
             return None
-        return self._partition, str(row_number), *(as_text(value) for _, value in row)
+
+    def _stored(self, name: str, value: Any) -> Any:  # noqa: ANN401
+        """Return a field's value as COPY takes it.
+
+        Raises:
+            ValidationError: its column cannot hold it.
+        """
+        if name not in self._converters:
+            return as_text(value)
+        try:
+            return self._converters[name](value)
+        except (TypeError, ValueError) as error:
+            reason = PydanticCustomError("unstorable", "{reason}", {"reason": str(error)})
+            line = InitErrorDetails(type=reason, loc=(name,), input=value)
+            raise ValidationError.from_exception_data(self._contract.__name__, [line]) from error
 
     def _reject(self, row_number: int, raw: bytes, fields: list[str], reasons: list[str]) -> None:
         self.rejected.append(

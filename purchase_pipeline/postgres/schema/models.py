@@ -55,7 +55,7 @@ def columns_from_model(model: type[BaseModel]) -> list[sa.Column[Any]]:
     Strings become TEXT even if bounded, so that changing a bound needs no migration. Integers become INTEGER if the
     model bounds them to it, else BIGINT; decimals NUMERIC with the model's digits; `datetime` TIMESTAMP,
     `AwareDatetime` TIMESTAMP WITH TIME ZONE; a list of scalars an array; nested values JSONB. An optional field is
-    nullable. The bounds are described in the column's `info`.
+    nullable, and so is `Any`. The bounds are described in the column's `info`.
 
     Raises:
         TypeError: a field whose type has no column type.
@@ -87,7 +87,8 @@ def _unwrapped(annotation: Any, bounds: list[Any]) -> tuple[Any, list[Any], bool
         others = [one for one in get_args(annotation) if one is not NoneType]
         if len(others) == 1:
             return (*_unwrapped(others[0], bounds)[:2], True)
-    return annotation, bounds, False
+    allows_none = annotation is Any or (get_origin(annotation) is Literal and None in get_args(annotation))
+    return annotation, bounds, allows_none
 
 
 def _column_type(annotation: Any, bounds: list[Any]) -> ColumnType | None:  # noqa: ANN401
