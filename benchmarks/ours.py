@@ -7,29 +7,30 @@ from pathlib import Path
 
 import dagster as dg
 from dagster._core.definitions.scoped_resources_builder import Resources
-from purchase_pipeline.ingest.purchase_api import PurchaseApi
 
 from benchmarks.same_table import IntoSameTable
-from purchase_pipeline.feeds.resources import PurchaseApiResource
 from purchase_pipeline.ingest.landing.store import Landing, landing_at
 from purchase_pipeline.ingest.load import LandedSlices
-from purchase_pipeline.ingest.tables import TABELA_COMPRAS
+from purchase_pipeline.ingest.sources.http import HttpSource
+from purchase_pipeline.ingest.sources.request import PartitionRequest
 from purchase_pipeline.postgres import PostgresIOManager
+from purchase_pipeline.purchases import PURCHASES, TABELA_COMPRAS, purchase_source
 
 
 class OurPath:
     """Fetches, lands, validates and replaces a batch, with the same objects and defaults as a run."""
 
-    def __init__(self, api: PurchaseApi, landing: Landing, io_manager: dg.IOManager, lots: int) -> None:
-        self._api = api
+    def __init__(self, source: HttpSource, landing: Landing, io_manager: dg.IOManager, lots: int) -> None:
+        self._source = source
         self._landing = landing
         self._io_manager = io_manager
         self._partitions = dg.StaticPartitionsDefinition([f"lote-{n:04d}" for n in range(1, lots + 1)])
 
     def load(self, lote: str, rows: int) -> None:
         """Load one batch, from the API to the commit; a loaded batch is fetched again and replaced."""
-        landed = self._landing.land(lote, partial(self._api.fetch_lote, lote, rows))
-        lot = LandedSlices(landed, self._landing, max_rejected_ratio=0.05, run_id="benchmark")
+        request = PartitionRequest(lote, {"rows": rows})
+        landed = self._landing.land(lote, partial(self._source.fetch, request))
+        lot = LandedSlices(landed, self._landing, PURCHASES, max_rejected_ratio=0.05, run_id="benchmark")
         context = dg.build_output_context(
             asset_key=TABELA_COMPRAS.name,
             partition_key=lote,
@@ -46,10 +47,9 @@ def our_path(api_url: str, landing: Path, database_url: str, lots: int = 1000) -
     """Open the data path from an API into a database for `lots` batches, with the client and connection of a run."""
     with ExitStack() as stack:
         context = stack.enter_context(dg.build_init_resource_context())
-        api = stack.enter_context(PurchaseApiResource(base_url=api_url).yield_for_execution(context))
         resource = PostgresIOManager(database_url=database_url)
         io_manager = stack.enter_context(resource.yield_for_execution(context))
-        yield OurPath(api, landing_at(str(landing)), io_manager, lots)
+        yield OurPath(purchase_source(api_url), landing_at(str(landing)), io_manager, lots)
 
 
 class Ours(IntoSameTable):

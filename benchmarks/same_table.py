@@ -2,9 +2,9 @@
 
 import psycopg
 
-from purchase_pipeline.ingest.tables import COMPRAS_REJEITADAS, TABELA_COMPRAS
 from purchase_pipeline.postgres.connections import engine_for
 from purchase_pipeline.postgres.slices.ledger import ledger_table
+from purchase_pipeline.purchases import COMPRAS_REJEITADAS, TABELA_COMPRAS
 
 COLUMNS = [column.name for column in TABELA_COMPRAS.columns if column.identity is None]
 """The written columns: `lote`, `linha`, and the contract's fields in order."""

@@ -68,7 +68,7 @@ def launches(dagster: str, api: str, *, file: str, database: str) -> list[str]:
     One sends the pipeline to another API for a batch that it has; the other has the report overwrite a file.
     """
     elsewhere = {
-        "resources": {"purchase_api": {"config": {"base_url": api}}},
+        "resources": {"purchases_source": {"config": {"base_url": api}}},
         "ops": {"raw_purchases": {"config": {"refetch": True}}},
     }
     overwrite = {"resources": {"report_file": {"config": {"path": file, "database_url": database}}}}

@@ -1,5 +1,6 @@
 """The production wiring, with other settings: a real API, a landing folder, a database."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
@@ -7,7 +8,10 @@ from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PART
 from pydantic import SecretStr
 
 from purchase_pipeline.definitions import build_definitions
-from purchase_pipeline.settings import Settings
+from purchase_pipeline.feeds.feed import Feed
+from purchase_pipeline.ingest.sources.request import Source
+from purchase_pipeline.purchases import purchases
+from purchase_pipeline.settings import Settings, current_settings
 
 
 def a_pipeline(api_url: str, landing: Path | str, database_url: str) -> dg.Definitions:
@@ -17,13 +21,18 @@ def a_pipeline(api_url: str, landing: Path | str, database_url: str) -> dg.Defin
     )
 
 
-def with_api(pipeline: dg.Definitions, api: dg.ResourceDefinition) -> dg.Definitions:
+def a_feed(*lots: str) -> Feed:
+    """Return the purchases feed with these batches."""
+    return replace(purchases(current_settings()), partitions=dg.StaticPartitionsDefinition(lots))
+
+
+def with_api(pipeline: dg.Definitions, api: Source) -> dg.Definitions:
     """Return the pipeline with another way to its API: a shorter deadline, fewer attempts."""
     return dg.Definitions(
         assets=pipeline.assets,
         asset_checks=pipeline.asset_checks,
         jobs=pipeline.jobs,
-        resources={**(pipeline.resources or {}), "purchase_api": api},
+        resources={**(pipeline.resources or {}), "purchases_source": api},
         executor=pipeline.executor,
     )
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from purchase_pipeline.ingest.tables import COMPRAS_REJEITADAS, TABELA_COMPRAS
 from purchase_pipeline.postgres.slices.ledger import prepare_ledger, record_slices
+from purchase_pipeline.purchases import COMPRAS_REJEITADAS, TABELA_COMPRAS
 from purchase_pipeline.sales import tables as marts
 from purchase_pipeline.sales.report.brazil import TILES
 from purchase_pipeline_tests.builders import FIELDS, stored_values

@@ -4,11 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from socketserver import StreamRequestHandler
 
-import dagster as dg
 import httpx
 import pytest
 
-from purchase_pipeline.feeds.resources import PurchaseApiResource
 from purchase_pipeline.ingest.api_client import ClientSettingsError, api_client
 from purchase_pipeline.ingest.sources.errors import ApiUnavailableError
 from purchase_pipeline_tests.fetching import an_api, listening, raw_answer, request, rows_from, sent_raw
@@ -99,13 +97,6 @@ def test_an_invalid_proxy_or_certificate_is_reported_without_quoting_it(
 
     with pytest.raises(ClientSettingsError, match=saw) as failed:
         api_client("https://api.example", httpx.Timeout(5))
-    with (
-        pytest.raises(dg.Failure, match=saw),
-        PurchaseApiResource(base_url="https://api.example").yield_for_execution(
-            dg.build_init_resource_context()
-        ),
-    ):
-        pass
 
     assert "segredo" not in str(failed.value)
 

@@ -12,8 +12,8 @@ from psutil import Process
 from mock_api.app import create_app
 from purchase_pipeline.ingest.landing.store import landing_at
 from purchase_pipeline.ingest.reconciliation import Verifier
-from purchase_pipeline.ingest.tables import TABELA_COMPRAS
 from purchase_pipeline.ingest.validation import most_common_reasons
+from purchase_pipeline.purchases import PURCHASES, TABELA_COMPRAS
 from purchase_pipeline_tests.builders import a_compra
 from purchase_pipeline_tests.landed import rewrite
 from purchase_pipeline_tests.pipelines import a_pipeline, ingest
@@ -224,7 +224,7 @@ def test_a_damaged_manifest_is_reported_and_the_batch_fetched_again(
     manifest = tmp_path / "lote-0001.json"
     manifest.write_bytes(manifest.read_bytes().replace(b"lote-0001", b"lote-0003", 1))
 
-    verifier = Verifier(engine, landing_at(str(tmp_path)))
+    verifier = Verifier(engine, PURCHASES, landing_at(str(tmp_path)))
     assert verifier.verify("lote-0001").differences == [
         f"no landed file in {tmp_path}, or a damaged manifest lote-0001.json"
     ]

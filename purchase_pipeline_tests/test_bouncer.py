@@ -17,11 +17,12 @@ from pydantic import SecretStr
 
 from mock_api.app import create_app
 from purchase_pipeline.ingest.landing.store import landing_at
-from purchase_pipeline.ingest.reconciliation import VerifiedLot, Verifier
+from purchase_pipeline.ingest.reconciliation import VerifiedPartition, Verifier
 from purchase_pipeline.postgres import RowStream
 from purchase_pipeline.postgres.connections import engine_for, transaction
 from purchase_pipeline.postgres.errors import UnstorableValueError
 from purchase_pipeline.postgres.locks import lock_slice
+from purchase_pipeline.purchases import PURCHASES
 from purchase_pipeline.settings import Settings
 from purchase_pipeline.stack.database import dagster_storage_url
 from purchase_pipeline_tests.bouncer import Bouncer, a_bouncer
@@ -248,9 +249,9 @@ def test_the_whole_pipeline_runs_on_one_connection(
             run = pipeline.resolve_job_def(job).execute_in_process(partition_key=partition)
             assert run.success
 
-    verifier = Verifier(engine_for(url), landing_at(str(tmp_path)))
-    assert [verifier.verify(lote) for lote in verifier.lots()] == [
-        VerifiedLot(lote, 490, 10, []) for lote in lots
+    verifier = Verifier(engine_for(url), PURCHASES, landing_at(str(tmp_path)))
+    assert [verifier.verify(lote) for lote in verifier.partitions()] == [
+        VerifiedPartition(lote, 490, 10, []) for lote in lots
     ]
 
 

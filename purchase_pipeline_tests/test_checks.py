@@ -7,21 +7,22 @@ import pytest
 import sqlalchemy as sa
 
 from mock_api.app import create_app
-from purchase_pipeline.feeds.checks import loaded_lots
-from purchase_pipeline.ingest.ledger import LotLedger
+from purchase_pipeline.feeds.checks import table_checks
+from purchase_pipeline.ingest.ledger import Ledger
+from purchase_pipeline.purchases import PURCHASES, purchases
 from purchase_pipeline.settings import current_settings
 from purchase_pipeline_tests.pipelines import a_pipeline, ingest
 from purchase_pipeline_tests.serving import served
 
 
 @pytest.fixture
-def ledger(database_url: str, engine: sa.Engine, tmp_path: Path) -> LotLedger:
+def ledger(database_url: str, engine: sa.Engine, tmp_path: Path) -> Ledger:
     """Two loaded batches of 200 rows, 4 rejected."""
     with served(create_app(defects=0.01)) as url:
         pipeline = a_pipeline(url, tmp_path, database_url)
         assert ingest(pipeline, "lote-0001").success
         assert ingest(pipeline, "lote-0002").success
-    return LotLedger(engine)
+    return Ledger(engine, PURCHASES)
 
 
 def harm(engine: sa.Engine, statement: str) -> None:
@@ -29,13 +30,12 @@ def harm(engine: sa.Engine, statement: str) -> None:
         assert connection.execute(sa.text(statement)).rowcount != 0
 
 
-def validated(check: str, ledger: LotLedger) -> dg.AssetCheckEvaluation:
+def validated(check: str, ledger: Ledger) -> dg.AssetCheckEvaluation:
     """Run a check by itself, as the UI's Execute button does."""
-    settings = current_settings()
-    checks = loaded_lots(settings, dg.StaticPartitionsDefinition(settings.lote_names))
+    checks = table_checks(purchases(current_settings()))
     (key,) = [key for key in checks.check_keys if key.name == check]
     result = dg.materialize(
-        [checks], selection=dg.AssetSelection.checks(key), resources={"lot_ledger": ledger}
+        [checks], selection=dg.AssetSelection.checks(key), resources={"purchases_ledger": ledger}
     )
     (evaluation,) = result.get_asset_check_evaluations()
     return evaluation
@@ -50,12 +50,12 @@ def validated(check: str, ledger: LotLedger) -> dg.AssetCheckEvaluation:
         "rejected_rate_is_low",
     ],
 )
-def test_every_check_passes_on_correct_batches(check: str, ledger: LotLedger) -> None:
+def test_every_check_passes_on_correct_batches(check: str, ledger: Ledger) -> None:
     assert validated(check, ledger).passed
 
 
 @pytest.mark.parametrize("table", ["tabela_compras", "compras_rejeitadas"])
-def test_a_lost_row_is_found(ledger: LotLedger, engine: sa.Engine, table: str) -> None:
+def test_a_lost_row_is_found(ledger: Ledger, engine: sa.Engine, table: str) -> None:
     harm(
         engine,
         f"DELETE FROM {table} WHERE (lote, linha) IN (SELECT lote, linha FROM {table} WHERE lote='lote-0002' LIMIT 1)",  # noqa: S608
@@ -64,30 +64,32 @@ def test_a_lost_row_is_found(ledger: LotLedger, engine: sa.Engine, table: str) -
     result = validated("every_row_is_loaded_or_rejected", ledger)
 
     assert not result.passed
-    assert result.metadata["unbalanced_lots"].value == ["lote-0002"]
+    assert result.metadata["unbalanced_partitions"].value == ["lote-0002"]
 
 
-def test_more_batches_than_query_parameters_can_be_checked(ledger: LotLedger) -> None:
+def test_more_batches_than_query_parameters_can_be_checked(ledger: Ledger) -> None:
     lots = [f"lote-{number:04d}" for number in range(2, 70_000)]
 
-    assert list(ledger.loaded_lots(lots)) == list(ledger.counted_lots(lots)) == ["lote-0002"]
+    assert list(ledger.loaded(lots)) == list(ledger.counted(lots)) == ["lote-0002"]
     assert ledger.gaps_and_duplicates(lots) == []
 
 
 def test_an_empty_database_does_not_pass(engine: sa.Engine) -> None:
-    assert not validated("every_row_is_loaded_or_rejected", LotLedger(engine)).passed
+    assert not validated("every_row_is_loaded_or_rejected", Ledger(engine, PURCHASES)).passed
 
 
-def test_a_gap_in_the_row_numbers_is_found(ledger: LotLedger, engine: sa.Engine) -> None:
+def test_a_gap_in_the_row_numbers_is_found(ledger: Ledger, engine: sa.Engine) -> None:
     harm(engine, "UPDATE tabela_compras SET linha = linha + 1000 WHERE lote = 'lote-0001' AND linha > 150")
 
     result = validated("linhas_are_gap_free", ledger)
 
     assert not result.passed
-    assert result.metadata["lots_with_gaps_or_duplicates"].value == ["lote-0001: gaps=1000, duplicates=0"]
+    assert result.metadata["partitions_with_gaps_or_duplicates"].value == [
+        "lote-0001: gaps=1000, duplicates=0"
+    ]
 
 
-def test_a_row_in_both_tables_is_found(ledger: LotLedger, engine: sa.Engine) -> None:
+def test_a_row_in_both_tables_is_found(ledger: Ledger, engine: sa.Engine) -> None:
     harm(
         engine,
         "INSERT INTO compras_rejeitadas SELECT lote, linha, '{}', '{}', '', '', now(), '' FROM tabela_compras LIMIT 1",
@@ -95,7 +97,7 @@ def test_a_row_in_both_tables_is_found(ledger: LotLedger, engine: sa.Engine) -> 
 
     result = validated("linhas_are_gap_free", ledger)
 
-    assert result.metadata["lots_with_gaps_or_duplicates"].value == ["lote-0001: gaps=0, duplicates=1"]
+    assert result.metadata["partitions_with_gaps_or_duplicates"].value == ["lote-0001: gaps=0, duplicates=1"]
 
 
 @pytest.mark.parametrize(
@@ -120,7 +122,7 @@ def test_a_row_in_both_tables_is_found(ledger: LotLedger, engine: sa.Engine) -> 
     ],
 )
 def test_a_changed_table_does_not_match_the_contract(
-    ledger: LotLedger, engine: sa.Engine, change: str, difference: str
+    ledger: Ledger, engine: sa.Engine, change: str, difference: str
 ) -> None:
     harm(engine, f"ALTER TABLE tabela_compras {change}")
 
@@ -134,7 +136,7 @@ def test_many_rejects_are_a_warning(database_url: str, engine: sa.Engine, tmp_pa
     with served(create_app(defects=0.04)) as url:
         assert ingest(a_pipeline(url, tmp_path, database_url)).success
 
-    result = validated("rejected_rate_is_low", LotLedger(engine))
+    result = validated("rejected_rate_is_low", Ledger(engine, PURCHASES))
 
     assert not result.passed
     assert result.severity is dg.AssetCheckSeverity.WARN

@@ -184,3 +184,12 @@ def test_an_unknown_type_is_refused_with_the_known_ones(words: str, message: str
 
     assert str(refused.value).startswith(message)
     assert "Known types: text, integer, bigint, " in str(refused.value)
+
+
+@pytest.mark.parametrize("column", ["_id", "model_fields", "model_config", "model_dump"])
+def test_a_name_that_pydantic_needs_is_refused_with_a_way_out(column: str) -> None:
+    with pytest.raises(ValueError, match=f"Rename it: 'text from {column}'"):
+        contract_from_columns("Order", {column: "text"})
+
+    renamed: Any = contract_from_columns("Order", {"found": f"text from {column}", "model_name": "text?"})
+    assert renamed.model_validate_json(f'{{"{column}": "a"}}').found == "a"

@@ -9,7 +9,6 @@ from typing import Annotated, Any, Optional, Union, get_origin
 import pytest
 from pydantic import Field, TypeAdapter, ValidationError
 
-from examples.orders import contract
 from mock_api.purchases import PurchaseSource, quarter_of
 from purchase_pipeline import contracts
 from purchase_pipeline.contracts import CompraSchema
@@ -29,10 +28,7 @@ TEXT_FIELDS = [
 ]
 # Field types, and how a contract may nest them.
 FIELD_TYPES = BY_NAME | {
-    name: found
-    for module in (contracts, contract)
-    for name, found in vars(module).items()
-    if get_origin(found) is Annotated
+    name: found for name, found in vars(contracts).items() if get_origin(found) is Annotated
 }
 WRAPPERS: dict[str, Callable[[Any], Any]] = {
     "X | None": lambda field: field | None,

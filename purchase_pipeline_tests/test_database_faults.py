@@ -7,8 +7,8 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from purchase_pipeline.ingest.tables import COMPRAS_REJEITADAS, TABELA_COMPRAS
 from purchase_pipeline.postgres.slices.ledger import ledger_table
+from purchase_pipeline.purchases import COMPRAS_REJEITADAS, TABELA_COMPRAS
 from purchase_pipeline.settings import Settings
 from purchase_pipeline.stack.database import DatabaseUnavailableError, start_database
 from purchase_pipeline.stack.database_requirements import KEY_COLUMNS, find_problems

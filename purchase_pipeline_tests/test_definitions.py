@@ -10,10 +10,12 @@ from purchase_pipeline.definitions import defs
 REPOSITORY = defs().get_repository_def()
 JOBS = [job.name for job in REPOSITORY.get_all_jobs()]
 CHOICES = {
-    "purchase_api": {"base_url": "http://evil.example", "redis_url": "redis://evil.example"},
-    "landing": {"location": "/tmp/elsewhere"},  # noqa: S108  (nothing is written)
-    "lot_ledger": {"database_url": "postgresql://evil.example/shop"},
+    "purchases_feed": {"name": "evil"},
+    "purchases_source": {"base_url": "http://evil.example", "redis_url": "redis://evil.example"},
+    "purchases_landing": {"location": "/tmp/elsewhere"},  # noqa: S108  (nothing is written)
+    "purchases_ledger": {"database_url": "postgresql://evil.example/shop"},
     "report_file": {"path": "/home/ana/.bashrc", "database_url": "postgresql://evil.example/shop"},
+    "purchases_io_manager": {"database_url": "postgresql://evil.example/shop", "schema": "pg_catalog"},
     "io_manager": {"database_url": "postgresql://evil.example/shop", "schema": "pg_catalog"},
 }
 
@@ -54,7 +56,7 @@ def test_a_run_may_still_choose_how_its_batch_is_loaded() -> None:
 
 
 def test_a_resources_description_shows_its_configuration() -> None:
-    landing = REPOSITORY.get_top_level_resources()["landing"]
+    landing = REPOSITORY.get_top_level_resources()["purchases_landing"]
 
     assert landing.description is not None
     assert '`{"location": "' in landing.description

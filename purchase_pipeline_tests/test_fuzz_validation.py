@@ -46,7 +46,9 @@ BLOCKS = st.one_of(
 def validated(raw_rows: Sequence[bytes]) -> tuple[list[tuple[object, ...]], list[RejectedRow]]:
     """Validate a batch with a valid row first: rejects alone would fail it."""
     rows = [a_raw_compra(), *raw_rows]
-    validation = RowValidation("lote-0001", received=len(rows), max_rejected_ratio=1.0, today=TODAY)
+    validation = RowValidation(
+        "lote-0001", contract=CompraSchema, received=len(rows), max_rejected_ratio=1.0, today=TODAY
+    )
     accepted = [(int(row[1]), *row[2:]) for batch in validation.accepted(rows) for row in batch]
     return accepted, validation.rejected
 

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from benchmarks.ours import our_path
 from mock_api.app import create_app
 from purchase_pipeline.ingest.ledger import LEDGER
-from purchase_pipeline.ingest.tables import COMPRAS_REJEITADAS, TABELA_COMPRAS
+from purchase_pipeline.purchases import COMPRAS_REJEITADAS, TABELA_COMPRAS
 from purchase_pipeline_tests.documents import PROJECT
 from purchase_pipeline_tests.person import COMMAND, Person
 from purchase_pipeline_tests.serving import served

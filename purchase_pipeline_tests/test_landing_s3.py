@@ -22,6 +22,7 @@ from purchase_pipeline.ingest.reconciliation import Verifier
 from purchase_pipeline.ingest.sources.request import Page
 from purchase_pipeline.postgres.connections import engine_for
 from purchase_pipeline.postgres.locks import lock_slice
+from purchase_pipeline.purchases import PURCHASES
 from purchase_pipeline_tests.builders import a_raw_compra
 from purchase_pipeline_tests.landed import land_lines, land_page, rows_of
 from purchase_pipeline_tests.person import Person
@@ -237,7 +238,7 @@ def test_the_job_loads_from_a_bucket(address: str, database_url: str) -> None:
         assert ingest(pipeline, rows=1000).success
         assert ingest(pipeline, rows=1000, refetch=True).success
 
-    verified = Verifier(engine_for(database_url), landing_at(address)).verify("lote-0001")
+    verified = Verifier(engine_for(database_url), PURCHASES, landing_at(address)).verify("lote-0001")
     assert (verified.loaded, verified.rejected, verified.differences) == (990, 10, [])
 
 
@@ -256,7 +257,7 @@ def test_an_older_file_is_not_loaded_over_a_newer_one(address: str, database_url
         assert f"{newer.digest} has landed since" in error_of(late)
         assert ingest(pipeline, rows=1).success
 
-    verified = Verifier(engine, landing).verify("lote-0001")
+    verified = Verifier(engine, PURCHASES, landing).verify("lote-0001")
     assert (verified.loaded, verified.rejected, verified.differences) == (1, 0, [])
 
 

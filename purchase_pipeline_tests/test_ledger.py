@@ -9,9 +9,9 @@ import sqlalchemy as sa
 
 from mock_api.app import create_app
 from purchase_pipeline.feeds.backlog import Backlog, NewCommits
-from purchase_pipeline.ingest.ledger import LEDGER, LotLedger
-from purchase_pipeline.ingest.tables import COMPRAS_REJEITADAS, TABELA_COMPRAS
-from purchase_pipeline_tests.pipelines import a_pipeline, ingest
+from purchase_pipeline.ingest.ledger import LEDGER, Ledger
+from purchase_pipeline.purchases import COMPRAS_REJEITADAS, PURCHASES, TABELA_COMPRAS
+from purchase_pipeline_tests.pipelines import a_feed, a_pipeline, ingest
 from purchase_pipeline_tests.serving import served
 
 pytestmark = pytest.mark.compatibility
@@ -20,12 +20,12 @@ LOTS = ["lote-0001", "lote-0002"]
 
 
 @pytest.fixture
-def ledger(database_url: str, engine: sa.Engine, tmp_path: Path) -> LotLedger:
+def ledger(database_url: str, engine: sa.Engine, tmp_path: Path) -> Ledger:
     """Two batches, each with rejected rows."""
     with served(create_app(defects=0.02)) as url:
         for lote in LOTS:
             assert ingest(a_pipeline(url, tmp_path, database_url), lote).success
-    return LotLedger(engine)
+    return Ledger(engine, PURCHASES)
 
 
 def change(engine: sa.Engine, statement: sa.Update | sa.Delete) -> None:
@@ -38,11 +38,11 @@ def committed_earlier(lote: str, earlier: timedelta) -> sa.Update:
     return entries.values(committed_at=LEDGER.c.committed_at - earlier)
 
 
-def arriving(ledger: LotLedger, known: str) -> list[str]:
+def arriving(ledger: Ledger, known: str) -> list[str]:
     """Poll new commits with one batch known, and return their order."""
     with dg.DagsterInstance.ephemeral() as instance:
-        commits = NewCommits(Backlog(LOTS, ledger, instance), {known: ledger.loaded_lots()[known]})
-        arrived = [lot.lote for lot in commits.poll()]
+        commits = NewCommits(Backlog(a_feed(*LOTS), ledger, instance), {known: ledger.loaded()[known]})
+        arrived = [lot.key for lot in commits.poll()]
         assert list(commits.poll()) == []
     assert [*commits.missing] == [lote for lote in LOTS if lote not in {known, *arrived}]
     return arrived
@@ -50,19 +50,19 @@ def arriving(ledger: LotLedger, known: str) -> list[str]:
 
 @pytest.mark.parametrize("table", [TABELA_COMPRAS, COMPRAS_REJEITADAS])
 def test_a_batch_that_is_wiped_from_either_table_is_not_loaded(
-    ledger: LotLedger, engine: sa.Engine, table: sa.Table
+    ledger: Ledger, engine: sa.Engine, table: sa.Table
 ) -> None:
     change(engine, sa.delete(table).where(table.c.lote == "lote-0001"))
 
-    assert ledger.loaded_names(checked_ratio=1) == {"lote-0002"}
-    assert list(ledger.loaded_lots()) == ["lote-0002"]
+    assert ledger.loaded_keys(checked_ratio=1) == {"lote-0002"}
+    assert list(ledger.loaded()) == ["lote-0002"]
 
 
-def test_loaded_and_counted_are_the_same_batches(ledger: LotLedger, engine: sa.Engine) -> None:
+def test_loaded_and_counted_are_the_same_batches(ledger: Ledger, engine: sa.Engine) -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         both, second = (
-            Backlog(LOTS, ledger, instance),
-            Backlog(["lote-0002", "lote-0003"], ledger, instance),
+            Backlog(a_feed(*LOTS), ledger, instance),
+            Backlog(a_feed("lote-0002", "lote-0003"), ledger, instance),
         )
         assert both.loaded().keys() == both.counted().keys() == set(LOTS)
         assert second.loaded().keys() == second.counted().keys() == {"lote-0002"}
@@ -75,57 +75,57 @@ def test_loaded_and_counted_are_the_same_batches(ledger: LotLedger, engine: sa.E
         some = sa.and_(TABELA_COMPRAS.c.lote == "lote-0002", TABELA_COMPRAS.c.linha <= 100)
         change(engine, sa.delete(TABELA_COMPRAS).where(some))
         assert both.loaded().keys() == both.counted().keys() == {"lote-0002"}
-        assert [lot.conserved for lot in both.counted().values()] == [False]
+        assert [lot.balanced for lot in both.counted().values()] == [False]
 
 
-def test_a_wiped_batch_is_found_eventually_with_a_share(ledger: LotLedger, engine: sa.Engine) -> None:
+def test_a_wiped_batch_is_found_eventually_with_a_share(ledger: Ledger, engine: sa.Engine) -> None:
     change(engine, sa.delete(TABELA_COMPRAS).where(TABELA_COMPRAS.c.lote == "lote-0001"))
 
-    looks = [ledger.loaded_names(checked_ratio=0.5) for _ in range(40)]
+    looks = [ledger.loaded_keys(checked_ratio=0.5) for _ in range(40)]
 
     assert {"lote-0002"} in looks
     assert all(names - {"lote-0001"} == {"lote-0002"} for names in looks)
-    assert ledger.loaded_names(checked_ratio=0) == set(LOTS)
+    assert ledger.loaded_keys(checked_ratio=0) == set(LOTS)
 
 
-def test_slices_of_different_raw_files_are_not_a_loaded_batch(ledger: LotLedger, engine: sa.Engine) -> None:
+def test_slices_of_different_raw_files_are_not_a_loaded_batch(ledger: Ledger, engine: sa.Engine) -> None:
     a_slice = sa.and_(LEDGER.c.asset == COMPRAS_REJEITADAS.name, LEDGER.c.partition == "lote-0001")
     change(engine, sa.update(LEDGER).where(a_slice).values(digest="another"))
 
-    assert ledger.loaded_names(checked_ratio=1) == {"lote-0002"}
+    assert ledger.loaded_keys(checked_ratio=1) == {"lote-0002"}
     assert arriving(ledger, known="lote-0002") == []
 
 
-def test_commits_are_polled_in_order(ledger: LotLedger, engine: sa.Engine) -> None:
+def test_commits_are_polled_in_order(ledger: Ledger, engine: sa.Engine) -> None:
     change(engine, committed_earlier("lote-0002", timedelta(days=1)))
 
     with dg.DagsterInstance.ephemeral() as instance:
-        commits = NewCommits(Backlog(LOTS, ledger, instance), known={})
-        seen = [(lot.lote, commits.loaded, [*commits.missing]) for lot in commits.poll()]
+        commits = NewCommits(Backlog(a_feed(*LOTS), ledger, instance), known={})
+        seen = [(lot.key, commits.loaded, [*commits.missing]) for lot in commits.poll()]
 
     assert seen == [("lote-0002", 1, ["lote-0001"]), ("lote-0001", 2, [])]
 
 
-def test_a_late_visible_commit_is_polled(ledger: LotLedger, engine: sa.Engine) -> None:
+def test_a_late_visible_commit_is_polled(ledger: Ledger, engine: sa.Engine) -> None:
     change(engine, committed_earlier("lote-0001", timedelta(minutes=30)))
 
     assert arriving(ledger, known="lote-0002") == ["lote-0001"]
 
 
-def test_old_commits_are_not_read_again(ledger: LotLedger, engine: sa.Engine) -> None:
+def test_old_commits_are_not_read_again(ledger: Ledger, engine: sa.Engine) -> None:
     change(engine, committed_earlier("lote-0001", timedelta(hours=2)))
 
     assert arriving(ledger, known="lote-0002") == []
 
 
-def test_a_clock_set_back_hides_no_batch(ledger: LotLedger, engine: sa.Engine) -> None:
+def test_a_clock_set_back_hides_no_batch(ledger: Ledger, engine: sa.Engine) -> None:
     change(engine, committed_earlier("lote-0002", -timedelta(days=1)))
 
     assert arriving(ledger, known="lote-0002") == ["lote-0001"]
 
 
 def test_without_tables_nothing_is_loaded(engine: sa.Engine) -> None:
-    ledger = LotLedger(engine)
+    ledger = Ledger(engine, PURCHASES)
 
     assert ledger.ping()
-    assert (ledger.loaded_names(checked_ratio=1), ledger.loaded_lots()) == (set(), {})
+    assert (ledger.loaded_keys(checked_ratio=1), ledger.loaded()) == (set(), {})

@@ -9,8 +9,9 @@ import pytest
 import sqlalchemy as sa
 
 from mock_api.app import create_app
-from purchase_pipeline.feeds.sensors import missing_lots
-from purchase_pipeline.ingest.ledger import LotLedger
+from purchase_pipeline.feeds.sensors import missing_partitions
+from purchase_pipeline.ingest.ledger import Ledger
+from purchase_pipeline.purchases import PURCHASES, purchases
 from purchase_pipeline.settings import current_settings
 from purchase_pipeline_tests.pipelines import a_pipeline, ingest
 from purchase_pipeline_tests.serving import served
@@ -38,9 +39,9 @@ def runs(
 
 def tick(instance: dg.DagsterInstance, engine: sa.Engine, cursor: str | None = None) -> dg.SensorResult:
     """Evaluate the sensor, and report what it returns, as the daemon does."""
-    resources = {"lot_ledger": LotLedger(engine)}
+    resources = {"purchases_ledger": Ledger(engine, PURCHASES)}
     with dg.build_sensor_context(instance, cursor, resources=resources) as context:
-        result = missing_lots(current_settings())(context)
+        result = missing_partitions(purchases(current_settings()))(context)
     assert isinstance(result, dg.SensorResult)
     for event in result.asset_events:
         instance.report_runless_asset_event(event)
@@ -75,7 +76,7 @@ def test_wiped_materializations_are_reported_again_by_a_tick(
 def test_restored_materializations_match_the_ledger(
     instance: dg.DagsterInstance, engine: sa.Engine, runs: list[dg.ExecuteInProcessResult]
 ) -> None:
-    lot = LotLedger(engine).loaded_lots()["lote-0001"]
+    lot = Ledger(engine, PURCHASES).loaded()["lote-0001"]
     instance.wipe_assets([dg.AssetKey(name) for name in ASSETS])
 
     events = [event for event in tick(instance, engine).asset_events if event.partition == "lote-0001"]

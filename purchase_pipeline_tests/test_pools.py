@@ -10,7 +10,8 @@ from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import QueuedRunCoordinatorDaemon
 
 from purchase_pipeline.definitions import defs
-from purchase_pipeline.feeds.specs import API_POOL, DATABASE_POOL
+from purchase_pipeline.purchases import DATABASE_POOL, purchases
+from purchase_pipeline.settings import current_settings
 from purchase_pipeline_tests.documents import PROJECT
 from purchase_pipeline_tests.redis_server import RedisServer
 from purchase_pipeline_tests.watched_runs import a_server, at_socket, workspace_of
@@ -25,8 +26,8 @@ def pools_of(job_name: str) -> dict[str, str | None]:
 def test_every_step_has_a_pool() -> None:
     load = pools_of("ingest_lote")
 
-    assert load["raw_purchases"] == API_POOL
-    assert load["validated_purchases"] == DATABASE_POOL
+    assert load["raw_purchases"] == purchases(current_settings()).api_pool == "purchase_api"
+    assert load["validated_purchases"] == DATABASE_POOL == "purchase_database"
     assert set(pools_of("sum_lots").values()) == {DATABASE_POOL}
     assert set(pools_of("refresh_sales").values()) == {DATABASE_POOL}
 
@@ -67,7 +68,7 @@ def test_a_pool_limits_running_runs(
             dg.DagsterInstance.from_config(str(tmp_path)) as instance,
             workspace_of(instance, at_socket(tmp_path / "code.sock")) as context,
         ):
-            instance.event_log_storage.set_concurrency_slots(API_POOL, 2)
+            instance.event_log_storage.set_concurrency_slots("purchase_api", 2)
             queue(context)
 
             list(QueuedRunCoordinatorDaemon(interval_seconds=1).run_iteration(context))

@@ -16,10 +16,11 @@ from pydantic import SecretStr
 
 from mock_api.app import create_app
 from purchase_pipeline.ingest.landing.store import landing_at
-from purchase_pipeline.ingest.ledger import LotLedger
+from purchase_pipeline.ingest.ledger import Ledger
 from purchase_pipeline.ingest.reconciliation import Verifier
 from purchase_pipeline.postgres import Batches
 from purchase_pipeline.postgres.connections import engine_for, transaction
+from purchase_pipeline.purchases import PURCHASES
 from purchase_pipeline.settings import Settings
 from purchase_pipeline.stack.database import dagster_storage_url
 from purchase_pipeline.stack.failover import Failover
@@ -307,10 +308,10 @@ def test_a_lot_loads_by_a_role_with_small_limits_and_other_defaults(
         pipeline = a_pipeline(url, tmp_path, limited)
         runs = [ingest(pipeline, lote, rows=5_000) for lote in ("lote-0001", "lote-0002", "lote-0001")]
 
-    verifier = Verifier(engine_for(limited), landing_at(str(tmp_path)))
+    verifier = Verifier(engine_for(limited), PURCHASES, landing_at(str(tmp_path)))
     assert all(run.success for run in runs)
-    assert [verifier.verify(lote).differences for lote in verifier.lots()] == [[], []]
-    assert LotLedger(engine_for(database_url)).counted_lots().keys() == {"lote-0001", "lote-0002"}
+    assert [verifier.verify(lote).differences for lote in verifier.partitions()] == [[], []]
+    assert Ledger(engine_for(database_url), PURCHASES).counted().keys() == {"lote-0001", "lote-0002"}
 
 
 def test_dagsters_storage_is_freed_of_its_roles_limits_where_the_server_takes_options(

@@ -10,10 +10,11 @@ import polars as pl
 import pytest
 import sqlalchemy as sa
 
-from purchase_pipeline.feeds.resources import LotLedgerResource
+from purchase_pipeline.feeds.resources import ledger_resource
 from purchase_pipeline.postgres import PostgresIOManager
 from purchase_pipeline.postgres.connections import engine_for
 from purchase_pipeline.postgres.errors import UnusableUrlError
+from purchase_pipeline.purchases import PURCHASES
 from purchase_pipeline.sales.resources import ReportFileResource
 
 SECRET = "hunter2"  # noqa: S105
@@ -95,7 +96,7 @@ def test_nothing_that_shows_an_engine_or_a_resource_has_the_password(url: str) -
     engine = engine_for(url)
     resources = (
         PostgresIOManager(database_url=url),
-        LotLedgerResource(database_url=url),
+        ledger_resource(PURCHASES, url),
         ReportFileResource(database_url=url, path="report.html"),
     )
 

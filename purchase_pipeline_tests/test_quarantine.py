@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from purchase_pipeline.ingest.quarantine import Grouping, Quarantine, RejectGroup
-from purchase_pipeline.ingest.tables import COMPRAS_REJEITADAS
+from purchase_pipeline.purchases import COMPRAS_REJEITADAS, PURCHASES
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
@@ -40,12 +40,12 @@ def rejects(engine: sa.Engine) -> Quarantine:
     with engine.begin() as connection:
         COMPRAS_REJEITADAS.create(connection)
         connection.execute(COMPRAS_REJEITADAS.insert(), REJECTED)
-    return Quarantine(engine)
+    return Quarantine(engine, PURCHASES)
 
 
 def test_rows_are_ordered_by_batch_and_row_number(rejects: Quarantine) -> None:
     assert rejects.rows() == REJECTED
-    assert rejects.rows(lote="lote-0002") == REJECTED[2:]
+    assert rejects.rows("lote-0002") == REJECTED[2:]
     assert rejects.rows(limit=1) == REJECTED[:1]
     assert [rejects.count(), rejects.count("lote-0001"), rejects.count("lote-0003")] == [5, 2, 0]
 
@@ -70,7 +70,7 @@ def test_rows_are_ordered_by_batch_and_row_number(rejects: Quarantine) -> None:
             ],
         ),
         (
-            "lote",
+            "partition",
             [
                 RejectGroup("lote-0002", 3, 1, "lote-0002 linha 3"),
                 RejectGroup("lote-0001", 2, 1, "lote-0001 linha 7"),
@@ -90,6 +90,6 @@ def test_groups_can_be_limited_to_a_batch(rejects: Quarantine) -> None:
 
 
 def test_an_empty_database_has_no_rejects(engine: sa.Engine) -> None:
-    rejects = Quarantine(engine)
+    rejects = Quarantine(engine, PURCHASES)
 
     assert (rejects.rows(), rejects.count(), rejects.grouped("reason")) == ([], 0, [])

@@ -15,7 +15,6 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
 
-from examples.orders.contract import Amount
 from purchase_pipeline import contracts
 from purchase_pipeline.contracts import (
     BigInteger,
@@ -52,7 +51,6 @@ class Ready(BaseModel):
     counted: Integer | None = Field(default=None, ge=1)
     number: Number | None = None
     money: Money | None = None
-    amount: Amount | None = None
     bought: PurchaseDate | None = None
     due: date | None = Field(default=None, strict=False)
     moment: Moment | None = None

@@ -12,8 +12,9 @@ from mock_api.app import create_app
 from purchase_pipeline.ingest.formats import NDJSON
 from purchase_pipeline.ingest.landing.manifest import manifest_of
 from purchase_pipeline.ingest.landing.store import Landing, landing_at
-from purchase_pipeline.ingest.reconciliation import MissingTableError, VerifiedLot, Verifier
+from purchase_pipeline.ingest.reconciliation import MissingTableError, VerifiedPartition, Verifier
 from purchase_pipeline.ingest.sources.request import Page
+from purchase_pipeline.purchases import PURCHASES
 from purchase_pipeline_tests.builders import a_compra, a_raw_compra
 from purchase_pipeline_tests.landed import land_lines, land_page
 from purchase_pipeline_tests.pipelines import a_pipeline, ingest
@@ -37,24 +38,24 @@ def harm(engine: sa.Engine, statement: str) -> None:
 
 
 def test_unchanged_batches_have_no_differences(landing: Landing, engine: sa.Engine) -> None:
-    verifier = Verifier(engine, landing)
+    verifier = Verifier(engine, PURCHASES, landing)
 
-    assert verifier.lots() == ["lote-0001", "lote-0002"]
-    assert [verifier.verify(lote) for lote in verifier.lots()] == [
-        VerifiedLot("lote-0001", 490, 10, []),
-        VerifiedLot("lote-0002", 490, 10, []),
+    assert verifier.partitions() == ["lote-0001", "lote-0002"]
+    assert [verifier.verify(lote) for lote in verifier.partitions()] == [
+        VerifiedPartition("lote-0001", 490, 10, []),
+        VerifiedPartition("lote-0002", 490, 10, []),
     ]
 
 
 def test_an_empty_database_has_no_batches(engine: sa.Engine, tmp_path: Path) -> None:
-    assert Verifier(engine, landing_at(str(tmp_path))).lots() == []
+    assert Verifier(engine, PURCHASES, landing_at(str(tmp_path))).partitions() == []
 
 
 def test_a_dropped_table_is_named(landing: Landing, engine: sa.Engine) -> None:
     harm(engine, "DROP TABLE tabela_compras")
 
     with pytest.raises(MissingTableError, match=r"Missing tables: tabela_compras.*purchase-pipeline ingest"):
-        Verifier(engine, landing).lots()
+        Verifier(engine, PURCHASES, landing).partitions()
 
 
 @pytest.mark.parametrize(
@@ -142,7 +143,7 @@ def test_changes_in_the_database_are_found(
 
     harm(engine, statement)
 
-    verifier = Verifier(engine, landing)
+    verifier = Verifier(engine, PURCHASES, landing)
     facts = {"first_rejects": ", ".join(map(str, first)), "digest": landed.digest}
     assert sorted(verifier.verify("lote-0001").differences) == sorted(
         each.format_map(facts) for each in differences
@@ -176,7 +177,7 @@ def test_changes_of_the_file_are_found(
 ) -> None:
     harm_file(landing)
 
-    verifier = Verifier(engine, landing)
+    verifier = Verifier(engine, PURCHASES, landing)
     assert any(difference in found for found in verifier.verify("lote-0001").differences)
     assert verifier.verify("lote-0002").differences == []
 
@@ -184,9 +185,9 @@ def test_changes_of_the_file_are_found(
 def test_a_batch_without_ledger_and_file_is_found(landing: Landing, engine: sa.Engine) -> None:
     harm(engine, "UPDATE tabela_compras SET lote = 'lote-0009' WHERE lote = 'lote-0001' AND linha = 1")
 
-    verifier = Verifier(engine, landing)
+    verifier = Verifier(engine, PURCHASES, landing)
 
-    assert verifier.lots() == ["lote-0001", "lote-0002", "lote-0009"]
+    assert verifier.partitions() == ["lote-0001", "lote-0002", "lote-0009"]
     assert verifier.verify("lote-0009").differences == [
         "tabela_compras has 1 row, but no entry in the ledger",
         "compras_rejeitadas has 0 rows, but no entry in the ledger",
@@ -195,7 +196,7 @@ def test_a_batch_without_ledger_and_file_is_found(landing: Landing, engine: sa.E
 
 
 def test_a_batch_is_stored_as_validated_until_validation_changes(landing: Landing, engine: sa.Engine) -> None:
-    verifier, landed = Verifier(engine, landing), landing.find("lote-0001")
+    verifier, landed = Verifier(engine, PURCHASES, landing), landing.find("lote-0001")
     assert landed is not None
     assert verifier.is_stored_as_validated(landed)
 
@@ -219,7 +220,7 @@ def test_rows_are_verified_with_the_day_of_their_receipt(
         assert ingest(a_pipeline(url, tmp_path, database_url), rows=100).success
     harm(engine, f"UPDATE slice_ledger SET committed_at = '{clock}'")  # noqa: S608
 
-    assert Verifier(engine, landing_at(str(tmp_path))).verify("lote-0001") == VerifiedLot(
+    assert Verifier(engine, PURCHASES, landing_at(str(tmp_path))).verify("lote-0001") == VerifiedPartition(
         "lote-0001", 98, 2, []
     )
 
@@ -237,7 +238,7 @@ def test_a_batch_landed_before_midnight_is_validated_with_that_day(
     for moment in (two_days_ago, in_two_days):
         Path(landing.backend.address_of("lote-0001.json")).write_bytes(manifest_of(moment))
         assert ingest(a_pipeline("http://127.0.0.1:9", tmp_path, database_url), rows=100).success
-        found = Verifier(engine, landing).verify("lote-0001")
+        found = Verifier(engine, PURCHASES, landing).verify("lote-0001")
         counts.append((found.loaded, found.rejected, found.differences))
 
     assert counts == [(99, 1, []), (100, 0, [])]

@@ -10,10 +10,11 @@ from dagster._core.definitions.asset_daemon_cursor import AssetDaemonCursor
 
 from mock_api.app import create_app
 from purchase_pipeline.feeds.backlog import Backlog
-from purchase_pipeline.ingest.ledger import LotLedger
+from purchase_pipeline.ingest.ledger import Ledger
+from purchase_pipeline.purchases import PURCHASES
 from purchase_pipeline.sales.automation import GROUP
 from purchase_pipeline.sales.marts import MARTS
-from purchase_pipeline_tests.pipelines import a_pipeline, ingest
+from purchase_pipeline_tests.pipelines import a_feed, a_pipeline, ingest
 from purchase_pipeline_tests.serving import served
 
 pytestmark = pytest.mark.proof
@@ -136,7 +137,7 @@ def test_aggregating_a_batch_does_not_load_it(automation: Automation, engine: sa
             asset_selection=frozenset({dg.AssetKey("sales_by_lot")}),
         )
 
-    campaign = Backlog(["lote-0001", "lote-0002"], LotLedger(engine), automation.instance)
+    campaign = Backlog(a_feed("lote-0001", "lote-0002"), Ledger(engine, PURCHASES), automation.instance)
 
     assert campaign.in_progress() == set()
     (lot,) = campaign.loaded().values()

@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 from faker.providers.address.pt_BR import Provider as AddressProvider
 
-from purchase_pipeline.ingest.ledger import LotCount
+from purchase_pipeline.ingest.ledger import LoadedPartition
 from purchase_pipeline.ingest.printable import printable
 from purchase_pipeline.ingest.quarantine import RejectGroup
 from purchase_pipeline.sales import tables
@@ -105,8 +105,8 @@ def test_the_figures_are_the_marts_rows(engine: sa.Engine) -> None:
             TopBrand(3, "Marca 0", 1, Decimal("100.50")),
         ],
         lots=[
-            LotCount(LOTS[0], 1, 1, 0, figures.lots[0].committed_at, f"digest of {LOTS[0]}", "a run"),
-            LotCount(LOTS[1], 3, 2, 1, at, f"digest of {LOTS[1]}", "a run"),
+            LoadedPartition(LOTS[0], 1, 1, 0, figures.lots[0].committed_at, f"digest of {LOTS[0]}", "a run"),
+            LoadedPartition(LOTS[1], 3, 2, 1, at, f"digest of {LOTS[1]}", "a run"),
         ],
         rejects=[RejectGroup(REASON, 1, 1, f"{LOTS[1]} linha 3")],
     )

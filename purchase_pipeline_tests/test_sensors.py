@@ -10,10 +10,11 @@ import sqlalchemy as sa
 
 from mock_api.app import create_app
 from purchase_pipeline.feeds.backlog import Backlog
-from purchase_pipeline.feeds.sensors import delay_after, missing_lots, ticks
-from purchase_pipeline.ingest.ledger import LotLedger
+from purchase_pipeline.feeds.sensors import delay_after, missing_partitions, ticks
+from purchase_pipeline.ingest.ledger import Ledger
+from purchase_pipeline.purchases import PURCHASES, purchases
 from purchase_pipeline.settings import current_settings
-from purchase_pipeline_tests.pipelines import a_pipeline, ingest
+from purchase_pipeline_tests.pipelines import a_feed, a_pipeline, ingest
 from purchase_pipeline_tests.serving import served
 
 pytestmark = pytest.mark.compatibility
@@ -36,8 +37,10 @@ def pipeline(database_url: str, tmp_path: Path) -> Iterator[dg.Definitions]:
 
 
 def tick(instance: dg.DagsterInstance, engine: sa.Engine) -> dg.SensorResult:
-    with dg.build_sensor_context(instance, resources={"lot_ledger": LotLedger(engine)}) as context:
-        result = missing_lots(current_settings())(context)
+    with dg.build_sensor_context(
+        instance, resources={"purchases_ledger": Ledger(engine, PURCHASES)}
+    ) as context:
+        result = missing_partitions(purchases(current_settings()))(context)
     assert isinstance(result, dg.SensorResult)
     return result
 
@@ -137,7 +140,7 @@ def test_a_batch_whose_run_was_deleted_has_no_duration(
     instance: dg.DagsterInstance, engine: sa.Engine, pipeline: dg.Definitions
 ) -> None:
     first, second = (ingest(pipeline, "lote-0001", instance=instance) for _ in range(2))
-    campaign = Backlog(["lote-0001"], LotLedger(engine), instance)
+    campaign = Backlog(a_feed("lote-0001"), Ledger(engine, PURCHASES), instance)
     lot = campaign.loaded()["lote-0001"]
     known = campaign.seconds_taken(lot)
 
@@ -207,7 +210,7 @@ def test_a_run_that_dagster_is_about_to_retry_is_left_to_dagster(
     result = tick(instance, engine)
 
     assert [request.partition_key for request in result.run_requests or []] == ["lote-0002"]
-    assert Backlog(["lote-0001"], LotLedger(engine), instance).in_progress() == {"lote-0001"}
+    assert Backlog(a_feed("lote-0001"), Ledger(engine, PURCHASES), instance).in_progress() == {"lote-0001"}
 
 
 def test_all_batches_of_a_run_over_a_range_are_in_progress(
@@ -219,7 +222,7 @@ def test_all_batches_of_a_run_over_a_range_are_in_progress(
         tags={f"dagster/asset_partition_range_{end}": lote for end, lote in ends.items()},
     )
 
-    campaign = Backlog(["lote-0001", "lote-0002", "lote-0003"], LotLedger(engine), instance)
+    campaign = Backlog(a_feed("lote-0001", "lote-0002", "lote-0003"), Ledger(engine, PURCHASES), instance)
 
     assert campaign.in_progress() == {"lote-0001", "lote-0002"}
 

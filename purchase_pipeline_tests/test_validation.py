@@ -73,7 +73,11 @@ def a_validation(
     contract: type[CompraSchema] = CompraSchema,
 ) -> RowValidation:
     return RowValidation(
-        "lote-0001", received=received, max_rejected_ratio=ratio, today=today, contract=contract
+        "lote-0001",
+        received=received,
+        max_rejected_ratio=ratio,
+        today=today,
+        contract=contract,
     )
 
 
@@ -374,7 +378,9 @@ def test_too_many_rejects_end_the_reading_early() -> None:
 
 @pytest.mark.parametrize("landed", [2, 4])
 def test_a_landed_file_with_another_number_of_rows_is_refused(landed: int) -> None:
-    validation = RowValidation("lote-0001", received=3, max_rejected_ratio=0.05, today=date(2026, 1, 1))
+    validation = RowValidation(
+        "lote-0001", contract=CompraSchema, received=3, max_rejected_ratio=0.05, today=date(2026, 1, 1)
+    )
 
     with pytest.raises(MissingRowsError, match=f"3 rows were received, but the landed file has {landed}"):
         list(validation.accepted([a_raw_compra()] * landed))
@@ -412,7 +418,8 @@ def test_an_exception_in_a_validator_is_the_rows_reason(error: Exception, *, in_
     assert [row[1] for row in accepted] == ["1", "3"]
     (rejected,) = validation.rejected
     assert rejected.row_number == 2
-    assert rejected.reasons == [f"A validator raised {error!r}"]
+    assert rejected.fields == ["brand"]
+    assert rejected.reasons == [storable_text(f"brand: A validator raised {error!r}".encode())]
     assert rejected.original == rows[1].decode()
 
 

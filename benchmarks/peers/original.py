@@ -5,7 +5,7 @@ import sqlalchemy as sa
 from benchmarks.peers.json_lot import fetch_lote
 from benchmarks.peers.original_worker import Purchase
 from benchmarks.same_table import IntoSameTable
-from purchase_pipeline.ingest.tables import TABELA_COMPRAS
+from purchase_pipeline.purchases import TABELA_COMPRAS
 
 
 class OriginalMethod(IntoSameTable):

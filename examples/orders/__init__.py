@@ -1,1 +1,1 @@
-"""Daily orders from a paginated API. Described in docs/your-own-api.md."""
+"""Daily orders from a paginated API: a feed. Described in docs/your-own-api.md."""

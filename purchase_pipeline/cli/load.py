@@ -152,9 +152,9 @@ def _defects(settings: Settings, ratio: float) -> float:
 def replay(*, lote: str | None, dry_run: bool) -> bool:
     """Revalidate landed batches after the contract has changed.
 
-    Reloads each batch whose rows validate differently: rows that now pass move from compras_rejeitadas to
-    tabela_compras, rows that no longer pass move back, one transaction for each batch. Reads the landed files, not the
-    API. Exit code 0 if all went well; 1 if a batch failed (for example with too many rejects) and kept its old rows.
+    Reloads each batch whose rows validate differently: rows that now pass move from the quarantine to
+    the table, rows that no longer pass move back, one transaction for each batch. Reads the landed files, not the API.
+    Exit code 0 if all went well; 1 if a batch failed (for example with too many rejects) and kept its old rows.
     """
     settings = read_settings()
     feed = chosen_feed(settings)

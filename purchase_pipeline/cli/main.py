@@ -56,11 +56,12 @@ class LazyCommands(CommandLine):
     "--feed", help="Feed that the command works on.  [default: purchases, or the module's only feed]"
 )
 def main(*, module: str | None, feed: str | None) -> None:  # noqa: ARG001  (read by `chosen_feed`)
-    """Load purchases from an HTTP API into PostgreSQL, batch by batch (lote), with Dagster.
+    """Load an HTTP API into PostgreSQL with Dagster, batch by batch: purchases (in lotes), or a feed of your own.
 
     \b
     Start here:   purchase-pipeline up
-    Then look:    psql "$(purchase-pipeline db-url)" -c 'select * from tabela_compras limit 5'
+    Then look:    purchase-pipeline status
+    Your feed:    purchase-pipeline -m my_project.definitions --feed orders ingest
 
     Settings are environment variables; options override them: DATABASE_URL (default: an embedded PostgreSQL),
     DAGSTER_POSTGRES_URL (Dagster's storage; default: the database `dagster` on the same server), PURCHASE_API_URL

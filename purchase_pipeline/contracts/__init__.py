@@ -8,10 +8,12 @@ from purchase_pipeline.contracts.columns import contract_from_columns
 from purchase_pipeline.contracts.forms import Explained, ReceivedAs
 from purchase_pipeline.contracts.numbers import BigInteger, DecimalComma, DecimalOf, Integer, Money, Number
 from purchase_pipeline.contracts.purchase import BirthDate, CompraSchema, PurchaseDate
+from purchase_pipeline.contracts.request import FROM_REQUEST, FromRequest
 from purchase_pipeline.contracts.texts import UUID, Bool, BooleanIn, Json, LongText, Text
 from purchase_pipeline.contracts.times import Date, DateIn, LocalMoment, Moment, MomentIn
 
 __all__ = [
+    "FROM_REQUEST",
     "UUID",
     "BigInteger",
     "BirthDate",
@@ -23,6 +25,7 @@ __all__ = [
     "DecimalComma",
     "DecimalOf",
     "Explained",
+    "FromRequest",
     "Integer",
     "Json",
     "LocalMoment",

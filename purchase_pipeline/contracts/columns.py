@@ -56,7 +56,7 @@ def contract_from_columns(
     that name, or nested.
 
     Raises:
-        ValueError: an unknown type.
+        ValueError: an unknown type, or a name that a pydantic model cannot have.
     """
     fields: dict[str, Any] = {column: _field(column, words) for column, words in columns.items()}
     with warnings.catch_warnings():  # a column may have the name of a method, such as `copy`
@@ -69,7 +69,11 @@ def contract_from_columns(
 
 
 def _field(column: str, words: str) -> tuple[Any, Any]:
-    declared = _COLUMN.fullmatch(words.strip())
+    if column.startswith("_") or (column.startswith("model_") and hasattr(BaseModel, column)):
+        raise ValueError(
+            f"Column {column!r}: pydantic reserves this name. Rename it: '{words} from {column}'."
+        )
+    declared = _COLUMN.fullmatch(str(words).strip())  # YAML may hold a number
     try:
         field_type = _type_named(declared["name"], declared["of"]) if declared else None
     except (LookupError, OSError, TypeError, ValueError) as error:  # LookupError, OSError: of a zone

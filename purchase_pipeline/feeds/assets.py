@@ -15,7 +15,7 @@ from purchase_pipeline.feeds.metadata import (
     loaded_metadata,
     rejected_metadata,
 )
-from purchase_pipeline.feeds.partitions import variables_of
+from purchase_pipeline.feeds.partitions import WHOLE, variables_of
 from purchase_pipeline.feeds.specs import table_spec
 from purchase_pipeline.ingest.landing.manifest import LandedPartition
 from purchase_pipeline.ingest.landing.store import Landing
@@ -62,18 +62,31 @@ def raw_asset(feed: FeedDeclaration) -> dg.AssetsDefinition:
         variables = dict(config)
         refetch = variables.pop("refetch")
         digests = list[str]()
-        for key in context.partition_keys:
+        for key in _keys(context):
             request = PartitionRequest(key, {**variables_of(feed.partitions, key), **variables})
             landed = landing.find(key)
-            fetched = refetch or landed is None or not _can_be_loaded(landed, landing, source, request)
+            whole = feed.partitions is None  # its source may have changed
+            fetched = (
+                refetch or whole or landed is None or not _can_be_loaded(landed, landing, source, request)
+            )
             if landed is None or fetched:
                 landed = landing.land(key, partial(source.fetch, request))
             digests.append(landed.digest)
-            context.add_asset_metadata(landed_metadata(landed, landing, fetched=fetched), partition_key=key)
+            metadata = landed_metadata(landed, landing, fetched=fetched)
+            context.add_asset_metadata(metadata, partition_key=key or None)
         # Dagster takes one data version per run: a run of several partitions has none.
         yield dg.MaterializeResult(data_version=dg.DataVersion(digests[0]) if len(digests) == 1 else None)
 
     return asset
+
+
+def _keys(context: dg.AssetExecutionContext) -> list[str]:
+    """Return the run's partitions; of a feed without partitions, the one that is the whole."""
+    return (
+        list(context.partition_keys)
+        if context.has_partition_key_range or context.has_partition_key
+        else [WHOLE]
+    )
 
 
 def _can_be_loaded(
@@ -114,7 +127,7 @@ def validated_assets(feed: FeedDeclaration) -> dg.AssetsDefinition:
     )
     def assets(
         context: dg.AssetExecutionContext, config: ValidationConfig
-    ) -> Iterator[dg.Output[PerPartition] | dg.MaterializeResult[None]]:
+    ) -> Iterator[dg.Output[PerPartition | Together] | dg.MaterializeResult[None]]:
         """Validate each row of a landed partition once, and load both tables in one transaction."""
         landing = getattr(context.resources, feed.landing_key)
         partitions = (
@@ -125,9 +138,15 @@ def validated_assets(feed: FeedDeclaration) -> dg.AssetsDefinition:
                 max_rejected_ratio=config.max_rejected_ratio,
                 run_id=context.run.run_id,
             )
-            for key in context.partition_keys
+            for key in _keys(context)
         )
-        yield dg.Output(PerPartition(_slices(feed, context, partitions)), accepted.name)
+        slices = _slices(feed, context, partitions)
+        if feed.partitions is None:
+            _, value, known = next(slices)
+            yield dg.Output(value, accepted.name, metadata=dict(known))
+            next(slices, None)  # reports what was loaded
+        else:
+            yield dg.Output(PerPartition(slices), accepted.name)
         # Already committed: each partition together with its slice of the accepted rows.
         yield dg.MaterializeResult(asset_key=rejected.name)
 
@@ -143,7 +162,9 @@ def _table(feed: FeedDeclaration, table: sa.Table, **more: Any) -> dg.AssetSpec:
         tags=dict(feed.tags),
         **more,
     )
-    metadata = {"partition_expr": feed.tables.partition, "partition_by": "key", "preview_rows": _PREVIEW_ROWS}
+    metadata: dict[str, Any] = {"preview_rows": _PREVIEW_ROWS}
+    if feed.partitions is not None:
+        metadata |= {"partition_expr": feed.tables.partition, "partition_by": "key"}
     if feed.hash_partitions is not None:
         metadata["hash_partitions"] = feed.hash_partitions
     return spec.merge_attributes(metadata=metadata)
@@ -176,5 +197,5 @@ def _slices(
             len(refused),
         )
         loaded = loaded_metadata(one.landed, len(refused), raw, feed.tables.contract)
-        context.add_asset_metadata(loaded, accepted.name, key)
-        context.add_asset_metadata(rejected_metadata(refused, received), rejected.name, key)
+        context.add_asset_metadata(loaded, accepted.name, key or None)
+        context.add_asset_metadata(rejected_metadata(refused, received), rejected.name, key or None)

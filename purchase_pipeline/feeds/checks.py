@@ -108,10 +108,10 @@ def _if_any(name: str, found: Sequence[str]) -> dict[str, RawMetadataValue]:
     return {name: list(found)} if found else {}
 
 
-def _keys(context: dg.AssetCheckExecutionContext, partitions: dg.PartitionsDefinition[str]) -> _Keys:
+def _keys(context: dg.AssetCheckExecutionContext, partitions: dg.PartitionsDefinition[str] | None) -> _Keys:
     """Return the run's partitions; None for a check that is run by itself, which covers all."""
     if context.has_partition_key:
         return [context.partition_key]
-    if context.has_partition_key_range:
+    if partitions is not None and context.has_partition_key_range:
         return partitions.get_partition_keys_in_range(context.partition_key_range)
     return None

@@ -8,8 +8,12 @@ import dagster as dg
 from pydantic import BaseModel
 
 from purchase_pipeline.errors import PipelineError
+from purchase_pipeline.feeds.partitions import WHOLE
 from purchase_pipeline.ingest.sources.request import Source
 from purchase_pipeline.ingest.tables import FeedTables, feed_tables
+
+FEED_KEY = "_feed"
+"""End of the resource key of a declaration."""
 
 
 class FeedDeclarationError(PipelineError):
@@ -25,7 +29,8 @@ class FeedDeclaration:
         source: where the rows of a partition come from: an `HttpSource`, a `FunctionSource`.
         contract: model that validates a row; the tables are derived from it.
         tables: the tables, if they have names of their own.
-        partitions: partitions of all assets.
+        partitions: partitions of all assets; None for a source that is loaded whole each time.
+        schedule: cron expression of the times when a feed without partitions is loaded; `every` is for partitions.
         variables: values of the request that a run's configuration may replace: for each a default, or a pydantic
             `Field` with its default and bounds.
         max_rejected_ratio: ratio of rejected rows, 0 to 1, at which a partition fails.
@@ -46,12 +51,13 @@ class FeedDeclaration:
 
     name: str
     source: Source
-    partitions: dg.PartitionsDefinition[str]
+    partitions: dg.PartitionsDefinition[str] | None = None
     contract: type[BaseModel] | None = None
     tables: FeedTables = field(default=None)  # type: ignore[assignment]  # set below
     variables: Mapping[str, Any] = field(default_factory=dict)
     max_rejected_ratio: float = 0.05
     every: float = 5.0
+    schedule: str | None = None
     partitions_per_run: int = 100
     hash_partitions: int | None = None
     freshness: dg.FreshnessPolicy | None = None
@@ -97,11 +103,15 @@ class FeedDeclaration:
         return frozenset(dg.AssetKey(name) for name in names)
 
     def partition_keys(self, instance: dg.DagsterInstance) -> list[str]:
-        """Return the partitions that exist now, in order."""
+        """Return the partitions that exist now, in order; one without a name if the feed has none."""
+        if self.partitions is None:
+            return [WHOLE]
         return list(self.partitions.get_partition_keys(dynamic_partitions_store=instance))
 
     def has_partition(self, key: str) -> bool:
         """Return whether a partition exists; any key may, if partitions are dynamic."""
+        if self.partitions is None:
+            return key == WHOLE
         dynamic = isinstance(self.partitions, dg.DynamicPartitionsDefinition)
         return dynamic or self.partitions.has_partition_key(key)
 
@@ -109,7 +119,7 @@ class FeedDeclaration:
     @property
     def feed_key(self) -> str:
         """Key of the declaration itself, by which commands find it."""
-        return f"{self.name}_feed"
+        return f"{self.name}{FEED_KEY}"
 
     @property
     def source_key(self) -> str:

@@ -11,9 +11,9 @@ from purchase_pipeline.feeds.resources import (
     FeedIOManager,
     LandingResource,
     by_name,
+    declared_resource,
     fixed,
     ledger_resource,
-    source_resource,
 )
 from purchase_pipeline.feeds.sensors import missing_partitions
 from purchase_pipeline.settings import Settings, current_settings
@@ -49,13 +49,23 @@ class Feed(FeedDeclaration):
             assets=[raw_asset(self), validated_assets(self)],
             asset_checks=[table_checks(self)],
             jobs=[job],
-            sensors=[missing_partitions(self)],
+            sensors=[] if self.partitions is None else [missing_partitions(self)],
+            schedules=[] if self.schedule is None else [_schedule(self.job, self.schedule)],
             resources={
-                self.feed_key: self,
-                self.source_key: source_resource(self.source),
+                self.feed_key: dg.ResourceDefinition(lambda _: self, config_schema={}),
+                self.source_key: declared_resource(self.source),
                 self.landing_key: fixed(LandingResource(location=self.landing_location(settings))),
                 self.ledger_key: ledger_resource(self.tables, url),
                 self.io_manager_key: fixed(FeedIOManager(database_url=url)),
             },
             executor=dg.in_process_executor,
         )
+
+
+def _schedule(job: str, cron: str) -> dg.ScheduleDefinition:
+    return dg.ScheduleDefinition(
+        name=f"{job}_schedule",
+        job_name=job,
+        cron_schedule=cron,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+    )

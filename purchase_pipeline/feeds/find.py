@@ -9,6 +9,7 @@ from types import ModuleType
 import dagster as dg
 
 from purchase_pipeline.errors import PipelineError
+from purchase_pipeline.feeds.declaration import FEED_KEY
 from purchase_pipeline.feeds.feed import Feed
 
 
@@ -55,9 +56,16 @@ def _feeds(module: ModuleType) -> Iterator[Feed]:
         if isinstance(value, Feed):
             yield value
         elif isinstance(definitions := _definitions(value), dg.Definitions):
-            yield from (
-                resource for resource in (definitions.resources or {}).values() if isinstance(resource, Feed)
-            )
+            yield from _declared(definitions)
+
+
+def _declared(definitions: dg.Definitions) -> Iterator[Feed]:
+    """Yield the feeds of definitions, each of which is a resource of them."""
+    for key, resource in (definitions.resources or {}).items():
+        if key.endswith(FEED_KEY) and isinstance(resource, dg.ResourceDefinition):
+            feed = resource.resource_fn(None)  # type: ignore[call-arg, arg-type]  # a constant
+            if isinstance(feed, Feed):
+                yield feed
 
 
 def _definitions(value: object) -> object:

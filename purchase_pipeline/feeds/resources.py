@@ -5,10 +5,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import dagster as dg
+from pydantic import Field
 
 from purchase_pipeline.ingest.landing.store import Landing, landing_at
 from purchase_pipeline.ingest.ledger import Ledger
-from purchase_pipeline.ingest.sources.request import Source
 from purchase_pipeline.ingest.tables import FeedTables
 from purchase_pipeline.postgres import PostgresIOManager
 from purchase_pipeline.postgres.connections import engine_for
@@ -17,9 +17,9 @@ from purchase_pipeline.settings import is_environment_variable
 from purchase_pipeline.stack.database import own_database_in_use
 
 
-def source_resource(source: Source) -> dg.ResourceDefinition:
-    """Return the resource of a source, which shows how it is declared; secrets are declared by variable name."""
-    return dg.ResourceDefinition.hardcoded_resource(source, description=f"`{source!r}`")
+def declared_resource(value: object) -> dg.ResourceDefinition:
+    """Return the resource of a declared object, which its description shows; secrets are declared by variable name."""
+    return dg.ResourceDefinition(lambda _: value, config_schema={}, description=f"`{value!r}`")
 
 
 class LandingResource(dg.ConfigurableResource[Landing]):
@@ -40,12 +40,18 @@ def ledger_resource(tables: FeedTables, url: str) -> dg.ResourceDefinition:
         url: the database's URL, or an `EnvVar`.
     """
 
-    def ledger(_: dg.InitResourceContext) -> Iterator[Ledger]:
-        database_url = value_of(url)
-        with own_database_in_use(database_url):
-            yield Ledger(engine_for(database_url), tables)
+    class LedgerResource(dg.ConfigurableResource[Ledger]):
+        """The ledger of loaded partitions, in PostgreSQL."""
 
-    return dg.ResourceDefinition(ledger, config_schema={}, description="The ledger of loaded partitions.")
+        database_url: str = Field(repr=False)
+
+        @contextmanager
+        def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Ledger]:  # noqa: ARG002
+            """Yield the ledger; start the embedded server if the URL is its own."""
+            with own_database_in_use(self.database_url):
+                yield Ledger(engine_for(self.database_url), tables)
+
+    return fixed(LedgerResource(database_url=url))
 
 
 class FeedIOManager(PostgresIOManager):
@@ -61,11 +67,6 @@ class FeedIOManager(PostgresIOManager):
 def by_name(variable: str, value: str) -> str:
     """Refer to a value by its environment variable if set, so that Dagster's UI does not show a password."""
     return dg.EnvVar(variable) if is_environment_variable(variable) else value
-
-
-def value_of(text: str) -> str:
-    """Return the text, or the value of the environment variable if it is an `EnvVar`."""
-    return text.get_value() or "" if isinstance(text, dg.EnvVar) else text
 
 
 def fixed(

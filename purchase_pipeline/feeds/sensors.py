@@ -48,7 +48,8 @@ def missing_partitions(feed: FeedDeclaration) -> dg.SensorDefinition:
         default_status=dg.DefaultSensorStatus.RUNNING,
         required_resource_keys={feed.ledger_key},
     )
-    def sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+    # Called directly, as in tests, Dagster also passes the resources by name.
+    def sensor(context: dg.SensorEvaluationContext, **_: object) -> dg.SensorResult:
         """Missing batches: in the target, not loaded, not in progress, and not backed off after a failure.
 
         Each tick starts from the database: failed batches are retried, wiped ones are loaded again, and a larger

@@ -1,7 +1,7 @@
 """What the assets of tables have in common: columns, documentation, owners, tags.
 
 A pool limits how many runs use the API or the database at once: set its limit with `dagster instance concurrency set
-purchases_api 4`, or in the UI under Deployment > Concurrency. A pool without a limit admits all runs.
+orders_api 4`, or in the UI under Deployment > Concurrency. A pool without a limit admits all runs.
 """
 
 from typing import Any

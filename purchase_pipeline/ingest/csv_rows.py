@@ -3,14 +3,17 @@
 import codecs
 import csv
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
+from typing import NamedTuple
 
 from purchase_pipeline.ingest.row_splitter import UnreadableResponseError, without_mark
 
 _LONGEST_FIELD_BYTES = 16 << 20
 _LONGEST_QUOTED_BYTES = 1 << 20
-"""A quote that is not closed within it is a typo: its line becomes a row of its own, which fails validation."""
+"""A quote that is not closed within it is taken for a typo."""
+
+_AGAIN = 2
 
 
 _Match = Callable[[bytes], re.Match[bytes] | None]
@@ -32,14 +35,16 @@ class CsvSplitter:
         self._decoder = (
             None if _is_utf8(encoding) else codecs.getincrementaldecoder(encoding)("surrogateescape")
         )
-        self._whole, self._rest = _patterns(delimiter)
+        self._patterns = _patterns(delimiter)
         self._begun: list[bytes] = []  # parts of an incomplete line, joined once
         self._open: list[bytes] = []  # lines of a record with an open quote
         self._open_bytes = 0
+        self._again_bytes = 0  # bounds the work on quotes that are not closed
         self._at_start = True
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """Add a chunk, and return the records that it completes."""
+        self._again_bytes += _AGAIN * len(chunk)
         head, *lines = self._utf8(chunk, final=False).split(b"\n")
         self._begun.append(head)
         if not lines:
@@ -77,28 +82,37 @@ class CsvSplitter:
             line, self._at_start = without_mark(line), False
         return line
 
-    def _records(self, lines: list[bytes], *, final: bool = False) -> list[bytes]:
-        records = list[bytes]()
-        while True:
-            records += self._closed_records(lines)
-            if not self._open or not (final or self._open_bytes > _LONGEST_QUOTED_BYTES):
-                return [record for record in records if record not in {b"", b"\r"}]
-            first, *lines = self._open
-            self._open = []
-            records.append(first)
+    def _records(self, new_lines: list[bytes], *, final: bool = False) -> list[bytes]:
+        """Return the complete records. A line whose quote is not closed is one: it fails validation."""
+        lines, records, at = self._open + new_lines, list[bytes](), len(self._open)
+        begin = 0 if self._open else None  # of the open record
+        while at < len(lines) or (final and begin is not None):
+            line = lines[at] if at < len(lines) else None
+            if begin is None:
+                if line is not None and b'"' in line and self._patterns.opens(line):
+                    begin, self._open_bytes = at, len(line)
+                elif line not in {b"", b"\r", None}:
+                    records.append(line)
+            elif line is not None and self._patterns.closes(line):
+                records.append(b"\n".join(lines[begin : at + 1]))
+                begin = None
+            elif line is None or not self._may_stay_open(line):
+                at = self._give_up(lines, begin, at, records)
+                begin = None
+            at += 1
+        self._open = [] if begin is None else lines[begin:]
+        return records
 
-    def _closed_records(self, lines: list[bytes]) -> Iterator[bytes]:
-        for line in lines:
-            if self._open:
-                self._open.append(line)
-                self._open_bytes += len(line)
-                if self._rest(line):
-                    yield b"\n".join(self._open)
-                    self._open = []
-            elif b'"' not in line or self._whole(line):
-                yield line
-            else:
-                self._open, self._open_bytes = [line], len(line)
+    def _may_stay_open(self, line: bytes) -> bool:
+        self._open_bytes += len(line)
+        return self._open_bytes <= _LONGEST_QUOTED_BYTES and bool(self._patterns.stays_open(line))
+
+    def _give_up(self, lines: list[bytes], begin: int, at: int, records: list[bytes]) -> int:
+        """Add the open record's first line, or all of them if that was done too often; return the last one's place."""
+        self._again_bytes -= self._open_bytes
+        end = begin if self._again_bytes >= 0 else min(at, len(lines) - 1)
+        records.append(b"\n".join(lines[begin : end + 1]))
+        return end
 
     def _after_header(self, records: list[bytes]) -> list[bytes]:
         if self.header is not None or not records:
@@ -139,11 +153,22 @@ def _is_utf8(encoding: str) -> bool:
     return codecs.lookup(encoding).name in {"utf-8", "utf-8-sig", "ascii"}
 
 
+class _Patterns(NamedTuple):
+    """Whether a line opens a quote that it does not close; closes, or does not close, the quote of a line before it."""
+
+    opens: _Match
+    closes: _Match
+    stays_open: _Match
+
+
 @cache
-def _patterns(delimiter: str) -> tuple[_Match, _Match]:
-    """Return matchers of a line without an open quote at its end, from its start and from within quotes."""
+def _patterns(delimiter: str) -> _Patterns:
     mark = re.escape(delimiter.encode())
-    quoted, plain = rb'[^"]*+(?:""[^"]*+)*+"[^%b]*+' % mark, rb'(?!")[^%b]*+' % mark
-    more = rb'(?:%b(?:"%b|%b))*+' % (mark, quoted, plain)
-    whole = rb'(?:"%b|%b)%b' % (quoted, plain, more)
-    return re.compile(whole).fullmatch, re.compile(quoted + more).fullmatch
+    text = rb'[^"]*+(?:""[^"]*+)*+'
+    end = rb'"(?=%b|\r?\Z)' % mark
+    field = rb'(?:"%b%b|(?!")[^%b]*+)' % (text, end, mark)
+    return _Patterns(
+        opens=re.compile(rb'(?:%b%b)*+"%b\Z' % (field, mark, text)).match,
+        closes=re.compile(rb"%b%b(?:%b%b)*+\r?\Z" % (text, end, mark, field)).match,
+        stays_open=re.compile(rb'%b(?:%b(?:%b%b)*+%b"%b)?\Z' % (text, end, mark, field, mark, text)).match,
+    )

@@ -13,6 +13,9 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, TypeAdapter
 
+from purchase_pipeline.contracts import FromRequest
+from purchase_pipeline.ingest.row_readers import doubled_name
+from purchase_pipeline.ingest.storable import Check, checks_of
 from purchase_pipeline.postgres.frames.model_values import converters_from_model
 
 _COMPACT = b',"'  # separator of most JSON writers
@@ -41,14 +44,14 @@ class FastPath:
     """Accepts rows that the contract would accept on a given day.
 
     It handles only rows whose members are exactly the contract's fields, in order. If each field accepts its member,
-    the contract accepts the row. A contract with validators, aliased fields, enums or nested values gets no fast path.
+    the contract accepts the row. A contract with validators, aliased fields, enums, nested
+    values or values from the request gets none.
     """
 
     def __init__(self, contract: type[BaseModel], today: date) -> None:
         names = list(contract.model_fields) if _is_fieldwise(contract) else []
-        self._members = [
-            _Member(contract, name, today, opens=name == names[0], closes=name == names[-1]) for name in names
-        ]
+        checks = checks_of(contract) if names else {}
+        self._members = [_Member(contract, name, {"today": today}, checks.get(name)) for name in names]
 
     def passed(self, raw_rows: Sequence[bytes]) -> Passed:
         """Return the accepted rows, with validated values as text for PostgreSQL."""
@@ -72,7 +75,7 @@ class FastPath:
         return Passed(indexes, columns)
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=4)
 def fast_path_for(contract: type[BaseModel], today: date) -> FastPath:
     """Return a cached fast path: one for all batches that a process validates on a day."""
     return FastPath(contract, today)
@@ -89,7 +92,10 @@ def _is_fieldwise(contract: type[BaseModel]) -> bool:
         decorators.field_validators
         or decorators.model_validators
         or contract.__pydantic_post_init__
-        or any(field.validation_alias for field in contract.model_fields.values())
+        or any(
+            field.validation_alias or any(isinstance(each, FromRequest) for each in field.metadata)
+            for field in contract.model_fields.values()
+        )
         or converters_from_model(contract)
     )
 
@@ -97,18 +103,24 @@ def _is_fieldwise(contract: type[BaseModel]) -> bool:
 class _Member:
     """A field of the contract as a JSON member, with a cache of validated values.
 
-    `opens`, `closes`: the member includes the row's opening or closing brace.
+    The first member includes the row's opening brace, the last one its closing brace.
     """
 
     def __init__(
-        self, contract: type[BaseModel], name: str, today: date, *, opens: bool, closes: bool
+        self,
+        contract: type[BaseModel],
+        name: str,
+        context: dict[str, date],
+        check: Check | None,
     ) -> None:
+        names = list(contract.model_fields)
         field = contract.model_fields[name]
         adapter = TypeAdapter[Any](field.rebuild_annotation(), config=contract.model_config)
         self._validate = adapter.validator.validate_json
-        self._context = {"today": today}
-        self._opening = (b'{"' if opens else b"") + name.encode() + b'":'
-        self._closing = b"}" if closes else b""
+        self._check = check
+        self._context = context
+        self._opening = (b'{"' if name == names[0] else b"") + name.encode() + b'":'
+        self._closing = b"}" if name == names[-1] else b""
         self._known: dict[bytes, Any] = {}
         self._bytes = 0
 
@@ -135,6 +147,10 @@ class _Member:
             value = text[len(self._opening) : len(text) - len(self._closing)]
             try:
                 validated = self._validate(value, context=self._context)
+                if self._check is not None:
+                    self._check(validated)
+                if b"{" in value and doubled_name(value):
+                    continue
             except SYSTEM_ERRORS:
                 raise
             except Exception:  # noqa: BLE001, S112  # left to full validation, which explains the error

@@ -34,10 +34,10 @@ class LandedSlices:
         self._validated_at = datetime.now(UTC)
         self.validation = RowValidation(
             landed.partition,
+            contract=tables.contract,
             received=landed.rows,
             max_rejected_ratio=max_rejected_ratio,
             today=landed.received_on,
-            contract=tables.contract,
         )
 
     def slices(self) -> Together:

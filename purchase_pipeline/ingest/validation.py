@@ -6,15 +6,20 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from itertools import islice, repeat
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
+from pydantic_core import ErrorDetails
 
-from purchase_pipeline.contracts import CompraSchema
+from purchase_pipeline.contracts import FROM_REQUEST
 from purchase_pipeline.errors import PipelineError
-from purchase_pipeline.ingest.fast_path import SYSTEM_ERRORS, as_text, fast_path_for
+from purchase_pipeline.ingest.fast_path import SYSTEM_ERRORS, FastPath, as_text, fast_path_for
+from purchase_pipeline.ingest.formats import Csv
+from purchase_pipeline.ingest.landing.pages import LandedRows, PageRows, page_of
 from purchase_pipeline.ingest.printable import in_brief
+from purchase_pipeline.ingest.row_readers import CsvReader, InvalidRowError, JsonReader, RowReader
+from purchase_pipeline.ingest.storable import checks_of
 from purchase_pipeline.postgres.frames.model_values import converters_from_model
 
 BATCH_ROWS = 500
@@ -57,98 +62,147 @@ class RowValidation:
     """One pass over a partition's raw rows. `rejected` is complete once `accepted` is exhausted.
 
     Args:
+        contract: model that validates a row.
         received: number of raw rows in the partition.
         max_rejected_ratio: ratio of rejected rows, 0 to 1, at which the whole partition fails.
+        min_rejected_rows: number of rejected rows below which it does not, whatever the ratio.
         today: latest valid date of a purchase.
-        contract: model that validates a row.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (one for each setting)
         self,
         partition: str,
         *,
+        contract: type[BaseModel],
         received: int,
         max_rejected_ratio: float,
+        min_rejected_rows: int = 0,
         today: date,
-        contract: type[BaseModel] = CompraSchema,
     ) -> None:
         self._partition = partition
         self._received = received
         self._max_rejected_ratio = max_rejected_ratio
+        self._min_rejected_rows = min_rejected_rows
         self._today = today
         self._contract = contract
         self._fast_path = fast_path_for(contract, today)
-        self._converters = converters_from_model(contract)
+        names = list(contract.model_fields)
+        self._checks = [(names.index(name), name, check) for name, check in checks_of(contract).items()]
+        self._converters = [
+            (names.index(name), name, convert) for name, convert in converters_from_model(contract).items()
+        ]
+        self._values_of = itemgetter(*names) if len(names) > 1 else lambda row: (row[names[0]],)
         self.rejected: list[RejectedRow] = []
 
-    def accepted(self, raw_rows: Iterable[bytes]) -> Iterator[list[tuple[Any, ...]]]:
+    def accepted(self, raw_rows: LandedRows | Iterable[bytes]) -> Iterator[list[tuple[Any, ...]]]:
         """Yield lists of `(partition, row number, *fields)`, fields in the contract's order, row numbers from 1.
 
-        Values are text for COPY: `12`, `3.50`, `2024-03-09`.
+        Values are text for COPY: `12`, `3.50`, `2024-03-09`. Rows that are not those of a landed file are JSON.
 
         Raises:
             TooManyRejectsError: as soon as `max_rejected_ratio` is reached.
             MissingRowsError: the number of rows is not the number received.
         """
-        rows, seen = iter(raw_rows), 0
-        while batch := list(islice(rows, BATCH_ROWS)):
-            yield self._validate_batch(batch, first=seen + 1)
-            seen += len(batch)
+        pages = raw_rows.pages() if isinstance(raw_rows, LandedRows) else [page_of(raw_rows)]
+        seen = 0
+        for page in pages:
+            reader, fast_path = self._reader(page)
+            while batch := list(islice(page.rows, BATCH_ROWS)):
+                yield self._validate_batch(batch, seen + 1, reader, fast_path)
+                seen += len(batch)
         if seen != self._received:
             raise MissingRowsError(
                 f"{self._partition}: {self._received} rows were received, but the landed file has {seen}.",
                 hint="Materialize the raw asset again (raw_purchases: with `refetch: true`).",
             )
 
-    def _validate_batch(self, batch: Sequence[bytes], first: int) -> list[tuple[Any, ...]]:
-        passed = self._fast_path.passed(batch)
+    def _reader(self, page: PageRows) -> tuple[RowReader, FastPath | None]:
+        context = {"today": self._today, "variables": page.page.variables}
+        row_format = page.page.format
+        if isinstance(row_format, Csv):
+            return CsvReader(self._contract, context, row_format, page.splitter), None
+        return JsonReader(self._contract, context), self._fast_path
+
+    def _validate_batch(
+        self, batch: Sequence[bytes], first: int, reader: RowReader, fast_path: FastPath | None
+    ) -> list[tuple[Any, ...]]:
+        if fast_path is None:
+            return self._validate_rows(range(first, first + len(batch)), batch, reader)
+        passed = fast_path.passed(batch)
         numbers = [str(first + index) for index in passed.indexes]
         accepted = list(zip(repeat(self._partition), numbers, *passed.columns))
         if len(accepted) == len(batch):
             return accepted
-        by_index = dict(zip(passed.indexes, accepted, strict=True))
-        for index in sorted(set(range(len(batch))) - by_index.keys()):
-            row = self._validate_row(first + index, batch[index])
-            if row is not None:
-                by_index[index] = row
-        return [by_index[index] for index in sorted(by_index)]
+        rest = sorted(set(range(len(batch))) - set(passed.indexes))
+        slow = self._validate_rows(
+            [first + index for index in rest], [batch[index] for index in rest], reader
+        )
+        if not accepted:
+            return slow
+        return sorted([*accepted, *slow], key=lambda row: int(row[1]))
 
-    def _validate_row(self, row_number: int, raw: bytes) -> tuple[Any, ...] | None:
-        """Return the validated row, or None after adding it to `rejected`."""
-        try:
-            row = self._contract.model_validate_json(raw, context={"today": self._today})
-            return self._partition, str(row_number), *(self._stored(name, value) for name, value in row)
-        except ValidationError as refusal:
-            details = refusal.errors(include_url=False, include_context=False)[:_MOST_REASONS]
-            fields = [_field(detail) for detail in details if detail["loc"]]
-            self._reject(row_number, raw, fields, [_reason(detail) for detail in details])
-            return None
-        except SYSTEM_ERRORS:
-            raise
-        except Exception as error:  # noqa: BLE001  # a validator may raise anything
-            self._reject(row_number, raw, [], [storable_text(f"A validator raised {error!r}".encode())])
-            return None
+    def _validate_rows(
+        self, numbers: Sequence[int], raw_rows: Sequence[bytes], reader: RowReader
+    ) -> list[tuple[Any, ...]]:
+        """Return the valid rows, after adding the others to `rejected`."""
+        accepted, validated, values_of = list[tuple[Any, ...]](), reader.validated, self._values_of
+        for number, raw, parsed in zip(numbers, raw_rows, reader.parsed(raw_rows), strict=True):
+            try:
+                values = values_of(validated(parsed).__dict__)
+                if self._checks:
+                    self._require_storable(values)
+                if self._converters:
+                    values = self._converted(values)
+            except SYSTEM_ERRORS:
+                raise
+            except Exception as error:  # noqa: BLE001  # a validator may raise anything
+                self._reject(number, raw, *self._explained(error, reader, parsed))
+            else:
+                accepted.append((self._partition, str(number), *map(as_text, values)))
+        return accepted
 
-    def _stored(self, name: str, value: Any) -> Any:  # noqa: ANN401
-        """Return a field's value as COPY takes it.
+    def _require_storable(self, values: Sequence[Any]) -> None:
+        for place, name, check in self._checks:
+            try:
+                check(values[place])
+            except ValueError as error:
+                raise InvalidRowError(f"{name}: {error}{_seen(values[place])}", name) from error
 
-        Raises:
-            ValidationError: its column cannot hold it.
-        """
-        if name not in self._converters:
-            return as_text(value)
-        try:
-            return self._converters[name](value)
-        except (TypeError, ValueError) as error:
-            reason = PydanticCustomError("unstorable", "{reason}", {"reason": str(error)})
-            line = InitErrorDetails(type=reason, loc=(name,), input=value)
-            raise ValidationError.from_exception_data(self._contract.__name__, [line]) from error
+    def _converted(self, values: Sequence[Any]) -> Sequence[Any]:
+        """Return the values as COPY takes them."""
+        converted = list(values)
+        for place, name, convert in self._converters:
+            try:
+                converted[place] = convert(values[place])
+            except (TypeError, ValueError) as error:
+                raise InvalidRowError(f"{name}: {error}{_seen(values[place])}", name) from error
+        return converted
+
+    def _explained(self, error: Exception, reader: RowReader, parsed: Any) -> tuple[list[str], list[str]]:  # noqa: ANN401
+        """Return the fields and reasons of an invalid row."""
+        if isinstance(error, ValidationError):
+            details = error.errors(include_url=False, include_context=False)[:_MOST_REASONS]
+            return [_field(detail) for detail in details if detail["loc"]], [
+                _reason(detail) for detail in details
+            ]
+        reason = storable_text(
+            (str(error) if isinstance(error, InvalidRowError) else _raised(error)).encode()
+        )
+        if isinstance(error, InvalidRowError):
+            return [storable_text(error.field.encode())] if error.field else [], [reason]
+        fields = [storable_text(name.encode()) for name in _raising(reader, parsed)]
+        return fields, [f"{fields[0]}: {reason}" if fields else reason]
 
     def _reject(self, row_number: int, raw: bytes, fields: list[str], reasons: list[str]) -> None:
         self.rejected.append(
             RejectedRow(row_number, fields, reasons, storable_text(raw), hashlib.sha256(raw).hexdigest())
         )
-        if len(self.rejected) / self._received >= self._max_rejected_ratio:  # not a product: 0.07 * 100 > 7
+        rejected = len(self.rejected)
+        # Not a product: 0.07 * 100 > 7.
+        if (
+            rejected >= self._min_rejected_rows
+            and rejected / (self._received or 1) >= self._max_rejected_ratio
+        ):
             raise self._too_many(row_number)
 
     def _too_many(self, row_number: int) -> TooManyRejectsError:
@@ -172,10 +226,32 @@ def _reason(detail: ErrorDetails) -> str:
     """Return the error as a sentence: `price: Input should be greater than 0 (saw -5.0)`."""
     if not detail["loc"]:
         return detail["msg"]
-    shown = "" if detail["type"] == "missing" else f" (saw {detail['input']!r})"
-    if len(shown) > _LONGEST_INPUT:
-        shown = f"{shown[:_LONGEST_INPUT]}...)"
+    shown = "" if detail["type"] in {"missing", FROM_REQUEST} else _seen(detail["input"])
     return f"{_field(detail)}: {detail['msg']}{shown}"
+
+
+def _seen(value: Any) -> str:  # noqa: ANN401
+    shown = f" (saw {value!r})"
+    return shown if len(shown) <= _LONGEST_INPUT else f"{shown[:_LONGEST_INPUT]}...)"
+
+
+def _raised(error: Exception) -> str:
+    return f"A validator raised {error!r}".encode(errors="backslashreplace").decode()
+
+
+def _raising(reader: RowReader, parsed: Any) -> list[str]:  # noqa: ANN401
+    """Return the member whose validator raises, found by validating each alone; none if it is not one."""
+    raising = list[str]()
+    for name, alone in reader.members(parsed).items():
+        try:
+            reader.validated(alone)
+        except SYSTEM_ERRORS:
+            raise
+        except (ValidationError, InvalidRowError):
+            continue
+        except Exception:  # noqa: BLE001  # as above
+            raising.append(name)
+    return raising if len(raising) == 1 else []
 
 
 def storable_text(raw: bytes) -> str:

@@ -65,7 +65,8 @@ def _load_missing(pipeline: Pipeline, failover: Failover, console: Console) -> N
             failover.wait_for(partial(_run_and_watch, partial(start_run, keys), watch.look))
             failover.wait_for(watch.look)
 
-        for keys in consecutive(list(watch.missing), backlog.keys, feed.partitions_per_run):
+        missing = backlog.keys if feed.partitions is None else list(watch.missing)  # the whole, again
+        for keys in consecutive(missing, backlog.keys, feed.partitions_per_run):
             run(keys)
             # A batch that fails ends its run. The remaining ones are run alone: each loads, or says why not.
             for key in keys if len(keys) > 1 else ():

@@ -31,7 +31,7 @@ class QueryResult(NamedTuple):
 
 def saved_queries() -> dict[str, SavedQuery]:
     """Return the saved queries by name."""
-    folder = files("purchase_pipeline.ops.saved_queries")
+    folder = files("purchase_pipeline.sales.saved_queries")
     texts = {
         entry.name.removesuffix(".sql"): entry.read_text(encoding="utf-8")
         for entry in folder.iterdir()

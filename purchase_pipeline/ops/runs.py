@@ -37,7 +37,7 @@ def job_runs(
         def run(keys: Sequence[str]) -> bool:
             return job.execute_in_process(
                 instance=pipeline.instance,
-                partition_key=keys[0] if len(keys) == 1 else None,
+                partition_key=(keys[0] or None) if len(keys) == 1 else None,
                 tags={**launched, **(_range(keys) if len(keys) > 1 else {})},
                 asset_selection=selection,
                 run_config=_QUIET,

@@ -46,7 +46,7 @@ def _spec(table: sa.Table, **more: Any) -> dg.AssetSpec:  # noqa: ANN401  (Asset
     ).with_io_manager_key("io_manager")
 
 
-def sums(lotes: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
+def sums(lotes: dg.PartitionsDefinition[str] | None) -> dg.AssetsDefinition:
     """Return the asset of the aggregates, partitioned by batch (lote)."""
 
     @dg.multi_asset(

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import dagster as dg
 import httpx
-from purchase_pipeline.ingest.purchase_api import PurchaseApi, purchase_source
 
+from purchase_pipeline.purchases import purchase_source
 from purchase_pipeline_tests.pipelines import a_pipeline, with_api
 from purchase_pipeline_tests.tcp_link import Link, Policy, Way, at_byte, at_once, let_pass
 from purchase_pipeline_tests.tcp_proxy import TcpProxy, proxied
@@ -88,16 +88,12 @@ def _a_lane(lote: str, folder: Path, database: Database, api: FaultyApi, api_url
         pipelines = [
             with_api(
                 a_pipeline(api_url, folder / lote, database.url),
-                dg.ResourceDefinition.hardcoded_resource(
-                    PurchaseApi(
-                        purchase_source(
-                            proxy_url,
-                            attempts=attempts,
-                            connect_timeout_seconds=_READ_SECONDS,
-                            read_timeout_seconds=_READ_SECONDS,
-                            timeout_seconds=_LOTE_SECONDS,
-                        )
-                    )
+                purchase_source(
+                    proxy_url,
+                    attempts=attempts,
+                    connect_timeout_seconds=_READ_SECONDS,
+                    read_timeout_seconds=_READ_SECONDS,
+                    timeout_seconds=_LOTE_SECONDS,
                 ),
             )
             for attempts in (2, 1)

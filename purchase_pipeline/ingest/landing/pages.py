@@ -1,13 +1,14 @@
 """Pages in a landed file, each a zstd frame: writing, and verified reading."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import IO, NamedTuple
 
 import zstandard
 
 from purchase_pipeline.errors import PipelineError
+from purchase_pipeline.ingest.formats import NDJSON
 from purchase_pipeline.ingest.landing.manifest import LandedPage, LandedPartition, file_name_of
 from purchase_pipeline.ingest.response_body import CompleteRows
 from purchase_pipeline.ingest.row_splitter import RowSplitter
@@ -119,6 +120,12 @@ class PageRows(NamedTuple):
     page: LandedPage
     splitter: RowSplitter
     rows: Iterator[bytes]
+
+
+def page_of(raw_rows: Iterable[bytes]) -> PageRows:
+    """Return rows of JSON that are not those of a landed file as a page."""
+    page = LandedPage(format=NDJSON, rows=0, raw_bytes=0)
+    return PageRows(page, NDJSON.splitter(), iter(raw_rows))
 
 
 class LandedRows:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from decimal import Decimal
 from enum import Enum
+from math import isfinite
 from typing import Any, get_args
 
 from pydantic import BaseModel, TypeAdapter
@@ -65,6 +66,8 @@ def _marked(value: Any, decimals: list[Decimal]) -> Any:  # noqa: ANN401
         return {key: _marked(one, decimals) for key, one in value.items()}
     if isinstance(value, list | tuple):
         return [_marked(one, decimals) for one in value]
+    if isinstance(value, float) and not isfinite(value):
+        raise ValueError("PostgreSQL cannot store NaN and infinity in JSON")
     if isinstance(value, Decimal):
         decimals.append(value)
         return _MARK
