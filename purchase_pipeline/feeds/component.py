@@ -51,7 +51,9 @@ class FeedComponent(dg.Component, dg.Resolvable):
         from purchase_pipeline.feeds.yaml.attributes import BUILD  # noqa: PLC0415
         from purchase_pipeline.feeds.yaml.feed import FeedAttributes, feed_of  # noqa: PLC0415
 
-        written = {} if model is None else model.model_dump(exclude_unset=True)
+        written = (
+            {} if model is None else model.model_dump(exclude_unset=True, warnings=False)
+        )  # templates are not of their type
         try:
             attributes = FeedAttributes.model_validate(_rendered(context, written), context=BUILD)
             return cls(feed_of(attributes))
