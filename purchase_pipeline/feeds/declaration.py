@@ -47,7 +47,7 @@ class FeedDeclaration:
         owners, tags, documentation: shown by Dagster's UI.
 
     Raises:
-        FeedDeclarationError: neither contract nor tables.
+        FeedDeclarationError: neither contract nor tables, or a number out of bounds.
     """
 
     name: str
@@ -82,6 +82,15 @@ class FeedDeclaration:
                     hint="Set `contract` to the pydantic model of a row.",
                 )
             self.tables = feed_tables(self.contract, self.name)
+        if not 0 < self.max_rejected_ratio <= 1:
+            raise FeedDeclarationError(
+                f"Feed {self.name!r}: max_rejected_ratio is {self.max_rejected_ratio}.",
+                hint="Set it to a ratio above 0, at most 1.",
+            )
+        if not self.every > 0:
+            raise FeedDeclarationError(
+                f"Feed {self.name!r}: every is {self.every}.", hint="Set it to seconds, above 0."
+            )
         self.raw_asset = self.raw_asset or f"raw_{self.name}"
         self.job = self.job or f"ingest_{self.name}"
         self.sensor = self.sensor or f"missing_{self.name}"

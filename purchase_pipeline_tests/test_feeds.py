@@ -1,0 +1,159 @@
+"""Two feeds in one code location: both have assets, checks, a job, a sensor and the commands."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import sqlalchemy as sa
+from pydantic import SecretStr
+
+from purchase_pipeline.feeds.feed import Feed
+from purchase_pipeline.ingest.ledger import Ledger
+from purchase_pipeline.settings import Settings
+from purchase_pipeline_tests.person import Person
+from purchase_pipeline_tests.serving import served
+from purchase_pipeline_tests.shops_api import shops_api
+from purchase_pipeline_tests.two_feeds import shops, weather
+
+KEYS = {"weather": ["2026-01-05", "2026-01-06", "2026-01-07"], "shops": ["rio", "são paulo"]}
+COUNTS = {"weather": (50, 49, 1), "shops": (100, 98, 2)}
+
+
+@pytest.fixture
+def api_url(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The API of the shops, in the variable that the feed names."""
+    with served(shops_api) as url:
+        monkeypatch.setenv("SHOPS_API_URL", url)
+        yield url
+
+
+@pytest.fixture
+def settings(database_url: str, tmp_path: Path) -> Settings:
+    """The test's database and landing."""
+    return Settings(landing=str(tmp_path), database_url=SecretStr(database_url))
+
+
+@pytest.fixture
+def location(settings: Settings) -> dg.Definitions:
+    """The code location of both feeds."""
+    return dg.Definitions.merge(weather.definitions(settings), shops.definitions(settings))
+
+
+def ran(location: dg.Definitions, feed: Feed, key: str) -> dg.ExecuteInProcessResult:
+    job = location.resolve_job_def(feed.job)
+    return job.execute_in_process(
+        partition_key=key,
+        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+    )
+
+
+def stored(engine: sa.Engine, statement: str) -> list[tuple[object, ...]]:
+    with engine.connect() as connection:
+        return [tuple(row) for row in connection.execute(sa.text(statement))]
+
+
+def test_two_feeds_share_a_code_location_and_no_name(location: dg.Definitions) -> None:
+    repository = location.get_repository_def()
+
+    assert {key.to_user_string() for key in repository.asset_graph.get_all_asset_keys()} == {
+        "raw_weather",
+        "weather",
+        "weather_rejected",
+        "raw_shops",
+        "shops",
+        "shops_rejected",
+    }
+    assert {job.name for job in repository.get_all_jobs()} - {"__ASSET_JOB"} == {
+        "ingest_weather",
+        "ingest_shops",
+    }
+    assert {sensor.name for sensor in repository.sensor_defs} == {"missing_weather", "missing_shops"}
+
+
+@pytest.mark.usefixtures("api_url")
+@pytest.mark.parametrize("feed", [weather, shops], ids=lambda feed: feed.name)
+def test_every_row_is_loaded_or_rejected(location: dg.Definitions, engine: sa.Engine, feed: Feed) -> None:
+    results = [ran(location, feed, key) for key in KEYS[feed.name]]
+
+    checks = [check for result in results for check in result.get_asset_check_evaluations()]
+    assert {check.check_name for check in checks if check.passed} == {
+        "every_row_is_loaded_or_rejected",
+        "row_numbers_are_gap_free",
+        "tables_match_the_contract",
+        "rejected_rate_is_low",
+    }
+    assert all(check.passed for check in checks)
+    counted = Ledger(engine, feed.tables).counted(KEYS[feed.name])
+    assert {key: (one.received, one.loaded, one.rejected) for key, one in counted.items()} == dict.fromkeys(
+        KEYS[feed.name], COUNTS[feed.name]
+    )
+
+
+@pytest.mark.usefixtures("api_url")
+def test_the_tables_have_the_rows_in_order(location: dg.Definitions, engine: sa.Engine) -> None:
+    ran(location, weather, "2026-01-06")
+    ran(location, shops, "são paulo")
+
+    assert stored(engine, "SELECT *, day::text FROM weather ORDER BY row_number LIMIT 1") == [
+        ("2026-01-06", 1, "s0", *stored(engine, "SELECT date '2026-01-06'")[0], 0.0, "2026-01-06")
+    ]
+    assert stored(engine, "SELECT partition_key, row_number, fields, original FROM weather_rejected") == [
+        ("2026-01-06", 8, ["celsius"], '{"station":"s7","day":"2026-01-06","celsius":"cold"}')
+    ]
+    assert stored(
+        engine,
+        "SELECT partition_key, row_number, sku, price::text FROM shops WHERE row_number IN (1, 41, 100)",
+    ) == [
+        ("são paulo", 1, "são paulo-0", "0.50"),
+        ("são paulo", 41, "são paulo-40", "40.50"),
+        ("são paulo", 100, "são paulo-99", "99.50"),
+    ]
+    assert stored(engine, "SELECT row_number, fields FROM shops_rejected ORDER BY 1") == [
+        (4, ["price"]),
+        (78, ["price"]),
+    ]
+
+
+@pytest.mark.usefixtures("api_url")
+@pytest.mark.parametrize("feed", [weather, shops], ids=lambda feed: feed.name)
+def test_the_sensor_requests_the_missing_partitions(
+    location: dg.Definitions, engine: sa.Engine, feed: Feed
+) -> None:
+    first, second, *_ = KEYS[feed.name]
+    with dg.DagsterInstance.ephemeral() as instance:
+
+        def requested() -> list[str | None]:
+            with dg.build_sensor_context(
+                instance, resources={feed.ledger_key: Ledger(engine, feed.tables)}
+            ) as context:
+                result = location.resolve_sensor_def(feed.sensor)(context)
+            assert isinstance(result, dg.SensorResult)
+            return [request.partition_key for request in result.run_requests or ()]
+
+        assert requested() == [first]
+        ran(location, feed, first)
+        assert requested() == [second]
+
+
+@pytest.mark.usefixtures("api_url")
+@pytest.mark.parametrize("feed", [weather, shops], ids=lambda feed: feed.name)
+def test_the_commands_work_on_a_feed(person: Person, feed: Feed) -> None:
+    first, partitions = KEYS[feed.name][0], len(KEYS[feed.name])
+    received, loaded, rejected = (partitions * count for count in COUNTS[feed.name])
+
+    def said(command: str, *words: str) -> str:
+        module = ["-m", "purchase_pipeline_tests.two_feeds", "--feed", feed.name]
+        done = person.run(*module, command, *words)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return " ".join(done.stdout.split())
+
+    assert f"{received} rows received = {loaded} loaded + {rejected} rejected" in said("ingest")
+    assert f"{partitions} of {partitions} batches loaded" in said("status")
+    assert f"{rejected} rejected rows" in said("rejects")
+    assert "no differences" in said("verify")
+    assert "nothing to do" in said("replay")
+    with sa.create_engine(person.database_url()).begin() as connection:
+        name = sa.table(feed.name, sa.column("partition_key"))
+        connection.execute(sa.delete(name).where(name.c.partition_key == first))
+    assert f"{first} not loaded, now {COUNTS[feed.name][1]} loaded" in said("replay")
