@@ -28,6 +28,7 @@ class HttpSource:
     Attributes:
         url: the API's URL, or a variable with it, such as `dagster.EnvVar`.
         path: template of the path, `/orders/{partition_key}`; values are escaped.
+        method: HTTP's method, the same for each page.
         params, headers, body: templates, as texts or structures of texts; the body is sent as JSON.
         for_each: lists of values; there is a request for each combination. The values are variables of the templates,
             and of the rows.
@@ -40,6 +41,7 @@ class HttpSource:
         redis_url: variable with the URL of that Redis.
         attempts: for each page.
         timeout_seconds: for the whole partition, with all waits.
+        connect_timeout_seconds, read_timeout_seconds: for a connection, and for each part of a response.
         longest_wait_seconds: limit of the wait that a response asks for.
     """
 
