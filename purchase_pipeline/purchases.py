@@ -66,6 +66,7 @@ def purchases(settings: Settings) -> Feed:
         job="ingest_lote",
         sensor="missing_lots",
         group="ingest",
+        landing=settings.landing_location,
         api_pool="purchase_api",
         database_pool=DATABASE_POOL,
         owners=OWNERS,

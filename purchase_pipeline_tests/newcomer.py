@@ -14,11 +14,11 @@ from purchase_pipeline_tests.waiting import wait_until
 
 # Small, fast batches; the documents say what else to set.
 SMALL = {"PURCHASE_LOTS": "3", "PURCHASE_ROWS": "200", "PURCHASE_EVERY": "0.5", "COLUMNS": "120"}
-STAYS = re.compile(r"\b(make|purchase-pipeline) up\b(?!.*(--exit-when-done|--help))")
+STAYS = re.compile(r"\b(make|purchase-pipeline( -m \S+)?) up\b(?!.*(--exit-when-done|--help))")
 # No other variables of the tests' environment: `make test VENV=...` would pass its own on.
 _LIKE_ANYBODY = ("HOME", "LANG", "TMPDIR")
 _READY, _STOPPED = "The stack keeps running", "Stopping all services"
-_CAMPAIGN = re.compile(r"\b(make|purchase-pipeline) (up|ingest)\b")
+_CAMPAIGN = re.compile(r"\b(make|purchase-pipeline( -m \S+)?) (up|ingest)\b")
 
 # Commands of one page share exported variables and the current folder, as in one terminal.
 _TERMINAL = """

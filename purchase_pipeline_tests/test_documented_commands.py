@@ -43,7 +43,7 @@ ELSEWHERE = {
     r"^python3 -m venv |^pip install ": ".ci/run",
     r"s3://|s3\.example\.com": "purchase_pipeline_tests/test_landing_s3.py",
     r"https://api\.example\.com": "purchase_pipeline_tests/test_cli.py",
-    r"library\.example|loans\.pipeline .* 2026-01-05$|FROM loans LIM": "purchase_pipeline_tests/test_example_orders.py",
+    r"library\.example|-m loans (ingest|replay)": "purchase_pipeline_tests/test_your_own_api.py",
 }
 READ: dict[str, Callable[[str], object]] = {
     "python": lambda text: ast.parse(dedent(text)),

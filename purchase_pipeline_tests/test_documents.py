@@ -41,7 +41,7 @@ def test_every_link_leads_to_a_file_and_a_heading(page: Path) -> None:
 def command_line_of(text: str) -> list[str]:
     """Return the commands and options in a text that do not exist."""
     wrong = []
-    for said in re.findall(r"\bpurchase-pipeline((?: +[^|;&)\n]+)?)", text):
+    for said in re.findall(r"\bpurchase-pipeline(?: +(?:-m|--feed) +[\w.]+)*((?: +[^|;&)\n]+)?)", text):
         words = re.findall(r"(?<![\w-])-{0,2}[a-z][a-z-]*", said)
         command: click.Command = main
         if words and not words[0].startswith("-"):

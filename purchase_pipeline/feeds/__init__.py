@@ -20,7 +20,7 @@ if TYPE_CHECKING:
         Offset,
         PageNumber,
     )
-    from purchase_pipeline.ingest.sources.request import PartitionRequest
+    from purchase_pipeline.ingest.sources.request import Page, PartitionRequest
 
 _MODULES = {
     "Feed": "feeds.feed",
@@ -31,7 +31,7 @@ _MODULES = {
     **dict.fromkeys(
         ("Cursor", "LinkHeader", "NextLink", "NoPages", "Offset", "PageNumber"), "ingest.sources.pages"
     ),
-    "PartitionRequest": "ingest.sources.request",
+    **dict.fromkeys(("Page", "PartitionRequest"), "ingest.sources.request"),
 }
 
 __all__ = [
@@ -50,6 +50,7 @@ __all__ = [
     "NoPages",
     "OAuth2ClientCredentials",
     "Offset",
+    "Page",
     "PageNumber",
     "PartitionRequest",
 ]

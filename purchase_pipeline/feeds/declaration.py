@@ -39,12 +39,16 @@ class FeedDeclaration:
         partitions_per_run: most partitions that `ingest` loads in one run, each committed alone.
         hash_partitions: number of PostgreSQL's hash partitions of tables that do not exist yet.
         freshness: Dagster's freshness policy of the table of accepted rows.
-        raw_asset, job, sensor, group: Dagster's names; by default `raw_<name>`, `ingest_<name>`, `missing_<name>` and
-            `<name>`.
-        landing: folder or `s3://bucket/prefix` of the raw partitions; by default that of the settings.
-        api_pool, database_pool: Dagster's pools, which limit how many runs use the API or the database at once; by
-            default `<name>_api` and `<name>_database`.
-        owners, tags, documentation: shown by Dagster's UI.
+        raw_asset: name of the asset of raw partitions; by default `raw_<name>`.
+        job: name of the job that loads partitions; by default `ingest_<name>`.
+        sensor: name of the sensor that requests missing partitions; by default `missing_<name>`.
+        group: group of the assets; by default the feed's name.
+        landing: folder or `s3://bucket/prefix` of the raw partitions, of no other feed; by default `<name>` in that of
+            the settings.
+        api_pool: Dagster's pool that limits how many runs use the API at once; by default `<name>_api`.
+        database_pool: the same for the database; by default `<name>_database`.
+        owners, tags: of the assets, shown by Dagster's UI.
+        documentation: path or URL of the page that Dagster's UI shows with the assets.
 
     Raises:
         FeedDeclarationError: neither contract nor tables, or a number out of bounds.

@@ -26,7 +26,7 @@ class Feed(FeedDeclaration):
 
     def landing_location(self, settings: Settings) -> str:
         """Return where the raw partitions are: a folder's path, or a bucket's URL."""
-        return self.landing or settings.landing_location
+        return self.landing or f"{settings.landing_location.rstrip('/')}/{self.name}"
 
     def definitions(self, settings: Settings | None = None) -> dg.Definitions:
         """Return the feed's assets, checks, job, sensor and resources.

@@ -32,7 +32,11 @@ class NdJson(_Format):
 
 
 class Json(_Format):
-    """A JSON array, or an object with an array at a path: `items`, `data.records`."""
+    """A JSON array, or an object with an array at a path: `items`, `data.records`.
+
+    Attributes:
+        rows: path of the array; empty if the body itself is the array.
+    """
 
     media_type: ClassVar = "application/json"
     type: Literal["json"] = "json"

@@ -30,7 +30,11 @@ class Auth(Protocol):
 
 @dataclass(frozen=True)
 class BearerToken:
-    """A token in the header `Authorization: Bearer`."""
+    """A token in the header `Authorization: Bearer`.
+
+    Attributes:
+        token: variable with the token.
+    """
 
     token: str | Deferred
 
@@ -41,7 +45,13 @@ class BearerToken:
 
 @dataclass(frozen=True)
 class ApiKey:
-    """A key in a header, or, if `query` is given, in a parameter of the query."""
+    """A key in a header, or, if `query` is given, in a parameter of the query.
+
+    Attributes:
+        key: variable with the key.
+        header: name of the header.
+        query: name of the parameter.
+    """
 
     key: str | Deferred
     header: str = "X-API-Key"
@@ -54,7 +64,11 @@ class ApiKey:
 
 @dataclass(frozen=True)
 class BasicAuth:
-    """A user name and a password, both by variable."""
+    """A user name and a password, both by variable.
+
+    Attributes:
+        username, password: variables with the user's name and password.
+    """
 
     username: str | Deferred
     password: str | Deferred
@@ -70,6 +84,8 @@ class OAuth2ClientCredentials:
 
     Attributes:
         token_url: where tokens are issued.
+        client_id, client_secret: variables with the client's id and secret.
+        scope: scope of the token, if any.
         parameters: further members of the token's request, such as `audience`.
         in_body: whether id and secret are sent in the body, not as HTTP Basic.
     """

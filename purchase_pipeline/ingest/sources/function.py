@@ -25,7 +25,11 @@ class UnwritableRowError(PipelineError):
 
 @dataclass(frozen=True)
 class FunctionSource:
-    """Calls a function with the `PartitionRequest`; its rows land as NDJSON, in the order given."""
+    """Calls a function with the `PartitionRequest`; its rows land as NDJSON, in the order given.
+
+    Attributes:
+        function: returns or yields rows, as mappings or JSON text, and pages.
+    """
 
     function: Callable[[PartitionRequest], Iterable[Item]]
 

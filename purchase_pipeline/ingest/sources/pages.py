@@ -52,7 +52,11 @@ class NoPages:
 
 @dataclass(frozen=True)
 class LinkHeader:
-    """The next page's URL is in the header `Link`, with `rel="next"` (RFC 8288)."""
+    """The next page's URL is in the header `Link`, with `rel="next"` (RFC 8288).
+
+    Attributes:
+        rel: the link's relation.
+    """
 
     rel: str = "next"
     repeats = False
@@ -68,7 +72,11 @@ class LinkHeader:
 
 @dataclass(frozen=True)
 class NextLink:
-    """The next page's URL or path is in the JSON around the rows, at a path: `next`, `links.next`."""
+    """The next page's URL or path is in the JSON around the rows, at a path: `next`, `links.next`.
+
+    Attributes:
+        path: path of the link.
+    """
 
     path: str = "next"
     repeats = False
@@ -87,6 +95,8 @@ class Cursor:
     """The JSON around the rows has a cursor at a path, which the next request sends as a parameter.
 
     Attributes:
+        param: parameter for the cursor.
+        path: path of the cursor.
         has_more: path of a member that is false on the last page; without it, the last page has no cursor.
     """
 
@@ -112,6 +122,8 @@ class PageNumber:
     """A parameter has the page's number. The last page is empty, has fewer rows than `size`, or says so.
 
     Attributes:
+        param: parameter for the number.
+        first: number of the first page.
         size: rows of a page. Give it only if the API never sends fewer, but on the last page.
         size_param: parameter for `size`.
         has_more: path of a member that is false on the last page.
@@ -144,6 +156,8 @@ class Offset:
     It goes on by the rows received, so an API that sends fewer than `limit` loses none.
 
     Attributes:
+        param: parameter for the offset.
+        limit_param, limit: parameter for the most rows of a page, and its value.
         short_page_ends: whether a page of fewer than `limit` rows is the last: one request less, but only for an API
             that does not lower the limit.
         has_more: path of a member that is false on the last page.

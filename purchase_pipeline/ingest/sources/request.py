@@ -21,7 +21,7 @@ class PartitionRequest:
 
     Attributes:
         key: the partition's key; "" for a feed without partitions.
-        variables: values for templates, besides `partition_key`: start, end, last, dimensions, since, ...
+        variables: values for templates, besides `partition_key`: start, end, last, dimensions, ...
     """
 
     key: str

@@ -1,0 +1,154 @@
+"""The example of a second feed: daily orders from a paginated API."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import dagster as dg
+import httpx
+import pytest
+import sqlalchemy as sa
+from fastapi import FastAPI
+from pydantic import SecretStr
+
+from examples.orders.fake_api import create_app
+from examples.orders.pipeline import orders
+from purchase_pipeline.ingest.ledger import Ledger
+from purchase_pipeline.settings import Settings
+from purchase_pipeline_tests.serving import served
+
+pytestmark = [
+    pytest.mark.compatibility,
+    # Dagster's, for the checks of a time window.
+    pytest.mark.filterwarnings("ignore:datetime.datetime.utcfromtimestamp:DeprecationWarning"),
+]
+
+DAY = "2026-01-05"
+ACCEPTED, REJECTED = orders.tables.both
+MOMENT = "must be a timestamp from 1970 on, with time zone: 2026-01-05T09:00:00+01:00"
+Load = Callable[..., dg.ExecuteInProcessResult]
+
+
+@pytest.fixture
+def load(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
+    """Loads one day from an API into the test's database, by the feed's job."""
+    settings = Settings(database_url=SecretStr(database_url), landing=str(tmp_path))
+    job = orders.definitions(settings).resolve_job_def(orders.job)
+
+    def load(app: FastAPI, *, refetch: bool = False) -> dg.ExecuteInProcessResult:
+        config = {"ops": {"raw_orders": {"config": {"refetch": refetch}}}}
+        with served(app) as url:
+            monkeypatch.setenv("ORDERS_API_URL", url)
+            return job.execute_in_process(partition_key=DAY, run_config=config, raise_on_error=False)
+
+    return load
+
+
+def rows_of(engine: sa.Engine, table: sa.Table) -> list[tuple[object, ...]]:
+    columns = [column for column in table.columns if column.name not in {"first_seen", "run_id"}]
+    with engine.connect() as connection:
+        query = sa.select(*columns).order_by(table.c.partition_key, table.c.row_number)
+        return [tuple(row) for row in connection.execute(query)]
+
+
+def counts(engine: sa.Engine) -> tuple[int, int]:
+    return len(rows_of(engine, ACCEPTED)), len(rows_of(engine, REJECTED))
+
+
+def an_api_whose_next_page_is(link: str) -> FastAPI:
+    app = FastAPI()
+
+    @app.get("/orders")
+    def page() -> dict[str, object]:
+        return {"items": [], "next": link}
+
+    return app
+
+
+def test_pages_are_followed_and_each_order_is_loaded_or_rejected(load: Load, engine: sa.Engine) -> None:
+    assert load(create_app(page_rows=50)).success
+
+    (count,) = Ledger(engine, orders.tables).counted().values()
+    assert (count.received, count.loaded, count.rejected, count.balanced) == (120, 117, 3, True)
+    both = rows_of(engine, ACCEPTED) + rows_of(engine, REJECTED)
+    assert sorted(row[:2] for row in both) == [(DAY, number) for number in range(1, 121)]
+
+
+def test_an_invalid_order_is_kept_as_sent_with_its_reason(load: Load, engine: sa.Engine) -> None:
+    app = create_app(page_rows=1000, invalid_every=30)
+    with served(app) as url:
+        sent = httpx.get(f"{url}/orders", params={"day": DAY}).json()["items"]
+
+    assert load(app).success
+
+    reasons = {
+        30: "amount: Input should be a valid decimal (saw 'free')",
+        60: "status: Input should be 'placed', 'paid', 'shipped' or 'cancelled' (saw 'lost')",
+        90: "customer.country: Field required",
+        120: f"placed_at: {MOMENT} (saw '2026-01-01T09:00:00')",
+    }
+    originals = {
+        number: json.dumps(sent[number - 1], separators=(",", ":"), ensure_ascii=False) for number in reasons
+    }
+    assert rows_of(engine, REJECTED) == [
+        (
+            DAY,
+            number,
+            [reason.partition(":")[0]],
+            [reason],
+            originals[number],
+            hashlib.sha256(originals[number].encode()).hexdigest(),
+        )
+        for number, reason in reasons.items()
+    ]
+
+
+def test_a_day_requested_again_replaces_its_rows(load: Load, engine: sa.Engine) -> None:
+    load(create_app())
+
+    assert load(create_app(orders_a_day=79), refetch=True).success
+
+    assert counts(engine) == (78, 1)
+
+
+def test_a_landed_day_is_loaded_again_without_a_request(load: Load, engine: sa.Engine) -> None:
+    load(create_app())
+    before = rows_of(engine, ACCEPTED), rows_of(engine, REJECTED)
+
+    assert load(FastAPI()).success  # responds 404
+
+    assert (rows_of(engine, ACCEPTED), rows_of(engine, REJECTED)) == before
+
+
+@pytest.mark.parametrize(
+    ("app", "error"),
+    [
+        (create_app(invalid_every=10), "rows were rejected"),
+        (
+            an_api_whose_next_page_is("http://elsewhere.example/orders?page=2"),
+            "the next page is on another host",
+        ),
+    ],
+    ids=["too many rejected rows", "another host"],
+)
+def test_a_day_that_fails_keeps_its_rows(load: Load, engine: sa.Engine, app: FastAPI, error: str) -> None:
+    load(create_app())
+
+    result = load(app, refetch=True)
+
+    assert not result.success
+    (failure,) = [event.step_failure_data.error for event in result.all_events if event.is_step_failure]
+    assert error in str(failure)
+    assert counts(engine) == (117, 3)
+
+
+def test_the_checks_pass(load: Load) -> None:
+    checks = load(create_app(invalid_every=50)).get_asset_check_evaluations()
+
+    assert {check.check_name: check.passed for check in checks} == {
+        "every_row_is_loaded_or_rejected": True,
+        "row_numbers_are_gap_free": True,
+        "tables_match_the_contract": True,
+        "rejected_rate_is_low": True,
+    }
