@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import dagster as dg
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
+from pydantic.fields import FieldInfo
 
 from purchase_pipeline.errors import PipelineError
 from purchase_pipeline.feeds.partitions import WHOLE
@@ -27,9 +28,9 @@ class FeedDeclaration:
     Attributes:
         name: prefix of everything that Dagster names: assets, job, sensor, resources, pools.
         source: where the rows of a partition come from: an `HttpSource`, a `FunctionSource`.
-        contract: model that validates a row; the tables are derived from it.
+        contract: pydantic model of a row, in YAML its dotted path; the tables are derived from it.
         tables: the tables, if they have names of their own.
-        partitions: partitions of all assets; None for a source that is loaded whole each time.
+        partitions: partitions of all assets; none for a source that is loaded whole each time.
         schedule: cron expression of the times when a feed without partitions is loaded; `every` is for partitions.
         variables: values of the request that a run's configuration may replace: for each a default, or a pydantic
             `Field` with its default and bounds.
@@ -95,6 +96,10 @@ class FeedDeclaration:
             raise FeedDeclarationError(
                 f"Feed {self.name!r}: every is {self.every}.", hint="Set it to seconds, above 0."
             )
+        self.variables = {
+            name: value if isinstance(value, FieldInfo) else Field(default=value)
+            for name, value in self.variables.items()
+        }
         self.raw_asset = self.raw_asset or f"raw_{self.name}"
         self.job = self.job or f"ingest_{self.name}"
         self.sensor = self.sensor or f"missing_{self.name}"

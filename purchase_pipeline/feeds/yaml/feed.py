@@ -111,6 +111,4 @@ def feed_of(attributes: Attributes) -> Feed:
         given["contract"] = contract_from_columns(given["name"].title().replace("_", ""), columns)
     if function := given.pop("function", None):
         given["source"] = function
-    if variables := given.pop("variables", None):
-        given["variables"] = {name: Field(default=value) for name, value in variables.items()}
     return Feed(**given)
