@@ -4,8 +4,8 @@ import os
 import signal
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
-from uuid import uuid4
 
 import psycopg
 import pytest
@@ -17,6 +17,7 @@ from psycopg import sql
 from purchase_pipeline.postgres.connections import engine_for
 from purchase_pipeline.stack.embedded_postgres.server import EmbeddedPostgres
 from purchase_pipeline_tests import leftovers
+from purchase_pipeline_tests.databases import Databases
 from purchase_pipeline_tests.person import Person, copy_home
 
 # Test modules build definitions from the environment at import, before any fixture runs: so it is cleared here.
@@ -90,16 +91,19 @@ def _disable_durability(url: str) -> None:
         connection.execute("SELECT pg_reload_conf()")
 
 
+@pytest.fixture(scope="session")
+def databases(server_url: str) -> Iterator[Databases]:
+    """The databases of the server, one for each test."""
+    with closing(Databases(server_url)) as databases:
+        yield databases
+
+
 @pytest.fixture
-def database_url(server_url: str) -> Iterator[str]:
-    """A new database, dropped after the test."""
-    name = f"test_{uuid4().hex}"
-    server = engine_for(server_url).execution_options(isolation_level="AUTOCOMMIT")
-    with server.connect() as connection:
-        connection.execute(sa.text(f"CREATE DATABASE {name}"))
-    yield sa.make_url(server_url).set(database=name).render_as_string(hide_password=False)
-    with server.connect() as connection:
-        connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
+def database_url(databases: Databases) -> Iterator[str]:
+    """An empty database."""
+    name = databases.take()
+    yield databases.url(name)
+    databases.give_back(name)
 
 
 @pytest.fixture
