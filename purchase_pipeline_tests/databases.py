@@ -75,7 +75,7 @@ class Databases:
 
     def _emptied(self, name: str) -> bool:
         self._server.execute(_END_SESSIONS, [name])
-        with suppress(psycopg.Error), psycopg.connect(self.url(name)) as connection:
+        with suppress(psycopg.Error), psycopg.connect(self.url(name), client_encoding="utf8") as connection:
             for (schema,) in connection.execute(_SCHEMAS).fetchall():
                 connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(schema)))
             connection.execute(_NEW_SCHEMA)

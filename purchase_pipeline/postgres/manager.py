@@ -161,6 +161,11 @@ class _Changed:
         self._context = context
         self.__dict__.update(changes)
 
+    @property  # type: ignore[misc]
+    def __class__(self) -> type[dg.OutputContext | dg.InputContext]:  # type: ignore[override]
+        """The context's class, for `isinstance`."""
+        return type(self._context)
+
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401  # whatever the context has
         return getattr(self._context, name)
 
