@@ -92,9 +92,8 @@ def _keys(context: dg.AssetExecutionContext) -> list[str]:
 def _can_be_loaded(
     landed: LandedPartition, landing: Landing, source: Source, request: PartitionRequest
 ) -> bool:
-    rows = getattr(source, "expect_rows", None)
-    expected = landed.rows if rows is None else int(request.expand(rows))
-    return landed.rows == expected and not landed.refused and landing.is_whole(landed)
+    expected = source.expected_rows(request)
+    return expected in {None, landed.rows} and not landed.refused and landing.is_whole(landed)
 
 
 def validated_assets(feed: FeedDeclaration) -> dg.AssetsDefinition:

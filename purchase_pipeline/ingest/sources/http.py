@@ -16,7 +16,7 @@ from purchase_pipeline.ingest.formats import Json, RowFormat
 from purchase_pipeline.ingest.sources.auth import Auth
 from purchase_pipeline.ingest.sources.http_session import HttpSession, Throttle
 from purchase_pipeline.ingest.sources.pages import Cursor, NextLink, NoPages, Pages
-from purchase_pipeline.ingest.sources.request import AddPage, PartitionRequest
+from purchase_pipeline.ingest.sources.request import AddPage, PartitionRequest, TemplateError
 from purchase_pipeline.ingest.sources.variables import Deferred, address, secret
 from purchase_pipeline.ingest.sources.waits import LONGEST_WAIT_SECONDS
 
@@ -101,6 +101,22 @@ class HttpSource:
             for variables in self._combinations():
                 each = request.with_variables(variables)
                 session.fetch(each, self._first_url(base, each), variables, add_page)
+
+    def expected_rows(self, request: PartitionRequest) -> int | None:
+        """Return the number of rows that each response must have, by `expect_rows`.
+
+        Raises:
+            TemplateError: it is not a number.
+        """
+        if self.expect_rows is None:
+            return None
+        expected = request.expand(self.expect_rows)
+        try:
+            return int(expected)
+        except ValueError as error:
+            raise TemplateError(
+                f"expect_rows={self.expect_rows!r} gives {expected!r}: not a number of rows."
+            ) from error
 
     def _combinations(self) -> Iterator[dict[str, str]]:
         for values in product(*self.for_each.values()):

@@ -22,7 +22,7 @@ from purchase_pipeline.ingest.sources.errors import (
 )
 from purchase_pipeline.ingest.sources.http_format import ACCEPT, response_format
 from purchase_pipeline.ingest.sources.pages import PageResponse, require_same_origin
-from purchase_pipeline.ingest.sources.request import AddPage, Page, PartitionRequest, TemplateError
+from purchase_pipeline.ingest.sources.request import AddPage, Page, PartitionRequest
 from purchase_pipeline.ingest.sources.variables import name_of_variable
 from purchase_pipeline.ingest.sources.waits import retrying
 
@@ -102,23 +102,11 @@ class _Series:
             row_format = response_format(self.label, response, source.format, source.rows)
             content = _Hashed(unpacked(content_of(response, self.session.deadline)))
             try:
-                page = add_page(Page(row_format, content, self.variables, self._expected_rows()))
+                page = add_page(Page(row_format, content, self.variables, source.expected_rows(self.request)))
             except UnreadableResponseError as error:
                 shown = one_line(str(error), _ERROR_LENGTH)
                 raise IncompleteResponseError(labelled(self.label, shown)) from error
         return PageResponse(url, page.rows, response.links, page.envelope), content.digest
-
-    def _expected_rows(self) -> int | None:
-        template = self.session.source.expect_rows
-        if template is None:
-            return None
-        expected = self.request.expand(template)
-        try:
-            return int(expected)
-        except ValueError as error:
-            raise TemplateError(
-                f"expect_rows={template!r} gives {expected!r}: not a number of rows."
-            ) from error
 
     @contextmanager
     def _open(self, url: httpx.URL) -> Iterator[httpx.Response]:

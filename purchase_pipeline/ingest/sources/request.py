@@ -129,3 +129,6 @@ class Source(Protocol):
 
     def fetch(self, request: PartitionRequest, add_page: AddPage) -> None:
         """Fetch a partition, page by page."""
+
+    def expected_rows(self, request: PartitionRequest) -> int | None:
+        """Return the number of rows that each page must have; None if it is not known before."""
