@@ -27,8 +27,9 @@ def update_report(settings: Settings, console: Console) -> Path | None:
             return None
         stale, begun = _stale_lots(pipeline.engine, loaded), datetime.now(UTC)
         with console.status(f"Aggregating {quantity(len(stale), 'batch')}, updating marts and report ..."):
-            succeeded = _run(pipeline, "sum_lots", consecutive(stale, settings.lote_names))
-            succeeded = succeeded and _run(pipeline, "refresh_sales", [[]])
+            job = build_definitions(settings).resolve_job_def
+            succeeded = _run(pipeline, job("sum_lots"), consecutive(stale, settings.lote_names))
+            succeeded = succeeded and _run(pipeline, job("refresh_sales"), [[]])
         if not succeeded:
             _print_failures(pipeline, begun, console)
         return settings.report_file if succeeded else None
@@ -43,9 +44,8 @@ def _stale_lots(engine: sa.Engine, loaded: Mapping[str, LoadedPartition]) -> lis
     return [key for key, lot in loaded.items() if key not in known or known[key] < lot.committed_at]
 
 
-def _run(pipeline: Pipeline, job_name: str, runs: Iterable[Sequence[str]]) -> bool:
+def _run(pipeline: Pipeline, job: dg.JobDefinition, runs: Iterable[Sequence[str]]) -> bool:
     """Run a job for each group of batches; stop at the first run that fails."""
-    job = build_definitions(pipeline.settings).resolve_job_def(job_name)
     with job_runs(pipeline, job) as start_run:
         return all(start_run(lots).result() for lots in runs)
 
