@@ -4,7 +4,7 @@ import os
 import signal
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import psycopg
@@ -117,6 +117,13 @@ def transaction(server_url: str) -> Iterator[sa.Connection]:
     """A transaction that is rolled back after the test."""
     with engine_for(server_url).connect() as connection:
         yield connection
+
+
+@pytest.fixture
+def started() -> Iterator[ExitStack]:
+    """A stack that ends what a test starts."""
+    with ExitStack() as stack:
+        yield stack
 
 
 @pytest.fixture(scope="session")

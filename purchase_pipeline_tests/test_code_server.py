@@ -23,13 +23,6 @@ def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.Dag
         yield instance
 
 
-@pytest.fixture
-def started() -> Iterator[ExitStack]:
-    """A stack that ends what a test starts."""
-    with ExitStack() as stack:
-        yield stack
-
-
 def fork_server(server: CodeServer) -> psutil.Process:
     """Return the process that forks the runs."""
     (found,) = (

@@ -64,13 +64,6 @@ class Worker:
 
 
 @pytest.fixture
-def started() -> Iterator[ExitStack]:
-    """A stack that ends what a test starts."""
-    with ExitStack() as stack:
-        yield stack
-
-
-@pytest.fixture
 def broker(tmp_path: Path, started: ExitStack, monkeypatch: pytest.MonkeyPatch) -> RedisServer:
     """The broker, at the configured URL."""
     server = RedisServer(tmp_path / "redis")

@@ -47,13 +47,6 @@ def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.Dag
         yield instance
 
 
-@pytest.fixture
-def started() -> Iterator[ExitStack]:
-    """A stack that ends what a test starts."""
-    with ExitStack() as stack:
-        yield stack
-
-
 @pytest.mark.proof
 def test_a_run_without_worker_and_server_fails_within_seconds(
     instance: dg.DagsterInstance, tmp_path: Path, started: ExitStack
