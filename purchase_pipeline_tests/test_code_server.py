@@ -1,5 +1,6 @@
 """Runs are forked from a process that has loaded the definitions."""
 
+import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -66,3 +67,9 @@ def test_a_killed_fork_server_is_started_again(
         launched(context)
 
         assert fork_server(server).pid != killed.pid
+
+
+def test_its_help_is_that_of_dagsters_command() -> None:
+    shown = subprocess.run([*OURS, "--help"], capture_output=True, text=True, timeout=60, check=True).stdout
+
+    assert "--location-name" in shown

@@ -31,7 +31,8 @@ class ForkingApiServer(DagsterApiServer):
 def main() -> None:
     """Serve until terminated."""
     arguments = sys.argv[1:]
-    os.environ[preloaded.MODULE] = arguments[arguments.index("-m") + 1]
+    if "-m" in arguments[:-1]:  # without it, the command explains itself
+        os.environ[preloaded.MODULE] = arguments[arguments.index("-m") + 1]
     _make_socket_folder()
     multiprocessing.set_forkserver_preload([preloaded.__name__])
     multiprocessing.forkserver.ensure_running()
