@@ -547,9 +547,9 @@ def test_a_table_that_is_evolved_next_to_another_one_is_staged_on_its_own(things
         (
             UPSERT,
             {"nowhere": ["id"]},
-            r"upsert_keys for \['nowhere'\]; its companion tables are \['others'\]",
+            r"upsert_keys or write_modes for \['nowhere'\]; .* are {'others': 'upsert'}",
         ),
-        ({}, {"others": ["id"]}, "\"write_mode\" is 'replace'"),
+        ({}, {"others": ["id"]}, "{'others': 'replace'}. Keys require"),
         (UPSERT, {"others": ["number"]}, r"others: upsert_keys \['number'\] are not columns of the data"),
     ],
 )
@@ -558,3 +558,89 @@ def test_keys_of_tables_alongside_that_make_no_sense_are_refused(
 ) -> None:
     with pytest.raises(UnusableMetadataError, match=complaint):
         things.write(Together(frame((1, "a")), {"others": frame((1, "a"))}, upsert_keys=keys), metadata)
+
+
+def test_a_companion_table_may_have_a_write_mode_of_its_own(things: Things) -> None:
+    for name in ("a", "b"):
+        beside = {"rejects": frame((1, name), (1, name), columns=("id", "reason"))}
+        together = Together(frame((1, name), (2, "same")), beside, write_modes={"rejects": "replace"})
+        counts = things.write(together, {**NEWEST, "newest": "name"})
+
+    assert counts == (0, 1, 1, 0)
+    assert things.rows(table="rejects") == [(1, "b"), (1, "b")]
+
+
+# Keys several times, columns that are not compared, a cursor
+
+MERGE = {"duplicate_keys": "merge"}
+
+
+@pytest.mark.parametrize(
+    ("metadata", "stored"),
+    [
+        (UPSERT, [(1, 2, "third")]),  # the last
+        (NEWEST, [(1, 9, "second")]),  # the newest
+        (INSERT, [(1, 9, "first")]),  # the first
+    ],
+)
+def test_rows_with_the_same_key_are_merged_as_if_they_came_one_by_one(
+    things: Things, metadata: Mapping[str, Any], stored: Rows
+) -> None:
+    data = versions((1, 9, "first"), (1, 9, "second"), (1, 2, "third"))
+
+    for _ in range(2):
+        counts = things.write(data, {**metadata, **MERGE})
+
+    assert (sum(counts), things.rows()) == (3, stored)
+
+
+def test_a_column_that_is_ignored_alone_makes_no_difference(things: Things) -> None:
+    ignoring = {**UPSERT, "upsert_ignores": ["version"]}
+    things.write(versions((1, 1, "a"), (2, 1, "b")), ignoring)
+
+    assert things.write(versions((1, 2, "a"), (2, 2, "c")), ignoring) == (0, 1, 1)
+
+    assert things.rows() == [(1, 1, "a"), (2, 2, "c")]
+
+
+def test_the_ledger_keeps_the_greatest_cursor(things: Things) -> None:
+    following = {**INSERT, "cursor": "version"}
+
+    def cursor() -> object:
+        return things.rows("cursor", table="slice_ledger")[0][0]
+
+    things.write(versions((1, 9, "a"), (2, 10, "b"), (3, None, "c")), following)
+    assert cursor() == "10"  # a number, not a text
+    things.write(versions((4, 9, "late")), following)
+    assert cursor() == "10"
+    things.write(versions((5, 11, "new")).clear(), following)
+    assert cursor() == "10"
+    things.write(versions((5, 11, "new")), following)
+    assert cursor() == "11"
+
+
+def test_a_cursor_of_times_does_not_depend_on_the_session(things: Things, database_url: str) -> None:
+    at = pd.DataFrame({"id": [1], "at": [pd.Timestamp("2026-02-01T10:00:00.5", tz="UTC")]})
+    url = sa.make_url(database_url).update_query_dict({"options": "-c datestyle=SQL,DMY"})
+
+    DirectIOManager(url.render_as_string(hide_password=False)).write(
+        Place(["things"], {**UPSERT, "cursor": "at"}), at
+    )
+
+    assert things.rows("cursor", table="slice_ledger") == [("2026-02-01T10:00:00.5+00:00",)]
+
+
+@pytest.mark.parametrize(
+    ("metadata", "complaint"),
+    [
+        ({"cursor": "version"}, 'requires "write_mode"'),
+        ({**UPSERT, "cursor": 3}, "expected a column name"),
+        ({**UPSERT, "cursor": "nothing"}, r"cursor \['nothing'\] are not columns of the data"),
+        ({**UPSERT, "duplicate_keys": "drop"}, "expected one of refuse, merge"),
+    ],
+)
+def test_options_of_merges_that_make_no_sense_are_refused(
+    things: Things, metadata: Mapping[str, Any], complaint: str
+) -> None:
+    with pytest.raises(UnusableMetadataError, match=complaint):
+        things.write(versions((1, 1, "a")), metadata)

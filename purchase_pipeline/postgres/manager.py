@@ -59,7 +59,7 @@ class PostgresDbIOManager(DbIOManager):
 
     def handle_output(self, context: dg.OutputContext, obj: object) -> None:
         """Write an output. `PerPartition` commits each partition in its own transaction."""
-        context = _by_key(context, context.definition_metadata)
+        context = _by_key(_as_batch(context), context.definition_metadata)
         if isinstance(obj, PerPartition):
             self._write_each(context, obj)
         else:
@@ -171,6 +171,21 @@ class _Changed:
 
 
 _Context = TypeVar("_Context", dg.OutputContext, dg.InputContext)
+
+
+def _as_batch(context: dg.OutputContext) -> dg.OutputContext:
+    """Treat an output of an asset without partitions as a partition of its own, if its metadata give a "batch"."""
+    batch = (context.output_metadata or {}).get("batch")
+    if batch is None or context.has_asset_partitions:
+        return context
+    key = str(getattr(batch, "value", batch))
+    partitions = dg.StaticPartitionsDefinition([key])
+    changes = {
+        "has_asset_partitions": True,
+        "asset_partitions_def": partitions,
+        "asset_partition_keys": [key],
+    }
+    return cast("dg.OutputContext", _Changed(context, **changes))
 
 
 def _by_key(context: _Context, metadata: Mapping[str, Any] | None) -> _Context:

@@ -10,7 +10,12 @@ from purchase_pipeline.postgres.dagster_internals import RawMetadataValue
 from purchase_pipeline.postgres.materialization import add_partition_metadata
 from purchase_pipeline.postgres.op_outputs import ledger_name_of_output
 from purchase_pipeline.postgres.slices.keys import reject_equal_keys
-from purchase_pipeline.postgres.slices.ledger import prepare_ledger, record_slices
+from purchase_pipeline.postgres.slices.ledger import (
+    iso_text,
+    prepare_ledger,
+    record_slices,
+    recorded_cursor,
+)
 from purchase_pipeline.postgres.slices.partitions import Target
 from purchase_pipeline.postgres.write.batches import WriteResult
 from purchase_pipeline.postgres.write.counts import Counting, Counts
@@ -39,7 +44,14 @@ def record_write(
     if written.table is not None:
         counting = Counting(connection, context, target, written.table, asset)
         counts = counting.counts(written.copied, options.write_mode)
-    record_slices(connection, schema, _entries(context, target, asset, counts, written))
+    entries = _entries(context, target, asset, counts, written)
+    if isinstance(written.copied, MergeResult) and options.cursor is not None and written.table is not None:
+        kind = written.table.columns[options.cursor].type
+        for entry in entries:
+            known = recorded_cursor(schema, asset, entry["partition"], kind)
+            greatest = sa.func.greatest(sa.cast(written.copied.cursor, kind), known)
+            entry["cursor"] = connection.execute(sa.select(iso_text(greatest))).scalar()
+    record_slices(connection, schema, entries)
     if len(keys) > 1 and target.is_of(context):
         for key, rows in counts.slices.items():
             add_partition_metadata(context, context.asset_key, key, {"dagster/partition_row_count": rows})
@@ -79,6 +91,7 @@ def _entries(
             "rows": rows,
             "table_oid": counts.table_oid,
             "cut_by": counts.cut_by,
+            "cursor": None,
             **source,
             **merged,
         }

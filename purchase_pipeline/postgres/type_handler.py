@@ -1,7 +1,6 @@
 """The type handler: writes a frame, stream or query to a slice, and reads a slice as a frame or stream."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
@@ -64,8 +63,7 @@ class FrameHandler(DbTypeHandler[Any]):
         metadata = _write_one(context, target, obj.value, connection, options)
         for name, value in obj.beside.items():
             table_slice = target.table_slice._replace(table=name, columns=None)
-            keys = tuple(obj.upsert_keys.get(name, options.upsert_keys))
-            companion_options = replace(options, declared=None, upsert_keys=keys)
+            companion_options = options.of_companion(obj.write_modes.get(name), obj.upsert_keys.get(name, ()))
             obj.written[name] = self._write_companion(
                 context, target._replace(table_slice=table_slice), value, connection, companion_options
             )
@@ -131,17 +129,18 @@ class FrameHandler(DbTypeHandler[Any]):
 
 
 def _check_companion_keys(together: Together, options: WriteOptions) -> None:
-    """Check that `upsert_keys` name companion tables, in a mode that uses keys.
+    """Check that `upsert_keys` and `write_modes` name companion tables, and keys those in a mode that uses them.
 
     Raises:
         UnusableMetadataError: they do not.
     """
-    others = [name for name in together.upsert_keys if name not in together.beside]
-    if others or (together.upsert_keys and not options.merges):
+    modes = {name: together.write_modes.get(name, options.write_mode) for name in together.beside}
+    others = [name for name in together.write_modes if name not in modes]
+    others += [name for name in together.upsert_keys if modes.get(name) not in ("upsert", "insert")]
+    if others:
         raise UnusableMetadataError(
-            f"Together has upsert_keys for {list(together.upsert_keys)!r}; its companion tables are "
-            f'{list(together.beside)!r}, and the asset\'s "write_mode" is {options.write_mode!r}. Keys require '
-            '"upsert" or "insert".'
+            f"Together has upsert_keys or write_modes for {others!r}; its companion tables and their write modes are "
+            f'{modes!r}. Keys require "upsert" or "insert".'
         )
 
 

@@ -17,16 +17,21 @@ from purchase_pipeline.postgres.schema.drift import DriftPolicy
 from purchase_pipeline.postgres.schema.models import columns_from_model
 
 WriteMode = Literal["replace", "append", "upsert", "insert"]
+DuplicateKeys = Literal["refuse", "merge"]
 
 _OPTIONS = (
     "write_mode",
     "upsert_keys",
     "newest",
+    "cursor",
+    "duplicate_keys",
+    "upsert_ignores",
     "schema_drift",
     "row_model",
     "preview_rows",
     "hash_partitions",
 )
+_MERGING = ("upsert", "insert")
 _DEFINITION_OPTIONS = ("partition_expr", "schema", "table")
 _ARROW_CLASSES = 0.85  # difflib ratio: one or two letters differ
 _ROWS, _PARTITIONS = range(sys.maxsize), range(2, 1025)
@@ -41,6 +46,10 @@ class WriteOptions:
             `insert`: skip rows whose keys exist.
         upsert_keys: columns that identify a row.
         newest: for upserts, the column that orders versions of a row; None: the last one written wins.
+        cursor: for upserts and inserts, the column whose greatest value so far the ledger keeps.
+        duplicate_keys: for upserts and inserts of several rows with the same key: `refuse` them; `merge` them as if
+            they came one after the other.
+        upsert_ignores: for upserts, columns that alone do not make a row different.
         schema_drift: what to do when the data's columns differ from the table's.
         declared: the declared table, which the data must match; None: inferred.
         preview_rows: rows to show in the materialization.
@@ -50,6 +59,9 @@ class WriteOptions:
     write_mode: WriteMode = "replace"
     upsert_keys: Sequence[str] = ()
     newest: str | None = None
+    cursor: str | None = None
+    duplicate_keys: DuplicateKeys = "refuse"
+    upsert_ignores: Sequence[str] = ()
     schema_drift: DriftPolicy = "freeze"
     declared: sa.Table | None = None
     preview_rows: int = 0
@@ -58,7 +70,7 @@ class WriteOptions:
     @property
     def merges(self) -> bool:
         """Whether rows are matched by their keys."""
-        return self.write_mode in ("upsert", "insert")
+        return self.write_mode in _MERGING
 
     def updated(
         self, definition: Mapping[str, Any], output: Mapping[str, Any] = MappingProxyType({})
@@ -74,7 +86,10 @@ class WriteOptions:
             self,
             write_mode=_one_of(WriteMode, "write_mode", metadata, self.write_mode),
             upsert_keys=_names("upsert_keys", metadata),
-            newest=_newest(metadata),
+            newest=_column("newest", metadata),
+            cursor=_column("cursor", metadata),
+            duplicate_keys=_one_of(DuplicateKeys, "duplicate_keys", metadata, self.duplicate_keys),
+            upsert_ignores=_names("upsert_ignores", metadata),
             schema_drift=_one_of(DriftPolicy, "schema_drift", metadata, self.schema_drift),
             declared=_declared(metadata.get("row_model")),
             preview_rows=_number("preview_rows", metadata, self.preview_rows, "rows", _ROWS),
@@ -94,7 +109,30 @@ class WriteOptions:
                 f'Metadata "newest" is {changed.newest!r}; it requires "write_mode": "upsert", and cannot be one of '
                 f"upsert_keys. Got {changed.write_mode!r} and {list(changed.upsert_keys)!r}."
             )
+        if changed.cursor is not None and not changed.merges:
+            raise UnusableMetadataError(
+                f'Metadata "cursor" is {changed.cursor!r}; it requires "write_mode": "upsert" or "insert". '
+                f"Got {changed.write_mode!r}."
+            )
         return changed
+
+    def of_companion(self, write_mode: WriteMode | None, upsert_keys: Sequence[str]) -> "WriteOptions":
+        """Return the options of a companion table, whose columns are others.
+
+        Args:
+            write_mode: its own, or None for the asset's.
+            upsert_keys: its own, or none for the asset's.
+        """
+        mode = write_mode or self.write_mode
+        merges = mode in _MERGING
+        return replace(
+            self,
+            write_mode=mode,
+            upsert_keys=tuple(upsert_keys or self.upsert_keys) if merges else (),
+            newest=self.newest if mode == "upsert" else None,
+            cursor=None,
+            declared=None,
+        )
 
 
 def _options_in(metadata: Mapping[str, Any]) -> dict[str, Any]:
@@ -148,10 +186,10 @@ def _names(name: str, metadata: Mapping[str, Any]) -> Sequence[str]:
     return tuple(dict.fromkeys(names))
 
 
-def _newest(metadata: Mapping[str, Any]) -> str | None:
-    value = metadata.get("newest")
+def _column(name: str, metadata: Mapping[str, Any]) -> str | None:
+    value = metadata.get(name)
     if value is not None and not isinstance(value, str):
-        raise UnusableMetadataError(f'Metadata "newest" is {value!r}; expected a column name.')
+        raise UnusableMetadataError(f'Metadata "{name}" is {value!r}; expected a column name.')
     return value
 
 

@@ -18,7 +18,7 @@ def prefetched(value: Any) -> Iterator[Any]:  # noqa: ANN401
     """
     if isinstance(value, Together):
         with prefetched(value.value) as own:
-            ready = Together(own, value.beside, value.upsert_keys)
+            ready = replace(value, value=own)
             yield ready
         value.written.update(ready.written)
         return

@@ -12,6 +12,7 @@ from purchase_pipeline.postgres.schema.types import ColumnType
 
 if TYPE_CHECKING:
     from purchase_pipeline.postgres.dagster_internals import RawMetadataValue
+    from purchase_pipeline.postgres.write_options import WriteMode
 
 Row = Sequence[Any]
 Frame = TypeVar("Frame")
@@ -109,12 +110,14 @@ class Together:
             written after `value`, in order, so a stream may depend on earlier ones. A function is called with the
             transaction's connection, before the slice's old rows are deleted, and returns the data.
         upsert_keys: keys of companion tables for upserts and inserts; by default the asset's keys.
+        write_modes: write modes of companion tables; by default the asset's.
         written: metadata of each companion table's materialization, once committed.
     """
 
     value: Any
     beside: Mapping[str, Any]
     upsert_keys: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    write_modes: Mapping[str, "WriteMode"] = field(default_factory=dict)
     written: dict[str, Mapping[str, "RawMetadataValue"]] = field(default_factory=dict, init=False)
 
 

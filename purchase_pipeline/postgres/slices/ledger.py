@@ -63,6 +63,9 @@ def ledger_table(schema: str | None = None) -> sa.Table:
             "rows_unchanged", sa.BigInteger, comment="Of an upsert or insert: rows that did not change"
         ),
         sa.Column("rows_older", sa.BigInteger, comment="Of an upsert by newest: outdated rows, skipped"),
+        sa.Column(
+            "cursor", sa.Text, comment="Of an upsert or insert: the greatest value of its cursor so far"
+        ),
         sa.Column("table_oid", sa.BigInteger, comment="OID of the table"),
         sa.Column(
             "cut_by", sa.Text, comment="How the table is partitioned, if these slices cover all its rows"
@@ -113,6 +116,20 @@ def record_slices(connection: sa.Connection, schema: str, entries: Sequence[Mapp
     keys = [ledger.c.asset, ledger.c.partition]
     with _ledger_errors(ledger):
         connection.execute(new.on_conflict_do_update(index_elements=keys, set_=values), list(entries))
+
+
+def iso_text(value: sa.ColumnElement[Any]) -> sa.ColumnElement[str]:
+    """Return a value as text: times by ISO 8601, whatever the session's DateStyle."""
+    return sa.func.to_jsonb(value).op("#>>")(sa.text("'{}'"))
+
+
+def recorded_cursor(
+    schema: str | None, asset: str, partition: str | None, kind: sa.types.TypeEngine[Any]
+) -> sa.ScalarSelect[Any]:
+    """Return the greatest recorded cursor of a partition, or of all of an asset's, as a value of its type."""
+    ledger = ledger_table(schema)
+    query = sa.select(sa.func.max(sa.cast(ledger.c.cursor, kind))).where(ledger.c.asset == asset)
+    return (query if partition is None else query.where(ledger.c.partition == partition)).scalar_subquery()
 
 
 def recorded_rows(

@@ -29,8 +29,8 @@ from purchase_pipeline.postgres.schema.tables import (
 from purchase_pipeline.postgres.schema.types import ColumnType
 from purchase_pipeline.postgres.slices.conditions import partition_columns, slice_conditions
 from purchase_pipeline.postgres.slices.slice import Slice
-from purchase_pipeline.postgres.write.completeness import SliceVerifier, require_all
-from purchase_pipeline.postgres.write.copy import CopyResult
+from purchase_pipeline.postgres.write.completeness import SliceVerifier
+from purchase_pipeline.postgres.write.copy import CopyResult, require_all
 from purchase_pipeline.postgres.write.lookahead import with_lookahead
 from purchase_pipeline.postgres.write.row_source import RowSource, declared_source
 from purchase_pipeline.postgres.write.staging import insert_staged, staging_table

@@ -10,24 +10,15 @@ from collections.abc import Collection, Sequence
 
 import sqlalchemy as sa
 
-from purchase_pipeline.postgres.errors import RowsNotStoredError, RowsOutsideSliceError
+from purchase_pipeline.postgres.errors import RowsOutsideSliceError
 from purchase_pipeline.postgres.schema.table_facts import table_facts
 from purchase_pipeline.postgres.schema.types import short_repr
 from purchase_pipeline.postgres.slices.conditions import expression_of
 from purchase_pipeline.postgres.slices.slice import Slice
+from purchase_pipeline.postgres.write.copy import require_all
 from purchase_pipeline.postgres.write_options import WriteMode
 
 _WRITTEN_HERE = sa.literal_column("xmin = pg_current_xact_id()::xid", sa.Boolean())
-
-
-def require_all(table: sa.FromClause, handed: int, stored: int) -> None:
-    """Check that all given rows are stored.
-
-    Raises:
-        RowsNotStoredError: more or fewer are stored.
-    """
-    if stored != handed:
-        raise RowsNotStoredError(str(table), handed, stored)
 
 
 class SliceVerifier:

@@ -13,11 +13,10 @@ from psycopg.adapt import PyFormat, Transformer
 from psycopg.copy import LibpqWriter
 
 from purchase_pipeline.postgres.database_errors import server_message
-from purchase_pipeline.postgres.errors import UnstorableValueError
+from purchase_pipeline.postgres.errors import RowsNotStoredError, UnstorableValueError
 from purchase_pipeline.postgres.frames.rows import Row
 from purchase_pipeline.postgres.schema.table_errors import table_error
 from purchase_pipeline.postgres.schema.types import short_repr
-from purchase_pipeline.postgres.write.completeness import require_all
 
 _BLOCK_BYTES = 1 << 15  # of text joined at once, estimated from the rows before
 _BLOCK_ROWS = 200
@@ -46,6 +45,16 @@ class _CountingWriter(LibpqWriter):
     def write(self, data: Any) -> None:  # noqa: ANN401
         self.bytes += len(data)
         super().write(data)
+
+
+def require_all(table: sa.FromClause, handed: int, stored: int) -> None:
+    """Check that all given rows are stored.
+
+    Raises:
+        RowsNotStoredError: more or fewer are stored.
+    """
+    if stored != handed:
+        raise RowsNotStoredError(str(table), handed, stored)
 
 
 def copy_rows(

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 from purchase_pipeline.postgres.errors import UnstorableValueError
 from purchase_pipeline.postgres.schema.types import short_repr
+from purchase_pipeline.postgres.write_options import WriteOptions
 
 _ROW_ID: sa.ColumnElement[str] = sa.literal_column("ctid")
 
@@ -39,6 +40,26 @@ def drop_duplicates(
         reason = f"several rows have {', '.join(columns)} = {short_repr(tuple(duplicate))}"
         equally_new = "" if newest is None else ", and differ: none is the newest"
         raise UnstorableValueError(str(table), None, None, reason + equally_new)
+    return older
+
+
+def merge_duplicates(
+    connection: sa.Connection, staged: sa.TableClause, keys: Sequence[str], options: WriteOptions
+) -> int:
+    """Keep one row per key, as if the rows came one after the other; return the number of older ones dropped.
+
+    In an insert the first stays; in an upsert the newest, of equally new ones the last.
+    """
+    if _duplicate_key(connection, staged, keys) is None:
+        return 0
+    of_key, order = [staged.columns[key] for key in keys], [_ROW_ID.desc()]
+    if options.write_mode == "insert":
+        order = [_ROW_ID.asc()]
+    older = 0
+    if options.newest is not None:
+        latest_first = staged.columns[options.newest].desc().nulls_last()
+        older = _drop(connection, staged, sa.func.rank().over(partition_by=of_key, order_by=latest_first))
+    _drop(connection, staged, sa.func.row_number().over(partition_by=of_key, order_by=order))
     return older
 
 

@@ -16,9 +16,9 @@ from purchase_pipeline.postgres.errors import (
     UnusableMetadataError,
 )
 from purchase_pipeline.postgres.schema.table_facts import table_facts
-from purchase_pipeline.postgres.write.completeness import require_all
-from purchase_pipeline.postgres.write.copy import CopyResult
-from purchase_pipeline.postgres.write.duplicates import drop_duplicates, null_keys
+from purchase_pipeline.postgres.slices.ledger import iso_text
+from purchase_pipeline.postgres.write.copy import CopyResult, require_all
+from purchase_pipeline.postgres.write.duplicates import drop_duplicates, merge_duplicates, null_keys
 from purchase_pipeline.postgres.write.staging import untyped, write_rows
 from purchase_pipeline.postgres.write.unique_indexes import UniqueIndexes, unique_indexes
 from purchase_pipeline.postgres.write_options import WriteOptions
@@ -36,11 +36,13 @@ class MergeResult(CopyResult):
         inserted: new rows.
         updated: existing rows that changed.
         older: rows skipped for a newer version, in the table or in the data; None without `newest`.
+        cursor: the greatest value of the cursor's column in the data, as text; None without rows, or a cursor.
     """
 
     inserted: int
     updated: int
     older: int | None
+    cursor: str | None = None
 
     def counts(self) -> dict[str, int | None]:
         """Return all counts by name. Unchanged rows are identical to existing ones, or duplicates.
@@ -57,12 +59,16 @@ class MergeResult(CopyResult):
 
 
 def require_columns(table_slice: TableSlice, names: Collection[str], options: WriteOptions) -> None:
-    """Check that the data have the columns of the keys and of `newest`.
+    """Check that the data have the columns of the keys, of `newest` and of `cursor`.
 
     Raises:
         UnusableMetadataError: a column is missing.
     """
-    required = {"upsert_keys": options.upsert_keys, "newest": filter(None, [options.newest])}
+    required = {
+        "upsert_keys": options.upsert_keys,
+        "newest": filter(None, [options.newest]),
+        "cursor": filter(None, [options.cursor]),
+    }
     for option, columns in required.items():
         missing = [column for column in columns if column not in names]
         if missing:
@@ -78,7 +84,7 @@ def merge_staged(
     """Merge the rows into the table: insert those with new keys; in an upsert, update those that differ.
 
     Raises:
-        UnusableMetadataError: the keys have no unique index, or `newest` has no order.
+        UnusableMetadataError: the keys have no unique index, or `newest` or `cursor` has no order.
         UnstorableValueError: staged rows have duplicate keys, or a constraint of the table rejects a row.
         RowsNotStoredError: a row is missing from the table afterwards.
         PostgresWriteError: the role may not merge into the table, or PostgreSQL cannot.
@@ -89,12 +95,17 @@ def merge_staged(
     nulls = null_keys(connection, rows, keys)
     if nulls and not indexes.nulls_equal:
         raise _null_key(table, nulls)
-    _require_order(connection, rows, table, options.newest)
-    older = drop_duplicates(connection, rows, table, keys, options.newest)
-    pair = _Merge(rows, target, keys, nulls, options.newest)
+    for option in ("newest", "cursor"):
+        _require_order(connection, rows, table, option, getattr(options, option))
+    cursor = _greatest(connection, rows, options.cursor)
+    if options.duplicate_keys == "merge":
+        older = merge_duplicates(connection, rows, keys, options)
+    else:
+        older = drop_duplicates(connection, rows, table, keys, options.newest)
+    pair = _Merge(rows, target, options, nulls)
     with _merge_errors(table, keys, indexes):
         updated = 0
-        if options.write_mode == "upsert" and pair.others:
+        if options.write_mode == "upsert" and pair.compared:
             updated = write_rows(connection, pair.update(), table)
         inserted = write_rows(connection, pair.insert(options.write_mode), table)
     there = copied.rows - inserted - updated
@@ -104,7 +115,7 @@ def merge_staged(
         require_all(table, copied.rows, stored + dropped)
         older += stale
     return MergeResult(
-        copied.rows, copied.bytes, inserted, updated, None if options.newest is None else older
+        copied.rows, copied.bytes, inserted, updated, None if options.newest is None else older, cursor
     )
 
 
@@ -119,17 +130,18 @@ class _Merge:
         self,
         staged: sa.TableClause,
         target: sa.TableClause,
-        keys: Sequence[str],
+        options: WriteOptions,
         nulls: Collection[str],
-        newest: str | None,
     ) -> None:
+        keys, ignored = options.upsert_keys, options.upsert_ignores
         self.others = [column.name for column in staged.columns if column.name not in keys]
-        self._staged, self._target, self._keys, self._newest = staged, target, keys, newest
+        self.compared = [name for name in self.others if name not in ignored]
+        self._staged, self._target, self._keys, self._newest = staged, target, keys, options.newest
         self._same = sa.and_(*(self._equal(key, null=key in nulls) for key in keys))
 
     def update(self) -> sa.Update:
         """Update rows that differ. Bytes are compared: json and xml have no equality, and 1.0 equals 1.00."""
-        old, new = ([rows.columns[name] for name in self.others] for rows in (self._target, self._staged))
+        old, new = ([rows.columns[name] for name in self.compared] for rows in (self._target, self._staged))
         differ = sa.func.record_image_ne(sa.func.row(*old), sa.func.row(*new))
         return (
             sa.update(self._target)
@@ -167,6 +179,15 @@ class _Merge:
         return [sa.or_(known.is_(None), sa.func.coalesce(candidate >= known, sa.false()))]
 
 
+def _greatest(connection: sa.Connection, staged: sa.TableClause, column: str | None) -> str | None:
+    if column is None:
+        return None
+    # Not max(), which some ordered types lack, such as uuid before PostgreSQL 18.
+    value = staged.columns[column]
+    query = sa.select(iso_text(value)).where(value.is_not(None)).order_by(value.desc()).limit(1)
+    return connection.execute(query).scalar()
+
+
 def _null_key(table: sa.Table, nulls: dict[str, int]) -> UnstorableValueError:
     key, rows = next(iter(nulls.items()))
     reason = (
@@ -177,18 +198,18 @@ def _null_key(table: sa.Table, nulls: dict[str, int]) -> UnstorableValueError:
 
 
 def _require_order(
-    connection: sa.Connection, staged: sa.TableClause, table: sa.Table, newest: str | None
+    connection: sa.Connection, staged: sa.TableClause, table: sa.Table, option: str, name: str | None
 ) -> None:
-    if newest is None:
+    if name is None:
         return
-    column = staged.columns[newest]
+    column = staged.columns[name]
     try:
         connection.execute(sa.select(column).order_by(column).limit(0))
     except sa.exc.ProgrammingError as error:
         if not isinstance(error.orig, psycopg.errors.UndefinedFunction):
             raise
         raise UnusableMetadataError(
-            f"Table {table}: newest {newest!r} has no order ({error.orig.diag.message_primary}). Use a column of "
+            f"Table {table}: {option} {name!r} has no order ({error.orig.diag.message_primary}). Use a column of "
             "times or numbers."
         ) from error
 
