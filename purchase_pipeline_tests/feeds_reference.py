@@ -22,6 +22,7 @@ PAGE = PROJECT / "docs" / "feeds.md"
 BEGIN, END = "<!-- attributes: begin -->", "<!-- attributes: end -->"
 CHAPTERS = {
     "Feed": ["Feed"],
+    "Writing": ["Write", "Since"],
     "Sources": ["HttpSource", "FunctionSource", "PartitionRequest", "Page"],
     "Authentication": ["BearerToken", "ApiKey", "BasicAuth", "OAuth2ClientCredentials"],
     "Pages": ["NoPages", "LinkHeader", "NextLink", "PageNumber", "Offset", "Cursor"],

@@ -41,6 +41,8 @@ from purchase_pipeline.feeds import (
     OAuth2ClientCredentials,
     Offset,
     PageNumber,
+    Since,
+    Write,
 )
 from purchase_pipeline.feeds.declaration import FeedDeclaration
 from purchase_pipeline.feeds.scaffold import scaffolded
@@ -144,13 +146,15 @@ api_pool: products_of_all_shops
 
 def test_every_attribute_of_a_feed_and_of_a_source_is_in_yaml_and_documented() -> None:
     schema = FeedComponent.model().model_json_schema()
-    (source,) = schema["$defs"].values()
+    source, write, since = (schema["$defs"][name] for name in ("HttpSource", "Write", "Since"))
 
     assert {field.name for field in fields(FeedDeclaration)} - schema["properties"].keys() == {"tables"}
     assert {field.name for field in fields(HttpSource)} <= source["properties"].keys()
+    assert {field.name for field in fields(Write)} == write["properties"].keys()
+    assert {field.name for field in fields(Since)} == since["properties"].keys()
     undocumented = {
         name
-        for of in (schema, source)
+        for of in (schema, source, write, since)
         for name, attribute in of["properties"].items()
         if not attribute.get("description")
     }

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         PageNumber,
     )
     from purchase_pipeline.ingest.sources.request import Page, PartitionRequest
+    from purchase_pipeline.ingest.writing import Since, Write
 
 _MODULES = {
     "Feed": "feeds.feed",
@@ -32,6 +33,7 @@ _MODULES = {
         ("Cursor", "LinkHeader", "NextLink", "NoPages", "Offset", "PageNumber"), "ingest.sources.pages"
     ),
     **dict.fromkeys(("Page", "PartitionRequest"), "ingest.sources.request"),
+    **dict.fromkeys(("Since", "Write"), "ingest.writing"),
 }
 
 __all__ = [
@@ -53,6 +55,8 @@ __all__ = [
     "Page",
     "PageNumber",
     "PartitionRequest",
+    "Since",
+    "Write",
 ]
 
 

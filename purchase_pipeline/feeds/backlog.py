@@ -1,12 +1,13 @@
 """The backlog of a feed: which partitions are loaded, missing, failed or in progress."""
 
-from collections.abc import Iterator, KeysView, Mapping, Sequence
+from collections.abc import Collection, Iterator, KeysView, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 import dagster as dg
 
 from purchase_pipeline.feeds.declaration import FeedDeclaration
+from purchase_pipeline.feeds.partitions import WHOLE
 from purchase_pipeline.feeds.run_errors import reason_of
 from purchase_pipeline.ingest.ledger import Ledger, LoadedPartition
 from purchase_pipeline.stack.dagster_internals import (
@@ -35,10 +36,19 @@ class Backlog:
 
     def __init__(self, feed: FeedDeclaration, ledger: Ledger, instance: dg.DagsterInstance) -> None:
         self.feed = feed
-        self.keys = feed.partition_keys(instance)
-        self._positions = {key: position for position, key in enumerate(self.keys)}
         self._ledger = ledger
         self._instance = instance
+        self.keys = sorted(self._loaded_keys()) if feed.has_increments else feed.partition_keys(instance)
+        # The runs of increments have no partition, and load what has not existed before.
+        self._positions = {
+            key: place for place, key in enumerate([WHOLE] if feed.has_increments else self.keys)
+        }
+
+    def _is_wanted(self, key: str) -> bool:
+        return self.feed.has_increments or key in self._positions
+
+    def _loaded_keys(self, checked_ratio: float = 1) -> dict[str, datetime]:
+        return self._ledger.loaded_keys(checked_ratio)
 
     def partition_of(self, run: dg.DagsterRun) -> str:
         """Return the partition that a run loads; '' for a run of several, or of another job."""
@@ -61,7 +71,7 @@ class Backlog:
 
     def beyond_target(self) -> list[str]:
         """Return the loaded partitions beyond the target: the number of partitions was reduced."""
-        return sorted(self._ledger.loaded_keys(checked_ratio=1) - self._positions.keys())
+        return sorted(key for key in self._loaded_keys() if not self._is_wanted(key))
 
     def loaded_partition(self, key: str) -> LoadedPartition | None:
         """Return a partition, or None if it is not loaded."""
@@ -74,17 +84,23 @@ class Backlog:
     def loaded_since(self, newest_known: datetime | None) -> list[LoadedPartition]:
         """Return the partitions of the target that may have been committed since a commit, or all; in commit order."""
         found = self._ledger.loaded(newest_known=newest_known).values()
-        return sorted((one for one in found if one.key in self._positions), key=lambda one: one.committed_at)
+        return sorted((one for one in found if self._is_wanted(one.key)), key=lambda one: one.committed_at)
 
     def missing(self) -> list[str]:
-        """Return the partitions of the target that are not loaded. Called at every tick.
+        """Return the partitions of the target that are not loaded, or are due again. Called at every tick.
 
         With up to 10,000 partitions a wiped one is found at once; with more, within a few ticks.
         """
-        loaded = self._ledger.loaded_keys(
-            checked_ratio=min(1.0, _CHECKED_PARTITIONS / max(1, len(self.keys)))
-        )
-        return [key for key in self.keys if key not in loaded]
+        loaded = self._loaded_keys(checked_ratio=min(1.0, _CHECKED_PARTITIONS / max(1, len(self.keys))))
+        due = self.feed.due(self.keys)
+        return [key for key in self.keys if key not in loaded or (due and loaded[key] < due[key])]
+
+    def again(self, loaded: Mapping[str, LoadedPartition]) -> list[str]:
+        """Return the loaded partitions that the next `ingest` loads again: those that are due, and a whole."""
+        if self.feed.partitions is None:
+            return [] if self.feed.has_increments else list(loaded)
+        due = self.feed.due(self.keys)
+        return [key for key, one in loaded.items() if due and one.committed_at < due[key]]
 
     def in_progress(self) -> set[str]:
         """Return the partitions of the target with a run that is queued, running, or about to be retried by Dagster."""
@@ -163,9 +179,12 @@ class NewCommits:
     number of loaded partitions.
     """
 
-    def __init__(self, backlog: Backlog, known: Mapping[str, LoadedPartition]) -> None:
+    def __init__(
+        self, backlog: Backlog, known: Mapping[str, LoadedPartition], again: Collection[str] = ()
+    ) -> None:
         self._backlog = backlog
-        self._missing = dict.fromkeys(key for key in backlog.keys if key not in known)
+        self._known = {key: one.committed_at for key, one in known.items()}
+        self._missing = dict.fromkeys(key for key in backlog.keys if key not in known or key in again)
         self._newest = max((one.committed_at for one in known.values()), default=None)
 
     @property
@@ -176,12 +195,13 @@ class NewCommits:
     @property
     def loaded(self) -> int:
         """Number of loaded partitions, including those known at first."""
-        return len(self._backlog.keys) - len(self._missing)
+        return len(self._known) - len(self._missing.keys() & self._known.keys())
 
     def poll(self) -> Iterator[LoadedPartition]:
         """Yield newly loaded partitions; one that is not consumed is yielded by the next poll."""
         for one in self._backlog.loaded_since(self._newest):
-            if one.key in self._missing:
-                del self._missing[one.key]
-                self._newest = one.committed_at
+            before = self._known.get(one.key)
+            if before is None or (one.key in self._missing and before < one.committed_at):
+                self._missing.pop(one.key, None)
+                self._known[one.key] = self._newest = one.committed_at
                 yield one

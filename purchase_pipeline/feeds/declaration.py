@@ -1,7 +1,8 @@
 """What a feed declares, and the names that are derived from it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 import dagster as dg
@@ -9,9 +10,10 @@ from pydantic import BaseModel, Field
 from pydantic.fields import FieldInfo
 
 from purchase_pipeline.errors import PipelineError
-from purchase_pipeline.feeds.partitions import WHOLE
+from purchase_pipeline.feeds.partitions import WHOLE, end_of_window, keys_sort_by_time
 from purchase_pipeline.ingest.sources.request import Source
 from purchase_pipeline.ingest.tables import FeedTables, feed_tables
+from purchase_pipeline.ingest.writing import REPLACE, Since, Write
 
 FEED_KEY = "_feed"
 """End of the resource key of a declaration."""
@@ -30,7 +32,11 @@ class FeedDeclaration:
         source: where the rows of a partition come from: an `HttpSource`, a `FunctionSource`.
         contract: pydantic model of a row, in YAML its dotted path; the tables are derived from it.
         tables: the tables, if they have names of their own.
-        partitions: partitions of all assets; none for a source that is loaded whole each time.
+        partitions: partitions of all assets; none for a source that is loaded whole each time, or by `since`.
+        write: how rows are written: each partition is replaced, or rows are upserted or inserted by keys.
+        since: field by which a feed without partitions continues where its last load ended, as `{since}`.
+        reload_windows: number of later time windows at whose end a window is loaded again, for data that arrive or
+            change late.
         schedule: cron expression of the times when a feed without partitions is loaded; `every` is for partitions.
         variables: values of the request that a run's configuration may replace: for each a default, or a pydantic
             `Field` with its default and bounds.
@@ -52,7 +58,8 @@ class FeedDeclaration:
         documentation: path or URL of the page that Dagster's UI shows with the assets.
 
     Raises:
-        FeedDeclarationError: neither contract nor tables, or a number out of bounds.
+        FeedDeclarationError: neither contract nor tables, a number out of bounds, or attributes that exclude others.
+        WriteError: `write` or `since` does not fit the contract.
     """
 
     name: str
@@ -60,6 +67,9 @@ class FeedDeclaration:
     partitions: dg.PartitionsDefinition[str] | None = None
     contract: type[BaseModel] | None = None
     tables: FeedTables = field(default=None)  # type: ignore[assignment]  # set below
+    write: Write = REPLACE
+    since: Since | None = None
+    reload_windows: int = 0
     variables: Mapping[str, Any] = field(default_factory=dict)
     max_rejected_ratio: float = 0.05
     min_rejected_rows: int = 0
@@ -86,7 +96,17 @@ class FeedDeclaration:
                     f"Feed {self.name!r} has no contract.",
                     hint="Set `contract` to the pydantic model of a row.",
                 )
-            self.tables = feed_tables(self.contract, self.name)
+            self.tables = feed_tables(self.contract, self.name, write=self.write)
+        elif self.write.merges:
+            raise FeedDeclarationError(
+                f"Feed {self.name!r} has both tables and write.", hint="Give `write` to feed_tables()."
+            )
+        self.write = self.tables.write
+        by_time = self.has_increments or keys_sort_by_time(self.partitions)
+        if self.write.mode == "upsert" and self.write.newest is None and by_time:
+            self.write = replace(self.write, newest=self.tables.partition)
+            self.tables = replace(self.tables, write=self.write)
+        self._require_times()
         if not 0 < self.max_rejected_ratio <= 1:
             raise FeedDeclarationError(
                 f"Feed {self.name!r}: max_rejected_ratio is {self.max_rejected_ratio}.",
@@ -106,6 +126,48 @@ class FeedDeclaration:
         self.group = self.group or self.name
         self.api_pool = self.api_pool or f"{self.name}_api"
         self.database_pool = self.database_pool or f"{self.name}_database"
+
+    def _require_times(self) -> None:
+        """Check what depends on partitions being time windows, or none."""
+        if self.since is not None:
+            if self.partitions is not None or not self.write.merges:
+                raise FeedDeclarationError(
+                    f"Feed {self.name!r}: `since` is for a feed without partitions that upserts or inserts.",
+                    hint="Remove `partitions`, and set `write`; or remove `since`.",
+                )
+            if self.since.field not in self.tables.contract.model_fields:
+                raise FeedDeclarationError(
+                    f"Feed {self.name!r}: since {self.since.field!r} is not a field of the contract."
+                )
+        if self.reload_windows and not isinstance(self.partitions, dg.TimeWindowPartitionsDefinition):
+            raise FeedDeclarationError(
+                f"Feed {self.name!r}: reload_windows is for partitions that are time windows."
+            )
+
+    @property
+    def has_increments(self) -> bool:
+        """Whether each load is a batch of its own: there are no partitions, and earlier rows stay."""
+        return self.partitions is None and self.write.merges
+
+    def due(self, keys: Sequence[str]) -> dict[str, datetime]:
+        """Return the moments from which loads of these windows, all in order, are complete; none if any are."""
+        partitions = self.partitions
+        if not self.reload_windows or not isinstance(partitions, dg.TimeWindowPartitionsDefinition):
+            return {}
+        last = len(keys) - 1
+        return {
+            key: end_of_window(partitions, keys[min(position + self.reload_windows, last)])
+            for position, key in enumerate(keys)
+        }
+
+    @property
+    def validation(self) -> str:
+        """Name of the step that validates a partition and loads both tables."""
+        return f"validated_{self.name}"
+
+    def config_of_increment(self, key: str) -> dict[str, Any]:
+        """Return the run's configuration that loads a landed increment; none for the one that is landed by the run."""
+        return {"ops": {self.validation: {"config": {"increment": key}}}} if key else {}
 
     @property
     def assets(self) -> frozenset[dg.AssetKey]:

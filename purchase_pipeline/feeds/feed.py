@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import dagster as dg
 
-from purchase_pipeline.feeds.assets import raw_asset, validated_assets
 from purchase_pipeline.feeds.checks import table_checks
 from purchase_pipeline.feeds.declaration import FeedDeclaration
+from purchase_pipeline.feeds.raw_asset import raw_asset
 from purchase_pipeline.feeds.resources import (
     FeedIOManager,
     LandingResource,
@@ -16,6 +16,7 @@ from purchase_pipeline.feeds.resources import (
     ledger_resource,
 )
 from purchase_pipeline.feeds.sensors import missing_partitions
+from purchase_pipeline.feeds.table_assets import table_assets
 from purchase_pipeline.settings import Settings, current_settings
 from purchase_pipeline.stack.database import database_url
 
@@ -46,7 +47,7 @@ class Feed(FeedDeclaration):
             description="Load one partition from the API into both tables, and check it.",
         )
         return dg.Definitions(
-            assets=[raw_asset(self), validated_assets(self)],
+            assets=[raw_asset(self), table_assets(self)],
             asset_checks=[table_checks(self)],
             jobs=[job],
             sensors=[] if self.partitions is None else [missing_partitions(self)],

@@ -1,12 +1,19 @@
 """Partitions as a source requests them: the variables of its templates."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import dagster as dg
 
 WHOLE = ""
 """The key of a feed without partitions, in the ledger and the landing."""
+
+
+def keys_of(context: dg.AssetExecutionContext) -> list[str]:
+    """Return the run's partitions; of a feed without partitions, the one that is the whole."""
+    partitioned = context.has_partition_key_range or context.has_partition_key
+    return list(context.partition_keys) if partitioned else [WHOLE]
 
 
 def variables_of(partitions: dg.PartitionsDefinition[str] | None, key: str) -> dict[str, Any]:
@@ -29,3 +36,16 @@ def variables_of(partitions: dg.PartitionsDefinition[str] | None, key: str) -> d
         window = partitions.time_window_for_partition_key(key)
         return {"start": window.start, "end": window.end, "last": window.end - timedelta(microseconds=1)}
     return {}
+
+
+@lru_cache(maxsize=100_000)
+def end_of_window(partitions: dg.TimeWindowPartitionsDefinition, key: str) -> datetime:
+    """Return the end of a time window."""
+    return partitions.time_window_for_partition_key(key).end
+
+
+def keys_sort_by_time(partitions: dg.PartitionsDefinition[str] | None) -> bool:
+    """Return whether partitions are time windows whose keys, as text, sort as the windows do."""
+    return isinstance(partitions, dg.TimeWindowPartitionsDefinition) and partitions.fmt.startswith(
+        ("%Y-%m-%d", "%Y%m%d")
+    )

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from purchase_pipeline.ingest.tables import FeedTables
-from purchase_pipeline.postgres.slices.ledger import ledger_table
+from purchase_pipeline.postgres.slices.ledger import ledger_table, recorded_cursor
 
 _Entry = sa.FromClause
 LEDGER = ledger_table()
@@ -52,7 +52,9 @@ class Ledger:
     """Reads the ledger and the tables of a feed.
 
     A partition is loaded if both its slices, accepted and rejected rows, were committed from the same raw file and
-    their rows still exist. A wiped partition counts as missing.
+    their rows still exist. A wiped partition counts as missing. Rows that are upserted or inserted by keys may be those
+    of another partition by now: partitions are missing if the whole table is empty, and their rows are those counted
+    when they were written.
     """
 
     def __init__(self, engine: sa.Engine, tables: FeedTables) -> None:
@@ -72,7 +74,7 @@ class Ledger:
         With `newest_known`, return only partitions that may have been committed since.
         """
         accepted, rejected = LEDGER.alias("accepted"), LEDGER.alias("rejected")
-        query = self._loaded(accepted, rejected, accepted.c.rows, rejected.c.rows).where(
+        query = self._loaded(accepted, rejected, self._written(accepted), rejected.c.rows).where(
             self._still_there(accepted, self._tables.accepted),
             self._still_there(rejected, self._tables.rejected),
         )
@@ -80,26 +82,50 @@ class Ledger:
             query = query.where(accepted.c.partition.in_(self._committed_since(newest_known)))
         return self._read(query.where(_is_one_of(keys, accepted.c.partition)))
 
-    def loaded_keys(self, checked_ratio: float) -> set[str]:
-        """Return the keys of the loaded partitions; check a random sample of them for rows that still exist.
+    def loaded_keys(self, checked_ratio: float) -> dict[str, datetime]:
+        """Return the keys of the loaded partitions and when they were committed; check a random sample for their rows.
 
         Reading 100,000 ledger entries takes 0.125 s. Checking that each has rows takes seven times as long, as each
         is on another page of the key's index.
         """
         accepted, rejected = LEDGER.alias("accepted"), LEDGER.alias("rejected")
         skipped = sa.func.random() >= checked_ratio
-        query = self._committed(sa.select(accepted.c.partition.label("key")), accepted, rejected).where(
+        keys = sa.select(accepted.c.partition.label("key"), accepted.c.committed_at)
+        query = self._committed(keys, accepted, rejected).where(
             sa.or_(skipped, self._still_there(accepted, self._tables.accepted)),
             sa.or_(skipped, self._still_there(rejected, self._tables.rejected)),
         )
-        return {row.key for row in self._rows(query)}
+        return {row.key: row.committed_at for row in self._rows(query)}
 
     def counted(self, keys: Sequence[str] | None = None) -> dict[str, LoadedPartition]:
         """Return the committed partitions, or those among `keys`, with rows counted in the tables."""
         accepted, rejected = LEDGER.alias("accepted"), LEDGER.alias("rejected")
-        counts = (self._count(table, accepted) for table in self._tables.both)
-        query = self._loaded(accepted, rejected, *counts)
+        merges = self._tables.write.merges
+        loaded = self._written(accepted) if merges else self._count(self._tables.accepted, accepted)
+        query = self._loaded(accepted, rejected, loaded, self._count(self._tables.rejected, accepted))
         return self._read(query.where(_is_one_of(keys, accepted.c.partition)))
+
+    def has_entry(self, key: str, digest: str) -> bool:
+        """Return whether a partition was ever committed from a raw file, even if its rows are gone by now."""
+        entry = (
+            LEDGER.c.asset == self._tables.accepted.name,
+            LEDGER.c.partition == key,
+            LEDGER.c.digest == digest,
+        )
+        with self._engine.connect() as connection:
+            if not sa.inspect(connection).has_table(LEDGER.name):
+                return False
+            return connection.execute(sa.select(sa.exists().where(*entry))).scalar_one()
+
+    def greatest(self, field: str) -> Any:  # noqa: ANN401  (of the field's type)
+        """Return the greatest committed value of a field that is the cursor; None if the table is missing or empty."""
+        table = self._tables.accepted
+        cursor = recorded_cursor(None, table.name, None, table.columns[field].type)
+        with self._engine.connect() as connection:
+            if not all(map(sa.inspect(connection).has_table, (LEDGER.name, table.name))):
+                return None
+            a_row = sa.select(sa.literal(1)).select_from(table).limit(1)
+            return connection.execute(sa.select(cursor)).scalar() if connection.scalar(a_row) else None
 
     def gaps_and_duplicates(self, keys: Sequence[str] | None = None) -> Sequence[tuple[str, int, int]]:
         """Return `(key, gaps, duplicates)` of each partition whose row numbers, over both tables, are not 1, 2, ..."""
@@ -193,6 +219,9 @@ class Ledger:
         of_the_feed = LEDGER.c.asset.in_([table.name for table in self._tables.both])
         return sa.select(LEDGER.c.partition).where(of_the_feed, LEDGER.c.committed_at >= since)
 
+    def _written(self, entry: _Entry) -> sa.ColumnElement[int]:
+        return rows_written(entry) if self._tables.write.merges else entry.c.rows
+
     def _count(self, table: sa.Table, entry: _Entry) -> sa.ScalarSelect[int]:
         key = self._tables.partition_of(table)
         return sa.select(sa.func.count()).where(key == entry.c.partition).scalar_subquery()
@@ -200,8 +229,17 @@ class Ledger:
     def _still_there(self, entry: _Entry, table: sa.Table) -> sa.ColumnElement[bool]:
         # Not EXISTS: in an OR, PostgreSQL may scan the whole table for it.
         key = self._tables.partition_of(table)
-        a_row = sa.select(key).where(key == entry.c.partition).limit(1).scalar_subquery()
-        return sa.or_(entry.c.rows == 0, a_row.is_not(None))
+        a_row = sa.select(key).limit(1)
+        if table is self._tables.accepted and self._tables.write.merges:
+            return sa.or_(self._written(entry) == 0, a_row.scalar_subquery().is_not(None))
+        there = a_row.where(key == entry.c.partition).scalar_subquery()
+        return sa.or_(entry.c.rows == 0, there.is_not(None))
+
+
+def rows_written(entry: _Entry) -> sa.ColumnElement[int]:
+    """Return the rows of a merge: inserted, updated, there already, or superseded."""
+    counts = (entry.c.rows_inserted, entry.c.rows_updated, entry.c.rows_unchanged, entry.c.rows_older)
+    return sum((sa.func.coalesce(count, 0) for count in counts), start=sa.literal(0))
 
 
 def first_seen(

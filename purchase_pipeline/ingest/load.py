@@ -52,6 +52,7 @@ class LandedSlices:
         return Together(
             _stream(self._tables.accepted, self._accepted()),
             {self._tables.rejected.name: self._rejected},
+            write_modes={self._tables.rejected.name: "replace"},
         )
 
     def _accepted(self) -> Iterator[Sequence[Row]]:

@@ -10,7 +10,8 @@ from purchase_pipeline.errors import PipelineError
 from purchase_pipeline.ingest.landing.manifest import LandedPartition
 from purchase_pipeline.ingest.landing.pages import DamagedFileError
 from purchase_pipeline.ingest.landing.store import Landing
-from purchase_pipeline.ingest.ledger import LEDGER
+from purchase_pipeline.ingest.ledger import LEDGER, rows_written
+from purchase_pipeline.ingest.merged_rows import merged_differences
 from purchase_pipeline.ingest.row_splitter import UnreadableResponseError
 from purchase_pipeline.ingest.tables import FeedTables
 from purchase_pipeline.ingest.validation import MissingRowsError, RejectedRow, RowValidation
@@ -23,6 +24,7 @@ _ENTRY_COLUMNS = (
     LEDGER.c.digest,
 )  # present in every version of the ledger
 _PAGE_ROWS = 2_000
+_TABLES = 2
 _SHOWN = 5
 
 Row = Sequence[Any]
@@ -46,7 +48,10 @@ class Verifier:
     """Compares the partitions of a feed with their landed files, each in one read-only snapshot."""
 
     def __init__(self, engine: sa.Engine, tables: FeedTables, landing: Landing) -> None:
-        self._engine = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        # Rows that are matched by keys are staged in a temporary table.
+        self._engine = engine.execution_options(
+            isolation_level="REPEATABLE READ", postgresql_readonly=not tables.write.merges
+        )
         self._tables = tables
         self._landing = landing
         self._of_the_feed = LEDGER.c.asset.in_([table.name for table in tables.both])
@@ -85,7 +90,14 @@ class Verifier:
             ledger = sa.select(*_ENTRY_COLUMNS).where(self._of_the_feed, LEDGER.c.partition == partition)
             entries = {entry.asset: entry for entry in connection.execute(ledger)}
             counts = {table.name: self._count(connection, table, partition) for table in self._tables.both}
-            differences = list(_ledger_differences(entries, counts))
+            recorded = {name: entry.rows for name, entry in entries.items()}
+            if self._tables.write.merges and (name := self._tables.accepted.name) in recorded:
+                # Rows may be those of another partition by now; each is compared below.
+                counts[name] = recorded[name] = self._merged(connection, partition)
+            differences = [
+                *_ledger_differences(recorded, counts),
+                *_received_differences(entries, sum(counts.values())),
+            ]
             landed = self._landing.find(partition)
             if landed is None:
                 differences.append(
@@ -114,15 +126,26 @@ class Verifier:
         )
         try:
             with self._landing.open_rows(landed) as raw_rows:
-                accepted = map(self._with_numbers, chain.from_iterable(validation.accepted(raw_rows)))
-                fields = tables.contract.model_fields
-                with self._stored(connection, tables.accepted, landed.partition, fields) as loaded:
-                    found = list(self._compare(accepted, iter(loaded), tables.accepted))
+                accepted = chain.from_iterable(validation.accepted(raw_rows))
+                if tables.write.merges:
+                    numbers = merged_differences(connection, tables, accepted)
+                    found = [
+                        text for one in numbers.items() for text in self._difference(tables.accepted, *one)
+                    ]
+                else:
+                    rows, fields = map(self._with_numbers, accepted), tables.contract.model_fields
+                    with self._stored(connection, tables.accepted, landed.partition, fields) as loaded:
+                        found = list(self._compare(rows, iter(loaded), tables.accepted))
         except (DamagedFileError, MissingRowsError, UnreadableResponseError) as error:
             return [str(error)]
         columns = RejectedRow._fields[1:]
         with self._stored(connection, tables.rejected, landed.partition, columns) as kept:
             return [*found, *self._compare(iter(validation.rejected), iter(kept), tables.rejected)]
+
+    def _merged(self, connection: sa.Connection, partition: str) -> int:
+        """Return the rows of a partition that were merged into the table, as counted then."""
+        of_it = (LEDGER.c.asset == self._tables.accepted.name, LEDGER.c.partition == partition)
+        return connection.scalar(sa.select(rows_written(LEDGER)).where(*of_it)) or 0
 
     def _count(self, connection: sa.Connection, table: sa.Table, partition: str) -> int:
         key = self._tables.partition_of(table)
@@ -182,15 +205,18 @@ def _as_validated(column: sa.Column[Any]) -> sa.ColumnElement[Any]:
     return sa.cast(column, sa.Text) if isinstance(column.type, sa.Date) else column
 
 
-def _ledger_differences(entries: Mapping[str, _Entry], counts: dict[str, int]) -> Iterator[str]:
+def _ledger_differences(recorded: Mapping[str, int], counts: Mapping[str, int]) -> Iterator[str]:
     for name, count in counts.items():
-        if name not in entries:
+        if name not in recorded:
             yield f"{name} has {_rows(count)}, but no entry in the ledger"
-        elif entries[name].rows != count:
-            yield f"{name} has {_rows(count)}, but {entries[name].rows} in the ledger"
+        elif recorded[name] != count:
+            yield f"{name} has {_rows(count)}, but {recorded[name]} in the ledger"
+
+
+def _received_differences(entries: Mapping[str, _Entry], found: int) -> Iterator[str]:
     received = {entry.source_rows for entry in entries.values()}
-    if len(entries) == len(counts) and received != {sum(counts.values())}:
-        yield f"{_rows(sum(counts.values()))} loaded or rejected, but {min(received)} received"
+    if len(entries) == _TABLES and received != {found}:
+        yield f"{_rows(found)} loaded or rejected, but {min(received)} received"
 
 
 def _rows(count: int) -> str:

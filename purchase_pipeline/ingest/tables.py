@@ -7,12 +7,16 @@ import sqlalchemy as sa
 from pydantic import BaseModel
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from purchase_pipeline.ingest.writing import REPLACE, Write
 from purchase_pipeline.postgres.schema.models import columns_from_model
 
 
 @dataclass(frozen=True, eq=False)
 class FeedTables:
-    """A feed's contract and its tables. Both have the same key: the partition's, and the row's number in it.
+    """A feed's contract and its tables. Both have the partition's key, and the row's number in it.
+
+    Together they identify a row, unless accepted rows are upserted or inserted by keys of their own: then they say
+    where a row's version comes from.
 
     Attributes:
         contract: model that validates a row.
@@ -20,6 +24,7 @@ class FeedTables:
         rejected: the quarantine: rejected rows with their reasons and their original text.
         partition: name of the column of the partition's key, in both tables.
         row_number: name of the column of the row's number in its partition, from 1, in both tables.
+        write: how accepted rows are written.
     """
 
     contract: type[BaseModel]
@@ -27,6 +32,7 @@ class FeedTables:
     rejected: sa.Table
     partition: str
     row_number: str
+    write: Write = REPLACE
 
     @property
     def both(self) -> tuple[sa.Table, sa.Table]:
@@ -51,6 +57,7 @@ def feed_tables(  # noqa: PLR0913  (one for each name)
     row_number: str = "row_number",
     row_id: str | None = None,
     comment: str | None = None,
+    write: Write = REPLACE,
 ) -> FeedTables:
     """Derive the tables of a feed.
 
@@ -62,7 +69,12 @@ def feed_tables(  # noqa: PLR0913  (one for each name)
         row_number: name of the column of row numbers.
         row_id: name of a generated BIGINT column, if wanted.
         comment: comment of the table of valid rows.
+        write: how valid rows are written; the keys of an upsert or insert are the table's primary key.
+
+    Raises:
+        WriteError: it does not fit the contract.
     """
+    write.require_fields(contract)
     metadata = sa.MetaData()
     identity = [] if row_id is None else [_row_id(row_id)]
     return FeedTables(
@@ -71,8 +83,9 @@ def feed_tables(  # noqa: PLR0913  (one for each name)
             accepted,
             metadata,
             *identity,
-            *_key(partition, row_number),
+            *(_origin(partition, row_number) if write.merges else _key(partition, row_number)),
             *columns_from_model(contract),
+            *([sa.PrimaryKeyConstraint(*write.keys)] if write.merges else []),
             comment=comment or f"Valid rows of {accepted}",
         ),
         sa.Table(
@@ -84,6 +97,7 @@ def feed_tables(  # noqa: PLR0913  (one for each name)
         ),
         partition,
         row_number,
+        write,
     )
 
 
@@ -97,6 +111,15 @@ def _key(partition: str, row_number: str) -> list[sa.Column[Any]]:
     return [
         sa.Column(partition, sa.Text, primary_key=True, comment="Partition of the row"),
         sa.Column(row_number, sa.Integer, primary_key=True, comment="Row number in its partition, from 1"),
+    ]
+
+
+def _origin(partition: str, row_number: str) -> list[sa.Column[Any]]:
+    return [
+        sa.Column(
+            partition, sa.Text, nullable=False, comment="Partition that this version of the row is from"
+        ),
+        sa.Column(row_number, sa.Integer, nullable=False, comment="Its row number there, from 1"),
     ]
 
 

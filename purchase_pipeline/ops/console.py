@@ -1,7 +1,7 @@
 """Terminal output of `up` and `ingest`: a line for each batch, a progress bar, a summary."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, KeysView
+from collections.abc import Callable, Collection, Iterable, KeysView
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
@@ -80,27 +80,28 @@ class LiveProgress:
 class BacklogWatch:
     """Shows each batch once when it is committed, and each failure once when it happens."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (one for each setting)
         self,
         backlog: Backlog,
         progress: LiveProgress,
         loaded: dict[str, LoadedPartition],
         *,
+        again: Collection[str] = (),
         seconds_taken: Callable[[LoadedPartition], float | None],
         outlook: str,
     ) -> None:
         self._backlog = backlog
         self._progress = progress
-        self._commits = NewCommits(backlog, loaded)
+        self._commits = NewCommits(backlog, loaded, again)
         self._seconds_taken = seconds_taken
         self._outlook = outlook
         self._shown: set[str] = set()
         self._begun = self._counted_from = datetime.now(UTC)
-        progress.already_loaded(loaded.values())
+        progress.already_loaded(one for one in loaded.values() if one.key not in again)
 
     @property
     def missing(self) -> KeysView[str]:
-        """The batches that are not loaded yet."""
+        """The batches that are not loaded yet, or not loaded again."""
         return self._commits.missing
 
     def look(self) -> int:

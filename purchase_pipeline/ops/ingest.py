@@ -9,6 +9,8 @@ from time import monotonic
 
 from rich.console import Console
 
+from purchase_pipeline.feeds.backlog import Backlog
+from purchase_pipeline.feeds.partitions import WHOLE
 from purchase_pipeline.ingest.ledger import LoadedPartition
 from purchase_pipeline.ops.console import BacklogWatch, LiveProgress, print_line, print_summary
 from purchase_pipeline.ops.pipeline import Declare, Pipeline
@@ -41,37 +43,45 @@ def run_ingest(declare: Declare, settings: Settings, options: StackOptions, cons
             failover = Failover(served, partial(print_line, console))
             failover.wait_for(partial(end_orphaned_runs, served, instance))
             wait_for_mock_api(settings, served, processes)
-            _load_missing(pipeline, failover, console)
+            succeeded = _load_missing(pipeline, failover, console)
             failover.wait_for(partial(end_orphaned_runs, served, instance))
-        loaded = failover.wait_for(pipeline.backlog.loaded)
-        print_summary(console, len(pipeline.backlog.keys), loaded.values(), monotonic() - clock)
-    return len(loaded) == len(pipeline.backlog.keys)
+        backlog = Backlog(pipeline.feed, pipeline.ledger, pipeline.instance)  # with new increments
+        loaded = failover.wait_for(backlog.loaded)
+        print_summary(console, len(backlog.keys), loaded.values(), monotonic() - clock)
+    return succeeded and len(loaded) == len(backlog.keys)
 
 
-def _load_missing(pipeline: Pipeline, failover: Failover, console: Console) -> None:
+def _load_missing(pipeline: Pipeline, failover: Failover, console: Console) -> bool:
+    """Load what is missing or due, and return whether nothing of it is left."""
     backlog, feed = pipeline.backlog, pipeline.feed
     job = feed.definitions(pipeline.settings).resolve_job_def(feed.job)
-    with LiveProgress(console, len(backlog.keys)) as progress, job_runs(pipeline, job) as start_run:
+    target = len(backlog.keys) + feed.has_increments
+    with LiveProgress(console, target) as progress, job_runs(pipeline, job) as start_run:
+        loaded = failover.wait_for(backlog.loaded)
         watch = BacklogWatch(
             backlog,
             progress,
-            failover.wait_for(backlog.loaded),
+            loaded,
+            again=backlog.again(loaded),
             seconds_taken=_seconds_between_commits(),
             outlook="run `ingest` or `up` to retry it",
         )
 
-        def run(keys: Sequence[str]) -> None:
-            """Run the job for some batches, showing each when it is committed."""
-            failover.wait_for(partial(_run_and_watch, partial(start_run, keys), watch.look))
+        def run(keys: Sequence[str]) -> bool:
+            """Run the job for some batches, showing each when it is committed; return whether it succeeded."""
+            succeeded = failover.wait_for(partial(_run_and_watch, partial(start_run, keys), watch.look))
             failover.wait_for(watch.look)
+            return succeeded
 
-        missing = backlog.keys if feed.partitions is None else list(watch.missing)  # the whole, again
-        for keys in consecutive(missing, backlog.keys, feed.partitions_per_run):
+        if feed.partitions is None:
+            return run([WHOLE])
+        for keys in consecutive(list(watch.missing), backlog.keys, feed.partitions_per_run):
             run(keys)
             # A batch that fails ends its run. The remaining ones are run alone: each loads, or says why not.
             for key in keys if len(keys) > 1 else ():
                 if key in watch.missing:
                     run([key])
+        return not watch.missing
 
 
 def _seconds_between_commits() -> Callable[[LoadedPartition], float]:

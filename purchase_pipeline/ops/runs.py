@@ -26,21 +26,25 @@ def job_runs(
 ) -> Iterator[StartRun]:
     """Yield a function that starts a run of the job, or of some of its assets, for consecutive partitions.
 
-    Pass no keys for a job without partitions. The future's result is whether the run succeeded. Dagster runs in a
-    worker thread, where it installs no signal handlers: an interrupt lets the current run finish, then stops.
+    Of a feed without partitions the key is that of a landed increment to load, or empty. The future's result is whether
+    the run succeeded. Dagster runs in a worker thread, where it installs no signal handlers: an interrupt lets the
+    current run finish, then stops.
     """
     keep_connections(pipeline.instance)
     selection = None if assets is None else [dg.AssetKey(name) for name in assets]
+    partitioned = pipeline.feed.partitions is not None
     launched = {LAUNCHED_BY_TAG: this_launcher()}
     with ThreadPoolExecutor(max_workers=1) as worker:
 
         def run(keys: Sequence[str]) -> bool:
             return job.execute_in_process(
                 instance=pipeline.instance,
-                partition_key=(keys[0] or None) if len(keys) == 1 else None,
+                partition_key=(keys[0] or None) if partitioned and len(keys) == 1 else None,
                 tags={**launched, **(_range(keys) if len(keys) > 1 else {})},
                 asset_selection=selection,
-                run_config=_QUIET,
+                run_config=_QUIET
+                if partitioned
+                else {**_QUIET, **pipeline.feed.config_of_increment(keys[0])},
                 raise_on_error=False,
             ).success
 

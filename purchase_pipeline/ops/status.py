@@ -95,6 +95,7 @@ def print_status(status: Status, console: Console) -> None:
     """Print a table with a row for each batch, then the totals."""
     if status.lots:
         table = Table("batch", "received", "loaded", "rejected", "balanced", "committed at (UTC)")
+        table.columns[0].no_wrap, table.columns[-1].overflow = True, "fold"
         for column in table.columns[1:4]:
             column.justify = "right"
         for lot in status.lots:
@@ -127,7 +128,9 @@ def print_status(status: Status, console: Console) -> None:
         )
     if status.failed:
         console.print(
-            f"Failed within the last day and not loaded since: {', '.join(status.failed)}", soft_wrap=True
+            "Failed within the last day and not loaded since: "
+            + ", ".join(key or "the whole" for key in status.failed),
+            soft_wrap=True,
         )
 
 

@@ -1,7 +1,7 @@
 """The attributes of a feed in YAML, and the feed that they declare."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Annotated, Any, Self
 
@@ -14,6 +14,7 @@ from purchase_pipeline.feeds.yaml.attributes import Attributes, attributes_of
 from purchase_pipeline.feeds.yaml.partitions import Freshness, Partitions
 from purchase_pipeline.feeds.yaml.source import HttpSourceInYaml
 from purchase_pipeline.ingest.sources.function import FunctionSource
+from purchase_pipeline.ingest.writing import Since, Write
 
 
 def _imported(path: str) -> Any:  # noqa: ANN401
@@ -67,6 +68,11 @@ def _name(name: str) -> str:
 _DottedPath = Annotated[str, AfterValidator(_dotted_path)]
 
 
+def _building(declared: type) -> Callable[[Attributes, ValidationInfo], Any]:
+    """Return a validator that builds what the attributes declare."""
+    return lambda attributes, info: declared(**attributes.given()) if info.context else attributes
+
+
 class _FeedAttributes(Attributes):
     columns: Annotated[Mapping[str, str], AfterValidator(_columns)] = Field(
         default={},
@@ -93,6 +99,8 @@ FeedAttributes = attributes_of(
         "source": HttpSourceInYaml,
         "partitions": Partitions,
         "freshness": Freshness,
+        "write": Annotated[attributes_of(Write), AfterValidator(_building(Write))],
+        "since": Annotated[attributes_of(Since), AfterValidator(_building(Since))],
     },
     optional={"contract", "source"},
     without={"tables"},

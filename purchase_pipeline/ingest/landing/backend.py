@@ -43,6 +43,9 @@ class Backend(Protocol):
     def exists(self, name: str) -> bool:
         """Return whether a file exists."""
 
+    def names(self, suffix: str) -> list[str]:
+        """Return the names of published files with this suffix."""
+
     def shared_lock(self) -> AbstractContextManager[None]:
         """Hold a shared lock on all files, if the backend has locks."""
 

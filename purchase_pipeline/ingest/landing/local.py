@@ -54,6 +54,12 @@ class LocalBackend:
         """Return whether the file exists."""
         return (self._folder / name).exists()
 
+    def names(self, suffix: str) -> list[str]:
+        """Return the names of files with this suffix; none if the folder does not exist."""
+        with suppress(FileNotFoundError), os.scandir(self._folder) as entries:
+            return [entry.name for entry in entries if entry.name.endswith(suffix)]
+        return []
+
     @contextmanager
     def shared_lock(self) -> Iterator[None]:
         """Hold the folder's lock, shared."""

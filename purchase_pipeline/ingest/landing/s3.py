@@ -66,6 +66,12 @@ class S3Backend:
         with self._translated_errors(name):
             return bool(self._objects.exists(self._key(name)))
 
+    def names(self, suffix: str) -> list[str]:
+        """Return the names of objects with this suffix."""
+        with self._translated_errors(suffix):
+            found = self._objects.find(self._path)
+        return [key.rpartition("/")[2] for key in found if key.endswith(suffix)]
+
     def shared_lock(self) -> AbstractContextManager[None]:
         """Do nothing: a bucket has no locks."""
         return nullcontext()

@@ -18,6 +18,8 @@ from purchase_pipeline.ingest.landing.pages import (
 from purchase_pipeline.ingest.printable import labelled
 from purchase_pipeline.ingest.sources.request import AddPage
 
+_MANIFEST = ".json"
+
 
 class LandedAgainError(PipelineError):
     """The partition landed again while an older file was being loaded."""
@@ -40,6 +42,11 @@ class Landing:
         with suppress(FileNotFoundError), self.backend.shared_lock():  # the folder may not exist yet
             return self._read(partition)
         return None
+
+    def newest(self) -> LandedPartition | None:
+        """Return the partition whose key sorts last, among those whose files have the key as their name."""
+        keys = (name.removesuffix(_MANIFEST) for name in self.backend.names(_MANIFEST))
+        return next(filter(None, map(self.find, sorted(keys, reverse=True))), None)
 
     def require_newest(self, landed: LandedPartition) -> None:
         """Raise if the partition has landed again since.
@@ -156,4 +163,4 @@ def _folder_at(path: Path) -> Path:
 
 
 def _manifest(partition: str) -> str:
-    return f"{name_of(partition)}.json"
+    return f"{name_of(partition)}{_MANIFEST}"

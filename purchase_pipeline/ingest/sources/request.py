@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from string import Formatter
 from typing import Any, Protocol
 from urllib.parse import quote
@@ -96,6 +97,8 @@ class _Filler(Formatter):
         return kwargs[str(key)]
 
     def format_field(self, value: Any, format_spec: str) -> str:  # noqa: ANN401
+        if isinstance(value, datetime) and not format_spec:
+            return self._escape(value.isoformat())
         return self._escape(super().format_field(value, format_spec))
 
 
