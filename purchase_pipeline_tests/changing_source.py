@@ -44,7 +44,12 @@ class LoadedFeed:
     instance: dg.DagsterInstance
 
     def run(
-        self, key: str = "", *, assets: Sequence[str] | None = None, **config: dict[str, Any]
+        self,
+        key: str = "",
+        *,
+        assets: Sequence[str] | None = None,
+        raises: bool = False,
+        **config: dict[str, Any],
     ) -> dg.ExecuteInProcessResult:
         """Run the feed's job, with configuration by step."""
         job = self.feed.definitions(self.settings).resolve_job_def(self.feed.job)
@@ -53,13 +58,13 @@ class LoadedFeed:
             partition_key=key or None,
             asset_selection=None if assets is None else [dg.AssetKey(name) for name in assets],
             run_config={**QUIET, "ops": {step: {"config": values} for step, values in config.items()}},
-            raise_on_error=False,
+            raise_on_error=raises,
         )
 
     def load(self, *keys: str, **config: dict[str, Any]) -> None:
-        """Run the feed's job for each partition, and require that it succeeds."""
+        """Run the feed's job for each partition, and raise its error if it fails."""
         for key in keys or ("",):
-            assert self.run(key, assets=None, **config).success
+            self.run(key, assets=None, raises=True, **config)
 
     @property
     def ledger(self) -> Ledger:

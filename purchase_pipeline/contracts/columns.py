@@ -3,11 +3,12 @@
 import re
 import warnings
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, AliasPath, BaseModel, ConfigDict, Field, create_model
 
 from purchase_pipeline.contracts.numbers import BigInteger, DecimalComma, DecimalOf, Integer, Number
+from purchase_pipeline.contracts.request import FromRequest
 from purchase_pipeline.contracts.texts import UUID, Bool, BooleanIn, Json, LongText
 from purchase_pipeline.contracts.times import Date, DateIn, LocalMoment, Moment, MomentIn
 
@@ -39,6 +40,7 @@ _TYPES_OF = {
 _COLUMN = re.compile(
     r"(?P<name>[a-z][a-z_ ]*?) ?(\((?P<of>.*?)\))?(?P<list>\[\])?(?P<optional>\?)?( from (?P<path>.+))?"
 )
+_REQUESTED = re.compile(r"\{(\w+)\}")
 _KNOWN = (
     f"Known types: {', '.join(_TYPES)}, numeric(12,2), decimal_comma(12,2), date(%d/%m/%Y), "
     "timestamptz(%d/%m/%Y %H:%M, America/Sao_Paulo), boolean(sim|s, não|n); each also with [] and ?."
@@ -53,7 +55,7 @@ def contract_from_columns(
         contract_from_columns("Order", {"order_id": "text", "amount": "numeric(12,2)", "note": "text?"})
 
     `?` marks a value that may be null or missing, and `[]` a list. `text from customer.name` reads another member: of
-    that name, or nested.
+    that name, or nested; `text from {series}` a variable of the request.
 
     Raises:
         ValueError: an unknown type, or a name that a pydantic model cannot have.
@@ -82,6 +84,8 @@ def _field(column: str, words: str) -> tuple[Any, Any]:
         raise ValueError(f"Column {column!r}: unknown type {words!r}. {_KNOWN}")
     if declared["list"]:
         field_type = list[field_type]  # type: ignore[valid-type]  # chosen at run time
+    if requested := _REQUESTED.fullmatch(declared["path"] or ""):
+        return Annotated[field_type, FromRequest(requested[1])], Field()
     alias = _alias(declared["path"]) if declared["path"] else None
     if declared["optional"]:
         return field_type | None, Field(default=None, validation_alias=alias)

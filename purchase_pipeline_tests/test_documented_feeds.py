@@ -1,4 +1,4 @@
-"""Each feed on the page about your own API loads rows from a server that sends such data."""
+"""Each feed in the documentation loads rows from a server that sends such data, in Python and in YAML."""
 
 import gzip
 import sqlite3
@@ -10,17 +10,23 @@ from decimal import Decimal
 from pathlib import Path
 from uuid import UUID
 
+import dagster as dg
 import pytest
 import sqlalchemy as sa
+import yaml
 from pydantic import SecretStr
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from purchase_pipeline import FeedComponent
+from purchase_pipeline.feeds import Feed
 from purchase_pipeline.feeds.find import find_feed
 from purchase_pipeline.settings import Settings
+from purchase_pipeline_tests.changing_source import LoadedFeed
 from purchase_pipeline_tests.documents import PROJECT, blocks_of
 from purchase_pipeline_tests.serving import served
+from purchase_pipeline_tests.three_apis import IssueTracker, exports_api, statistics_api
 
 pytestmark = [
     pytest.mark.compatibility,
@@ -30,9 +36,12 @@ pytestmark = [
 
 FILES = {
     Path(block.file): block.text
-    for block in blocks_of(PROJECT / "docs" / "your-own-api.md")
-    if block.language == "python"
+    for page in ("your-own-api.md", "recipes.md")
+    for block in blocks_of(PROJECT / "docs" / page)
+    if block.file
 }
+THREE = ("issues", "series", "exports")
+"""Modules of feeds that are documented in YAML too, in a file with the feed's name."""
 Load = Callable[..., list[tuple[object, ...]]]
 
 
@@ -57,6 +66,102 @@ def load(
     yield load
     for file in FILES:
         sys.modules.pop(file.stem, None)
+
+
+def in_python(module: str) -> Feed:
+    return find_feed(module, None)
+
+
+def in_yaml(module: str) -> Feed:
+    name = {"series": "rates", "exports": "exported_sales"}.get(module, module)
+    attributes = yaml.safe_load(FILES[Path(f"{name}.yaml")])["attributes"]
+    return FeedComponent.from_attributes_dict(attributes=attributes).feed
+
+
+@pytest.fixture(params=[in_python, in_yaml], ids=["python", "yaml"])
+def loaded(
+    request: pytest.FixtureRequest, load: Load, database_url: str, engine: sa.Engine, tmp_path: Path
+) -> Iterator[Callable[[str], LoadedFeed]]:
+    """Declares one of the three feeds."""
+    assert callable(load)  # it has written the files
+    settings = Settings(database_url=SecretStr(database_url), landing=str(tmp_path / "landing"))
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield lambda module: LoadedFeed(request.param(module), settings, engine, instance)
+
+
+@pytest.mark.parametrize("module", THREE)
+def test_a_feed_is_short(module: str) -> None:
+    python, yaml = (FILES[Path(f"{name}")] for name in (f"{module}.py", f"{in_yaml(module).name}.yaml"))
+    assert len([line for line in python.splitlines() if line]) <= 30
+    assert len(yaml.splitlines()) <= 25
+
+
+def test_issues_are_upserted_since_the_last_load(
+    loaded: Callable[[str], LoadedFeed], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tracker = IssueTracker()
+    with served(tracker.app, lifespan="off") as url:
+        monkeypatch.setenv("TRACKER_URL", url)
+        monkeypatch.setenv("TRACKER_TOKEN", "secret")
+        feed = loaded("issues")
+        feed.load()
+        tracker.changed = 20
+        feed.load()
+
+    first, second = feed.counts()
+    assert first == (1000, 990, 10)
+    # The changed ones, the one that ends the first load, and the one whose date is not known again.
+    assert second == (26, 20, 6)
+    assert feed.stored("count(*), count(*) FILTER (WHERE title LIKE '%%, solved')") == [(990, 19)]
+    assert feed.stored("DISTINCT fields, 1", "issues_rejected") == [(["updated_at"], 1), (["user.login"], 1)]
+    assert [query["since"] for query in tracker.requests if "since" in query] == ["2026-01-05T20:39:00+00:00"]
+    assert len(tracker.requests) == 12  # ten pages, one of them twice, and one
+    assert feed.differences() == {}
+
+
+def test_statistics_are_requested_by_series_and_month(
+    loaded: Callable[[str], LoadedFeed], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with served(statistics_api, lifespan="off") as url:
+        monkeypatch.setenv("STATISTICS_API_URL", url)
+        feed = loaded("series")
+        feed.load("2021-01-01", "2021-02-01", "2021-03-01")
+
+    assert [one.received for one in feed.batches] == [93, 84, 93]
+    assert sum(one.rejected for one in feed.batches) == 3
+    assert feed.stored("value, day", "rates WHERE series = '433' AND day = '2021-03-05'") == [
+        (Decimal("433005.03"), date(2021, 3, 5))
+    ]
+    assert feed.differences() == {}
+
+
+def test_a_file_a_day_is_exported(
+    loaded: Callable[[str], LoadedFeed], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with served(exports_api(2000), lifespan="off") as url:
+        monkeypatch.setenv("EXPORTS_URL", url)
+        monkeypatch.setenv("EXPORTS_KEY", "secret")
+        feed = loaded("exports")
+        feed.load("2026-01-05")
+
+    assert feed.counts() == [(2000, 1980, 20)]
+    assert feed.stored("fields[1], count(*)", "exported_sales_rejected GROUP BY 1") == [
+        ("código", 5),
+        ("peso", 5),
+        ("preço", 5),
+        (None, 5),  # the whole row
+    ]
+    assert feed.stored("note, 1", "exported_sales WHERE row_number = 8") == [
+        ('São João 7 "x";\nnova linha', 1)
+    ]
+    assert feed.differences() == {}
+
+
+def test_a_dlt_resource_is_a_source(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RUNTIME__DLTHUB_TELEMETRY", "false")
+    assert load("tickets", "2026-01-05") == [
+        (number, date(2026, 1, 5), f"Ticket {number} of 2026-01-05") for number in range(3)
+    ]
 
 
 def answering(respond: Callable[[Request], Response]) -> ASGIApp:
