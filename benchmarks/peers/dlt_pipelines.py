@@ -10,7 +10,7 @@ from psycopg import sql
 
 from benchmarks.peers.arrow_lot import fetch_lote
 
-_SILENT = {
+SILENT = {
     "RUNTIME__DLTHUB_TELEMETRY": "false",
     "RUNTIME__LOG_LEVEL": "ERROR",
 }
@@ -34,7 +34,7 @@ class DltPipeline:
         pages: Pages,
         file_format: Literal["csv", "parquet"] | None = None,
     ) -> None:
-        os.environ.update(_SILENT)  # dlt reads it when it is imported
+        os.environ.update(SILENT)  # dlt reads it when it is imported
         import dlt  # noqa: PLC0415
 
         self.name = name
@@ -47,7 +47,7 @@ class DltPipeline:
         self._pipeline = dlt.pipeline(
             pipeline_name=dataset,
             pipelines_dir=str(folder / "dlt"),
-            destination=dlt.destinations.postgres(_credentials(database_url)),
+            destination=dlt.destinations.postgres(credentials(database_url)),
             dataset_name=dataset,
         )
 
@@ -101,7 +101,7 @@ def dlt_fast(api_url: str, database_url: str, folder: Path) -> list[DltPipeline]
     ]
 
 
-def _credentials(database_url: str) -> str:
+def credentials(database_url: str) -> str:
     """Add the host and password that dlt requires; the socket in the query takes precedence over the host."""
     return database_url.replace("postgres@/", "postgres:none@localhost/")
 

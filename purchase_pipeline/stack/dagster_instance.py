@@ -27,7 +27,7 @@ def dagster_environment(settings: Settings) -> dict[str, str]:
         **settings.exported(),
         "DAGSTER_HOME": str(settings.dagster_home),
         "DAGSTER_POSTGRES_URL": dagster_storage_url(settings),
-        # The materializations of a run of many partitions are stored together: a third of the CPU time of 240 small ones.
+        # Materializations of a run of many partitions are stored together: a third of the CPU time of 240 small ones.
         "DAGSTER_EVENT_BATCH_SIZE": os.environ.get("DAGSTER_EVENT_BATCH_SIZE", "1000"),
     }
 
