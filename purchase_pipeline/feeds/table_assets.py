@@ -1,5 +1,6 @@
 """The assets of a feed's two tables, which validation fills."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -137,18 +138,21 @@ def _slices(
 ) -> Iterator[tuple[str, Together, Mapping[str, RawMetadataValue]]]:
     accepted, rejected = feed.tables.both
     raw = dg.AssetKey(feed.raw_asset)
+    counts = Counter[str]()
     for one in partitions:
         key, received = one.landed.partition, one.landed.rows
         yield key, one.slices(), {"source_rows": received, "digest": one.landed.digest}
         refused = one.validation.rejected
-        context.log.info(
-            "%s: %d rows received = %d loaded + %d rejected.",
-            key,
-            received,
-            received - len(refused),
-            len(refused),
-        )
+        counts.update(partitions=1, received=received, rejected=len(refused))
         loaded = loaded_metadata(one.landed, len(refused), raw, feed.tables.contract)
         partition = None if feed.partitions is None else key
         context.add_asset_metadata(loaded, accepted.name, partition)
         context.add_asset_metadata(rejected_metadata(refused, received), rejected.name, partition)
+    # Once a run: an event for each partition costs as much as loading a small one.
+    context.log.info(
+        "%d partitions: %d rows received = %d loaded + %d rejected.",
+        counts["partitions"],
+        counts["received"],
+        counts["received"] - counts["rejected"],
+        counts["rejected"],
+    )
