@@ -67,6 +67,7 @@ def purchases(settings: Settings) -> Feed:
         sensor="missing_lots",
         group="ingest",
         landing=settings.landing_location,
+        api_asset="purchase_api",
         api_pool="purchase_api",
         database_pool=DATABASE_POOL,
         owners=OWNERS,

@@ -15,6 +15,7 @@ from purchase_pipeline.contracts import Integer, LongText, Moment
 from purchase_pipeline.feeds import Feed, FunctionSource, Since, Write
 from purchase_pipeline.feeds.declaration import FeedDeclarationError
 from purchase_pipeline.ingest.writing import WriteError
+from purchase_pipeline.postgres import SchemaDriftError
 from purchase_pipeline.settings import Settings
 from purchase_pipeline_tests.changing_source import ChangingSource, LoadedFeed
 
@@ -50,12 +51,8 @@ def declare(
     """Declares a feed of tickets."""
     settings = Settings(landing=str(tmp_path), database_url=SecretStr(database_url))
     with dg.DagsterInstance.ephemeral() as instance:
-        yield lambda **attributes: LoadedFeed(
-            Feed(name="tickets", contract=Ticket, source=FunctionSource(source), **attributes),
-            settings,
-            engine,
-            instance,
-        )
+        declared = {"name": "tickets", "contract": Ticket, "source": FunctionSource(source)}
+        yield lambda **attributes: LoadedFeed(Feed(**{**declared, **attributes}), settings, engine, instance)
 
 
 # Upserts and inserts by partition
@@ -176,6 +173,30 @@ def test_an_emptied_table_is_loaded_again(declare: Declare, source: ChangingSour
     assert feed.batches == []
     feed.load(FIRST)
     assert feed.stored("id, title") == [(1, "a")]
+
+
+class TicketWithOwner(Ticket):
+    """The contract has gained a field."""
+
+    owner: LongText | None = None
+
+
+@pytest.mark.parametrize("write", [{}, {"mode": "upsert", "keys": ["id"]}], ids=["replace", "upsert"])
+def test_a_column_that_the_contract_gains_is_told_and_may_be_added(
+    declare: Declare, source: ChangingSource, write: dict[str, Any]
+) -> None:
+    source.rows = {FIRST: [ticket(1, owner="ana")]}
+    declare(partitions=DAYS, write=Write(**write)).load(FIRST)
+
+    frozen = declare(partitions=DAYS, write=Write(**write), contract=TicketWithOwner)
+    assert frozen.differences() == {FIRST: ["tickets has no column owner: the contract has gained it"]}
+    with pytest.raises(SchemaDriftError, match="owner"):
+        frozen.load(FIRST)
+
+    evolving = declare(partitions=DAYS, write=Write(**write, schema_drift="evolve"), contract=TicketWithOwner)
+    evolving.load(FIRST)
+    assert evolving.stored("id, owner") == [(1, "ana")]
+    assert evolving.differences() == {}
 
 
 # Feeds without partitions whose rows are added

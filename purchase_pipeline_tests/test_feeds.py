@@ -59,9 +59,11 @@ def test_two_feeds_share_a_code_location_and_no_name(location: dg.Definitions) -
     repository = location.get_repository_def()
 
     assert {key.to_user_string() for key in repository.asset_graph.get_all_asset_keys()} == {
+        "weather_api",
         "raw_weather",
         "weather",
         "weather_rejected",
+        "shops_api",
         "raw_shops",
         "shops",
         "shops_rejected",

@@ -229,6 +229,7 @@ def test_definitions_have_the_names_that_others_rely_on() -> None:
         repository.asset_graph
     )
     assert {key.to_user_string() for key in ingest} == {
+        "purchase_api",
         "raw_purchases",
         "tabela_compras",
         "compras_rejeitadas",

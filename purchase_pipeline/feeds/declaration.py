@@ -46,6 +46,7 @@ class FeedDeclaration:
         partitions_per_run: most partitions that `ingest` loads in one run, each committed alone.
         hash_partitions: number of PostgreSQL's hash partitions of tables that do not exist yet.
         freshness: Dagster's freshness policy of the table of accepted rows.
+        api_asset: name of the API, or function, in the lineage; by default `<name>_api`.
         raw_asset: name of the asset of raw partitions; by default `raw_<name>`.
         job: name of the job that loads partitions; by default `ingest_<name>`.
         sensor: name of the sensor that requests missing partitions; by default `missing_<name>`.
@@ -78,6 +79,7 @@ class FeedDeclaration:
     partitions_per_run: int = 100
     hash_partitions: int | None = None
     freshness: dg.FreshnessPolicy | None = None
+    api_asset: str = ""
     raw_asset: str = ""
     job: str = ""
     sensor: str = ""
@@ -120,6 +122,7 @@ class FeedDeclaration:
             name: value if isinstance(value, FieldInfo) else Field(default=value)
             for name, value in self.variables.items()
         }
+        self.api_asset = self.api_asset or f"{self.name}_api"
         self.raw_asset = self.raw_asset or f"raw_{self.name}"
         self.job = self.job or f"ingest_{self.name}"
         self.sensor = self.sensor or f"missing_{self.name}"

@@ -16,6 +16,7 @@ from purchase_pipeline.feeds.resources import (
     ledger_resource,
 )
 from purchase_pipeline.feeds.sensors import missing_partitions
+from purchase_pipeline.feeds.specs import api_spec
 from purchase_pipeline.feeds.table_assets import table_assets
 from purchase_pipeline.settings import Settings, current_settings
 from purchase_pipeline.stack.database import database_url
@@ -47,7 +48,7 @@ class Feed(FeedDeclaration):
             description="Load one partition from the API into both tables, and check it.",
         )
         return dg.Definitions(
-            assets=[raw_asset(self), table_assets(self)],
+            assets=[api_spec(self), raw_asset(self), table_assets(self)],
             asset_checks=[table_checks(self)],
             jobs=[job],
             sensors=[] if self.partitions is None else [missing_partitions(self)],

@@ -31,6 +31,7 @@ def raw_asset(feed: FeedDeclaration) -> dg.AssetsDefinition:
 
     @dg.asset(
         name=feed.raw_asset,
+        deps=[feed.api_asset],
         partitions_def=feed.partitions,
         pool=feed.api_pool,
         group_name=feed.group,

@@ -1,4 +1,4 @@
-"""What the assets of tables have in common: columns, documentation, owners, tags.
+"""Assets that are described, not computed here: the API of a feed, and what those of tables have in common.
 
 A pool limits how many runs use the API or the database at once: set its limit with `dagster instance concurrency set
 orders_api 4`, or in the UI under Deployment > Concurrency. A pool without a limit admits all runs.
@@ -7,8 +7,13 @@ orders_api 4`, or in the UI under Deployment > Concurrency. A pool without a lim
 from typing import Any
 
 import dagster as dg
+import httpx
 import sqlalchemy as sa
 
+from purchase_pipeline.feeds.declaration import FeedDeclaration
+from purchase_pipeline.ingest.sources.function import FunctionSource
+from purchase_pipeline.ingest.sources.http import HttpSource
+from purchase_pipeline.ingest.sources.variables import name_of_variable
 from purchase_pipeline.postgres.materialization import column_schema
 
 
@@ -24,4 +29,24 @@ def table_spec(table: sa.Table, documentation: str | None, **more: Any) -> dg.As
             **pages,
         },
         **more,
+    )
+
+
+def api_spec(feed: FeedDeclaration) -> dg.AssetSpec:
+    """Return the external asset of a feed's source: where the lineage begins."""
+    source, metadata = feed.source, dict[str, Any]()
+    if isinstance(source, HttpSource):
+        shown = name_of_variable(source.url) or str(httpx.URL(str(source.url)).copy_with(userinfo=b""))
+        metadata = {"url": shown, "request": f"{source.method} {source.path or '/'}", "params": source.params}
+    elif isinstance(source, FunctionSource):
+        function = source.function
+        metadata = {"function": f"{function.__module__}.{getattr(function, '__qualname__', repr(function))}"}
+    return dg.AssetSpec(
+        feed.api_asset,
+        description=f"The source of {feed.name}, requested partition by partition.",
+        group_name=feed.group,
+        kinds={"api"} if isinstance(source, HttpSource) else {"python"},
+        owners=list(feed.owners),
+        tags=dict(feed.tags),
+        metadata={**metadata, **feed.pages},
     )

@@ -117,6 +117,8 @@ class Verifier:
     def _row_differences(self, connection: sa.Connection, landed: LandedPartition) -> list[str]:
         """Validate a landed partition again, and return the differences from the tables."""
         tables = self._tables
+        if missing := [text for table in tables.both for text in _missing_columns(connection, table)]:
+            return missing
         validation = RowValidation(
             landed.partition,
             received=landed.rows,
@@ -190,6 +192,14 @@ class Verifier:
         if numbers:
             shown = ", ".join(map(str, numbers[:_SHOWN])) + (", ..." if len(numbers) > _SHOWN else "")
             yield f"{table.name}: {_rows(len(numbers))} {problem} ({self._tables.row_number} {shown})"
+
+
+def _missing_columns(connection: sa.Connection, table: sa.Table) -> Iterator[str]:
+    """Yield the columns that the contract has gained since the table was made."""
+    known = {column["name"] for column in sa.inspect(connection).get_columns(table.name)}
+    for column in table.columns:
+        if column.name not in known:
+            yield f"{table.name} has no column {column.name}: the contract has gained it"
 
 
 def _file_differences(landed: LandedPartition, entries: Mapping[str, _Entry]) -> Iterator[str]:
