@@ -12,7 +12,7 @@ from dagster._core.test_utils import freeze_time
 from pydantic import BaseModel, SecretStr
 
 from purchase_pipeline.contracts import Integer, LongText, Moment
-from purchase_pipeline.feeds import Feed, FunctionSource, Since, Write
+from purchase_pipeline.feeds import Feed, FunctionSource, HttpSource, Since, Write
 from purchase_pipeline.feeds.declaration import FeedDeclarationError
 from purchase_pipeline.ingest.writing import WriteError
 from purchase_pipeline.postgres import SchemaDriftError
@@ -367,6 +367,9 @@ def test_late_windows_are_loaded_again_at_the_end_of_later_ones(
         ),
         ({"since": Since("when"), "write": Write("insert", ["id"])}, "'when' is not a field"),
         ({"reload_windows": 1}, "for partitions that are time windows"),
+        ({"source": HttpSource("http://a", path="/{regoin}")}, r"unknown variable {regoin}"),
+        ({"source": HttpSource("http://a", params={"at": ["{start:%d}"]})}, r"unknown variable {start}"),
+        ({"source": HttpSource("http://a", body={"since": "{since}"})}, r"unknown variable {since}"),
     ],
 )
 def test_contradictions_are_refused(declare: Declare, attributes: dict[str, Any], complaint: str) -> None:

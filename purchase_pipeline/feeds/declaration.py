@@ -10,7 +10,8 @@ from pydantic import BaseModel, Field
 from pydantic.fields import FieldInfo
 
 from purchase_pipeline.errors import PipelineError
-from purchase_pipeline.feeds.partitions import WHOLE, end_of_window, keys_sort_by_time
+from purchase_pipeline.feeds.partitions import WHOLE, end_of_window, keys_sort_by_time, variable_names
+from purchase_pipeline.ingest.sources.http import HttpSource
 from purchase_pipeline.ingest.sources.request import Source
 from purchase_pipeline.ingest.tables import FeedTables, feed_tables
 from purchase_pipeline.ingest.writing import REPLACE, Since, Write
@@ -123,12 +124,24 @@ class FeedDeclaration:
             for name, value in self.variables.items()
         }
         self.api_asset = self.api_asset or f"{self.name}_api"
+        self._require_variables()
         self.raw_asset = self.raw_asset or f"raw_{self.name}"
         self.job = self.job or f"ingest_{self.name}"
         self.sensor = self.sensor or f"missing_{self.name}"
         self.group = self.group or self.name
         self.api_pool = self.api_pool or f"{self.name}_api"
         self.database_pool = self.database_pool or f"{self.name}_database"
+
+    def _require_variables(self) -> None:
+        """Check that the source's templates name variables that a partition has."""
+        known = {"partition_key", *self.variables, *variable_names(self.partitions)}
+        known |= {"since"} if self.since is not None else set()
+        unknown = sorted(self.source.variables - known) if isinstance(self.source, HttpSource) else []
+        if unknown:
+            raise FeedDeclarationError(
+                f"Feed {self.name!r}: its source has an unknown variable {{{unknown[0]}}}.",
+                hint=f"Known: {', '.join(sorted(known))}, and those of for_each.",
+            )
 
     def _require_times(self) -> None:
         """Check what depends on partitions being time windows, or none."""

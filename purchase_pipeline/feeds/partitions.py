@@ -16,6 +16,14 @@ def keys_of(context: dg.AssetExecutionContext) -> list[str]:
     return list(context.partition_keys) if partitioned else [WHOLE]
 
 
+def variable_names(partitions: dg.PartitionsDefinition[str] | None) -> set[str]:
+    """Return the names of the variables that `variables_of` gives for a partition."""
+    if isinstance(partitions, dg.MultiPartitionsDefinition):
+        parts = partitions.partitions_defs
+        return {part.name for part in parts}.union(*(variable_names(part.partitions_def) for part in parts))
+    return {"start", "end", "last"} if isinstance(partitions, dg.TimeWindowPartitionsDefinition) else set()
+
+
 def variables_of(partitions: dg.PartitionsDefinition[str] | None, key: str) -> dict[str, Any]:
     """Return the variables of a partition.
 

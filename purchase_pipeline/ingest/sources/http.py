@@ -16,7 +16,7 @@ from purchase_pipeline.ingest.formats import Json, RowFormat
 from purchase_pipeline.ingest.sources.auth import Auth
 from purchase_pipeline.ingest.sources.http_session import HttpSession, Throttle
 from purchase_pipeline.ingest.sources.pages import Cursor, NextLink, NoPages, Pages
-from purchase_pipeline.ingest.sources.request import AddPage, PartitionRequest, TemplateError
+from purchase_pipeline.ingest.sources.request import AddPage, PartitionRequest, TemplateError, names_in
 from purchase_pipeline.ingest.sources.variables import Deferred, address, secret
 from purchase_pipeline.ingest.sources.waits import LONGEST_WAIT_SECONDS
 
@@ -117,6 +117,12 @@ class HttpSource:
             raise TemplateError(
                 f"expect_rows={self.expect_rows!r} gives {expected!r}: not a number of rows."
             ) from error
+
+    @property
+    def variables(self) -> set[str]:
+        """The variables that the source's templates need from the partition, without those of `for_each`."""
+        templates = (self.path, self.params, self.headers, self.body, self.expect_rows)
+        return set().union(*map(names_in, templates)) - self.for_each.keys()
 
     def _combinations(self) -> Iterator[dict[str, str]]:
         for values in product(*self.for_each.values()):

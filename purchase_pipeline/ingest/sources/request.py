@@ -1,5 +1,6 @@
 """The interface of sources: the partition requested, and the pages that a source hands over."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,6 +15,21 @@ from purchase_pipeline.ingest.landing.manifest import LandedPage
 
 class TemplateError(PipelineError):
     """A template of a source names an unknown variable, or formats one wrongly."""
+
+
+def names_in(template: Any) -> set[str]:  # noqa: ANN401  (a structure of texts)
+    """Return the variables that a template, or a structure of templates, names: `start` in `{start:%Y}`.
+
+    Raises:
+        TemplateError: a template is malformed.
+    """
+    if isinstance(template, str):
+        try:
+            return {re.split(r"[.\[]", name)[0] for _, name, _, _ in Formatter().parse(template) if name}
+        except ValueError as error:
+            raise TemplateError(f"Malformed template {template!r}: {error}.") from error
+    values = template.values() if isinstance(template, Mapping) else template
+    return set().union(*map(names_in, values)) if isinstance(template, Mapping | Sequence) else set()
 
 
 @dataclass(frozen=True)
