@@ -108,13 +108,18 @@ def running_stack(
 
 def _print_addresses(pipeline: Pipeline, options: StackOptions, console: Console) -> None:
     settings, feed = pipeline.settings, pipeline.feed
-    batches = quantity(len(pipeline.backlog.keys), "batch")
     own = options.module == OWN_DEFINITIONS
+    batches = quantity(len(pipeline.backlog.keys), "batch")
+    target = (
+        f"{batches} of {quantity(settings.rows, 'row') if own else feed.name}, one every {feed.every:g} s"
+    )
+    if feed.partitions is None:
+        target = f"{feed.name}, by its schedule: {feed.schedule or 'none'}"
     lines = {
         "Dagster UI": http_url(options.host, options.port) if options.ui else "off (--no-ui)",
         **({"Purchase API": str(httpx.URL(settings.api_url).copy_with(userinfo=b""))} if own else {}),
         "PostgreSQL": shown_database_url(settings),
-        "Target": f"{batches} of {quantity(settings.rows, 'row') if own else feed.name}, one every {feed.every:g} s",
+        "Target": target,
     }
     for name, value in lines.items():
         console.print(f"[bold]{name:<13}[/]{escape(value)}", highlight=False, soft_wrap=True)
