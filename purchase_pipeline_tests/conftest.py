@@ -69,7 +69,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     long = {item.path for item in items if item.get_closest_marker("proof")}
     items.sort(key=lambda item: item.path not in long)
     for item in items:
-        if not {"server_url", "newcomer"}.isdisjoint(getattr(item, "fixturenames", ())):
+        if not {"server_url", "newcomer", "prepared"}.isdisjoint(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.database)
 
 
