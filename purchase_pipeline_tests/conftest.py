@@ -1,5 +1,6 @@
 """What the tests share: a PostgreSQL server for the whole run, and a database for each test."""
 
+import gc
 import os
 import signal
 import tempfile
@@ -31,6 +32,16 @@ os.environ["PURCHASE_HOME"] = str(Path(tempfile.gettempdir()) / "purchase-pipeli
 # to SIGTERM, and every process that a test starts would inherit it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Garbage collections need not look at what is imported, which stays: it is most of what there is.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was imported out of garbage collection."""
+    gc.freeze()
+    gc.enable()
+
+
 # Dagster reads its 90 migrations twice for each in-memory instance, which costs more than most tests: cache them.
 _read_migrations, _migrations = ScriptDirectory.from_config, dict[str | None, ScriptDirectory]()
 
@@ -58,7 +69,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     long = {item.path for item in items if item.get_closest_marker("proof")}
     items.sort(key=lambda item: item.path not in long)
     for item in items:
-        if not {"server_url", "newcomer"}.isdisjoint(getattr(item, "fixturenames", ())):
+        if not {"server_url", "newcomer", "prepared"}.isdisjoint(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.database)
 
 

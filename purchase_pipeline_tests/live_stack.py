@@ -103,7 +103,7 @@ class LiveStack:
 
     def daemons(self) -> list[psutil.Process]:
         """Return Dagster's daemon; it may be being started again."""
-        return self._saying("dagster-daemon")
+        return self._saying("dagster._daemon.cli")
 
     def code_servers(self) -> list[psutil.Process]:
         """Return the code server; it may be being started again."""

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
@@ -13,6 +14,7 @@ from purchase_pipeline.settings import DATABASE_NAME
 from purchase_pipeline.stack.embedded_postgres.files import ServerFiles
 from purchase_pipeline.stack.embedded_postgres.server import EmbeddedPostgres
 from purchase_pipeline.stack.roles import LOADER
+from purchase_pipeline_tests.commands import Ended, run_all
 from purchase_pipeline_tests.serving import free_port
 
 COMMAND = Path(sys.executable).with_name("purchase-pipeline")
@@ -61,6 +63,10 @@ class Person:
             check=False,
         )
 
+    def run_all(self, *commands: Sequence[str], **environment: str) -> list[Ended]:
+        """Run commands that only read, one after the other, in one process."""
+        return run_all([(words, {}) for words in commands], {**self.environment, **environment})
+
     def start(self, *words: str, **environment: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [COMMAND, *words],
@@ -107,3 +113,19 @@ class Person:
             except psutil.Error:
                 continue
         return found
+
+
+def listening(person: Person) -> set[tuple[str, int]]:
+    """Return every TCP address that a process of this home listens on."""
+    found = set[tuple[str, int]]()
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("PURCHASE_HOME") == str(person.home):
+                found |= {
+                    (one.laddr.ip, one.laddr.port)
+                    for one in process.net_connections("inet")
+                    if one.status == psutil.CONN_LISTEN
+                }
+        except psutil.Error:
+            continue
+    return found

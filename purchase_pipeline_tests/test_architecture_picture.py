@@ -11,6 +11,8 @@ from purchase_pipeline.definitions import defs
 from purchase_pipeline.sales.marts import MARTS
 from purchase_pipeline_tests.documents import READMES, blocks_of, name_of
 
+pytestmark = pytest.mark.source  # this project's files, whatever the Python
+
 _MARTS = {mart.table.name: "sales_marts" for mart in MARTS}
 """All marts are one box."""
 

@@ -18,6 +18,8 @@ from benchmarks.report import measured_lines, shown, written_into
 from benchmarks.results import Result, keep, kept, result_of
 from purchase_pipeline_tests.serving import served
 
+pytestmark = pytest.mark.source  # this project's files, whatever the Python
+
 PROJECT = Path(__file__).parent.parent
 DOCS = PROJECT / "docs"
 RESULTS = DOCS / "performance"

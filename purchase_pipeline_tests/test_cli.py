@@ -5,6 +5,8 @@ import os
 import re
 import signal
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -12,10 +14,12 @@ import pytest
 from fastapi import FastAPI
 
 from purchase_pipeline_tests.builders import a_compra
-from purchase_pipeline_tests.person import COMMAND, COUNTS, Person
+from purchase_pipeline_tests.person import COMMAND, COUNTS, Person, copy_home
 from purchase_pipeline_tests.serving import served
 from purchase_pipeline_tests.terminal import Terminal
 from purchase_pipeline_tests.waiting import wait_until
+
+ENDLESS = ("--lots", "99", "--rows", "300")
 
 
 @pytest.mark.compatibility
@@ -36,74 +40,152 @@ def test_up_loads_every_batch_leaves_no_process_and_resumes(newcomer: Person) ->
     assert newcomer.counts() == (1985, 4, 1985)
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory, prepared: Person) -> Iterator[Person]:
+    """The user of a long campaign."""
+    person = Person(tmp_path_factory.mktemp("people") / "home")
+    copy_home(prepared.home, person.home)
+    assert person.ingest("--lots", "1", "--rows", "300").returncode == 0
+    yield person
+    person.leave()
+
+
+@pytest.fixture
+def campaign(shared: Person) -> Iterator[Person]:
+    """A user whose campaign each test ends in another way and the next resumes; no row is lost, none is there twice."""
+    before = loaded(shared)
+    yield shared
+    left, lots = shared.processes(), loaded(shared)
+    if left:
+        shared.run("down")
+    assert left == []
+    assert lots >= before
+    assert shared.counts() == (300 * lots, lots, 300 * lots)
+
+
+def loaded(person: Person) -> int:
+    with psycopg.connect(person.database_url()) as connection:
+        return len(connection.execute("SELECT DISTINCT lote FROM tabela_compras").fetchall())
+
+
+def landed(person: Person) -> int:
+    return len(list(person.home.glob("landing/*.json")))
+
+
+@contextmanager
+def another_batch(person: Person) -> Iterator[None]:
+    """Start a command, and wait until it lands a batch."""
+    before = landed(person)
+    yield
+    wait_until(lambda: landed(person) > before, seconds=180)
+
+
+def in_terminal(person: Person, *words: str | Path) -> Terminal:
+    return Terminal(list(words), {**person.environment, "TERM": "xterm"}, folder=person.home.parent)
+
+
 @pytest.mark.proof
-def test_an_interrupted_up_stops_its_services_and_resumes(person: Person) -> None:
-    running = person.start(*person.up_words("--lots", "4", "--rows", "300"))
-    wait_until(lambda: person.home.joinpath("landing", "lote-0002.json").exists(), seconds=180)
+def test_an_interrupted_up_stops_its_services(campaign: Person) -> None:
+    with another_batch(campaign):
+        running = campaign.start(*campaign.up_words(*ENDLESS))
     running.send_signal(signal.SIGINT)
     printed, _ = running.communicate(timeout=60)
 
     assert running.returncode == 130, printed
-    assert person.processes() == []
-
-    again = person.up("--lots", "4", "--rows", "300")
-
-    assert again.returncode == 0, again.stdout + again.stderr
-    assert person.counts() == (1200, 4, 1200)
+    assert campaign.processes() == []
 
 
 @pytest.mark.proof
-def test_a_closed_terminal_stops_up_and_its_services(person: Person) -> None:
-    terminal = Terminal(
-        [COMMAND, *person.up_words("--lots", "9", "--rows", "300")], {**person.environment, "TERM": "xterm"}
-    )
-    wait_until(lambda: "1/9" in terminal.printed, seconds=180)
+def test_a_closed_terminal_stops_up_and_its_services(campaign: Person) -> None:
+    terminal = in_terminal(campaign, COMMAND, *campaign.up_words(*ENDLESS))
+    wait_until(lambda: "✓" in terminal.printed, seconds=180)
     terminal.close()
 
     assert terminal.process.wait(90) == 129
-    assert person.processes() == []
-    again = person.up("--lots", "9", "--rows", "300")
-    assert again.returncode == 0, again.stdout + again.stderr
-    assert person.counts() == (2700, 9, 2700)
-
-
-@pytest.mark.proof
-def test_under_nohup_up_outlives_its_terminal(person: Person) -> None:
-    terminal = Terminal(
-        ["nohup", COMMAND, *person.up_words("--lots", "3", "--rows", "300")],
-        {**person.environment, "TERM": "xterm"},
-        folder=person.home.parent,  # of nohup.out
-    )
-    wait_until(lambda: person.home.joinpath("landing", "lote-0001.json").exists(), seconds=120)
-    terminal.close()
-
-    assert terminal.process.wait(180) == 0
-    assert person.counts() == (900, 3, 900)
+    assert campaign.processes() == []
 
 
 @pytest.mark.parametrize("stop", [signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM])
 def test_a_command_stopped_by_a_signal_exits_with_128_plus_its_number(
-    person: Person, stop: signal.Signals
+    campaign: Person, stop: signal.Signals
 ) -> None:
-    running = person.start("ingest", "--lots", "9", "--rows", "300", "--api-port", str(person.api_port))
-    wait_until(lambda: person.home.joinpath("landing", "lote-0001.json").exists(), seconds=120)
-
+    with another_batch(campaign):
+        running = campaign.start("ingest", *ENDLESS, "--api-port", str(campaign.api_port))
     running.send_signal(stop)
     printed, _ = running.communicate(timeout=90)
 
     assert running.returncode == 128 + stop, printed
-    assert person.processes() == []
+    assert campaign.processes() == []
 
 
 @pytest.mark.proof
-def test_up_stops_its_services_when_its_output_is_closed(person: Person) -> None:
-    running = person.start(*person.up_words("--lots", "9", "--rows", "300"))
+def test_up_stops_its_services_when_its_output_is_closed(campaign: Person) -> None:
+    running = campaign.start(*campaign.up_words(*ENDLESS))
     assert running.stdout is not None
     running.stdout.readline()
     running.stdout.close()  # as `up | head -1` does
 
     assert running.wait(180) == 1
-    assert person.processes() == []
+    assert campaign.processes() == []
+
+
+@pytest.mark.proof
+def test_a_second_run_in_the_same_home_is_refused_and_down_stops_the_first(campaign: Person) -> None:
+    with another_batch(campaign):
+        running = campaign.start(*campaign.up_words(*ENDLESS))
+
+    second = campaign.ingest("--lots", "1")
+
+    assert second.returncode == 1
+    assert f"Another run (PID {running.pid}) is using {campaign.home}." in " ".join(second.stderr.split())
+
+    down = campaign.run("down")
+    printed, _ = running.communicate(timeout=60)
+
+    assert down.returncode == 0, down.stderr
+    assert f"the run of process {running.pid}" in down.stdout
+    assert running.returncode == 143, printed
+    assert campaign.processes() == []
+
+
+@pytest.mark.proof
+def test_after_a_kill_up_stops_what_is_left_over_and_under_nohup_outlives_its_terminal(
+    campaign: Person,
+) -> None:
+    with another_batch(campaign):
+        running = campaign.start(*campaign.up_words(*ENDLESS))
+    running.kill()
+    running.communicate()
+    assert campaign.processes() != []
+
+    lots = landed(campaign) + 3
+    with another_batch(campaign):
+        terminal = in_terminal(
+            campaign, "nohup", COMMAND, *campaign.up_words("--lots", str(lots), "--rows", "300")
+        )
+    terminal.close()
+
+    assert terminal.process.wait(180) == 0
+    printed = campaign.home.parent.joinpath("nohup.out").read_text()
+    assert "left over from a previous run" in printed
+    assert campaign.counts() == (300 * lots, lots, 300 * lots)
+    assert json.loads(campaign.run("status", "--json").stdout)["conserved"]
+
+
+@pytest.mark.proof
+def test_up_survives_a_database_restart_reports_it_once_and_resumes(campaign: Person) -> None:
+    already, lots = loaded(campaign), landed(campaign) + 5
+    with another_batch(campaign):
+        running = campaign.start(*campaign.up_words("--lots", str(lots), "--rows", "300"))
+    postmaster = campaign.home.joinpath("postgres", "server", "data", "postmaster.pid").read_text().split()[0]
+    os.kill(int(postmaster), signal.SIGQUIT)  # an immediate shutdown, followed by recovery
+
+    printed, _ = running.communicate(timeout=180)
+
+    assert running.returncode == 0, printed
+    assert f"{already} of {lots} batches already loaded" in printed
+    assert printed.count("PostgreSQL is unavailable") == printed.count("PostgreSQL is available again") == 1
+    assert campaign.counts() == (300 * lots, lots, 300 * lots)
 
 
 @pytest.mark.proof
@@ -112,8 +194,8 @@ def test_two_homes_cannot_run_daemons_on_the_same_storage(
 ) -> None:
     given = {"DATABASE_URL": database_url, "DAGSTER_POSTGRES_URL": database_url}
     other = Person(tmp_path / "other")
-    running = person.start(*person.up_words("--lots", "4", "--rows", "20000"), **given)
-    wait_until(lambda: person.home.joinpath("landing", "lote-0001.json").exists(), seconds=120)
+    with another_batch(person):
+        running = person.start(*person.up_words("--lots", "4", "--rows", "20000"), **given)
 
     second = other.up("--lots", "4", "--rows", "20000", **given)
     printed, _ = running.communicate(timeout=240)
@@ -129,34 +211,18 @@ def test_two_homes_cannot_run_daemons_on_the_same_storage(
 
 
 @pytest.mark.proof
-def test_up_stops_processes_left_over_from_a_killed_up(person: Person) -> None:
-    running = person.start(*person.up_words("--lots", "50", "--rows", "300"))
-    wait_until(lambda: person.home.joinpath("landing", "lote-0001.json").exists())
-    running.kill()
-    running.communicate()
-    assert person.processes() != []
+def test_up_with_a_given_database_and_without_a_temporary_folder_starts_no_embedded_server(
+    newcomer: Person, database_url: str, tmp_path: Path
+) -> None:
+    done = newcomer.up(
+        "--lots", "1", "--rows", "200", DATABASE_URL=database_url, TMPDIR=str(tmp_path / "missing")
+    )
 
-    again = person.up("--lots", "3", "--rows", "300")
-
-    assert again.returncode == 0, again.stdout + again.stderr
-    assert "left over from a previous run" in again.stdout
-    assert person.counts()[1:] != (0, 0)
-    status = json.loads(person.run("status", "--json").stdout)
-    assert status["conserved"]
-
-
-@pytest.mark.proof
-def test_up_survives_a_database_restart_and_reports_it_once(person: Person) -> None:
-    running = person.start(*person.up_words("--lots", "5", "--rows", "2000"))
-    wait_until(lambda: person.home.joinpath("landing", "lote-0001.json").exists())
-    postmaster = person.home.joinpath("postgres", "server", "data", "postmaster.pid").read_text().split()[0]
-    os.kill(int(postmaster), signal.SIGQUIT)  # an immediate shutdown, followed by recovery
-
-    printed, _ = running.communicate(timeout=180)
-
-    assert running.returncode == 0, printed
-    assert printed.count("PostgreSQL is unavailable") == printed.count("PostgreSQL is available again") == 1
-    assert person.counts() == (10_000, 5, 10_000)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not newcomer.home.joinpath("postgres").exists()
+    assert newcomer.run("db-url", DATABASE_URL=database_url).stdout.strip() == database_url
+    with psycopg.connect(database_url) as connection:
+        assert connection.execute(COUNTS).fetchone() == (200, 1, 200)
 
 
 @pytest.mark.proof
@@ -230,17 +296,6 @@ def test_an_interrupted_ingest_finishes_the_current_batch_and_resumes(person: Pe
     assert person.processes() == []
     assert person.ingest("--lots", "9", "--rows", "300").returncode == 0
     assert person.counts() == (2700, 9, 2700)
-
-
-@pytest.mark.proof
-def test_up_with_a_given_database_starts_no_embedded_server(newcomer: Person, database_url: str) -> None:
-    done = newcomer.up("--lots", "1", "--rows", "200", DATABASE_URL=database_url)
-
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert not newcomer.home.joinpath("postgres").exists()
-    assert newcomer.run("db-url", DATABASE_URL=database_url).stdout.strip() == database_url
-    with psycopg.connect(database_url) as connection:
-        assert connection.execute(COUNTS).fetchone() == (200, 1, 200)
 
 
 @pytest.mark.proof
@@ -337,25 +392,6 @@ def test_down_stops_the_server_and_keeps_the_data(person: Person) -> None:
     assert "Nothing is running." in again.stdout
     assert person.processes() == []
     assert person.counts() == (50, 1, 50)
-
-
-@pytest.mark.proof
-def test_a_second_run_in_the_same_home_is_refused_and_down_stops_the_first(person: Person) -> None:
-    running = person.start(*person.up_words("--lots", "50", "--rows", "100"))
-    wait_until(lambda: person.home.joinpath("landing", "lote-0001.json").exists())
-
-    second = person.ingest("--lots", "1")
-
-    assert second.returncode == 1
-    assert f"Another run (PID {running.pid}) is using {person.home}." in " ".join(second.stderr.split())
-
-    down = person.run("down")
-    printed, _ = running.communicate(timeout=60)
-
-    assert down.returncode == 0, down.stderr
-    assert f"the run of process {running.pid}" in down.stdout
-    assert running.returncode == 143, printed
-    assert person.processes() == []
 
 
 @pytest.mark.proof

@@ -21,6 +21,8 @@ from purchase_pipeline.stack.embedded_postgres.server import TUNING
 from purchase_pipeline.stack.roles import DAGSTER, LOADER, READER, ROLES_FILE
 from purchase_pipeline.stack.storage_claim import CODE_LOCATION
 
+pytestmark = pytest.mark.source  # this project's files, whatever the Python
+
 PROJECT = Path(__file__).parent.parent
 COMPOSE_TEXT = (PROJECT / "docker-compose.yml").read_text()
 COMPOSE: dict[str, Any] = yaml.safe_load(COMPOSE_TEXT)

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 
 import httpx
@@ -11,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from purchase_pipeline_tests.browsers import browser, watched_page
 from purchase_pipeline_tests.other_origin import OtherOrigin, launched, launches, other_origin
-from purchase_pipeline_tests.person import Person, copy_home
+from purchase_pipeline_tests.person import Person, copy_home, listening
 from purchase_pipeline_tests.waiting import wait_until
 
 pytestmark = pytest.mark.proof
@@ -20,20 +21,29 @@ _MILLISECONDS = 60_000  # a page asks for all its scripts at first
 
 
 @pytest.fixture(scope="module")
-def person(tmp_path_factory: pytest.TempPathFactory, prepared: Person) -> Iterator[Person]:
-    """Somebody who has started the whole stack, with its UI, and waits until two lots are loaded."""
+def started_up(
+    tmp_path_factory: pytest.TempPathFactory, prepared: Person
+) -> Iterator[tuple[Person, list[str]]]:
+    """Somebody who has started the whole stack, with its UI, and waits until two lots are loaded; what they saw."""
     person = Person(tmp_path_factory.mktemp("people") / "home")
     copy_home(prepared.home, person.home)
     words = ["--lots", "2", "--rows", "500", "--defects", "0.02", "--every", "1"]
     up = person.start("up", *words, "--port", str(person.port), "--api-port", str(person.api_port))
     try:
         assert up.stdout is not None
-        assert any("The stack keeps running" in line for line in up.stdout)
-        yield person
+        printed = list(takewhile(lambda line: "The stack keeps running" not in line, up.stdout))
+        assert up.poll() is None, printed
+        yield person, printed
     finally:
         up.terminate()
         up.communicate(timeout=60)
         person.leave()
+
+
+@pytest.fixture(scope="module")
+def person(started_up: tuple[Person, list[str]]) -> Person:
+    """Somebody whose stack runs, with two lots loaded."""
+    return started_up[0]
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +77,13 @@ def dagster(person: Person, running: Browser) -> Iterator[Dagster]:
         watched.page.set_default_timeout(20_000)
         yield Dagster(watched.page, person.port)
         assert watched.complaints == []
+
+
+def test_only_ui_and_mock_api_listen_and_only_on_loopback(started_up: tuple[Person, list[str]]) -> None:
+    person, printed = started_up
+
+    assert listening(person) == {("127.0.0.1", person.port), ("127.0.0.1", person.api_port)}
+    assert "Warning:" not in "".join(printed)
 
 
 @pytest.mark.parametrize(

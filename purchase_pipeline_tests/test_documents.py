@@ -23,6 +23,8 @@ from purchase_pipeline_tests.documents import (
     without_comments,
 )
 
+pytestmark = pytest.mark.source  # this project's files, whatever the Python
+
 DOCS = PROJECT / "docs"
 
 

@@ -18,6 +18,8 @@ import sqlalchemy as sa
 from purchase_pipeline.stack.embedded_postgres.server import EmbeddedPostgres, EmbeddedPostgresError
 from purchase_pipeline_tests.leftovers import short_folder
 
+pytestmark = pytest.mark.database  # the embedded server, whatever the Python
+
 IS_ROOT = os.geteuid() == 0
 PROJECT = Path(__file__).parent.parent
 START = """

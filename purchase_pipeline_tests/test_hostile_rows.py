@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, expect
 
 from purchase_pipeline_tests.browsers import WatchedPage, browser, watched_page
 from purchase_pipeline_tests.builders import a_raw_compra
+from purchase_pipeline_tests.commands import Ended
 from purchase_pipeline_tests.hostile import ACCEPTED, FETCHED, FORGED, HOSTILE
 from purchase_pipeline_tests.person import Person, copy_home
 from purchase_pipeline_tests.serving import served
@@ -92,39 +93,43 @@ def test_a_failed_batch_forges_no_line(loaded: tuple[Person, str]) -> None:
     assert "1 of 2 batches loaded" in printed
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        ["rejects"],
-        ["rejects", "--by", "reason"],
-        ["rejects", "--by", "field"],
-        ["rejects", "--json"],
-        ["rejects", "--by", "field", "--json"],
-        ["sql", "best-product-by-state"],
-        ["sql", "rejects-by-field"],
-        ["status"],
-        ["status", "--json"],
-        ["verify"],
-        ["verify", "--json"],
-        ["report", "--no-open", "--output", "-"],
-    ],
-    ids=" ".join,
-)
-def test_no_command_prints_control_characters(loaded: tuple[Person, str], words: list[str]) -> None:
-    person, _ = loaded
+READING = [
+    "rejects",
+    "rejects --by reason",
+    "rejects --by field",
+    "rejects --json",
+    "rejects --by field --json",
+    "sql best-product-by-state",
+    "sql rejects-by-field",
+    "status",
+    "status --json",
+    "verify",
+    "verify --json",
+    "report --no-open --output -",
+]
 
-    ended = person.run(*words, PURCHASE_LOTS="2", COLUMNS="200")
+
+@pytest.fixture(scope="module")
+def read(loaded: tuple[Person, str]) -> dict[str, Ended]:
+    """How commands that read the rows ended, in one process."""
+    person, _ = loaded
+    ended = person.run_all(*map(str.split, READING), PURCHASE_LOTS="2", COLUMNS="200")
+    return dict(zip(READING, ended, strict=True))
+
+
+@pytest.mark.parametrize("typed", READING)
+def test_no_command_prints_control_characters(read: dict[str, Ended], typed: str) -> None:
+    ended = read[typed]
 
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert _acts(ended.stdout + ended.stderr) == []
-    if words[0] == "rejects":
+    if typed.startswith("rejects"):
         assert r"\u202egnp.exe\u2066" in ended.stdout
         assert "[red]x[/] [/nothing] :bug: [link=file:///etc]" in ended.stdout
 
 
-def test_json_has_every_field_exactly(loaded: tuple[Person, str]) -> None:
-    person, _ = loaded
-    rows = json.loads(person.run("rejects", "--json").stdout)
+def test_json_has_every_field_exactly(read: dict[str, Ended]) -> None:
+    rows = json.loads(read["rejects --json"].stdout)
 
     whole = [text.replace("\0", r"\x00") for text in _pictures_first(HOSTILE) if "\ud800" not in text]
     assert [row["fields"] for row in rows] == [*([name] for name in whole), []]

@@ -17,6 +17,8 @@ from packaging.utils import canonicalize_name
 
 from purchase_pipeline.definitions import defs
 
+pytestmark = pytest.mark.source  # this project's files, whatever the Python
+
 PROJECT = Path(__file__).parent.parent
 PACKAGE = PROJECT / "purchase_pipeline"
 MAY_LOAD = {
@@ -94,7 +96,10 @@ def modules_of(room: str) -> list[str]:
 
 def loaded_by(modules: Iterable[str]) -> set[str]:
     """What a fresh process has loaded after it has imported these modules."""
-    program = f"import sys\nfor name in {list(modules)}: __import__(name)\nprint(*sys.modules, sep='\\n')"
+    program = (
+        f"import gc, sys\ngc.disable()\nfor name in {list(modules)}: __import__(name)\n"
+        "print(*sys.modules, sep='\\n')"
+    )
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     return set(ran.stdout.split())
 

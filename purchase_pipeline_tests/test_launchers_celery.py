@@ -219,7 +219,7 @@ def test_scale_settings_match_the_local_ones() -> None:
     different = {name for name in local if local[name] != scale[name]}
     assert scale.keys() - local.keys() == {"compute_logs"}
     assert local.keys() <= scale.keys()
-    assert different == {"run_launcher", "concurrency", "run_monitoring"}
+    assert different == {"storage", "run_launcher", "concurrency", "run_monitoring"}
     longest_run = scale["run_monitoring"]["max_runtime_seconds"]
     options = scale["run_launcher"]["config"]["config_source"]
     assert options["broker_transport_options"]["visibility_timeout"] > longest_run

@@ -29,6 +29,8 @@ from purchase_pipeline.stack.libpq_environment import clear_libpq_environment
 from purchase_pipeline_tests.leftovers import note, short_folder
 from purchase_pipeline_tests.serving import free_port
 
+pytestmark = pytest.mark.database  # the embedded server, whatever the Python
+
 ELSEWHERE = "127.0.0.77"  # loopback on Linux
 SESSION = """
     SELECT current_setting('DateStyle'), current_setting('TimeZone'), current_setting('client_encoding'),

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.source  # this project's files, whatever the Python
+
 PROJECT = Path(__file__).parent.parent
 INSTALLS = "Installing the pinned dependencies"
 # Names with characters that are special to a shell or make.

@@ -20,6 +20,8 @@ from purchase_pipeline.stack.embedded_postgres.server import EmbeddedPostgres
 from purchase_pipeline.stack.roles import DAGSTER, LOADER, READER, ROLES_FILE, SCRATCH, reader_statements
 from purchase_pipeline_tests.leftovers import short_folder
 
+pytestmark = pytest.mark.database  # the embedded server, whatever the Python
+
 Rows = list[tuple[object, ...]]
 OWNERS = """
     SELECT relname, pg_get_userbyid(relowner) FROM pg_class

@@ -57,8 +57,8 @@ def test_the_report_includes_newly_loaded_batches(person: Person) -> None:
 
 
 def test_queries_are_listed_shown_and_run(loaded: Person) -> None:
-    listed, shown, answered = (
-        loaded.run("sql", *words) for words in ([], ["reconciliation", "--show"], ["reconciliation"])
+    listed, shown, answered = loaded.run_all(
+        ["sql"], ["sql", "reconciliation", "--show"], ["sql", "reconciliation"]
     )
 
     assert all(name in listed.stdout for name in saved_queries())
@@ -80,11 +80,17 @@ def test_a_query_of_a_missing_table_says_how_to_create_it(person: Person) -> Non
     assert 'relation "revenue_by_day" does not exist. Load batches first' in ended.stderr
 
 
+@pytest.fixture(scope="module")
+def reader_url(loaded: Person) -> str:
+    """The database, for people who only read."""
+    return loaded.run("db-url", "--reader").stdout.strip()
+
+
 @pytest.mark.parametrize("name", sorted(saved_queries()))
-def test_every_query_has_rows_and_a_description(loaded: Person, name: str) -> None:
+def test_every_query_has_rows_and_a_description(reader_url: str, name: str) -> None:
     query = saved_queries()[name]
 
-    answer = run_query(loaded.run("db-url", "--reader").stdout.strip(), query)
+    answer = run_query(reader_url, query)
 
     assert answer.rows
     assert query.description.endswith(".")

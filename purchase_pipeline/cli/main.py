@@ -5,6 +5,7 @@ from importlib import import_module
 import click
 
 from purchase_pipeline.cli.command_line import CommandLine, require_own_code
+from purchase_pipeline.stack.start import importing
 
 _COMMANDS = {
     "up": ("load", "Start the local stack and load every batch."),
@@ -34,9 +35,9 @@ class LazyCommands(CommandLine):
         if cmd_name not in _COMMANDS:
             return None
         module, _ = _COMMANDS[cmd_name]
-        command: click.Command = getattr(
-            import_module(f"purchase_pipeline.cli.{module}"), cmd_name.replace("-", "_")
-        )
+        with importing():
+            loaded = import_module(f"purchase_pipeline.cli.{module}")
+        command: click.Command = getattr(loaded, cmd_name.replace("-", "_"))
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002

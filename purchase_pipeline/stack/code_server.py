@@ -36,6 +36,8 @@ def main() -> None:
     _make_socket_folder()
     multiprocessing.set_forkserver_preload([preloaded.__name__])
     multiprocessing.forkserver.ensure_running()
+    if preloaded.MODULE in os.environ:
+        preloaded.load()  # Dagster would, with garbage collection
     grpc_server.DagsterApiServer = ForkingApiServer  # type: ignore[misc]  # where the command finds it
     api_cli(["grpc", *arguments], prog_name="purchase_pipeline.stack.code_server")
 

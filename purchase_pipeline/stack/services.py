@@ -14,6 +14,7 @@ import httpx
 from rich.console import Console
 
 from purchase_pipeline.settings import Settings
+from purchase_pipeline.stack import start
 from purchase_pipeline.stack.clock import forget_future_ticks
 from purchase_pipeline.stack.dagster_instance import dagster_environment, open_instance, write_workspace
 from purchase_pipeline.stack.dagster_internals import NOT_FINISHED_STATUSES, DagsterGrpcClient
@@ -30,6 +31,8 @@ from purchase_pipeline.stack.run_ownership import (
 from purchase_pipeline.stack.storage_claim import CODE_LOCATION
 
 OWN_DEFINITIONS = "purchase_pipeline.definitions"
+_START = (sys.executable, "-m", start.__name__)
+_DAEMON = "dagster._daemon.cli"  # `dagster-daemon`
 _START_SECONDS = 60.0
 _RUN_END_SECONDS = 20.0
 _LONGEST_SOCKET_FOLDER = 70
@@ -129,16 +132,15 @@ def _start_dagster(
     # A socket, not a port: access to a code server means running code.
     environment = dagster_environment(settings)
     workspace = str(write_workspace(settings, code_socket))
-    daemon = str(Path(sys.executable).with_name("dagster-daemon"))
     # Not `code-server start`, which wraps this process and outlives it without serving.
-    code_server = [sys.executable, "-m", "purchase_pipeline.stack.code_server"]
+    code_server = [*_START, "purchase_pipeline.stack.code_server"]
     code = ["-m", options.module, "--location-name", CODE_LOCATION]
     processes.start(Service("code_server", [*code_server, *code, "--socket", str(code_socket)], environment))
     client = DagsterGrpcClient(socket=str(code_socket))
     _wait_until(lambda: pings(client), processes, "code_server")
-    processes.start(Service("daemon", [daemon, "run", "-w", workspace], environment))
+    processes.start(Service("daemon", [*_START, _DAEMON, "run", "-w", workspace], environment))
     if options.ui:
-        webserver = [sys.executable, "-m", "purchase_pipeline.stack.webserver"]
+        webserver = [*_START, "purchase_pipeline.stack.webserver"]
         address = ["-h", options.host, "-p", str(options.port)]
         processes.start(Service("webserver", [*webserver, *address, "-w", workspace], environment))
         url = http_url(reachable_at(options.host), options.port)

@@ -54,7 +54,7 @@ class SameOriginWebserver(DagsterWebserver[WorkspaceProcessContext, BaseWorkspac
         return response
 
 
-@click.command(context_settings={"auto_envvar_prefix": "DAGSTER_WEBSERVER"})
+@click.command("webserver", context_settings={"auto_envvar_prefix": "DAGSTER_WEBSERVER"})
 @click.option("--host", "-h", default=LOOPBACK, show_default=True, help="Address to listen on.")
 @click.option("--port", "-p", default=3000, show_default=True, help="Port to listen on.")
 @click.option("--path-prefix", "-l", default="", help="Path below which a reverse proxy serves it: /dagster")
@@ -62,7 +62,7 @@ class SameOriginWebserver(DagsterWebserver[WorkspaceProcessContext, BaseWorkspac
 @click.option("--db-pool-max-overflow", default=20, show_default=True, help="Connections beyond those kept.")
 @click.option("--read-only", is_flag=True, help="Show everything, change nothing.")
 @workspace_options
-def webserver(  # noqa: PLR0913  (one a documented option)
+def main(  # noqa: PLR0913  (one a documented option)
     *,
     host: str,
     port: int,
@@ -88,4 +88,4 @@ def webserver(  # noqa: PLR0913  (one a documented option)
 
 
 if __name__ == "__main__":
-    webserver()
+    main()

@@ -140,7 +140,7 @@ DRILLS = (
         "history-cleared",
         "A batch's runs deleted in Dagster, the oldest or all, then the batch deleted",
         full=10,
-        short=2,
+        short=1,
         run=partial(_struck, fault=_history_cleared),
     ),
     Drill(

@@ -72,7 +72,7 @@ DRILLS = (
         "commands-together",
         "Eight commands at once on one embedded PostgreSQL, one of them killed with SIGKILL",
         full=50,
-        short=2,
+        short=1,
         run=commands_together,
     ),
     Drill("up-killed", "SIGKILL of the whole `up`, started again each time", full=10, short=0, run=up_killed),

@@ -37,7 +37,7 @@ _INITDB_OPTIONS = [
 ]
 # Defaults written to postgresql.conf, where users may change them. Durability settings keep their defaults.
 TUNING = {
-    "max_connections": "200",  # Dagster's storage opens a connection for nearly every event
+    "max_connections": "200",  # each of Dagster's processes keeps three or more
     "shared_buffers": "128MB",
     "max_wal_size": "2GB",
     "timezone": "UTC",
