@@ -37,7 +37,7 @@ _TYPES_OF = {
     "boolean": _boolean,
 }
 _COLUMN = re.compile(
-    r"(?P<name>[a-z][a-z_ ]*?) ?(\((?P<of>.*?)\))?(?P<list>\[\])?(?P<optional>\?)?( from (?P<path>.+))?"
+    r"(?P<name>[a-z][a-z_ ]*?) ?(\((?P<of>.*?)\))?(?P<list>\[\])?(?P<optional>\?)?( from (?P<path>(?s:.+)))?"
 )
 _KNOWN = (
     f"Known types: {', '.join(_TYPES)}, numeric(12,2), decimal_comma(12,2), date(%d/%m/%Y), "
