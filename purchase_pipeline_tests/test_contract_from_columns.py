@@ -193,3 +193,9 @@ def test_a_name_that_pydantic_needs_is_refused_with_a_way_out(column: str) -> No
 
     renamed: Any = contract_from_columns("Order", {"found": f"text from {column}", "model_name": "text?"})
     assert renamed.model_validate_json(f'{{"{column}": "a"}}').found == "a"
+
+
+def test_the_name_of_a_member_may_have_line_ends() -> None:
+    contract: Any = contract_from_columns("Row", {"price": "integer from Price\n(R$)"})
+
+    assert contract.model_validate({"Price\n(R$)": 1}).price == 1

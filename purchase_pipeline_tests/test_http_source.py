@@ -152,7 +152,8 @@ def by_link(request: Request) -> Response:
 
 def by_next(request: Request) -> Response:
     start, rows, more = page_of(request)
-    return envelope(rows, links={"next": f"?at={start + 3}" if more else None})
+    link = f"?at={start + 3}" if more else None
+    return envelope(rows, links={"next": link}, **{"@odata.nextLink": link})
 
 
 def by_number(request: Request) -> Response:
@@ -176,6 +177,7 @@ def by_cursor(request: Request) -> Response:
     [
         (by_link, LinkHeader(), "", 3),
         (by_next, NextLink("links.next"), "items", 3),
+        (by_next, NextLink("@odata.nextLink"), "items", 3),
         (by_number, PageNumber(), "", 4),
         (by_number, PageNumber(size=3), "", 3),
         (by_number, PageNumber(size=2, size_param="size"), "", 4),

@@ -14,6 +14,7 @@ _COMMANDS = {
     "verify": ("inspect", "Compare every batch with its landed file."),
     "rejects": ("quarantine", "Show rejected rows and their reasons."),
     "replay": ("load", "Revalidate landed batches after the contract has changed."),
+    "new": ("new", "Write a feed from one response of an API."),
     "report": ("sales", "Update the sales report and open it."),
     "sql": ("sql", "Run a saved query, or list them all."),
     "db-url": ("local", "Print the URL of the database in use."),

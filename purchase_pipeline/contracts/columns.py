@@ -38,7 +38,7 @@ _TYPES_OF = {
     "boolean": _boolean,
 }
 _COLUMN = re.compile(
-    r"(?P<name>[a-z][a-z_ ]*?) ?(\((?P<of>.*?)\))?(?P<list>\[\])?(?P<optional>\?)?( from (?P<path>.+))?"
+    r"(?P<name>[a-z][a-z_ ]*?) ?(\((?P<of>.*?)\))?(?P<list>\[\])?(?P<optional>\?)?( from (?P<path>(?s:.+)))?"
 )
 _REQUESTED = re.compile(r"\{(\w+)\}")
 _KNOWN = (

@@ -97,7 +97,7 @@ class _Series:
             self.session.throttle(self.session.ends_at - monotonic())
         with self._open(url) as response:
             if response.status_code == httpx.codes.NO_CONTENT:
-                return PageResponse(url, 0, response.links, None), b""
+                return PageResponse(url, 0, response.links, None, response.headers), b""
             source = self.session.source
             row_format = response_format(self.label, response, source.format, source.rows)
             content = _Hashed(unpacked(content_of(response, self.session.deadline)))
@@ -106,7 +106,7 @@ class _Series:
             except UnreadableResponseError as error:
                 shown = one_line(str(error), _ERROR_LENGTH)
                 raise IncompleteResponseError(labelled(self.label, shown)) from error
-        return PageResponse(url, page.rows, response.links, page.envelope), content.digest
+        return PageResponse(url, page.rows, response.links, page.envelope, response.headers), content.digest
 
     @contextmanager
     def _open(self, url: httpx.URL) -> Iterator[httpx.Response]:

@@ -19,6 +19,7 @@ class PageResponse(NamedTuple):
     links: Mapping[str | None, Mapping[str, str]]
     envelope: Any
     """The JSON around the rows; None for other formats."""
+    headers: Mapping[str, str] = {}
 
 
 class Pages(Protocol):
@@ -206,7 +207,10 @@ def _linked(base: httpx.URL, target: object) -> httpx.URL | None:
 
 
 def _in_envelope(response: PageResponse, path: str) -> Any:  # noqa: ANN401
-    return value_at(response.envelope, path.split("."))
+    envelope = response.envelope
+    if isinstance(envelope, dict) and path in envelope:
+        return envelope[path]  # a name with dots, such as OData's `@odata.nextLink`
+    return value_at(envelope, path.split("."))
 
 
 def _is_last(response: PageResponse, size: int | None, has_more: str) -> bool:

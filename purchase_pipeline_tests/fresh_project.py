@@ -1,0 +1,70 @@
+"""A project as `create-dagster` makes it, in which tests run its commands."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+PYPROJECT = """\
+[project]
+name = "shop"
+version = "0.1.0"
+
+[tool.dg]
+directory_type = "project"
+
+[tool.dg.project]
+root_module = "shop"
+registry_modules = ["shop.components.*"]
+"""
+DEFINITIONS = """\
+from pathlib import Path
+
+from dagster import definitions, load_from_defs_folder
+
+
+@definitions
+def defs():
+    return load_from_defs_folder(path_within_project=Path(__file__).parent)
+"""
+
+
+class Project:
+    """A project as `create-dagster project shop` makes it, with its commands."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        files = {
+            "pyproject.toml": PYPROJECT,
+            "src/shop/__init__.py": "",
+            "src/shop/definitions.py": DEFINITIONS,
+            "src/shop/defs/__init__.py": "",
+        }
+        for name, text in files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(text)
+
+    def run(self, *words: str, **environment: str) -> str:
+        """Run a command of the environment in the project, and return what it prints."""
+        done = self.tried(*words, **environment)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def tried(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        programs = Path(sys.executable).parent
+        paths = {
+            "PATH": f"{programs}:{os.environ['PATH']}",
+            "VIRTUAL_ENV": str(programs.parent),
+            "PYTHONPATH": str(self.folder / "src"),
+            "PURCHASE_HOME": str(self.folder / "home"),
+            "COLUMNS": "200",
+        }
+        return subprocess.run(
+            [programs / words[0], *words[1:]],
+            cwd=self.folder,
+            env={**os.environ, **paths, **environment},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
