@@ -100,7 +100,7 @@ class FeedDeclaration:
                     hint="Set `contract` to the pydantic model of a row.",
                 )
             self.tables = feed_tables(self.contract, self.name, write=self.write)
-        elif self.write.merges:
+        elif self.write.merges and self.write != self.tables.write:
             raise FeedDeclarationError(
                 f"Feed {self.name!r} has both tables and write.", hint="Give `write` to feed_tables()."
             )
