@@ -163,6 +163,19 @@ def test_verifying_finds_rows_that_are_not_as_they_were_merged(
     assert found in " ".join(feed.differences()[FIRST])
 
 
+def test_a_source_that_goes_back_to_an_older_version_is_no_difference(
+    declare: Declare, source: ChangingSource
+) -> None:
+    feed = declare(partitions=DAYS, write=Write("upsert", ["id"], "changed"))
+    source.rows = {FIRST: [ticket(1, "new", hour=2)]}
+    feed.load(FIRST)
+    source.rows = {FIRST: [ticket(1, "old", hour=1)]}
+    feed.load(FIRST, raw_tickets={"refetch": True})
+
+    assert feed.stored("id, title") == [(1, "new")]
+    assert feed.differences() == {}
+
+
 def test_an_emptied_table_is_loaded_again(declare: Declare, source: ChangingSource) -> None:
     feed = declare(partitions=DAYS, write=Write("upsert", ["id"], "changed"))
     source.rows = {FIRST: [ticket(1)]}

@@ -34,14 +34,17 @@ def merged_differences(
     )
     origin = [tables.partition, tables.row_number]
     from_it = sa.and_(*(table.columns[name] == staged.columns[name] for name in origin))
-    problems = {
-        "missing": table.columns[write.keys[0]].is_(None),
-        "different from the file": sa.and_(differ, from_it),
-    }
+    older: sa.ColumnElement[bool] = sa.false()
+    as_new: sa.ColumnElement[bool] = sa.true()
     if write.newest is not None:
         known, given = table.columns[write.newest], staged.columns[write.newest]
         older = sa.or_(known < given, sa.and_(known.is_(None), given.is_not(None)))
-        problems["older than the file"] = sa.and_(differ, ~from_it, older)
+        as_new = known.is_not_distinct_from(given)
+    problems = {
+        "missing": table.columns[write.keys[0]].is_(None),
+        "different from the file": sa.and_(differ, from_it, as_new),
+        "older than the file": sa.and_(differ, older),
+    }
     pairs = staged.outerjoin(table, same_key)
     number = staged.columns[tables.row_number]
     found = {
