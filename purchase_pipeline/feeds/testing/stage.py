@@ -163,7 +163,9 @@ def _server(database_url: str | None) -> Iterator[str]:
     if database_url is not None:
         yield database_url
         return
-    embedded = EmbeddedPostgres(current_settings().postgres_home)
+    settings = current_settings()
+    settings.make_home()
+    embedded = EmbeddedPostgres(settings.postgres_home)
     with embedded.in_use():
         yield embedded.url("postgres")
 
