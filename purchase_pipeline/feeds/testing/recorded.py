@@ -19,14 +19,14 @@ class SentPage:
 
 @dataclass
 class RecordedSource:
-    """A source, and the pages of the partition that it sent last."""
+    """A source, and the pages that it sent last."""
 
     source: Source
-    sent: dict[str, list[SentPage]] = field(default_factory=dict)
+    sent: list[SentPage] = field(default_factory=list)
 
     def fetch(self, request: PartitionRequest, add_page: AddPage) -> None:
         """Fetch a partition, and record its pages."""
-        pages = self.sent[request.key] = []
+        pages = self.sent = []
 
         def recorded(page: Page) -> LandedPage:
             sent = SentPage(page.format)

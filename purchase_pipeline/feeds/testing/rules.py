@@ -64,15 +64,16 @@ def require_rows_as_sent(stage: Stage, key: str, pages: Sequence[SentPage]) -> N
         where = f"{named(key)}row {number}"
         if not row.is_row(text):
             raise AssertionError(f"{where} landed as {_shown(text)}, but was sent as {_shown(row.content)}.")
-        if (number in loaded) == (number in rejected):
-            one, other = (table.name for table in tables.both)
-            how = f"both in {one} and" if number in loaded else f"neither in {one} nor"
-            raise AssertionError(f"{where} is {how} in {other}.")
+        one, other = (table.name for table in tables.both)
+        if number in loaded and number in rejected:
+            raise AssertionError(f"{where} is both in {one} and in {other}.")
         if number in rejected:
             _require_kept(where, text, rejected[number])
-        else:
-            if valid is None:
-                raise AssertionError(f"{where} is in {tables.accepted.name}, but the contract refuses it.")
+        elif valid is None and number in loaded:
+            raise AssertionError(f"{where} is in {one}, but the contract refuses it.")
+        elif valid is None or (number not in loaded and stage.replaces):
+            raise AssertionError(f"{where} is neither in {one} nor in {other}.")
+        elif number in loaded:  # else it has the keys of another row, which is newer
             _require_stored(where, valid, loaded[number], tables.accepted)
             _require_not_rounded(where, row, valid)
     if surplus := sorted((loaded.keys() | rejected.keys()) - set(range(1, len(sent) + 1))):

@@ -4,7 +4,8 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from copy import copy
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from sys import maxsize
@@ -51,7 +52,8 @@ class Stage:
             stack.enter_context(_variable("DATABASE_URL", url))  # Dagster's resources read it if it is set
             landing = str(Path(folder) / "landing")
             # How many rows may be rejected is a matter of the real data, not of samples.
-            checked = replace(feed, source=source, landing=landing, min_rejected_rows=maxsize)
+            checked = copy(feed)
+            checked.source, checked.landing, checked.min_rejected_rows = source, landing, maxsize
             opened = cls(checked, Settings(database_url=SecretStr(url), landing=landing, home=Path(folder)))
             stack.callback(opened.close)
             yield opened
@@ -107,6 +109,23 @@ class Stage:
         """Return the content of a landed file."""
         with self.landing.backend.open(self.landed(key).file_name) as file:
             return zstandard.ZstdDecompressor().stream_reader(file.read(), read_across_frames=True).read()
+
+    @property
+    def replaces(self) -> bool:
+        """Whether a load replaces its partition's rows; else rows are matched by keys of their own."""
+        tables = self.feed.tables
+        return {tables.partition, tables.row_number} <= set(tables.accepted.primary_key.columns.keys())
+
+    @property
+    def adds(self) -> bool:
+        """Whether each load is a batch of its own, which adds to the rows of earlier ones."""
+        return self.feed.partitions is None and not self.replaces
+
+    def stored_key(self, key: str) -> str:
+        """Return the key under which a partition was loaded last: a batch gets its key when it is requested."""
+        if not self.adds:
+            return key
+        return max(self.ledger.counted().values(), key=lambda one: one.committed_at).key
 
     @cached_property
     def engine(self) -> sa.Engine:
