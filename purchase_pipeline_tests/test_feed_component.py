@@ -489,7 +489,7 @@ def test_a_scaffolded_feed_loads_in_a_fresh_project(project: Project, orders_url
     ingested, url = project.run(*feed, "ingest"), project.run("purchase-pipeline", "db-url").strip()
 
     assert "purchase_pipeline.FeedComponent" in {component["key"] for component in components["items"]}
-    assert [asset["asset_key"] for asset in listed["assets"]] == ["orders", "orders_rejected", "raw_orders"]
+    assert {"orders", "orders_rejected", "raw_orders"} <= {asset["asset_key"] for asset in listed["assets"]}
     assert "1 of 7 batches already loaded" in ingested
     assert "350 rows received = 343 loaded + 7 rejected" in ingested
     with psycopg.connect(url) as connection:

@@ -37,7 +37,7 @@ DRILLS = (
     Drill(
         "worker-of-orders-killed",
         "SIGKILL of the run worker of another feed (orders, in pages) at each of 20 points of a day",
-        full=40,
+        full=20,
         short=2,
         run=partial(worker_killed, subject=ORDERS),
     ),
