@@ -32,10 +32,21 @@ _SETTINGS_FILE = "campaign.env"
 _EXPORTED_FIELDS = ("lots", "rows", "every", "max_rejected_ratio", "hash_partitions", "api_url", "landing")
 
 
+def is_checkout(folder: Path) -> bool:
+    """Return whether a folder has the project's code, and not the package as it is installed.
+
+    Wheels of other projects may put their own `pyproject.toml` next to the package: those of `create-dagster` do.
+    """
+    is_project = (folder / "pyproject.toml").is_file() and (
+        folder / "purchase_pipeline" / "settings.py"
+    ).is_file()
+    return is_project and folder.name not in {"site-packages", "dist-packages"}
+
+
 def _default_home() -> Path:
     """Return `.purchase` in the project's folder, or in the current folder if the package is installed."""
     project = Path(__file__).resolve().parent.parent
-    return (project if (project / "pyproject.toml").exists() else Path.cwd()) / ".purchase"
+    return (project if is_checkout(project) else Path.cwd()) / ".purchase"
 
 
 def _require_postgres_url(secret: SecretStr) -> SecretStr:
@@ -221,6 +232,13 @@ class Settings(BaseSettings):
         """Return whether a field was set explicitly."""
         return field in self.model_fields_set
 
+    def make_home(self) -> None:
+        """Create the folder for local state, which git is told to ignore: it is in the user's project."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        ignored = self.home / ".gitignore"
+        if not ignored.exists():
+            ignored.write_text("*\n", encoding="utf-8")
+
     def exported(self) -> dict[str, str]:
         """Return the settings that all processes must share, as environment variables."""
         fields = ((name, getattr(self, name)) for name in _EXPORTED_FIELDS)
@@ -233,7 +251,7 @@ class Settings(BaseSettings):
         If the API needs a password, set PURCHASE_API_URL again for a Dagster command in another shell, like
         DATABASE_URL.
         """
-        self.home.mkdir(parents=True, exist_ok=True)
+        self.make_home()
         values = {**self.exported(), "PURCHASE_API_URL": _without_login(self.api_url)}
         del values["PURCHASE_HOME"]  # the file's own folder, which may be copied or moved
         lines = [f"{name}={_quoted(value)}\n" for name, value in values.items()]

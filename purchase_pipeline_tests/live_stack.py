@@ -29,7 +29,7 @@ class LiveStack:
     """One home folder and the `up` that works in it, which may be started, killed and started again.
 
     `environment` goes before what this process has, of which no setting of the pipeline is handed on. The server is
-    the stack's own, or the one of another home where `DATABASE_URL` leads to it.
+    the stack's own, or the one of another home where `DATABASE_URL` leads to it. Commands work on the feed of `module`.
     """
 
     def __init__(
@@ -38,8 +38,10 @@ class LiveStack:
         *words: str,
         environment: Mapping[str, str] | None = None,
         server_home: Path | None = None,
+        module: str | None = None,
     ) -> None:
         self.home = home
+        self._feed = [] if module is None else ["-m", module]
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(_OURS)},
             "PURCHASE_HOME": str(home),
@@ -60,7 +62,7 @@ class LiveStack:
         """Start a command; what it prints goes to a log, the home's unless another is named."""
         with (log or self.log).open("ab") as printed:
             return subprocess.Popen(
-                [COMMAND, *words],
+                [COMMAND, *self._feed, *words],
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=printed,
@@ -70,7 +72,7 @@ class LiveStack:
 
     def start_in_terminal(self) -> Terminal:
         """Start `up` as a person does who sits before it."""
-        terminal = Terminal([COMMAND, "up", *self._words], {**self.environment, "TERM": "xterm"})
+        terminal = Terminal([COMMAND, *self._feed, "up", *self._words], {**self.environment, "TERM": "xterm"})
         self._up = terminal.process
         return terminal
 
@@ -93,7 +95,7 @@ class LiveStack:
     def command(self, *words: str) -> "subprocess.CompletedProcess[str]":
         """Run another command in the same home and environment."""
         return subprocess.run(
-            [COMMAND, *words],
+            [COMMAND, *self._feed, *words],
             env=self.environment,
             capture_output=True,
             text=True,

@@ -19,7 +19,9 @@ from purchase_pipeline_tests.serving import served
 from purchase_pipeline_tests.terminal import Terminal
 from purchase_pipeline_tests.waiting import wait_until
 
-ENDLESS = ("--lots", "99", "--rows", "300")
+ROWS = 3000
+ENDLESS = ("--lots", "900", "--rows", str(ROWS))
+"""A run of `ingest` loads 83 such batches, and is ended when the command is interrupted."""
 
 
 @pytest.mark.compatibility
@@ -60,7 +62,7 @@ def campaign(shared: Person) -> Iterator[Person]:
         shared.run("down")
     assert left == []
     assert lots >= before
-    assert shared.counts() == (300 * lots, lots, 300 * lots)
+    assert shared.counts() == (ROWS * lots, lots, ROWS * lots)
 
 
 def loaded(person: Person) -> int:
@@ -168,7 +170,7 @@ def test_after_a_kill_up_stops_what_is_left_over_and_under_nohup_outlives_its_te
     assert terminal.process.wait(180) == 0
     printed = campaign.home.parent.joinpath("nohup.out").read_text()
     assert "left over from a previous run" in printed
-    assert campaign.counts() == (300 * lots, lots, 300 * lots)
+    assert campaign.counts() == (ROWS * lots, lots, ROWS * lots)
     assert json.loads(campaign.run("status", "--json").stdout)["conserved"]
 
 
@@ -185,7 +187,7 @@ def test_up_survives_a_database_restart_reports_it_once_and_resumes(campaign: Pe
     assert running.returncode == 0, printed
     assert f"{already} of {lots} batches already loaded" in printed
     assert printed.count("PostgreSQL is unavailable") == printed.count("PostgreSQL is available again") == 1
-    assert campaign.counts() == (300 * lots, lots, 300 * lots)
+    assert campaign.counts() == (ROWS * lots, lots, ROWS * lots)
 
 
 @pytest.mark.proof

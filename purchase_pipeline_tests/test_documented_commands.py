@@ -41,6 +41,7 @@ ELSEWHERE = {
     r"^git clone ": "purchase_pipeline_tests/newcomer.py",
     r" -f first\.py |'TABLE sales'": "purchase_pipeline_tests/test_postgres_documentation.py",
     r"^python3 -m venv |^pip install ": ".ci/run",
+    r"^uvx |^uv add|^cd demo|^sed -i\.bak|^dg |-m demo\.definitions ": "purchase_pipeline_tests/test_feed_component.py",
     r"s3://|s3\.example\.com": "purchase_pipeline_tests/test_landing_s3.py",
     r"https://api\.example\.com": "purchase_pipeline_tests/test_cli.py",
     r"library\.example|-m loans (ingest|replay)": "purchase_pipeline_tests/test_your_own_api.py",

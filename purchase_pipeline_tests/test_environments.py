@@ -220,9 +220,9 @@ def test_up_works_in_this_environment(
 def copied_checkout(folder: Path) -> Path:
     """A checkout copied with `cp -R`: its programs point to the Python of the original."""
     copy = folder / "copy"
-    (copy / "purchase_pipeline" / "cli").mkdir(parents=True)
+    (copy / "purchase_pipeline").mkdir(parents=True)
     (copy / "pyproject.toml").touch()
-    (copy / "purchase_pipeline" / "cli" / "main.py").touch()
+    (copy / "purchase_pipeline" / "settings.py").touch()
     (copy / ".venv" / "bin").mkdir(parents=True)
     shutil.copy(COMMAND, copy / ".venv" / "bin")
     return copy

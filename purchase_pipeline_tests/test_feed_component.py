@@ -10,10 +10,12 @@ from dataclasses import fields
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import dagster as dg
+import httpx
+import psycopg
 import pytest
-import sqlalchemy as sa
 import yaml
 from dagster.components.resolved.errors import ResolutionException
 from jsonschema import Draft202012Validator
@@ -23,6 +25,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from examples.orders.fake_api import create_app
 from purchase_pipeline import FeedComponent
 from purchase_pipeline.feeds import (
     ApiKey,
@@ -46,9 +49,12 @@ from purchase_pipeline.feeds import (
 )
 from purchase_pipeline.feeds.declaration import FeedDeclaration
 from purchase_pipeline.feeds.scaffold import scaffolded
+from purchase_pipeline.feeds.testing import check_feed
+from purchase_pipeline_tests.documents import PROJECT, blocks_of
 from purchase_pipeline_tests.serving import served
 from purchase_pipeline_tests.two_feeds import Product, readings
 
+PAGE = PROJECT / "docs" / "your-own-api.md"
 ORDERS = """
 name: orders
 columns: {id: text}
@@ -393,10 +399,11 @@ def defs():
 
 
 class Project:
-    """A project as `create-dagster project shop` makes it, with its commands."""
+    """A project as `create-dagster project shop` makes it, with its commands; `site` has what is installed in it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, site: Path) -> None:
         self.folder = folder
+        self._site = site
         files = {
             "pyproject.toml": PYPROJECT,
             "src/shop/__init__.py": "",
@@ -418,14 +425,14 @@ class Project:
         paths = {
             "PATH": f"{programs}:{os.environ['PATH']}",
             "VIRTUAL_ENV": str(programs.parent),
-            "PYTHONPATH": str(self.folder / "src"),
-            "PURCHASE_HOME": str(self.folder / "home"),
+            "PYTHONPATH": os.pathsep.join([str(self.folder / "src"), str(self._site)]),
             "COLUMNS": "200",
         }
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("PURCHASE_")}
         return subprocess.run(
             [programs / words[0], *words[1:]],
             cwd=self.folder,
-            env={**os.environ, **paths, **environment},
+            env={**inherited, **paths, **environment},
             capture_output=True,
             text=True,
             timeout=120,
@@ -433,10 +440,24 @@ class Project:
         )
 
 
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the package as its wheel installs it, and the file that the wheel of such a project adds."""
+    built, site = tmp_path_factory.mktemp("wheel"), tmp_path_factory.mktemp("venv") / "site-packages"
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(built)]
+    subprocess.run(build, cwd=PROJECT, capture_output=True, check=True)
+    (wheel,) = built.glob("*.whl")
+    ZipFile(wheel).extractall(site)
+    (site / "pyproject.toml").write_text(PYPROJECT)
+    return site
+
+
 @pytest.fixture
-def project(tmp_path: Path) -> Project:
-    """A fresh project."""
-    return Project(tmp_path)
+def project(tmp_path: Path, site: Path) -> Iterator[Project]:
+    """A fresh project, without what its commands leave."""
+    project = Project(tmp_path, site)
+    yield project
+    project.run("purchase-pipeline", "reset", "--yes")
 
 
 def day_of_orders(request: Request) -> JSONResponse:
@@ -457,33 +478,40 @@ def orders_url() -> Iterator[str]:
 
 
 @pytest.mark.proof
-def test_a_scaffolded_feed_loads_in_a_fresh_project(
-    project: Project, orders_url: str, database_url: str, engine: sa.Engine
-) -> None:
+def test_a_scaffolded_feed_loads_in_a_fresh_project(project: Project, orders_url: str) -> None:
     yesterday = date.today() - timedelta(days=1)  # noqa: DTZ011  (any of the last days)
     day = str(yesterday - timedelta(days=1))
-    environment = {"DATABASE_URL": database_url, "ORDERS_API_URL": orders_url}
+    (project.folder / ".env").write_text(f"ORDERS_API_URL={orders_url}\n")
 
     components = json.loads(project.run("dg", "list", "components", "--json"))
     project.run("dg", "scaffold", "defs", "purchase_pipeline.FeedComponent", "orders")
     project.run("dg", "check", "yaml", "--validate-requirements")
     project.run("dg", "check", "defs")
     listed = json.loads(project.run("dg", "list", "defs", "--json"))
-    project.run("dg", "launch", "--assets", "*", "--partition", day, **environment)
-    status = project.run(
-        "purchase-pipeline", "-m", "shop.definitions", "--feed", "orders", "status", **environment
-    )
+    project.run("dg", "launch", "--assets", "*", "--partition", day)
+    feed = ["purchase-pipeline", "-m", "shop.definitions"]
+    ingested, url = project.run(*feed, "ingest"), project.run("purchase-pipeline", "db-url").strip()
 
     assert "purchase_pipeline.FeedComponent" in {component["key"] for component in components["items"]}
-    assert [asset["asset_key"] for asset in listed["assets"]] == ["orders", "orders_rejected", "raw_orders"]
-    with engine.connect() as connection:
-        totals = connection.execute(
-            sa.text("SELECT partition_key, count(*), sum(amount)::text FROM orders GROUP BY 1")
-        )
-        assert [tuple(row) for row in totals] == [(day, 49, "1200.50")]
-        rejects = connection.execute(sa.text("SELECT row_number, fields FROM orders_rejected"))
-        assert [tuple(row) for row in rejects] == [(50, ["amount"])]
-    assert "50 received = 49 loaded + 1 rejected: balanced" in status
+    assert {"orders", "orders_rejected", "raw_orders"} <= {asset["asset_key"] for asset in listed["assets"]}
+    assert "1 of 7 batches already loaded" in ingested
+    assert "350 rows received = 343 loaded + 7 rejected" in ingested
+    with psycopg.connect(url) as connection:
+        totals = "SELECT count(*), sum(amount)::text FROM orders WHERE partition_key = %s"
+        assert connection.execute(totals, [day]).fetchall() == [(49, "1200.50")]
+        rejects = "SELECT row_number, fields FROM orders_rejected WHERE partition_key = %s"
+        assert connection.execute(rejects, [day]).fetchall() == [(50, ["amount"])]
+    assert (project.folder / ".purchase" / ".gitignore").exists()
+
+
+def test_the_yaml_of_the_page_loads_the_orders_of_the_example(server_url: str) -> None:
+    (written,) = (block.text for block in blocks_of(PAGE) if block.file.endswith("defs.yaml"))
+    with served(create_app()) as url:
+        pages = [httpx.get(f"{url}/orders?day=2026-01-05&page={number}").content for number in (1, 2, 3)]
+
+    report = check_feed(loaded(yaml.safe_load(written)["attributes"]), {"2026-01-05": pages}, server_url)
+
+    assert report.partitions == {"2026-01-05": (120, 119, 1)}
 
 
 @pytest.mark.proof

@@ -1,5 +1,6 @@
 """Privileges of the database roles, on a real server."""
 
+import shutil
 import subprocess
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -62,7 +63,7 @@ def home() -> Iterator[Home]:
         yield home
     finally:
         home.server.remove()
-        folder.rmdir()
+        shutil.rmtree(folder)
 
 
 @pytest.mark.parametrize(

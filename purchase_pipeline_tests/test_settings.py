@@ -249,6 +249,22 @@ def settings_seen_from(checkout: Path, action: str) -> str:
     return done.stdout.strip()
 
 
+def test_an_installed_package_has_its_home_in_the_current_folder(tmp_path: Path) -> None:
+    installed = tmp_path / "site-packages"
+    (installed / "purchase_pipeline").mkdir(parents=True)
+    (installed / "pyproject.toml").touch()  # of a project that `create-dagster` made
+    for module in ("__init__.py", "settings.py"):
+        shutil.copy(Path(purchase_pipeline.__file__).with_name(module), installed / "purchase_pipeline")
+
+    assert settings_seen_from(installed, "print(Settings().home)") == str(tmp_path / ".purchase")
+
+
+def test_git_ignores_the_home(tmp_path: Path) -> None:
+    Settings(home=tmp_path / "home").save()
+
+    assert (tmp_path / "home" / ".gitignore").read_text() == "*\n"
+
+
 @pytest.mark.parametrize("version", ["this", "an older one, which wrote down where the home was"])
 @pytest.mark.parametrize("go", [shutil.move, shutil.copytree])
 def test_a_copied_or_moved_checkout_uses_its_own_home(

@@ -100,12 +100,15 @@ def require_own_code() -> None:
             )
 
 
+def _is_checkout(folder: Path) -> bool:
+    # Imported on demand: `--help` needs no settings.
+    from purchase_pipeline.settings import is_checkout  # noqa: PLC0415
+
+    return is_checkout(folder)
+
+
 def _checkouts() -> Iterator[Path]:
     """Yield the checkouts that contain the running program and the current folder."""
     with suppress(OSError):  # the current folder was deleted
         for path in (Path(sys.argv[0]).resolve(), Path.cwd()):
             yield from [folder for folder in (path, *path.parents) if _is_checkout(folder)][:1]
-
-
-def _is_checkout(folder: Path) -> bool:
-    return (folder / "pyproject.toml").is_file() and (folder / _PACKAGE.name / "cli" / "main.py").is_file()

@@ -1,8 +1,10 @@
 """The `purchase-pipeline` command group and the table of its commands."""
 
 from importlib import import_module
+from pathlib import Path
 
 import click
+from dotenv import load_dotenv
 
 from purchase_pipeline.cli.command_line import CommandLine, require_own_code
 from purchase_pipeline.stack.start import importing
@@ -57,7 +59,7 @@ class LazyCommands(CommandLine):
 @click.option(
     "--feed", help="Feed that the command works on.  [default: purchases, or the module's only feed]"
 )
-def main(*, module: str | None, feed: str | None) -> None:  # noqa: ARG001  (read by `chosen_feed`)
+def main(*, module: str | None, feed: str | None) -> None:  # noqa: ARG001  (`feed` is read by `chosen_feed`)
     """Load an HTTP API into PostgreSQL with Dagster, batch by batch: purchases (in lotes), or a feed of your own.
 
     \b
@@ -68,6 +70,8 @@ def main(*, module: str | None, feed: str | None) -> None:  # noqa: ARG001  (rea
     Settings are environment variables; options override them: DATABASE_URL (default: an embedded PostgreSQL),
     DAGSTER_POSTGRES_URL (Dagster's storage; default: the database `dagster` on the same server), PURCHASE_API_URL
     (default: a mock API), PURCHASE_LOTS, PURCHASE_ROWS, PURCHASE_EVERY, PURCHASE_MAX_REJECTED_RATIO, PURCHASE_HOME
-    (local state; default: .purchase in the project).
+    (local state; default: .purchase in the project). With -m, also those in the file .env, as `dg` reads them.
     """
     require_own_code()
+    if module is not None:
+        load_dotenv(Path(".env"))

@@ -11,7 +11,7 @@ _TEMPLATE = """\
 type: {type_name}
 
 requirements:
-  env: [{variable}_API_URL]  # set it in the file .env of the project, or where Dagster runs
+  env: [{variable}_API_URL]  # and each other variable below; set them in the project's file .env, or where Dagster runs
 
 attributes:
   # Assets raw_{name}, {name} and {name}_rejected; job ingest_{name}; sensor missing_{name}.

@@ -122,6 +122,8 @@ def database_in_use(settings: Settings) -> Iterator[None]:
 def own_database_in_use(url: str) -> Iterator[None]:
     """Keep the embedded server running within the block if the URL is its own."""
     settings = current_settings()
+    if settings.home.exists():  # with a landed partition
+        settings.make_home()
     with _embedded_in_use(settings) if url == _embedded_url(settings) else nullcontext():
         yield
 
@@ -136,6 +138,7 @@ def start_database(settings: Settings) -> None:
     """
     if is_embedded(settings):
         clear_libpq_environment()
+        settings.make_home()
         embedded = _embedded(settings)
         _make_roles_if_missing(embedded, started=embedded.start())
         return
@@ -162,6 +165,7 @@ def _dagster_url(settings: Settings) -> str:
 @contextmanager
 def _embedded_in_use(settings: Settings) -> Iterator[None]:
     clear_libpq_environment()
+    settings.make_home()
     embedded = _embedded(settings)
     with embedded.in_use() as started:
         _make_roles_if_missing(embedded, started=started)

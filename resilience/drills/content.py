@@ -10,17 +10,17 @@ from typing import Any
 import httpx
 import psycopg
 
-from purchase_pipeline_tests.builders import FIELDS
+from purchase_pipeline.ingest.tables import FeedTables
+from purchase_pipeline.purchases import PURCHASES
 
-_ACCEPTED = (
-    f"SELECT linha, {', '.join(f'{field}::text' for field in FIELDS)} FROM tabela_compras WHERE lote = %s"  # noqa: S608
-)
-_REJECTED = "SELECT linha, original_sha256 FROM compras_rejeitadas WHERE lote = %s"
-# The sales note what they sum of a lot under the same partition, in their own time.
-LOT_ENTRIES = (
-    "(SELECT * FROM slice_ledger WHERE asset IN ('tabela_compras', 'compras_rejeitadas')) AS lot_entries"
-)
-_LEDGER = f"SELECT asset, rows, source_rows, digest FROM {LOT_ENTRIES} WHERE partition = %s ORDER BY asset"  # noqa: S608
+
+def entries_of(tables: FeedTables) -> str:
+    """Return the ledger's entries of a feed as SQL: others, the sales, note theirs under the same partitions."""
+    names = ", ".join(f"'{table.name}'" for table in tables.both)
+    return f"(SELECT * FROM slice_ledger WHERE asset IN ({names})) AS lot_entries"  # noqa: S608
+
+
+LOT_ENTRIES = entries_of(PURCHASES)
 _COUNTS = """
     SELECT lote, count(*), count(DISTINCT linha) FILTER (WHERE linha BETWEEN 1 AND %s)
     FROM (SELECT lote, linha FROM tabela_compras UNION ALL SELECT lote, linha FROM compras_rejeitadas) AS position
@@ -28,31 +28,51 @@ _COUNTS = """
 """
 
 
+def purchase_as_stored(raw: bytes) -> tuple[str, ...]:
+    """Return the texts of the columns that a purchase must have."""
+    values: Mapping[str, object] = json.loads(raw, parse_float=Decimal)
+    fields = PURCHASES.contract.model_fields
+    return tuple(f"{Decimal(str(values[f])):.2f}" if f == "price" else str(values[f]) for f in fields)
+
+
 @dataclass(frozen=True)
 class Wanted:
-    """One version of a lot: the digest of its raw bytes, its raw rows, and how many of them break the contract."""
+    """One version of a partition: the digest of its raw bytes, its raw rows, and how many of them are invalid.
+
+    `as_stored` returns the texts of the columns that a raw row must have in `tables`.
+    """
 
     digest: str
     raw_rows: Sequence[bytes]
     rejects: int
+    tables: FeedTables = PURCHASES
+    as_stored: Callable[[bytes], tuple[str | None, ...]] = purchase_as_stored
 
-    def is_held(self, connection: psycopg.Connection[tuple[Any, ...]], lote: str) -> bool:
+    def is_held(self, connection: psycopg.Connection[tuple[Any, ...]], partition: str) -> bool:
         """Tell whether both tables and the ledger hold this version: each row's values, none beside."""
-        ledger = _rows(connection, _LEDGER, lote)
+        number, key = self.tables.row_number, self.tables.partition
+        of_accepted, of_rejected = (table.name for table in self.tables.both)
+        entries = (
+            f"SELECT asset, rows, source_rows, digest FROM {entries_of(self.tables)} WHERE partition = %s"  # noqa: S608
+        )
+        ledger = sorted(_rows(connection, entries, partition))
         if {digest for *_, digest in ledger} != {self.digest}:
             return False
-        accepted = {linha: tuple(values) for linha, *values in _rows(connection, _ACCEPTED, lote)}
-        rejected = dict(_rows(connection, _REJECTED, lote))
+        texts = ", ".join(f"{field}::text" for field in self.tables.contract.model_fields)
+        query = f"SELECT {number}, {texts} FROM {of_accepted} WHERE {key} = %s"  # noqa: S608
+        accepted = {row: tuple(values) for row, *values in _rows(connection, query, partition)}
+        query = f"SELECT {number}, original_sha256 FROM {of_rejected} WHERE {key} = %s"  # noqa: S608
+        rejected = dict(_rows(connection, query, partition))
         if accepted.keys() & rejected.keys() or len(rejected) != self.rejects:
             return False
-        stated = [
-            ("compras_rejeitadas", len(rejected), len(self.raw_rows), self.digest),
-            ("tabela_compras", len(accepted), len(self.raw_rows), self.digest),
-        ]
+        stated = sorted(
+            (name, len(rows), len(self.raw_rows), self.digest)
+            for name, rows in ((of_rejected, rejected), (of_accepted, accepted))
+        )
         return (
             sorted(accepted.keys() | rejected.keys()) == list(range(1, len(self.raw_rows) + 1))
-            and all(values == _as_stored(self.raw_rows[linha - 1]) for linha, values in accepted.items())
-            and all(sha == _sha256(self.raw_rows[linha - 1]) for linha, sha in rejected.items())
+            and all(values == self.as_stored(self.raw_rows[row - 1]) for row, values in accepted.items())
+            and all(found == sha256_of(self.raw_rows[row - 1]) for row, found in rejected.items())
             and ledger == stated
         )
 
@@ -67,7 +87,7 @@ def ask_for(api_url: str, key: str, rows: int, defects: float) -> Wanted:
         trust_env=False,
     ).raise_for_status()
     lines = answer.content.split(b"\n")[:-1]
-    return Wanted(f"sha256:{_sha256(answer.content)}", lines, round(rows * defects))
+    return Wanted(f"sha256:{sha256_of(answer.content)}", lines, round(rows * defects))
 
 
 def lost_and_doubled(ask: Callable[..., Sequence[tuple[Any, ...]]], lots: int, rows: int) -> tuple[int, int]:
@@ -83,10 +103,6 @@ def _rows(connection: psycopg.Connection[tuple[Any, ...]], query: str, lote: str
     return connection.execute(query.encode(), [lote]).fetchall()
 
 
-def _as_stored(raw: bytes) -> tuple[str, ...]:
-    values: Mapping[str, object] = json.loads(raw, parse_float=Decimal)
-    return tuple(f"{Decimal(str(values[f])):.2f}" if f == "price" else str(values[f]) for f in FIELDS)
-
-
-def _sha256(text: bytes) -> str:
+def sha256_of(text: bytes) -> str:
+    """Return the SHA-256, hexadecimal."""
     return hashlib.sha256(text).hexdigest()

@@ -46,8 +46,9 @@ class FaultyApi:
         spoilt: how many answers were spoilt, by lot.
     """
 
-    def __init__(self, app: ASGIApp, defects: float) -> None:
+    def __init__(self, app: ASGIApp, defects: float = 0.0, parameter: str = "lote") -> None:
         self._app = app
+        self._parameter = parameter
         self.defects = defects
         self.versions: dict[str, str] = {}
         self.spoilers: defaultdict[str, list[Spoiler]] = defaultdict(list)
@@ -56,9 +57,9 @@ class FaultyApi:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, well or badly."""
         query = dict(parse_qsl(scope.get("query_string", b"").decode()))
-        lote = query.get("lote", "")
+        lote = query.get(self._parameter, "")
         if lote in self.versions:
-            versioned = urlencode({**query, "lote": self.versions[lote]}).encode()
+            versioned = urlencode({**query, self._parameter: self.versions[lote]}).encode()
             scope = {**scope, "query_string": versioned}
         if not self.spoilers[lote]:
             await self._app(scope, receive, send)

@@ -24,15 +24,15 @@ class Launcher:
         self._instance = instance
         self._workspace = workspace
 
-    def fetch_again(self, lote: str) -> str:
+    def fetch_again(self, lote: str, job: str = "ingest_lote", raw_asset: str = "raw_purchases") -> str:
         """Ask for a run that fetches a lot anew from the API, and return the run's id."""
         parameters = {
             "selector": {
                 "repositoryLocationName": CODE_LOCATION,
                 "repositoryName": "__repository__",
-                "jobName": "ingest_lote",
+                "jobName": job,
             },
-            "runConfigData": {"ops": {"raw_purchases": {"config": {"refetch": True}}}},
+            "runConfigData": {"ops": {raw_asset: {"config": {"refetch": True}}}},
             "executionMetadata": {"tags": [{"key": PARTITION_NAME_TAG, "value": lote}]},
         }
         answer: Any = execute_query(

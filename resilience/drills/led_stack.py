@@ -23,15 +23,20 @@ class LedStack:
 
 
 @contextmanager
-def led_stack(
+def led_stack(  # noqa: PLR0913  (one for each choice)
     folder: Path,
     *words: str,
     api_url: str,
+    url_variable: str = "PURCHASE_API_URL",
+    module: str | None = None,
     on_api: Callable[[], Policy] = lambda: let_pass,
     on_database: Callable[[], Policy] = lambda: let_pass,
 ) -> Iterator[LedStack]:
-    """Start a server, the proxies and `up`; remove them all at the end. A connection's policy comes from `on_...`."""
-    stack = LiveStack(folder / "home", *words, server_home=folder / "server")
+    """Start a server, the proxies and `up`; remove them all at the end.
+
+    A connection's policy comes from `on_...`; `module` has the definitions of another feed than the purchases.
+    """
+    stack = LiveStack(folder / "home", *words, server_home=folder / "server", module=module)
     server = stack.server
     server.start()
     try:
@@ -41,7 +46,7 @@ def led_stack(
             proxied(server.socket_folder / _SOCKET, on_database) as to_server,
         ):
             stack.environment |= {
-                "PURCHASE_API_URL": f"http://127.0.0.1:{to_api.port}",
+                url_variable: f"http://127.0.0.1:{to_api.port}",
                 "DATABASE_URL": f"postgresql://postgres@127.0.0.1:{to_server.port}/{DATABASE_NAME}?sslmode=disable",
                 "DAGSTER_POSTGRES_URL": server.url(DAGSTER_DATABASE_NAME),
             }

@@ -35,8 +35,9 @@ class Point:
 
 
 _CLEAR = re.compile("DELETE FROM")
-FIRST_COPY = re.compile("COPY .*tabela_compras")
-_SECOND_COPY = re.compile("COPY .*compras_rejeitadas")
+# Of the purchases, or of the orders.
+FIRST_COPY = re.compile('COPY .*"(tabela_compras|orders)"')
+_SECOND_COPY = re.compile('COPY .*"(compras_rejeitadas|orders_rejected)"')
 _LEDGER = re.compile("INSERT INTO .*slice_ledger", re.DOTALL)
 _COMMIT = re.compile("COMMIT")
 

@@ -14,6 +14,7 @@ from resilience.drills.strikes import (
     postgres_stopped_at_once,
     worker_and_code_server_killed,
 )
+from resilience.drills.subjects import ORDERS
 from resilience.drills.worker_drill import worker_killed
 
 _A_LONG_COPY = 50_000  # rows: a second, to strike in
@@ -32,6 +33,13 @@ DRILLS = (
         full=200,
         short=2,
         run=worker_killed,
+    ),
+    Drill(
+        "worker-of-orders-killed",
+        "SIGKILL of the run worker of another feed (orders, in pages) at each of 20 points of a day",
+        full=20,
+        short=2,
+        run=partial(worker_killed, subject=ORDERS),
     ),
     Drill(
         "code-server-killed",

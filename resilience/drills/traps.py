@@ -12,7 +12,7 @@ from purchase_pipeline_tests.tcp_proxy import client_process
 from resilience.drills.lot_points import FIRST_COPY, Place, Point
 from resilience.drills.postgres_wire import PostgresWire
 
-_LOTE = re.compile(rb"[?&]lote=([\w-]+)")
+_LOTE = re.compile(rb"[?&](?:lote|day)=([\w-]+)")
 _LENGTH = re.compile(rb"^content-length: *(\d+)", re.IGNORECASE | re.MULTILINE)
 
 

@@ -1,5 +1,6 @@
 """The run worker killed at every place of a lot: what was there before stays whole, or what comes is whole."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -10,21 +11,18 @@ from queue import SimpleQueue
 from time import monotonic
 from typing import NamedTuple
 
-from mock_api.app import create_app
 from purchase_pipeline_tests.live_stack import LiveStack
 from purchase_pipeline_tests.serving import served
 from purchase_pipeline_tests.waiting import NotInTimeError, wait_until
-from resilience.drills.content import LOT_ENTRIES, Wanted, ask_for
+from resilience.drills.content import Wanted, entries_of
 from resilience.drills.faulty_api import FaultyApi
 from resilience.drills.launching import Launcher, launcher_of
 from resilience.drills.led_stack import led_stack
 from resilience.drills.lot_points import POINTS, Point
 from resilience.drills.outcome import Outcome
+from resilience.drills.subjects import PURCHASES, Subject
 from resilience.drills.traps import Trap, Traps
 
-_LOTES = ("lote-0001", "lote-0002")  # as many as Dagster runs at a time
-_ROWS, _DEFECTS = 10_000, 0.01
-_FIRST_LOTS = f"SELECT FROM {LOT_ENTRIES} HAVING count(*) = 4"
 _FIRST_TRIES = ("50% of the COPY", "COMMIT done, its answer withheld", "99% of the API's answer")
 _STRIKE_SECONDS, _HEAL_SECONDS = 120.0, 180.0
 
@@ -40,19 +38,21 @@ class Try(NamedTuple):
 
 @dataclass(frozen=True)
 class _Scene:
+    subject: Subject
     api: FaultyApi
     api_url: str
     traps: Traps
     stack: LiveStack
     launcher: Launcher
     held: dict[str, Wanted] = field(default_factory=dict)
+    numbers: Counter[str] = field(default_factory=Counter)
 
     def next_version(self, lote: str) -> tuple[Wanted, Wanted]:
         """Have the API send other rows from now on; return what the database holds, and what it is to hold."""
-        old = self.held.setdefault(lote, ask_for(self.api_url, lote, _ROWS, _DEFECTS))
-        name, _, number = self.api.versions.get(lote, f"{lote}.0").rpartition(".")
-        self.api.versions[lote] = f"{name}.{int(number) + 1}"
-        return old, ask_for(self.api_url, lote, _ROWS, _DEFECTS)
+        old = self.held.setdefault(lote, self.subject.ask_for(self.api_url, lote))
+        self.numbers[lote] += 1
+        self.api.versions[lote] = self.subject.version(lote, self.numbers[lote])
+        return old, self.subject.ask_for(self.api_url, lote)
 
     def holds(self, lote: str, *versions: Wanted) -> bool:
         with self.stack.connection() as connection:
@@ -62,7 +62,7 @@ class _Scene:
         """Have a lot fetched anew with other content, kill its worker, and see what is there: then, and at the end."""
         (old, new), trap = self.next_version(lote), Trap(lote, point)
         self.traps.set(trap)
-        run_id = self.launcher.fetch_again(lote)
+        run_id = self.launcher.fetch_again(lote, self.subject.job, self.subject.raw_asset)
         if not trap.wait(_STRIKE_SECONDS):
             print(f"  {lote}: nobody passed '{point.name}'; {self.launcher.history(lote)}", flush=True)
             return Try(struck=False, lost=False, healed=False, seconds=0)
@@ -77,12 +77,12 @@ class _Scene:
         return Try(struck=True, lost=not whole, healed=True, seconds=seconds)
 
 
-def worker_killed(times: int, folder: Path) -> Outcome:
+def worker_killed(times: int, folder: Path, subject: Subject = PURCHASES) -> Outcome:
     """Kill the worker at each of the places in turn, two lots at a time."""
     free: SimpleQueue[str] = SimpleQueue()
-    for lote in _LOTES:
+    for lote in subject.partitions:
         free.put(lote)
-    with _scene(folder) as scene, ThreadPoolExecutor(len(_LOTES)) as pool:
+    with _scene(folder, subject) as scene, ThreadPoolExecutor(len(subject.partitions)) as pool:
 
         def attempt(point: Point) -> Try:
             lote = free.get()
@@ -114,14 +114,22 @@ def _points(times: int) -> Sequence[Point]:
 
 
 @contextmanager
-def _scene(folder: Path) -> Iterator[_Scene]:
+def _scene(folder: Path, subject: Subject) -> Iterator[_Scene]:
     """Have the lots loaded for the first time, through the traps."""
-    api, traps = FaultyApi(create_app(defects=_DEFECTS), _DEFECTS), Traps()
-    words = ("--lots", str(len(_LOTES)), "--rows", str(_ROWS), "--every", "1")
+    api, traps = FaultyApi(subject.api(), parameter=subject.parameter), Traps()
+    loaded = f"SELECT FROM {entries_of(subject.tables)} HAVING count(*) = 4"
     with (
         served(api) as api_url,
-        led_stack(folder, *words, api_url=api_url, on_api=traps.on_api, on_database=traps.on_database) as led,
+        led_stack(
+            folder,
+            *subject.words,
+            api_url=api_url,
+            url_variable=subject.url_variable,
+            module=subject.module,
+            on_api=traps.on_api,
+            on_database=traps.on_database,
+        ) as led,
     ):
-        wait_until(lambda: led.stack.ask(_FIRST_LOTS), "first lots", 120)
+        wait_until(lambda: led.stack.ask(loaded), "first lots", 120)
         with launcher_of(led.stack) as launcher:
-            yield _Scene(api, api_url, traps, led.stack, launcher)
+            yield _Scene(subject, api, api_url, traps, led.stack, launcher)
