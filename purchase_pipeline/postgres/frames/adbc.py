@@ -3,16 +3,16 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-import adbc_driver_postgresql
 import psycopg
 import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
-from adbc_driver_manager import AdbcConnection, AdbcStatement
+from adbc_driver_manager import AdbcStatement
 from adbc_driver_manager import Error as AdbcError
 
 from purchase_pipeline.postgres.connections import settings_query
 from purchase_pipeline.postgres.errors import RefusedValueError, UnfinishedReadError, UnreadableValueError
+from purchase_pipeline.postgres.frames.adbc_connections import connection_of
 from purchase_pipeline.postgres.frames.exact import reject_times
 from purchase_pipeline.postgres.frames.read_columns import UNREADABLE, read_column
 from purchase_pipeline.postgres.schema.native_types import native_types
@@ -63,11 +63,7 @@ def _batches(
     number = 0
     try:
         # Not through its `dbapi`, which imports pandas and polars: 66 MiB.
-        with (
-            adbc_driver_postgresql.connect(source.conninfo) as database,
-            AdbcConnection(database) as own,
-            AdbcStatement(own) as statement,
-        ):
+        with connection_of(source.conninfo) as own, AdbcStatement(own) as statement:
             own.set_autocommit(False)  # the settings apply to the transaction
             statement.set_options(**_STATEMENT_OPTIONS)
             _rows_of(statement, source.settings).read_all()
