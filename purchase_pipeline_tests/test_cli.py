@@ -47,7 +47,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory, prepared: Person) -> Iterat
     """The user of a long campaign."""
     person = Person(tmp_path_factory.mktemp("people") / "home")
     copy_home(prepared.home, person.home)
-    assert person.ingest("--lots", "1", "--rows", "300").returncode == 0
+    assert person.ingest("--lots", "1", "--rows", str(ROWS)).returncode == 0
     yield person
     person.leave()
 
@@ -163,7 +163,7 @@ def test_after_a_kill_up_stops_what_is_left_over_and_under_nohup_outlives_its_te
     lots = landed(campaign) + 3
     with another_batch(campaign):
         terminal = in_terminal(
-            campaign, "nohup", COMMAND, *campaign.up_words("--lots", str(lots), "--rows", "300")
+            campaign, "nohup", COMMAND, *campaign.up_words("--lots", str(lots), "--rows", str(ROWS))
         )
     terminal.close()
 
@@ -178,7 +178,7 @@ def test_after_a_kill_up_stops_what_is_left_over_and_under_nohup_outlives_its_te
 def test_up_survives_a_database_restart_reports_it_once_and_resumes(campaign: Person) -> None:
     already, lots = loaded(campaign), landed(campaign) + 5
     with another_batch(campaign):
-        running = campaign.start(*campaign.up_words("--lots", str(lots), "--rows", "300"))
+        running = campaign.start(*campaign.up_words("--lots", str(lots), "--rows", str(ROWS)))
     postmaster = campaign.home.joinpath("postgres", "server", "data", "postmaster.pid").read_text().split()[0]
     os.kill(int(postmaster), signal.SIGQUIT)  # an immediate shutdown, followed by recovery
 

@@ -1,6 +1,5 @@
 """The files of a new feed: its declaration in Python or YAML, a test, and the sample that the test reads."""
 
-import json
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,7 +17,6 @@ from purchase_pipeline.feeds.new.declared import in_python, in_yaml
 from purchase_pipeline.feeds.new.partitions import Partitioning
 from purchase_pipeline.feeds.new.places import Places, require_new
 from purchase_pipeline.feeds.new.shape import Shape
-from purchase_pipeline.ingest.formats import Csv, Json
 from purchase_pipeline.ingest.sources.auth import ApiKey, BearerToken
 from purchase_pipeline.ingest.sources.http import HttpSource
 from purchase_pipeline.ingest.sources.pages import NoPages
@@ -69,12 +67,13 @@ def write(feed: NewFeed, places: Places) -> list[Path]:
             if (value := getattr(feed.source, name)) and not isinstance(value, NoPages)
         },
         "sample": sample.name,
+        "key": in_python(feed.partitions.request.key) if feed.partitions.python else None,
         "module": places.module,
         "yaml": os.path.relpath(places.declaration, places.tests) if places.is_yaml else "",
     }
     contents = {
         places.declaration: (_yaml if places.is_yaml else _python)(feed, known).encode(),
-        test: _rendered("test.py", known | _reading(feed.shape)).encode(),
+        test: _rendered("test.py", known).encode(),
         sample: feed.shape.sample(),
     }
     require_new(*contents)
@@ -157,16 +156,3 @@ def _line(name: str, value: object) -> str:
     if any(mark in line for mark in ("{{", "{%", "{#")):
         raise TemplateInNameError(f"{line.strip()} would be a template in YAML.", hint="Leave out --yaml.")
     return line.strip()[1:-1]
-
-
-def _reading(shape: Shape) -> dict[str, str]:
-    """Return how a test reads the sample."""
-    row_format = shape.row_format
-    if isinstance(row_format, Csv):
-        names = "" if row_format.header is True else f", {in_python(row_format.header)}"
-        delimiter = "" if row_format.delimiter == "," else f", delimiter={in_python(row_format.delimiter)}"
-        return {"reads": "csv", "encoding": row_format.encoding or "utf-8", "dialect": names + delimiter}
-    if not isinstance(row_format, Json):
-        return {"reads": "ndjson"}
-    steps = row_format.rows.split(".") if row_format.rows else []
-    return {"reads": "json", "path": "".join(f"[{json.dumps(each, ensure_ascii=False)}]" for each in steps)}
