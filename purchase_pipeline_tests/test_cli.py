@@ -19,9 +19,7 @@ from purchase_pipeline_tests.serving import served
 from purchase_pipeline_tests.terminal import Terminal
 from purchase_pipeline_tests.waiting import wait_until
 
-ROWS = 3000
-ENDLESS = ("--lots", "900", "--rows", str(ROWS))
-"""A run of `ingest` loads 83 such batches, and is ended when the command is interrupted."""
+ROWS = 300
 
 
 @pytest.mark.compatibility
@@ -74,6 +72,11 @@ def landed(person: Person) -> int:
     return len(list(person.home.glob("landing/*.json")))
 
 
+def endless(person: Person) -> tuple[str, ...]:
+    """Return the options of a campaign that is far from its end."""
+    return "--lots", str(landed(person) + 50), "--rows", str(ROWS)
+
+
 @contextmanager
 def another_batch(person: Person) -> Iterator[None]:
     """Start a command, and wait until it lands a batch."""
@@ -89,7 +92,7 @@ def in_terminal(person: Person, *words: str | Path) -> Terminal:
 @pytest.mark.proof
 def test_an_interrupted_up_stops_its_services(campaign: Person) -> None:
     with another_batch(campaign):
-        running = campaign.start(*campaign.up_words(*ENDLESS))
+        running = campaign.start(*campaign.up_words(*endless(campaign)))
     running.send_signal(signal.SIGINT)
     printed, _ = running.communicate(timeout=60)
 
@@ -99,7 +102,7 @@ def test_an_interrupted_up_stops_its_services(campaign: Person) -> None:
 
 @pytest.mark.proof
 def test_a_closed_terminal_stops_up_and_its_services(campaign: Person) -> None:
-    terminal = in_terminal(campaign, COMMAND, *campaign.up_words(*ENDLESS))
+    terminal = in_terminal(campaign, COMMAND, *campaign.up_words(*endless(campaign)))
     wait_until(lambda: "✓" in terminal.printed, seconds=180)
     terminal.close()
 
@@ -112,7 +115,7 @@ def test_a_command_stopped_by_a_signal_exits_with_128_plus_its_number(
     campaign: Person, stop: signal.Signals
 ) -> None:
     with another_batch(campaign):
-        running = campaign.start("ingest", *ENDLESS, "--api-port", str(campaign.api_port))
+        running = campaign.start("ingest", *endless(campaign), "--api-port", str(campaign.api_port))
     running.send_signal(stop)
     printed, _ = running.communicate(timeout=90)
 
@@ -122,7 +125,7 @@ def test_a_command_stopped_by_a_signal_exits_with_128_plus_its_number(
 
 @pytest.mark.proof
 def test_up_stops_its_services_when_its_output_is_closed(campaign: Person) -> None:
-    running = campaign.start(*campaign.up_words(*ENDLESS))
+    running = campaign.start(*campaign.up_words(*endless(campaign)))
     assert running.stdout is not None
     running.stdout.readline()
     running.stdout.close()  # as `up | head -1` does
@@ -134,7 +137,7 @@ def test_up_stops_its_services_when_its_output_is_closed(campaign: Person) -> No
 @pytest.mark.proof
 def test_a_second_run_in_the_same_home_is_refused_and_down_stops_the_first(campaign: Person) -> None:
     with another_batch(campaign):
-        running = campaign.start(*campaign.up_words(*ENDLESS))
+        running = campaign.start(*campaign.up_words(*endless(campaign)))
 
     second = campaign.ingest("--lots", "1")
 
@@ -155,7 +158,7 @@ def test_after_a_kill_up_stops_what_is_left_over_and_under_nohup_outlives_its_te
     campaign: Person,
 ) -> None:
     with another_batch(campaign):
-        running = campaign.start(*campaign.up_words(*ENDLESS))
+        running = campaign.start(*campaign.up_words(*endless(campaign)))
     running.kill()
     running.communicate()
     assert campaign.processes() != []
