@@ -51,6 +51,7 @@ def load(
 ) -> Iterator[Load]:
     """Loads a partition of a module of the page, and returns the rows without their key."""
     for file, text in FILES.items():
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / file).write_text(text)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.chdir(tmp_path)
