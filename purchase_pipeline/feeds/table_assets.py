@@ -6,7 +6,7 @@ from typing import Any
 
 import dagster as dg
 import sqlalchemy as sa
-from pydantic import Field
+from pydantic import Field, create_model
 
 from purchase_pipeline.feeds.declaration import FeedDeclaration
 from purchase_pipeline.feeds.metadata import loaded_metadata, rejected_metadata
@@ -25,19 +25,16 @@ def table_assets(feed: FeedDeclaration) -> dg.AssetsDefinition:
     """Return the assets of both tables."""
     accepted, rejected = feed.tables.both
 
-    class ValidationConfig(dg.Config):
-        """How a partition is validated."""
-
-        max_rejected_ratio: float = Field(
-            default=feed.max_rejected_ratio,
-            gt=0,
-            le=1,
-            description="Ratio of rejected rows at which the whole partition fails; rows loaded before are kept",
-        )
-        increment: str = Field(
-            default="",
-            description="Of a feed without partitions that adds rows: a landed increment; by default the last one",
-        )
+    ratio = Field(
+        default=feed.max_rejected_ratio,
+        gt=0,
+        le=1,
+        description="Ratio of rejected rows at which the whole partition fails; rows loaded before are kept",
+    )
+    fields: dict[str, Any] = {"max_rejected_ratio": (float, ratio)}
+    if feed.has_increments:
+        fields["increment"] = (str, Field(default="", description="A landed load; by default the last one"))
+    config_type: type[dg.Config] = create_model("ValidationConfig", __base__=dg.Config, **fields)
 
     @dg.multi_asset(
         name=feed.validation,
@@ -54,16 +51,16 @@ def table_assets(feed: FeedDeclaration) -> dg.AssetsDefinition:
         required_resource_keys={feed.landing_key},
     )
     def assets(
-        context: dg.AssetExecutionContext, config: ValidationConfig
+        context: dg.AssetExecutionContext, config: config_type
     ) -> Iterator[dg.Output[PerPartition | Together] | dg.MaterializeResult[None]]:
         """Validate each row of a landed partition once, and load both tables in one transaction."""
-        landing = getattr(context.resources, feed.landing_key)
+        given, landing = dict(config), getattr(context.resources, feed.landing_key)
         partitions = (
             LandedSlices(
-                _landed(feed, key, landing, config.increment),
+                _landed(feed, key, landing, given.get("increment", "")),
                 landing,
                 feed.tables,
-                max_rejected_ratio=config.max_rejected_ratio,
+                max_rejected_ratio=given["max_rejected_ratio"],
                 min_rejected_rows=feed.min_rejected_rows,
                 run_id=context.run.run_id,
             )
