@@ -98,6 +98,7 @@ def stored(engine: sa.Engine) -> Counter[Row]:
 def server_connections(engine: sa.Engine) -> int:
     count = (
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        " AND backend_type = 'client backend'"  # not an autovacuum worker
     )
     with engine.connect() as connection:
         return int(connection.scalar(sa.text(count)) or 0)

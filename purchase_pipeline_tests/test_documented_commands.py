@@ -44,7 +44,7 @@ ELSEWHERE = {
     r"^uvx |^uv add|^cd demo|^sed -i\.bak|^dg |-m demo\.definitions ": "purchase_pipeline_tests/test_feed_component.py",
     r"s3://|s3\.example\.com": "purchase_pipeline_tests/test_landing_s3.py",
     r"https://api\.example\.com": "purchase_pipeline_tests/test_cli.py",
-    r"library\.example|-m loans (ingest|replay)": "purchase_pipeline_tests/test_your_own_api.py",
+    r"library\.example|-m loans (ingest|replay)": "purchase_pipeline_tests/test_documented_feeds.py",
 }
 READ: dict[str, Callable[[str], object]] = {
     "python": lambda text: ast.parse(dedent(text)),
@@ -65,7 +65,7 @@ FIRST_STEPS = [
 ]
 
 
-# Pages with user code, which may depend on the Python version; `test_your_own_api.py` has that of another.
+# Pages with user code, which may depend on the Python version; `test_documented_feeds.py` has that of others.
 OF_COMPATIBILITY = {"docs/postgres-io-manager.md"}
 
 

@@ -92,7 +92,9 @@ VARIABLES = [
     Case("PYTHONOPTIMIZE=2", "PYTHONOPTIMIZE=2 $pp down", WORKS, IDLE),
 ]
 PATHS = [
-    Case("a home that is a file", "touch f; PURCHASE_HOME=f $pp db-url", FAILS, "Set PURCHASE_HOME to choose"),
+    Case(
+        "a home that is a file", "touch f; PURCHASE_HOME=f $pp db-url", FAILS, "Set PURCHASE_HOME to choose"
+    ),
     Case("a file as a campaign's home", "touch f; PURCHASE_HOME=f $pp ingest", FAILS, "PURCHASE_HOME"),
     Case("a home below a file", "touch f; PURCHASE_HOME=f/g $pp ingest", FAILS, "PURCHASE_HOME"),
     Case("a home of too long a name", f"PURCHASE_HOME={LONG * 3} $pp ingest", FAILS, "File name too long: "),
