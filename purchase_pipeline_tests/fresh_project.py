@@ -30,10 +30,11 @@ def defs():
 
 
 class Project:
-    """A project as `create-dagster project shop` makes it, with its commands."""
+    """A project as `create-dagster project shop` makes it, with its commands; `site` has what is installed in it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, site: Path | None = None) -> None:
         self.folder = folder
+        self._path = [str(folder / "src"), *([] if site is None else [str(site)])]
         files = {
             "pyproject.toml": PYPROJECT,
             "src/shop/__init__.py": "",
@@ -55,14 +56,14 @@ class Project:
         paths = {
             "PATH": f"{programs}:{os.environ['PATH']}",
             "VIRTUAL_ENV": str(programs.parent),
-            "PYTHONPATH": str(self.folder / "src"),
-            "PURCHASE_HOME": str(self.folder / "home"),
+            "PYTHONPATH": os.pathsep.join(self._path),
             "COLUMNS": "200",
         }
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("PURCHASE_")}
         return subprocess.run(
             [programs / words[0], *words[1:]],
             cwd=self.folder,
-            env={**os.environ, **paths, **environment},
+            env={**inherited, **paths, **environment},
             capture_output=True,
             text=True,
             timeout=120,

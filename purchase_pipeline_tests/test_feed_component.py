@@ -1,7 +1,6 @@
 """A feed in YAML: the definitions that Python gives, errors that name the attribute, and `dg` in a fresh project."""
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -51,6 +50,7 @@ from purchase_pipeline.feeds.declaration import FeedDeclaration
 from purchase_pipeline.feeds.scaffold import scaffolded
 from purchase_pipeline.feeds.testing import check_feed
 from purchase_pipeline_tests.documents import PROJECT, blocks_of
+from purchase_pipeline_tests.fresh_project import PYPROJECT, Project
 from purchase_pipeline_tests.serving import served
 from purchase_pipeline_tests.two_feeds import Product, readings
 
@@ -372,72 +372,6 @@ def test_listing_the_components_loads_little_of_the_package() -> None:
         "purchase_pipeline.feeds.component",
         "purchase_pipeline.feeds.scaffold",
     ]
-
-
-PYPROJECT = """\
-[project]
-name = "shop"
-version = "0.1.0"
-
-[tool.dg]
-directory_type = "project"
-
-[tool.dg.project]
-root_module = "shop"
-registry_modules = ["shop.components.*"]
-"""
-DEFINITIONS = """\
-from pathlib import Path
-
-from dagster import definitions, load_from_defs_folder
-
-
-@definitions
-def defs():
-    return load_from_defs_folder(path_within_project=Path(__file__).parent)
-"""
-
-
-class Project:
-    """A project as `create-dagster project shop` makes it, with its commands; `site` has what is installed in it."""
-
-    def __init__(self, folder: Path, site: Path) -> None:
-        self.folder = folder
-        self._site = site
-        files = {
-            "pyproject.toml": PYPROJECT,
-            "src/shop/__init__.py": "",
-            "src/shop/definitions.py": DEFINITIONS,
-            "src/shop/defs/__init__.py": "",
-        }
-        for name, text in files.items():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_text(text)
-
-    def run(self, *words: str, **environment: str) -> str:
-        """Run a command of the environment in the project, and return what it prints."""
-        done = self.tried(*words, **environment)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    def tried(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        programs = Path(sys.executable).parent
-        paths = {
-            "PATH": f"{programs}:{os.environ['PATH']}",
-            "VIRTUAL_ENV": str(programs.parent),
-            "PYTHONPATH": os.pathsep.join([str(self.folder / "src"), str(self._site)]),
-            "COLUMNS": "200",
-        }
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("PURCHASE_")}
-        return subprocess.run(
-            [programs / words[0], *words[1:]],
-            cwd=self.folder,
-            env={**inherited, **paths, **environment},
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
 
 
 @pytest.fixture(scope="module")

@@ -310,7 +310,8 @@ def test_a_fresh_project_gets_feeds_in_yaml_and_in_python(
     api: str, tmp_path: Path, database_url: str
 ) -> None:
     project = Project(tmp_path)
-    environment = {"READINGS_TOKEN": TOKEN, "DATABASE_URL": database_url}
+    home = os.fspath(tmp_path / "home")
+    environment = {"READINGS_TOKEN": TOKEN, "DATABASE_URL": database_url, "PURCHASE_HOME": home}
     for name, form in (("tickets", ["--yaml"]), ("sales", []), ("readings", ["--yaml"])):
         said = project.run("purchase-pipeline", "new", *options(name, api), *form, **environment)
         assert f"Load:  purchase-pipeline -m shop.definitions --feed {name} ingest" in said
