@@ -107,7 +107,7 @@ class _Check(NamedTuple):
 
     def _tables(self) -> _Tables:
         tables = _Tables(*map(self.stage.rows, self.stage.feed.tables.both))
-        if not self.stage.adds:
+        if not self.stage.feed.has_increments:
             return tables
         # Each load has rejects of its own, and may be the last one that sent a row.
         origin = {self.stage.feed.tables.partition, self.stage.feed.tables.row_number}
@@ -119,7 +119,7 @@ class _Check(NamedTuple):
         yield
         partition = self.stage.feed.tables.partition
         after = _Tables(*([row for row in rows if row[partition] != key] for rows in self._tables()))
-        if not self.stage.replaces:  # a row may come again in another partition
+        if self.stage.feed.write.merges:  # a row may come again in another partition
             before, after = before._replace(loaded=[]), after._replace(loaded=[])
         if before != after:
             raise AssertionError(

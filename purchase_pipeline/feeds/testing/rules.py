@@ -71,7 +71,7 @@ def require_rows_as_sent(stage: Stage, key: str, pages: Sequence[SentPage]) -> N
             _require_kept(where, text, rejected[number])
         elif valid is None and number in loaded:
             raise AssertionError(f"{where} is in {one}, but the contract refuses it.")
-        elif valid is None or (number not in loaded and stage.replaces):
+        elif valid is None or (number not in loaded and not stage.feed.write.merges):
             raise AssertionError(f"{where} is neither in {one} nor in {other}.")
         elif number in loaded:  # else it has the keys of another row, which is newer
             _require_stored(where, valid, loaded[number], tables.accepted)

@@ -110,20 +110,9 @@ class Stage:
         with self.landing.backend.open(self.landed(key).file_name) as file:
             return zstandard.ZstdDecompressor().stream_reader(file.read(), read_across_frames=True).read()
 
-    @property
-    def replaces(self) -> bool:
-        """Whether a load replaces its partition's rows; else rows are matched by keys of their own."""
-        tables = self.feed.tables
-        return {tables.partition, tables.row_number} <= set(tables.accepted.primary_key.columns.keys())
-
-    @property
-    def adds(self) -> bool:
-        """Whether each load is a batch of its own, which adds to the rows of earlier ones."""
-        return self.feed.partitions is None and not self.replaces
-
     def stored_key(self, key: str) -> str:
         """Return the key under which a partition was loaded last: a batch gets its key when it is requested."""
-        if not self.adds:
+        if not self.feed.has_increments:
             return key
         return max(self.ledger.counted().values(), key=lambda one: one.committed_at).key
 
