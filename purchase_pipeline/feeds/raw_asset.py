@@ -1,6 +1,7 @@
 """The asset of a feed's raw partitions, as received."""
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -53,9 +54,10 @@ def raw_asset(feed: FeedDeclaration) -> dg.AssetsDefinition:
         variables = dict(config)
         refetch = variables.pop("refetch")
         source, landing = (getattr(context.resources, key) for key in (feed.source_key, feed.landing_key))
+        due = feed.due(feed.partition_keys(context.instance)) if feed.reload_windows else {}
         digests = list[str]()
         for key in keys_of(context):
-            wanted = _wanted(feed, context, key, variables, refetch=refetch)
+            wanted = _wanted(feed, context, key, variables, due.get(key), refetch=refetch)
             landed = None if refetch else wanted.landed
             fetched = landed is None or not _can_be_loaded(landed, landing, source, wanted.request)
             if landed is None or fetched:
@@ -77,11 +79,12 @@ class _Wanted(NamedTuple):
     landed: LandedPartition | None
 
 
-def _wanted(
+def _wanted(  # noqa: PLR0913  (one for each condition)
     feed: FeedDeclaration,
     context: dg.AssetExecutionContext,
     key: str,
     variables: Mapping[str, Any],
+    due: datetime | None,
     *,
     refetch: bool,
 ) -> _Wanted:
@@ -97,9 +100,8 @@ def _wanted(
     if feed.partitions is None:  # the source may have changed
         return _Wanted(request, key, None)
     landed = landing.find(key)
-    if landed is not None and feed.reload_windows:
-        due = feed.due(feed.partition_keys(context.instance))[key]
-        landed = None if landed.received_at < due else landed
+    if landed is not None and due is not None and landed.received_at < due:
+        landed = None
     return _Wanted(request, key, landed)
 
 
