@@ -52,13 +52,9 @@ def merge_duplicates(
     """
     if _duplicate_key(connection, staged, keys) is None:
         return 0
-    of_key, order = [staged.columns[key] for key in keys], [_ROW_ID.desc()]
-    if options.write_mode == "insert":
-        order = [_ROW_ID.asc()]
-    older = 0
-    if options.newest is not None:
-        latest_first = staged.columns[options.newest].desc().nulls_last()
-        older = _drop(connection, staged, sa.func.rank().over(partition_by=of_key, order_by=latest_first))
+    older = 0 if options.newest is None else _drop_older(connection, staged, keys, options.newest)
+    of_key = [staged.columns[key] for key in keys]
+    order = _ROW_ID.asc() if options.write_mode == "insert" else _ROW_ID.desc()
     _drop(connection, staged, sa.func.row_number().over(partition_by=of_key, order_by=order))
     return older
 
@@ -74,12 +70,18 @@ def _duplicate_key(
 def _drop_superseded(
     connection: sa.Connection, staged: sa.TableClause, keys: Sequence[str], newest: str
 ) -> int:
+    older = _drop_older(connection, staged, keys, newest)
     of_key = [staged.columns[key] for key in keys]
-    latest_first = staged.columns[newest].desc().nulls_last()
-    older = _drop(connection, staged, sa.func.rank().over(partition_by=of_key, order_by=latest_first))
     contents = sa.cast(sa.func.row(*staged.columns), sa.Text)
     _drop(connection, staged, sa.func.row_number().over(partition_by=[*of_key, contents]))
     return older
+
+
+def _drop_older(connection: sa.Connection, staged: sa.TableClause, keys: Sequence[str], newest: str) -> int:
+    """Delete the rows of a key that are older than another of it."""
+    of_key = [staged.columns[key] for key in keys]
+    latest_first = staged.columns[newest].desc().nulls_last()
+    return _drop(connection, staged, sa.func.rank().over(partition_by=of_key, order_by=latest_first))
 
 
 def _drop(connection: sa.Connection, staged: sa.TableClause, number: sa.ColumnElement[int]) -> int:
