@@ -4,6 +4,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from functools import cache
 from importlib import import_module
 from types import MappingProxyType
 from typing import Any, Literal, get_args
@@ -33,7 +34,7 @@ _OPTIONS = (
 )
 _MERGING = ("upsert", "insert")
 _DEFINITION_OPTIONS = ("partition_expr", "schema", "table")
-_ARROW_CLASSES = 0.85  # difflib ratio: one or two letters differ
+_SIMILAR = 0.85  # difflib ratio: one or two letters differ
 _ROWS, _PARTITIONS = range(sys.maxsize), range(2, 1025)
 
 
@@ -138,14 +139,20 @@ class WriteOptions:
 def _options_in(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options in the metadata, unwrapped; a misspelt one is an error."""
     for name in metadata.keys() - {*_OPTIONS, *_DEFINITION_OPTIONS}:
-        spelled = name.lower().replace("-", "_").replace(" ", "_")
-        if meant := get_close_matches(spelled, [*_OPTIONS, "partition_expr"], n=1, cutoff=_ARROW_CLASSES):
+        if (meant := _option_like(name)) is not None:
             raise UnusableMetadataError(
-                f'Unknown metadata "{name}". Did you mean "{meant[0]}"? Otherwise rename it.'
+                f'Unknown metadata "{name}". Did you mean "{meant}"? Otherwise rename it.'
             )
     return {
         name: _unwrapped(metadata[name]) for name in (*_OPTIONS, *_DEFINITION_OPTIONS) if name in metadata
     }
+
+
+@cache
+def _option_like(name: str) -> str | None:
+    spelled = name.lower().replace("-", "_").replace(" ", "_")
+    meant = get_close_matches(spelled, [*_OPTIONS, "partition_expr"], n=1, cutoff=_SIMILAR)
+    return meant[0] if meant else None
 
 
 def _unwrapped(value: object) -> object:

@@ -17,6 +17,7 @@ from dagster._core.launcher import (
 from dagster._core.origin import JobPythonOrigin
 from dagster._core.scheduler.instigation import InstigatorState, SensorInstigatorData
 from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
+from dagster._core.storage.event_log import SqlEventLogStorageTable
 from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_END_TAG,
     ASSET_PARTITION_RANGE_START_TAG,
@@ -67,6 +68,7 @@ __all__ = [
     "ResumeRunContext",
     "SensorInstigatorData",
     "SerializableErrorInfo",
+    "SqlEventLogStorageTable",
     "WorkerStatus",
     "WorkspaceOpts",
     "WorkspaceProcessContext",

@@ -1,11 +1,12 @@
-"""Dagster's PostgreSQL storage, which keeps its connections and remembers which tables and columns it has.
+"""Dagster's PostgreSQL storage, which keeps its connections, remembers its schema and stores events in batches.
 
 Dagster's own connects for each statement, and reads the catalog before most: a quarter of the CPU time of `up`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec, Self
 
+import dagster as dg
 from dagster_postgres import (
     DagsterPostgresStorage,
     PostgresEventLogStorage,
@@ -14,7 +15,7 @@ from dagster_postgres import (
 )
 from dagster_postgres.utils import create_pg_engine, pg_url_from_config
 
-from purchase_pipeline.stack.dagster_internals import ConfigurableClassData
+from purchase_pipeline.stack.dagster_internals import ConfigurableClassData, SqlEventLogStorageTable
 
 P = ParamSpec("P")
 
@@ -32,12 +33,47 @@ _QUESTIONS = (
 )
 """Methods of the three storages that read the catalog at each call."""
 
+_BATCHED = {
+    dg.DagsterEventType.ASSET_MATERIALIZATION,
+    dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED,
+    dg.DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED,
+}
+
+
+class BatchingEventLogStorage(PostgresEventLogStorage):
+    """Stores the events of a batch in one statement.
+
+    Dagster's own stores planned materializations one by one, and compiles a statement of its own for each batch:
+    together a quarter of the CPU time of a run of 240 small partitions.
+    """
+
+    def store_event_batch(self, events: Sequence[dg.EventLogEntry]) -> None:
+        """Store events as `store_event` does each in turn, with the asset table as the last of each asset leaves it."""
+        if not {event.dagster_event_type for event in events} <= _BATCHED:
+            super().store_event_batch(events)
+            return
+        table = SqlEventLogStorageTable
+        insert = table.insert().returning(table.c.id, sort_by_parameter_order=True)
+        with self._connect() as connection:
+            ids = connection.scalars(insert, [self._event_to_row(event) for event in events]).all()
+        last_of_assets = dict[dg.AssetKey | None, tuple[dg.EventLogEntry, int]]()
+        for event, event_id in zip(events, ids, strict=True):
+            if event.dagster_event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED:
+                self.store_asset_check_event(event, event_id)
+            else:
+                last_of_assets[event.get_dagster_event().asset_key] = event, event_id
+        with self.index_transaction() as connection:
+            self._store_asset_event_tags(connection, events, ids)
+            for event, event_id in last_of_assets.values():
+                self._store_asset_event(connection, event, event_id)
+
 
 class KeepingPostgresStorage(DagsterPostgresStorage):
     """Keeps one connection of each of the three storages, and what they know about their schema."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  (Dagster's)
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, **kwargs)  # creates the tables
+        self._event_log_storage = BatchingEventLogStorage(self.postgres_url, should_autocreate_tables=False)
         self._run_storage.dispose = self._disconnect  # type: ignore[method-assign]  # an instance calls it at its end
         for storage in self._storages:
             # A server that restarts ends the connections that are kept: so each is tried first.

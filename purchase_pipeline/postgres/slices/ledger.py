@@ -109,13 +109,17 @@ def record_slices(connection: sa.Connection, schema: str, entries: Sequence[Mapp
     Raises:
         PostgresWriteError: a table of that name exists that is not a ledger.
     """
+    with _ledger_errors(ledger_table(schema)):
+        connection.execute(_recording(schema), list(entries))
+
+
+@cache
+def _recording(schema: str) -> sa.Insert:
     ledger = ledger_table(schema)
     new = insert(ledger)
     # `committed_at` comes from the new row, too: Citus does not allow a function call here.
     values = {column.name: new.excluded[column.name] for column in ledger.columns if not column.primary_key}
-    keys = [ledger.c.asset, ledger.c.partition]
-    with _ledger_errors(ledger):
-        connection.execute(new.on_conflict_do_update(index_elements=keys, set_=values), list(entries))
+    return new.on_conflict_do_update(index_elements=[ledger.c.asset, ledger.c.partition], set_=values)
 
 
 def iso_text(value: sa.ColumnElement[Any]) -> sa.ColumnElement[str]:
