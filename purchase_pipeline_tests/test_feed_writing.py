@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,14 @@ import pytest
 import sqlalchemy as sa
 from dagster._core.test_utils import freeze_time
 from pydantic import BaseModel, SecretStr
+from rich.console import Console
 
 from purchase_pipeline.contracts import Integer, LongText, Moment
 from purchase_pipeline.feeds import Feed, FunctionSource, HttpSource, Since, Write
+from purchase_pipeline.feeds.backlog import Backlog
 from purchase_pipeline.feeds.declaration import FeedDeclarationError
 from purchase_pipeline.ingest.writing import WriteError
+from purchase_pipeline.ops.console import BacklogWatch, LiveProgress
 from purchase_pipeline.postgres import SchemaDriftError
 from purchase_pipeline.settings import Settings
 from purchase_pipeline_tests.changing_source import ChangingSource, LoadedFeed
@@ -313,6 +317,35 @@ def test_an_overlap_is_subtracted(overlap: float, committed: object, since: obje
 def test_an_overlap_of_texts_is_refused() -> None:
     with pytest.raises(WriteError, match="overlap of 5 cannot be subtracted from field 'x'"):
         Since("field", 5).after("x")
+
+
+@pytest.mark.parametrize("write", [INCREMENTAL["write"], Write()], ids=["increments", "whole"])
+def test_each_load_of_a_feed_without_partitions_is_shown(
+    declare: Declare, source: ChangingSource, write: Write
+) -> None:
+    feed = declare(write=write, max_rejected_ratio=1)
+    backlog, printed = Backlog(feed.feed, feed.ledger, feed.instance), StringIO()
+    console = Console(file=printed, width=120)
+    watch = BacklogWatch(
+        backlog,
+        LiveProgress(console, 0),
+        {},
+        seconds_taken=backlog.seconds_taken,
+        outlook="it will be retried",
+    )
+    for rows in ([ticket(1), ticket(2)], [ticket(3), {"id": 4}]):
+        source.rows = {"": rows}
+        feed.load()
+        watch.look()
+        watch.look()
+    source.rows = {"": [object()]}
+    assert not feed.run().success
+    watch.look()
+
+    loads = [line.split() for line in printed.getvalue().splitlines() if line.startswith("✓")]
+    assert [line[-6:-2] for line in loads] == [["2", "rows", "0", "rejected"], ["1", "row", "1", "rejected"]]
+    assert all(batch.key in printed.getvalue() for batch in feed.batches)
+    assert "✗ ingest_tickets failed" in printed.getvalue()
 
 
 # Windows that are loaded again

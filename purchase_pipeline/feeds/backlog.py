@@ -144,7 +144,8 @@ class Backlog:
 
     def _failed(self, runs: dg.RunsFilter) -> list[dg.RunRecord]:
         records = self._instance.get_run_records(runs, ascending=True)
-        return [record for record in records if self.partition_of(record.dagster_run) in self._positions]
+        ours = [record for record in records if self._loads(record.dagster_run)]
+        return [record for record in ours if self.partition_of(record.dagster_run) in self._positions]
 
     def own_failures(self, since: datetime) -> list[dg.RunRecord]:
         """Return the failures that Dagster does not retry itself, as it does when a run's process dies."""
@@ -173,7 +174,7 @@ class Backlog:
 
 
 class NewCommits:
-    """Follows the commits of missing partitions.
+    """Follows the commits of missing partitions, of increments, and of a table that is loaded whole.
 
     A poll reads only what may have been committed since the newest known commit, so its cost does not grow with the
     number of loaded partitions.
@@ -201,7 +202,8 @@ class NewCommits:
         """Yield newly loaded partitions; one that is not consumed is yielded by the next poll."""
         for one in self._backlog.loaded_since(self._newest):
             before = self._known.get(one.key)
-            if before is None or (one.key in self._missing and before < one.committed_at):
+            expected = one.key in self._missing or self._backlog.feed.partitions is None
+            if before is None or (expected and before < one.committed_at):
                 self._missing.pop(one.key, None)
                 self._known[one.key] = self._newest = one.committed_at
                 yield one

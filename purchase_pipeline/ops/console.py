@@ -57,7 +57,7 @@ class LiveProgress:
         took = "" if seconds is None else f"{seconds:6.1f} s"
         rejected = f"[yellow]{batch.rejected:,} rejected[/]" if batch.rejected else "0 rejected"
         self._console.print(
-            f"[green]✓[/] {number:{self._width}}/{self._target}  {printable(batch.key)}  "
+            f"[green]✓[/] {number:{self._width}}/{max(number, self._target)}  {printable(batch.key)}  "
             f"{quantity(batch.loaded, 'row'):>14}  {rejected}  {took}",
             highlight=False,
         )

@@ -69,16 +69,26 @@ def run_up(
     """Load every batch through the sensor, and return whether all are loaded.
 
     Gives up when each missing batch has failed `FAILURES_TO_GIVE_UP` times. Without `exit_when_done`, the stack then
-    keeps running and retrying until it is interrupted.
+    keeps running, loading and retrying until it is interrupted.
     """
     clock = monotonic()
     with running_stack(declare, settings, options, console) as stack:
-        complete = _watch(stack, console)
-        loaded = stack.database.wait_for(stack.pipeline.backlog.loaded)
-        print_summary(console, len(stack.pipeline.backlog.keys), loaded.values(), monotonic() - clock)
+        backlog = stack.pipeline.backlog
+        with LiveProgress(console, len(backlog.keys)) as progress:
+            watch = BacklogWatch(
+                backlog,
+                progress,
+                stack.database.wait_for(backlog.loaded),
+                seconds_taken=backlog.seconds_taken,
+                outlook="it will be retried",
+            )
+            complete = _until_loaded(stack, watch, progress.say)
+        if backlog.keys:  # otherwise nothing is loaded before its schedule
+            loaded = stack.database.wait_for(backlog.loaded)
+            print_summary(console, len(backlog.keys), loaded.values(), monotonic() - clock)
         if not exit_when_done:
             console.print("The stack keeps running. Press Ctrl-C to stop it; the data is kept.")
-            _until_interrupted(stack, console)
+            _until_interrupted(stack, watch, partial(print_line, console))
     return complete
 
 
@@ -127,26 +137,17 @@ def _print_addresses(pipeline: Pipeline, options: StackOptions, console: Console
         console.print(_EXPOSED.format(host=options.host), highlight=False, soft_wrap=True)
 
 
-def _watch(stack: Stack, console: Console) -> bool:
+def _until_loaded(stack: Stack, watch: BacklogWatch, say: Callable[[str], None]) -> bool:
     """Show batches as they are committed, until all are loaded or each missing one has failed too often."""
-    backlog = stack.pipeline.backlog
-    with LiveProgress(console, len(backlog.keys)) as progress:
-        watch = BacklogWatch(
-            backlog,
-            progress,
-            stack.database.wait_for(backlog.loaded),
-            seconds_taken=backlog.seconds_taken,
-            outlook="it will be retried",
-        )
-        while watch.missing:
-            returns = stack.database.returns
-            hopeless = stack.database.attempt(lambda: _look(stack, watch, progress.say))
-            if stack.database.returns > returns:
-                watch.reset_failures()
-            elif hopeless:
-                progress.say(f"Giving up on {', '.join(watch.missing)} after {FAILURES_TO_GIVE_UP} failures.")
-                return False
-            sleep(_POLL_SECONDS)
+    while watch.missing:
+        returns = stack.database.returns
+        hopeless = stack.database.attempt(lambda: _look(stack, watch, say))
+        if stack.database.returns > returns:
+            watch.reset_failures()
+        elif hopeless:
+            say(f"Giving up on {', '.join(watch.missing)} after {FAILURES_TO_GIVE_UP} failures.")
+            return False
+        sleep(_POLL_SECONDS)
     return True
 
 
@@ -157,9 +158,9 @@ def _look(stack: Stack, watch: BacklogWatch, say: Callable[[str], None]) -> bool
     return bool(watch.missing) and watch.has_given_up()
 
 
-def _until_interrupted(stack: Stack, console: Console) -> None:
+def _until_interrupted(stack: Stack, watch: BacklogWatch, say: Callable[[str], None]) -> None:
     while True:
-        stack.database.attempt(lambda: _maintain(stack, partial(print_line, console)))
+        stack.database.attempt(lambda: _look(stack, watch, say))
         sleep(_POLL_SECONDS)
 
 
