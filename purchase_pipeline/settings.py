@@ -110,8 +110,8 @@ def _require_location(location: str) -> str:
     return location
 
 
-def _require_rate(rate: str) -> str:
-    """Reject malformed rates."""
+def require_rate(rate: str) -> str:
+    """Return a rate of requests, or raise `ValueError` if it is malformed."""
     if not re.fullmatch(r"[1-9]\d*/([1-9]\d*)?(second|minute|hour|day)", rate):
         raise ValueError("must be a rate such as 600/minute, 10/second or 5/2second")
     return rate
@@ -135,7 +135,7 @@ def _require_writable_name(path: Path) -> Path:
 _NUMBERS = {int: "a whole number", float: "a number"}
 _HTTP_URL = TypeAdapter(HttpUrl)
 _PostgresUrl = Annotated[SecretStr, AfterValidator(_require_postgres_url)]
-_Rate = Annotated[str, AfterValidator(_require_rate)]
+_Rate = Annotated[str, AfterValidator(require_rate)]
 
 
 class Settings(BaseSettings):

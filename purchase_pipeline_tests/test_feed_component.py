@@ -321,6 +321,10 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"source": {"url": "A", "pages": {"page": "p", "sise": 1}}}, r"page: unknown attribute 'sise' \(did you mean"),
     ({"source": {"url": "A", "pages": {"link": True, "page": "p"}}}, r"source.pages.*must be exactly one kind"),
     ({"source": {"url": "A", "format": {"csv": ";;"}}}, r"source.format: csv: delimiter: must be one ASCII character"),
+    ({"source": {"url": "A", "format": {"csv": {"encoding": "hex"}}}}, r"csv: encoding: must be an encoding"),
+    ({"source": {"url": "A", "rate": "10/fortnight"}}, r"source: rate is '10/fortnight'; it must be a rate such"),
+    ({"source": {"url": "A", "for_each": {"series": []}}}, r"source: for_each: series is \[\]; expected a list"),
+    ({"source": {"url": "http://api:99999"}}, r"source: url must be http://host:port or https://host/path"),
     ({"source": {"url": "A", "attempts": "many"}}, r"source.attempts.*valid integer"),
     ({"partitions": {"type": "dayly"}}, r"partitions.*type: unknown 'dayly'; accepted: hourly, daily, weekly, monthly"),
     ({"partitions": {"type": "daily"}}, r"partitions.*daily: start_date: Field required"),
@@ -329,6 +333,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"freshness": {"type": "time_window", "fail_hours": 0}}, r"freshness.*fail_hours: .*greater than 0"),
     ({"max_rejected_ratio": 7}, r"max_rejected_ratio is 7.0. Set it to a ratio above 0, at most 1"),
     ({"every": 0}, r"every is 0.0. Set it to seconds, above 0"),
+    ({"schedule": "at six"}, r"Feed '\w+': schedule is for a feed without partitions. Remove it"),
     ({"owners": "team:orders"}, r"owners.*valid list"),
 ]  # fmt: skip
 

@@ -246,11 +246,6 @@ def test_the_token_is_not_sent_to_another_host(host: str, monkeypatch: pytest.Mo
     assert not {"s3cret", "k3y", "pw"} & set(str(refused.value).replace("/", " ").replace(":", " ").split())
 
 
-def test_pages_of_an_envelope_need_the_path_of_the_rows() -> None:
-    with pytest.raises(ValueError, match="give the rows' path"):
-        HttpSource("http://api", pages=NextLink())
-
-
 @pytest.mark.parametrize(
     ("auth", "header"),
     [

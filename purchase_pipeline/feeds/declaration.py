@@ -10,8 +10,8 @@ from pydantic import BaseModel, Field
 from pydantic.fields import FieldInfo
 
 from purchase_pipeline.errors import PipelineError
-from purchase_pipeline.feeds.partitions import WHOLE, end_of_window, keys_sort_by_time, variable_names
-from purchase_pipeline.ingest.sources.http import HttpSource
+from purchase_pipeline.feeds.declaration_problems import problems_of
+from purchase_pipeline.feeds.partitions import WHOLE, end_of_window, keys_sort_by_time
 from purchase_pipeline.ingest.sources.request import Source
 from purchase_pipeline.ingest.tables import FeedTables, feed_tables
 from purchase_pipeline.ingest.writing import REPLACE, Since, Write
@@ -60,7 +60,8 @@ class FeedDeclaration:
         documentation: path or URL of the page that Dagster's UI shows with the assets.
 
     Raises:
-        FeedDeclarationError: neither contract nor tables, a number out of bounds, or attributes that exclude others.
+        FeedDeclarationError: neither contract nor tables, an attribute out of bounds, also of the source, or attributes
+            that exclude others.
         WriteError: `write` or `since` does not fit the contract.
     """
 
@@ -109,56 +110,19 @@ class FeedDeclaration:
         if self.write.mode == "upsert" and self.write.newest is None and by_time:
             self.write = replace(self.write, newest=self.tables.partition)
             self.tables = replace(self.tables, write=self.write)
-        self._require_times()
-        if not 0 < self.max_rejected_ratio <= 1:
-            raise FeedDeclarationError(
-                f"Feed {self.name!r}: max_rejected_ratio is {self.max_rejected_ratio}.",
-                hint="Set it to a ratio above 0, at most 1.",
-            )
-        if not self.every > 0:
-            raise FeedDeclarationError(
-                f"Feed {self.name!r}: every is {self.every}.", hint="Set it to seconds, above 0."
-            )
         self.variables = {
             name: value if isinstance(value, FieldInfo) else Field(default=value)
             for name, value in self.variables.items()
         }
         self.api_asset = self.api_asset or f"{self.name}_api"
-        self._require_variables()
         self.raw_asset = self.raw_asset or f"raw_{self.name}"
         self.job = self.job or f"ingest_{self.name}"
         self.sensor = self.sensor or f"missing_{self.name}"
         self.group = self.group or self.name
         self.api_pool = self.api_pool or f"{self.name}_api"
         self.database_pool = self.database_pool or f"{self.name}_database"
-
-    def _require_variables(self) -> None:
-        """Check that the source's templates name variables that a partition has."""
-        known = {"partition_key", *self.variables, *variable_names(self.partitions)}
-        known |= {"since"} if self.since is not None else set()
-        unknown = sorted(self.source.variables - known) if isinstance(self.source, HttpSource) else []
-        if unknown:
-            raise FeedDeclarationError(
-                f"Feed {self.name!r}: its source has an unknown variable {{{unknown[0]}}}.",
-                hint=f"Known: {', '.join(sorted(known))}, and those of for_each.",
-            )
-
-    def _require_times(self) -> None:
-        """Check what depends on partitions being time windows, or none."""
-        if self.since is not None:
-            if self.partitions is not None or not self.write.merges:
-                raise FeedDeclarationError(
-                    f"Feed {self.name!r}: `since` is for a feed without partitions that upserts or inserts.",
-                    hint="Remove `partitions`, and set `write`; or remove `since`.",
-                )
-            if self.since.field not in self.tables.contract.model_fields:
-                raise FeedDeclarationError(
-                    f"Feed {self.name!r}: since {self.since.field!r} is not a field of the contract."
-                )
-        if self.reload_windows and not isinstance(self.partitions, dg.TimeWindowPartitionsDefinition):
-            raise FeedDeclarationError(
-                f"Feed {self.name!r}: reload_windows is for partitions that are time windows."
-            )
+        for problem, hint in problems_of(self):
+            raise FeedDeclarationError(f"Feed {self.name!r}: {problem}.", hint=hint)
 
     @property
     def has_increments(self) -> bool:

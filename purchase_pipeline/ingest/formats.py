@@ -73,8 +73,9 @@ class Csv(_Format):
     @classmethod
     def _known_encoding(cls, encoding: str | None) -> str | None:
         try:
+            "".encode(encoding or "utf-8")  # fails for codecs that are not of texts, such as hex
             return encoding and codecs.lookup(encoding).name
-        except LookupError as error:
+        except (LookupError, UnicodeError) as error:
             raise ValueError("must be an encoding that Python knows: utf-8, latin-1, cp1252") from error
 
     def splitter(self) -> RowSplitter:

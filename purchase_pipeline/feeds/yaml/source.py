@@ -11,6 +11,7 @@ from purchase_pipeline.feeds.yaml.values import Variable, is_template, variable_
 from purchase_pipeline.ingest.formats import Csv, Json, NdJson
 from purchase_pipeline.ingest.sources.auth import ApiKey, BasicAuth, BearerToken, OAuth2ClientCredentials
 from purchase_pipeline.ingest.sources.http import HttpSource
+from purchase_pipeline.ingest.sources.http_attributes import problem_of
 from purchase_pipeline.ingest.sources.pages import Cursor, LinkHeader, NextLink, Offset, PageNumber
 
 
@@ -81,7 +82,10 @@ def _source(attributes: Attributes, info: ValidationInfo) -> Attributes | HttpSo
         return attributes
     if token := given.pop("token", None):
         given["auth"] = BearerToken(token)
-    return HttpSource(**given)
+    source = HttpSource(**given)
+    if problem := problem_of(source):
+        raise ValueError(problem)
+    return source
 
 
 HttpSourceInYaml = Annotated[_SourceAttributes, AfterValidator(_source)]  # type: ignore[valid-type]  # made at run time

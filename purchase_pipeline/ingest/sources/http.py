@@ -12,10 +12,10 @@ import httpx
 from purchase_pipeline.errors import PipelineError
 from purchase_pipeline.ingest.api_client import api_client
 from purchase_pipeline.ingest.deadline import request_deadline
-from purchase_pipeline.ingest.formats import Json, RowFormat
+from purchase_pipeline.ingest.formats import RowFormat
 from purchase_pipeline.ingest.sources.auth import Auth
 from purchase_pipeline.ingest.sources.http_session import HttpSession, Throttle
-from purchase_pipeline.ingest.sources.pages import Cursor, NextLink, NoPages, Pages
+from purchase_pipeline.ingest.sources.pages import NoPages, Pages
 from purchase_pipeline.ingest.sources.request import AddPage, PartitionRequest, TemplateError, names_in
 from purchase_pipeline.ingest.sources.variables import Deferred, address, secret
 from purchase_pipeline.ingest.sources.waits import LONGEST_WAIT_SECONDS
@@ -64,17 +64,6 @@ class HttpSource:
     connect_timeout_seconds: float = 5.0
     read_timeout_seconds: float = 30.0
     longest_wait_seconds: float = LONGEST_WAIT_SECONDS
-
-    def __post_init__(self) -> None:
-        """Refuse attributes that contradict each other."""
-        if self.rows and self.format is not None:
-            raise ValueError("Give the rows' path either as rows='items' or in format=Json(rows='items').")
-        has_envelope = self.rows or (isinstance(self.format, Json) and self.format.rows)
-        needs_envelope = isinstance(self.pages, NextLink | Cursor) or getattr(self.pages, "has_more", None)
-        if needs_envelope and not has_envelope:
-            raise ValueError(
-                f"{self.pages} reads the JSON around the rows: give the rows' path, as rows='items'."
-            )
 
     def fetch(self, request: PartitionRequest, add_page: AddPage) -> None:
         """Fetch a partition.
