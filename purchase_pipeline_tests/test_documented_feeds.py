@@ -45,6 +45,11 @@ THREE = ("issues", "series", "exports")
 Load = Callable[..., list[tuple[object, ...]]]
 
 
+@pytest.mark.parametrize("file", FILES, ids=str)
+def test_a_feed_has_at_most_thirty_lines_of_python_or_twenty_five_of_yaml(file: Path) -> None:
+    assert len(FILES[file].splitlines()) <= {".py": 30, ".yaml": 25}[file.suffix]
+
+
 @pytest.fixture
 def load(
     database_url: str, engine: sa.Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -75,7 +75,7 @@ def an_http_source(**attributes: Any) -> HttpSource:  # noqa: ANN401  (any attri
     return HttpSource("http://api.test", **attributes)
 
 
-URL_EXPECTED = "source: url must be http://host:port or https://host/path, or the variable with it"
+URL_EXPECTED = "source: url must be http://host:port or https://host/path, or the name of the variable"
 OUT_OF_BOUNDS: list[tuple[dict[str, Any], str]] = [
     ({"every": 0}, "every is 0. Set it to seconds, above 0"),
     ({"every": "soon"}, "every is soon. Set it to seconds, above 0"),

@@ -351,13 +351,14 @@ def test_a_token_serves_all_partitions(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(tokens.issued) == 1
 
 
+@pytest.mark.parametrize("kind", [dg.EnvVar, str])
 @pytest.mark.parametrize("name", ["API_URL", "OTHER_URL"])
-def test_the_url_may_be_a_variable_of_dagster(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_url_may_be_a_variable(name: str, kind: type[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OTHER_URL", raising=False)
 
     with served(App(lambda _: array()), lifespan="off") as url:
         monkeypatch.setenv("API_URL", url)
-        source = HttpSource(dg.EnvVar(name), auth=BearerToken(dg.EnvVar("API_URL")))
+        source = HttpSource(kind(name), auth=BearerToken(kind("API_URL")))
         if name == "API_URL":
             assert rows_from(source, DAY) == ROWS
         else:

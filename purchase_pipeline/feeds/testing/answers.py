@@ -17,7 +17,7 @@ from purchase_pipeline.feeds.testing.stage import named, quantity
 from purchase_pipeline.ingest.formats import JSON_ARRAY, NDJSON, Csv
 from purchase_pipeline.ingest.sources.http import HttpSource
 from purchase_pipeline.ingest.sources.pages import LinkHeader, PageResponse, Pages
-from purchase_pipeline.ingest.sources.variables import Deferred
+from purchase_pipeline.ingest.sources.variables import MissingVariableError, address
 
 Answer = bytes | str | Path | Sequence["bytes | str | Path"]
 """The bodies of a partition's responses, in the order of the requests; a path is that of a file with a body."""
@@ -71,10 +71,13 @@ class AnswerServer:
     def source(self) -> HttpSource:
         """Return the source with this server as its API, and without what needs secrets or waits."""
         url = f"http://127.0.0.1:{self._server.server_port}"
-        real = self._source.url.get_value() if isinstance(self._source.url, Deferred) else self._source.url
+        try:
+            real = address(self._source.url)
+        except MissingVariableError:
+            real = ""
         return replace(
             self._source,
-            url=f"{url}{httpx.URL(real or '').path.rstrip('/')}",
+            url=f"{url}{httpx.URL(real).path.rstrip('/')}",
             pages=_LoopbackPages(self._source.pages, httpx.URL(real) if real else None),
             auth=None,
             rate=None,

@@ -26,7 +26,7 @@ class HttpSource:
     """Requests a partition over HTTP, page by page; each page is retried alone.
 
     Attributes:
-        url: the API's URL, or the environment variable with it: in Python a `dagster.EnvVar`, in YAML its name.
+        url: the API's URL, or the name of the environment variable with it; in Python also a `dagster.EnvVar`.
         path: template of the path, `/orders/{partition_key}`; values are escaped.
         method: of all requests, such as POST.
         params, headers, body: templates, as texts or structures of texts; the body is sent as JSON.

@@ -26,8 +26,10 @@ def problem_of(source: "HttpSource") -> str:
 
 
 def _problems(source: "HttpSource") -> Iterator[str]:
-    if not isinstance(source.url, Deferred) and not _is_http_url(source.url):
-        yield "url must be http://host:port or https://host/path, or the variable with it"
+    if not isinstance(source.url, Deferred) and not (
+        _VARIABLE.fullmatch(source.url) or _is_http_url(source.url)
+    ):
+        yield "url must be http://host:port or https://host/path, or the name of the variable with it"
     if not re.fullmatch("[A-Za-z]+", source.method):
         yield f"method is {source.method!r}; expected GET, POST, ..."
     yield from _problems_of_numbers(source)

@@ -46,12 +46,13 @@ def address(url: str | Deferred) -> str:
     Raises:
         MissingVariableError: the variable is not set.
     """
-    return _required(url, url.get_value()) if isinstance(url, Deferred) else url
+    return secret(url) if name_of_variable(url) else str(url)
 
 
 def name_of_variable(value: str | Deferred) -> str:
-    """Return the name of the environment variable of an address; empty if it has none."""
-    return str(getattr(value, "env_var_name", ""))
+    """Return the name of the environment variable of an address; empty if it is the address itself."""
+    plain = value if isinstance(value, str) and "://" not in value else ""
+    return str(getattr(value, "env_var_name", plain))
 
 
 def _required(name: str | Deferred, value: str | None) -> str:
