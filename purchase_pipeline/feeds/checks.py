@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from purchase_pipeline.feeds.declaration import FeedDeclaration
 from purchase_pipeline.ingest.ledger import Ledger, totals
+from purchase_pipeline.ingest.printable import quantity
 from purchase_pipeline.postgres.dagster_internals import RawMetadataValue
 from purchase_pipeline.postgres.markdown import in_markdown
 
@@ -23,7 +24,7 @@ def every_row_is_loaded_or_rejected(ledger: Ledger, keys: _Keys) -> dg.AssetChec
     counts = ledger.counted(keys).values()
     lost = [one.key for one in counts if not one.balanced]
     rows = totals(counts)
-    summary = f"{len(counts)} batch{'' if len(counts) == 1 else 'es'}: {rows.received:,} rows received, "
+    summary = f"{quantity(len(counts), 'batch')}: {rows.received:,} rows received, "
     summary += f"{rows.loaded:,} loaded + {rows.rejected:,} rejected."
     if lost:
         summary += f" Not balanced: {', '.join(map(in_markdown, lost))}."

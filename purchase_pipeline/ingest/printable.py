@@ -42,6 +42,11 @@ def labelled(label: str, message: str) -> str:
     return f"{label}: {message}" if label else message
 
 
+def quantity(count: int, noun: str) -> str:
+    """Return a count with its noun: `1 row`, `2 rows`, `3 batches`."""
+    return f"{count:,} {noun}" + ("" if count == 1 else "es" if noun.endswith("ch") else "s")
+
+
 def printable_json(value: object, encoding: str = "utf-8") -> str:
     r"""Return a value as indented JSON for a terminal, with non-printable characters escaped: `\u202e`.
 

@@ -12,6 +12,7 @@ from purchase_pipeline.ingest.landing.pages import DamagedFileError
 from purchase_pipeline.ingest.landing.store import Landing
 from purchase_pipeline.ingest.ledger import LEDGER, rows_written
 from purchase_pipeline.ingest.merged_rows import merged_differences
+from purchase_pipeline.ingest.printable import quantity
 from purchase_pipeline.ingest.row_splitter import UnreadableResponseError
 from purchase_pipeline.ingest.tables import FeedTables
 from purchase_pipeline.ingest.validation import MissingRowsError, RejectedRow, RowValidation
@@ -191,7 +192,7 @@ class Verifier:
     def _difference(self, table: sa.Table, problem: str, numbers: Sequence[int]) -> Iterator[str]:
         if numbers:
             shown = ", ".join(map(str, numbers[:_SHOWN])) + (", ..." if len(numbers) > _SHOWN else "")
-            yield f"{table.name}: {_rows(len(numbers))} {problem} ({self._tables.row_number} {shown})"
+            yield f"{table.name}: {quantity(len(numbers), 'row')} {problem} ({self._tables.row_number} {shown})"
 
 
 def _missing_columns(connection: sa.Connection, table: sa.Table) -> Iterator[str]:
@@ -207,7 +208,7 @@ def _file_differences(landed: LandedPartition, entries: Mapping[str, _Entry]) ->
         if entry.digest != landed.digest:
             yield f"{asset} was loaded from {entry.digest}, but the landed file is {landed.digest}"
         if entry.source_rows != landed.rows:
-            yield f"{asset} was loaded from {_rows(entry.source_rows)}, but the landed file has {landed.rows}"
+            yield f"{asset} was loaded from {quantity(entry.source_rows, 'row')}, but the landed file has {landed.rows}"
 
 
 def _as_validated(column: sa.Column[Any]) -> sa.ColumnElement[Any]:
@@ -218,16 +219,12 @@ def _as_validated(column: sa.Column[Any]) -> sa.ColumnElement[Any]:
 def _ledger_differences(recorded: Mapping[str, int], counts: Mapping[str, int]) -> Iterator[str]:
     for name, count in counts.items():
         if name not in recorded:
-            yield f"{name} has {_rows(count)}, but no entry in the ledger"
+            yield f"{name} has {quantity(count, 'row')}, but no entry in the ledger"
         elif recorded[name] != count:
-            yield f"{name} has {_rows(count)}, but {recorded[name]} in the ledger"
+            yield f"{name} has {quantity(count, 'row')}, but {recorded[name]} in the ledger"
 
 
 def _received_differences(entries: Mapping[str, _Entry], found: int) -> Iterator[str]:
     received = {entry.source_rows for entry in entries.values()}
     if len(entries) == _TABLES and received != {found}:
-        yield f"{_rows(found)} loaded or rejected, but {min(received)} received"
-
-
-def _rows(count: int) -> str:
-    return f"{count} row{'s' * (count != 1)}"
+        yield f"{quantity(found, 'row')} loaded or rejected, but {min(received)} received"

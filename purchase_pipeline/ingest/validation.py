@@ -17,7 +17,7 @@ from purchase_pipeline.errors import PipelineError
 from purchase_pipeline.ingest.fast_path import SYSTEM_ERRORS, FastPath, as_text, fast_path_for
 from purchase_pipeline.ingest.formats import Csv
 from purchase_pipeline.ingest.landing.pages import LandedRows, PageRows, page_of
-from purchase_pipeline.ingest.printable import in_brief, labelled
+from purchase_pipeline.ingest.printable import in_brief, labelled, quantity
 from purchase_pipeline.ingest.row_readers import (
     CsvReader,
     InvalidRowError,
@@ -221,9 +221,7 @@ class RowValidation:
 
     def _too_many(self, row_number: int) -> TooManyRejectsError:
         most_common = most_common_reasons((row.reasons for row in self.rejected), _REASONS_SHOWN)
-        reasons = "; ".join(
-            f"{in_brief(reason)}: {rows} row{'s' * (rows != 1)}" for reason, rows in most_common
-        )
+        reasons = "; ".join(f"{in_brief(reason)}: {quantity(rows, 'row')}" for reason, rows in most_common)
         return TooManyRejectsError(
             f"{labelled(self._partition, str(len(self.rejected)))} of the first {row_number} rows were rejected, "
             f"which reaches the limit of {self._max_rejected_ratio:.1%} of {self._received} rows. The batch was not "

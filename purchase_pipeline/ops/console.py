@@ -12,7 +12,7 @@ from rich.text import Text
 
 from purchase_pipeline.feeds.backlog import Backlog, FailedRun, NewCommits
 from purchase_pipeline.ingest.ledger import LoadedPartition, totals
-from purchase_pipeline.ingest.printable import printable
+from purchase_pipeline.ingest.printable import printable, quantity
 
 FAILURES_TO_GIVE_UP = 3
 
@@ -130,11 +130,6 @@ class BacklogWatch:
         return all(times[key] >= FAILURES_TO_GIVE_UP for key in self.missing) and not (
             self._backlog.in_progress() & self.missing
         )
-
-
-def quantity(count: int, noun: str) -> str:
-    """Return a count with its noun: `1 row`, `2 rows`, `3 batches`."""
-    return f"{count:,} {noun}" + ("" if count == 1 else "es" if noun.endswith("ch") else "s")
 
 
 def print_line(console: Console, text: str) -> None:

@@ -19,7 +19,7 @@ from purchase_pipeline.feeds.new.places import Places
 from purchase_pipeline.feeds.new.response import MOST_BYTES, Found, fetch_first
 from purchase_pipeline.feeds.new.shape import Shape, shape_of
 from purchase_pipeline.ingest.formats import Csv, Json
-from purchase_pipeline.ingest.printable import one_line, printable
+from purchase_pipeline.ingest.printable import one_line, printable, quantity
 from purchase_pipeline.ingest.sources.http import HttpSource
 
 _EXAMPLE_LENGTH = 30
@@ -46,7 +46,7 @@ def run_new(wanted: Wanted, places: Places, console: Console) -> None:
     columns = columns_of(shape.rows, shape.row_format)
     seen = min(shape.count, wanted.most_rows)
     cut = "" if received.is_whole else f" in the first {MOST_BYTES >> 20} MiB"
-    _say(console, f"{received.page.url}: {shape.count:,} row{'s' * (shape.count != 1)}{cut}")
+    _say(console, f"{received.page.url}: {quantity(shape.count, 'row')}{cut}")
     facts = {"format": shape.format, "rows": shape.where, "pages": pages, "key": _key(columns)}
     facts["valid"] = Found(f"{_valid_rows(columns, shape)} of {seen} rows", "sure", "by the types below")
     _print_facts(facts, console)

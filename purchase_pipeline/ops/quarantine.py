@@ -7,10 +7,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from purchase_pipeline.ingest.printable import in_brief, printable
+from purchase_pipeline.ingest.printable import in_brief, printable, quantity
 from purchase_pipeline.ingest.quarantine import Grouping, RejectGroup
 from purchase_pipeline.ingest.tables import FeedTables
-from purchase_pipeline.ops.console import quantity
 
 
 def print_rows(tables: FeedTables, rows: Sequence[dict[str, Any]], count: int, console: Console) -> None:

@@ -10,7 +10,8 @@ from rich.console import Console
 
 from purchase_pipeline.definitions import build_definitions
 from purchase_pipeline.ingest.ledger import LEDGER, LoadedPartition
-from purchase_pipeline.ops.console import print_failure, quantity
+from purchase_pipeline.ingest.printable import quantity
+from purchase_pipeline.ops.console import print_failure
 from purchase_pipeline.ops.pipeline import Pipeline
 from purchase_pipeline.ops.runs import consecutive, job_runs
 from purchase_pipeline.purchases import purchases

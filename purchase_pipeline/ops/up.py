@@ -10,13 +10,13 @@ import httpx
 from rich.console import Console
 from rich.markup import escape
 
+from purchase_pipeline.ingest.printable import quantity
 from purchase_pipeline.ops.console import (
     FAILURES_TO_GIVE_UP,
     BacklogWatch,
     LiveProgress,
     print_line,
     print_summary,
-    quantity,
 )
 from purchase_pipeline.ops.pipeline import Declare, Pipeline
 from purchase_pipeline.settings import Settings

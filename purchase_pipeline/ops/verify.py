@@ -8,9 +8,9 @@ from rich.text import Text
 
 from purchase_pipeline.feeds.feed import Feed
 from purchase_pipeline.ingest.landing.store import landing_at
-from purchase_pipeline.ingest.printable import printable
+from purchase_pipeline.ingest.printable import printable, quantity
 from purchase_pipeline.ingest.reconciliation import VerifiedPartition, Verifier
-from purchase_pipeline.ops.console import print_line, quantity
+from purchase_pipeline.ops.console import print_line
 from purchase_pipeline.postgres.connections import engine_for
 from purchase_pipeline.settings import Settings
 from purchase_pipeline.stack.database import database_in_use, database_url

@@ -7,21 +7,6 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from purchase_pipeline.ingest.formats import Csv, Json, NdJson
-from purchase_pipeline.ingest.sources.auth import ApiKey
-from purchase_pipeline.ingest.sources.pages import Cursor, LinkHeader, NextLink, Offset, PageNumber
-
-_KINDS: Mapping[type, str] = {
-    ApiKey: "api_key",
-    Csv: "csv",
-    Cursor: "cursor",
-    Json: "json",
-    LinkHeader: "link",
-    NdJson: "ndjson",
-    NextLink: "next",
-    Offset: "offset",
-    PageNumber: "page",
-}
 _ALWAYS = {"path", "param", "delimiter"}
 
 
@@ -57,8 +42,11 @@ def in_python(value: Any) -> str:  # noqa: ANN401
 
 def in_yaml(value: Any) -> Any:  # noqa: ANN401
     """Return what YAML has for it: `{next: links.next}`."""
-    if type(value) not in _KINDS:
-        return value
-    main, *others = given(value).values() or (True,)
-    names = [*given(value)][1:]
-    return {_KINDS[type(value)]: main, **dict(zip(names, others, strict=True))}
+    # Imported on demand: Dagster takes a second.
+    from purchase_pipeline.feeds.yaml.source import AUTH, FORMATS, PAGES  # noqa: PLC0415
+
+    for name, kind in {**AUTH, **FORMATS, **PAGES}.items():
+        if type(value) is kind.build:
+            attributes = given(value)
+            return {name: attributes.pop(kind.main, True), **attributes}
+    return value

@@ -13,8 +13,9 @@ from typing import Any, Self
 import httpx
 import zstandard
 
-from purchase_pipeline.feeds.testing.stage import named, quantity
+from purchase_pipeline.feeds.testing.stage import named
 from purchase_pipeline.ingest.formats import JSON_ARRAY, NDJSON, Csv
+from purchase_pipeline.ingest.printable import quantity
 from purchase_pipeline.ingest.sources.http import HttpSource
 from purchase_pipeline.ingest.sources.pages import LinkHeader, PageResponse, Pages
 from purchase_pipeline.ingest.sources.variables import MissingVariableError, address

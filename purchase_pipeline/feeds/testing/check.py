@@ -11,8 +11,9 @@ from purchase_pipeline.feeds.testing.killed import require_nothing_of_a_killed_l
 from purchase_pipeline.feeds.testing.recorded import RecordedSource
 from purchase_pipeline.feeds.testing.report import FeedReport, PartitionReport, Reject
 from purchase_pipeline.feeds.testing.rules import require_landed_as_sent, require_rows_as_sent
-from purchase_pipeline.feeds.testing.stage import Row, Stage, named, quantity
+from purchase_pipeline.feeds.testing.stage import Row, Stage, named
 from purchase_pipeline.ingest.ledger import LoadedPartition
+from purchase_pipeline.ingest.printable import quantity
 from purchase_pipeline.ingest.sources.http import HttpSource
 
 Answers = Mapping[str | None, Answer | None]

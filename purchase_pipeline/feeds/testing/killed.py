@@ -13,8 +13,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from purchase_pipeline.feeds.testing.stage import Stage, named, quantity
+from purchase_pipeline.feeds.testing.stage import Stage, named
 from purchase_pipeline.ingest.ledger import LEDGER
+from purchase_pipeline.ingest.printable import quantity
 
 _LONGEST_SECONDS = 120.0
 _NOT_KILLED = 0

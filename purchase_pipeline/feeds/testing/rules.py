@@ -9,16 +9,17 @@ from hashlib import sha256
 from typing import Any
 
 import sqlalchemy as sa
-from pydantic import AliasChoices, AliasPath, BaseModel, ValidationError
+from pydantic import AliasChoices, AliasPath, BaseModel
 from pydantic.fields import FieldInfo
 
 from purchase_pipeline.feeds.testing.recorded import SentPage
 from purchase_pipeline.feeds.testing.rows import Number, SentRow, sent_rows
-from purchase_pipeline.feeds.testing.stage import Row, Stage, named, quantity
+from purchase_pipeline.feeds.testing.stage import Row, Stage, named
 from purchase_pipeline.ingest.formats import Csv
 from purchase_pipeline.ingest.landing.manifest import LandedPartition
 from purchase_pipeline.ingest.landing.pages import PageRows
-from purchase_pipeline.ingest.row_readers import CsvReader, InvalidRowError, JsonReader, RowReader
+from purchase_pipeline.ingest.printable import quantity
+from purchase_pipeline.ingest.row_readers import CsvReader, JsonReader, RowReader
 from purchase_pipeline.ingest.validation import storable_text
 from purchase_pipeline.postgres.frames.model_values import nested_json
 from purchase_pipeline.postgres.schema.types import family
@@ -104,8 +105,6 @@ def _valid(reader: RowReader, text: bytes) -> BaseModel | None:
     try:
         (parsed,) = reader.parsed([text])
         return reader.validated(parsed)
-    except (ValidationError, InvalidRowError):
-        return None
     except Exception:  # noqa: BLE001  # a validator may raise anything
         return None
 

@@ -153,11 +153,6 @@ def named(key: str) -> str:
     return f"{key}: " if key else ""
 
 
-def quantity(number: int, noun: str) -> str:
-    """Return `1 row`, `2 rows`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def _explained(error: BaseException) -> str:
     """Return an error's message; that of its cause, if Dagster has wrapped it."""
     while isinstance(error, dg.DagsterError) and error.__cause__ is not None:

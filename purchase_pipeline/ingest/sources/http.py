@@ -120,8 +120,8 @@ class HttpSource:
     def _first_url(self, base: httpx.URL, request: PartitionRequest) -> httpx.URL:
         path = request.expand_path(self.path).lstrip("/")
         plain = base.copy_with(userinfo=b"", query=None, fragment=None)
-        url = httpx.URL(f"{str(plain).rstrip('/')}/{path}" if path else str(plain))
-        return url.copy_merge_params(base.params).copy_merge_params(request.expand_all(self.params))
+        url = httpx.URL(f"{str(plain).rstrip('/')}/{path}") if path else plain
+        return url.copy_merge_params(base.params.merge(request.expand_all(self.params)))
 
     def _auth(self, base: httpx.URL) -> httpx.Auth | None:
         if self.auth is not None:
