@@ -156,8 +156,10 @@ def stored_by_a_run(
             SELECT t.asset_key, t.key, e.partition, t.event_timestamp = e.timestamp
             FROM asset_event_tags t JOIN event_logs e ON e.id = t.event_id WHERE e.run_id = :run ORDER BY t.id""",
         "checks": """
-            SELECT asset_key, check_name, partition, execution_status, evaluation_event_storage_id IS NOT NULL
-            FROM asset_check_executions WHERE run_id = :run ORDER BY id""",
+            SELECT c.asset_key, check_name, c.partition, execution_status, e.dagster_event_type,
+                e.timestamp = evaluation_event_timestamp, e.event = evaluation_event
+            FROM asset_check_executions c LEFT JOIN event_logs e ON e.id = evaluation_event_storage_id
+            WHERE c.run_id = :run ORDER BY c.id""",
     }
     with engine.connect() as connection:
         return {
@@ -191,7 +193,10 @@ def test_events_stored_in_a_batch_are_those_stored_one_by_one(
     assert len(inserts) == 3  # what is planned, and the materializations of each asset
 
 
-def test_planned_partitions_are_known_before_the_run(instance: dg.DagsterInstance) -> None:
+def test_planned_partitions_are_known_before_the_run(
+    instance: dg.DagsterInstance, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_EVENT_BATCH_SIZE", "1000")
     job = dg.Definitions(
         [days, later], jobs=[dg.define_asset_job("all_days", [days, later])]
     ).resolve_job_def("all_days")
@@ -207,3 +212,9 @@ def test_planned_partitions_are_known_before_the_run(instance: dg.DagsterInstanc
     last = storage.get_latest_planned_materialization_info(later.key)
     assert last is not None
     assert last.run_id == run.run_id
+    checks = """
+        SELECT check_name, c.partition, execution_status, e.event = c.evaluation_event
+        FROM asset_check_executions c JOIN event_logs e ON e.id = evaluation_event_storage_id ORDER BY c.id"""
+    with engine.connect() as connection:
+        stored = [tuple(row) for row in connection.execute(sa.text(checks))]
+    assert stored == [("good", key, "PLANNED", True) for key in keys[1:4]]

@@ -18,6 +18,7 @@ from dagster._core.origin import JobPythonOrigin
 from dagster._core.scheduler.instigation import InstigatorState, SensorInstigatorData
 from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 from dagster._core.storage.event_log import SqlEventLogStorageTable
+from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
 from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_END_TAG,
     ASSET_PARTITION_RANGE_START_TAG,
@@ -35,7 +36,13 @@ from dagster._grpc.types import (
     ExecuteRunArgs,
     ResumeRunArgs,
 )
-from dagster._serdes import ConfigurableClassData, deserialize_value, pack_value, unpack_value
+from dagster._serdes import (
+    ConfigurableClassData,
+    deserialize_value,
+    pack_value,
+    serialize_value,
+    unpack_value,
+)
 from dagster._utils.interrupts import setup_interrupt_handlers
 from dagster._utils.log import configure_loggers
 from dagster_shared.cli import WorkspaceOpts, workspace_options
@@ -50,6 +57,7 @@ __all__ = [
     "GRPC_INFO_TAG",
     "NOT_FINISHED_STATUSES",
     "PARTITION_NAME_TAG",
+    "AssetCheckExecutionsTable",
     "BaseWorkspaceRequestContext",
     "CanCancelExecutionRequest",
     "CanCancelExecutionResult",
@@ -79,6 +87,7 @@ __all__ = [
     "deserialize_value",
     "grpc_server",
     "pack_value",
+    "serialize_value",
     "setup_interrupt_handlers",
     "unpack_value",
     "workspace_options",

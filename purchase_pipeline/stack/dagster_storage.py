@@ -15,7 +15,12 @@ from dagster_postgres import (
 )
 from dagster_postgres.utils import create_pg_engine, pg_url_from_config
 
-from purchase_pipeline.stack.dagster_internals import ConfigurableClassData, SqlEventLogStorageTable
+from purchase_pipeline.stack.dagster_internals import (
+    AssetCheckExecutionsTable,
+    ConfigurableClassData,
+    SqlEventLogStorageTable,
+    serialize_value,
+)
 
 P = ParamSpec("P")
 
@@ -41,10 +46,10 @@ _BATCHED = {
 
 
 class BatchingEventLogStorage(PostgresEventLogStorage):
-    """Stores the events of a batch in one statement.
+    """Stores the events of a batch in one statement a table.
 
-    Dagster's own stores planned materializations one by one, and compiles a statement of its own for each batch:
-    together a quarter of the CPU time of a run of 240 small partitions.
+    Dagster's own stores planned materializations one by one, compiles a statement for each batch, and serializes the
+    event of a planned check for each partition: together a tenth of the CPU time of 240 small partitions.
     """
 
     def store_event_batch(self, events: Sequence[dg.EventLogEntry]) -> None:
@@ -56,16 +61,35 @@ class BatchingEventLogStorage(PostgresEventLogStorage):
         insert = table.insert().returning(table.c.id, sort_by_parameter_order=True)
         with self._connect() as connection:
             ids = connection.scalars(insert, [self._event_to_row(event) for event in events]).all()
-        last_of_assets = dict[dg.AssetKey | None, tuple[dg.EventLogEntry, int]]()
+        checks, last_of_assets = (
+            list[dict[str, Any]](),
+            dict[dg.AssetKey | None, tuple[dg.EventLogEntry, int]](),
+        )
         for event, event_id in zip(events, ids, strict=True):
             if event.dagster_event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED:
-                self.store_asset_check_event(event, event_id)
+                checks += self._planned_checks(event, event_id)
             else:
                 last_of_assets[event.get_dagster_event().asset_key] = event, event_id
         with self.index_transaction() as connection:
             self._store_asset_event_tags(connection, events, ids)
             for event, event_id in last_of_assets.values():
                 self._store_asset_event(connection, event, event_id)
+            if checks:
+                connection.execute(AssetCheckExecutionsTable.insert(), checks)
+
+    def _planned_checks(self, event: dg.EventLogEntry, event_id: int) -> list[dict[str, Any]]:
+        planned = event.get_dagster_event().asset_check_planned_data
+        subset = planned.partitions_subset
+        row = {
+            "asset_key": planned.asset_key.to_string(),
+            "check_name": planned.check_name,
+            "run_id": event.run_id,
+            "execution_status": "PLANNED",
+            "evaluation_event": serialize_value(event),
+            "evaluation_event_timestamp": self._event_insert_timestamp(event),  # type: ignore[no-untyped-call]
+            "evaluation_event_storage_id": event_id,
+        }
+        return [{**row, "partition": key} for key in (subset.get_partition_keys() if subset else [None])]
 
 
 class KeepingPostgresStorage(DagsterPostgresStorage):
