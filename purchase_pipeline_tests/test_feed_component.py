@@ -470,3 +470,19 @@ def test_a_mistake_is_shown_with_its_line(project: Project) -> None:
     assert "unknown attribute 'pathh' (did you mean 'path'?); accepted: token, url, path" in " ".join(
         (in_defs.stdout + in_defs.stderr).split()
     )
+
+
+@pytest.mark.proof
+def test_a_value_out_of_bounds_is_shown_with_its_line(project: Project) -> None:
+    project.run("dg", "scaffold", "defs", "purchase_pipeline.FeedComponent", "orders")
+    file = project.folder / "src/shop/defs/orders/defs.yaml"
+    file.write_text(
+        file.read_text().replace("    path: /orders", "    path: /orders\n    rate: 10/fortnight")
+    )
+
+    checked = project.tried("dg", "check", "defs")
+
+    printed = " ".join((checked.stdout + checked.stderr).split())
+    assert checked.returncode != 0
+    assert "rate is '10/fortnight'; it must be a rate such as 600/minute, 10/second or 5/2second" in printed
+    assert "defs.yaml:" in printed
