@@ -1,10 +1,12 @@
 """Dagster's internal names used by the local stack and the launchers.
 
-All are imported here, so that an upgrade of Dagster is checked in one place. The IO manager has its own module.
+All are imported here, so that an upgrade of Dagster is checked in one place. The IO manager has its own module. What
+loads gRPC or Dagster's own commands is imported on first use: most commands and runs need neither (20 MiB).
 """
 
-from dagster._cli.api import _execute_run_command_body, _resume_run_command_body, api_cli
-from dagster._cli.workspace.cli_target import workspace_opts_to_load_target
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from dagster._core.definitions.data_version import DATA_VERSION_TAG
 from dagster._core.definitions.metadata import RawMetadataValue
 from dagster._core.launcher import (
@@ -27,9 +29,6 @@ from dagster._core.storage.tags import (
     PARTITION_NAME_TAG,
 )
 from dagster._core.workspace.context import BaseWorkspaceRequestContext, WorkspaceProcessContext
-from dagster._grpc import server as grpc_server
-from dagster._grpc.client import DagsterGrpcClient
-from dagster._grpc.server import DagsterApiServer
 from dagster._grpc.types import (
     CanCancelExecutionRequest,
     CanCancelExecutionResult,
@@ -48,6 +47,20 @@ from dagster._utils.log import configure_loggers
 from dagster_shared.cli import WorkspaceOpts, workspace_options
 from dagster_shared.error import SerializableErrorInfo
 from dagster_shared.serdes.serdes import JsonSerializableValue
+
+if TYPE_CHECKING:
+    from dagster._cli.api import _execute_run_command_body, _resume_run_command_body, api_cli
+    from dagster._cli.workspace.cli_target import workspace_opts_to_load_target
+    from dagster._grpc import server as grpc_server
+    from dagster._grpc.client import DagsterGrpcClient
+    from dagster._grpc.server import DagsterApiServer
+
+_ON_FIRST_USE = {
+    **dict.fromkeys(("_execute_run_command_body", "_resume_run_command_body", "api_cli"), "dagster._cli.api"),
+    "workspace_opts_to_load_target": "dagster._cli.workspace.cli_target",
+    "DagsterGrpcClient": "dagster._grpc.client",
+    "DagsterApiServer": "dagster._grpc.server",
+}
 
 __all__ = [
     "ASSET_PARTITION_RANGE_END_TAG",
@@ -93,3 +106,12 @@ __all__ = [
     "workspace_options",
     "workspace_opts_to_load_target",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name == "grpc_server":
+        return import_module("dagster._grpc.server")
+    if name not in _ON_FIRST_USE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found: object = getattr(import_module(_ON_FIRST_USE[name]), name)
+    return found

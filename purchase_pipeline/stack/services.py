@@ -14,10 +14,10 @@ import httpx
 from rich.console import Console
 
 from purchase_pipeline.settings import Settings
-from purchase_pipeline.stack import start
+from purchase_pipeline.stack import dagster_internals, start
 from purchase_pipeline.stack.clock import forget_future_ticks
 from purchase_pipeline.stack.dagster_instance import dagster_environment, open_instance, write_workspace
-from purchase_pipeline.stack.dagster_internals import NOT_FINISHED_STATUSES, DagsterGrpcClient
+from purchase_pipeline.stack.dagster_internals import NOT_FINISHED_STATUSES
 from purchase_pipeline.stack.database import is_embedded
 from purchase_pipeline.stack.failover import DATABASE_AWAY
 from purchase_pipeline.stack.ports import LOOPBACK, http_url, reachable_at, require_free
@@ -136,7 +136,7 @@ def _start_dagster(
     code_server = [*_START, "purchase_pipeline.stack.code_server"]
     code = ["-m", options.module, "--location-name", CODE_LOCATION]
     processes.start(Service("code_server", [*code_server, *code, "--socket", str(code_socket)], environment))
-    client = DagsterGrpcClient(socket=str(code_socket))
+    client = dagster_internals.DagsterGrpcClient(socket=str(code_socket))
     _wait_until(lambda: pings(client), processes, "code_server")
     processes.start(Service("daemon", [*_START, _DAEMON, "run", "-w", workspace], environment))
     if options.ui:
@@ -198,7 +198,7 @@ def _responds(url: str) -> bool:
         return False
 
 
-def pings(client: DagsterGrpcClient) -> bool:
+def pings(client: "dagster_internals.DagsterGrpcClient") -> bool:
     """Return whether a code server responds."""
     try:
         client.ping("ready?")
