@@ -48,7 +48,8 @@ RUN --mount=type=bind,from=project,source=/dist,target=/dist \
 COPY purchase_pipeline/stack/dagster.yaml deploy/workspace.yaml /opt/dagster/
 COPY deploy/entrypoint.sh /usr/local/bin/
 
-ENV DAGSTER_EVENT_BATCH_SIZE=1000 \
+ENV ARROW_DEFAULT_MEMORY_POOL=system \
+    DAGSTER_EVENT_BATCH_SIZE=1000 \
     DAGSTER_HOME=/opt/dagster \
     PATH=/opt/venv/bin:$PATH \
     PGPASSFILE=/tmp/pgpass \

@@ -16,7 +16,12 @@ from purchase_pipeline.ingest.row_splitter import RowSplitter
 from purchase_pipeline.ingest.sources.request import Page
 
 _CHUNK_BYTES = 1 << 18
-_FAST = 1  # zstd's level; network and database dominate anyway
+_COMPRESSION = zstandard.ZstdCompressionParameters.from_level(
+    1,  # the fastest: network and database dominate anyway
+    write_checksum=True,
+    threads=1,  # of zstd's own, in parallel with the download
+    job_size=1 << 19,  # the default holds 8 MiB more
+)
 
 
 class DamagedFileError(PipelineError):
@@ -44,8 +49,7 @@ class StagedPages:
         begin, digest, raw_bytes = self._file.tell(), self._digest.copy(), 0
         rows = CompleteRows(page)
         try:
-            # In a thread of zstd's, in parallel with the download.
-            compressor = zstandard.ZstdCompressor(level=_FAST, write_checksum=True, threads=1)
+            compressor = zstandard.ZstdCompressor(compression_params=_COMPRESSION)
             with compressor.stream_writer(self._file, closefd=False) as compressed:
                 for chunk in rows:
                     digest.update(chunk)
