@@ -21,16 +21,17 @@ if TYPE_CHECKING:
         UnusableMetadataError,
         UnusableNameError,
     )
-    from purchase_pipeline.postgres.frames.rows import Batches, PerPartition, RowStream, Together
+    from purchase_pipeline.postgres.frames.rows import Batches, CopyText, PerPartition, RowStream, Together
     from purchase_pipeline.postgres.io_manager import PostgresIOManager
 
 _MODULES = {
-    **dict.fromkeys(("Batches", "PerPartition", "RowStream", "Together"), "frames.rows"),
+    **dict.fromkeys(("Batches", "CopyText", "PerPartition", "RowStream", "Together"), "frames.rows"),
     "PostgresIOManager": "io_manager",
 }
 
 __all__ = [
     "Batches",
+    "CopyText",
     "DatabaseRefusalError",
     "PerPartition",
     "PostgresIOManager",

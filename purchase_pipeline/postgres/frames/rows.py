@@ -1,5 +1,6 @@
 """Rows to write or read, in batches, so that a table need not fit into memory."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -40,19 +41,48 @@ def closing_iterator(items: Iterable[Item]) -> Iterator[Iterator[Item]]:
 
 
 @dataclass(frozen=True)
+class CopyText:
+    """Rows as lines of COPY's text format, in UTF-8, which are sent as they are.
+
+    Attributes:
+        data: the lines, each with its line end.
+        rows: their number.
+    """
+
+    data: bytes | memoryview
+    rows: int
+
+    def __len__(self) -> int:
+        return self.rows
+
+    def __iter__(self) -> Iterator[list[str | None]]:
+        """Yield the rows' texts."""
+        for line in bytes(self.data).splitlines():
+            yield [_unescaped(text) for text in line.decode().split("\t")]
+
+
+_ESCAPE = re.compile(r"\\(.)")
+_ESCAPED = {"t": "\t", "n": "\n", "r": "\r"}
+
+
+def _unescaped(text: str) -> str | None:
+    return None if text == r"\N" else _ESCAPE.sub(lambda found: _ESCAPED.get(found[1], found[1]), text)
+
+
+@dataclass(frozen=True)
 class RowStream:
     """A table or slice as batches of rows.
 
     Attributes:
         columns: names of the rows' columns, in order.
         batches: batches of rows, iterated once. With a declared table, values may be strings that PostgreSQL parses;
-            rows of strings only are the fastest to write.
+            rows of strings only are the fastest to write, but for `CopyText`.
         table: the table's declaration: its columns, keys and comments apply; its name and schema are the asset's.
             Without it, types are inferred from the first batch.
     """
 
     columns: Sequence[str]
-    batches: Iterable[Sequence[Row]]
+    batches: Iterable[Sequence[Row] | CopyText]
     table: Table | None = None
 
 
@@ -140,12 +170,12 @@ class DeclaredBatch:
 
     Attributes:
         types: declared column types, in the rows' order.
-        rows: values that psycopg adapts, or strings that PostgreSQL parses; None for NULL.
+        rows: values that psycopg adapts, or strings that PostgreSQL parses; None for NULL. Or lines of COPY.
         declared: the table's declaration.
     """
 
     types: Mapping[str, ColumnType]
-    rows: Iterable[Row]
+    rows: Iterable[Row] | CopyText
     declared: Table
 
 

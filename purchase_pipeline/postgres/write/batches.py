@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from purchase_pipeline.postgres.dagster_internals import TableSlice
 from purchase_pipeline.postgres.errors import RefusedValueError, UnstorableValueError
-from purchase_pipeline.postgres.frames.rows import Batch, DeclaredBatch
+from purchase_pipeline.postgres.frames.rows import Batch, CopyText, DeclaredBatch
 from purchase_pipeline.postgres.schema.drift import differences_between, required_changes
 from purchase_pipeline.postgres.schema.evolution import evolve
 from purchase_pipeline.postgres.schema.hash_partitions import create_with_hash_partitions, hash_columns
@@ -179,6 +179,8 @@ def _in_arrow(module: str) -> Any:  # noqa: ANN401
 
 def _with_head(batch: DeclaredBatch, count: int) -> tuple[DeclaredBatch, list[dict[str, Any]]]:
     """Return the batch, and its first rows."""
+    if isinstance(batch.rows, CopyText):
+        return batch, [dict(zip(batch.types, row, strict=True)) for row in islice(batch.rows, count)]
     rows = iter(batch.rows)
     head = list(islice(rows, count))
     return replace(batch, rows=chain(head, rows)), [dict(zip(batch.types, row, strict=True)) for row in head]

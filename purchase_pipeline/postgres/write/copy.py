@@ -14,7 +14,7 @@ from psycopg.copy import LibpqWriter
 
 from purchase_pipeline.postgres.database_errors import server_message
 from purchase_pipeline.postgres.errors import RowsNotStoredError, UnstorableValueError
-from purchase_pipeline.postgres.frames.rows import Row
+from purchase_pipeline.postgres.frames.rows import CopyText, Row
 from purchase_pipeline.postgres.schema.table_errors import table_error
 from purchase_pipeline.postgres.schema.types import short_repr
 
@@ -62,13 +62,37 @@ def copy_rows(
 ) -> CopyResult:
     """Write rows to the table, inside the connection's transaction.
 
+    Raises: as `copy_declared`.
+    """
+    return copy_declared(connection, table, columns, [rows])
+
+
+def copy_declared(
+    connection: sa.Connection,
+    table: sa.Table,
+    columns: Sequence[str],
+    batches: Iterable[Iterable[Row] | CopyText],
+) -> CopyResult:
+    """Write batches of rows, or of lines, to the table, inside the connection's transaction.
+
     Raises:
         UnstorableValueError: psycopg or PostgreSQL rejects a value, with its row and column.
         RowsNotStoredError: a trigger dropped rows.
         DatabaseRefusalError: the role may not write, or a row is larger than a page.
         psycopg.Error: errors not caused by a row: a lost connection, a full disk, a deadlock.
     """
-    return _copied(connection, table, columns, "", lambda copy: _write(copy, table, columns, iter(rows)))
+
+    def write(copy: psycopg.Copy) -> int:
+        written = 0
+        for batch in batches:
+            if isinstance(batch, CopyText):
+                copy.write(batch.data)
+                written += batch.rows
+            else:
+                written = _write(copy, table, columns, iter(batch), written)
+        return written
+
+    return _copied(connection, table, columns, "", write)
 
 
 def copy_batches(
@@ -128,9 +152,14 @@ def _encode(copy: psycopg.Copy, batches: Iterable[Any]) -> int:
     return written
 
 
-def _write(copy: psycopg.Copy, table: sa.Table, columns: Sequence[str], rows: Iterator[Row]) -> int:
-    """Write rows of strings directly; from the first other row on, let psycopg adapt each value."""
-    written, encoding = 0, copy.connection.info.encoding
+def _write(
+    copy: psycopg.Copy, table: sa.Table, columns: Sequence[str], rows: Iterator[Row], written: int
+) -> int:
+    """Write rows of strings directly; from the first other row on, let psycopg adapt each value.
+
+    Return the number of rows written, these and those before.
+    """
+    encoding = copy.connection.info.encoding
     block = list(islice(rows, 1))
     while block and (text := text_format(block, len(columns), encoding)) is not None:
         copy.write(text)

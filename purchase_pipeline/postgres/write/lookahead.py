@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import chain, islice
 
 from purchase_pipeline.postgres.errors import RefusedValueError
-from purchase_pipeline.postgres.frames.rows import AnyBatch, Batch, DeclaredBatch
+from purchase_pipeline.postgres.frames.rows import AnyBatch, Batch, CopyText, DeclaredBatch
 from purchase_pipeline.postgres.schema.inference import common_type
 from purchase_pipeline.postgres.schema.pending_types import is_pending
 from purchase_pipeline.postgres.schema.types import ColumnType
@@ -57,7 +57,7 @@ def _with_rows(batches: Iterator[AnyBatch]) -> Iterator[AnyBatch]:
     begun = False
     for batch in batches:
         one = batch
-        if isinstance(batch, DeclaredBatch):
+        if isinstance(batch, DeclaredBatch) and not isinstance(batch.rows, CopyText):
             rows = iter(batch.rows)
             head = list(islice(rows, 1))
             one = replace(batch, rows=chain(head, rows) if head else ())

@@ -1,16 +1,16 @@
 """Rows to write, whatever they came from: their columns, whether these fit a table, how to copy them into it."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 
 import sqlalchemy as sa
 
 from purchase_pipeline.postgres.errors import SchemaDriftError
-from purchase_pipeline.postgres.frames.rows import Batch, DeclaredBatch, Row
+from purchase_pipeline.postgres.frames.rows import Batch, CopyText, DeclaredBatch, Row
 from purchase_pipeline.postgres.schema.native_types import NativeType
 from purchase_pipeline.postgres.schema.types import ColumnType
-from purchase_pipeline.postgres.write.copy import CopyResult, copy_rows
+from purchase_pipeline.postgres.write.copy import CopyResult, copy_declared
 
 Fits = Callable[[str, NativeType], bool]
 
@@ -39,14 +39,14 @@ def declared_source(
 ) -> RowSource:
     """Return a source for rows of a declared table, whose values only PostgreSQL checks."""
 
-    def rows(table: sa.Table) -> Iterator[Row]:
+    def rows(table: sa.Table) -> Iterator[Iterable[Row] | CopyText]:
         for batch in chain([first], batches):
             if not isinstance(batch, DeclaredBatch) or batch.declared is not first.declared:
                 difference = "a batch has another declaration than the first"
                 raise SchemaDriftError(str(table), [difference], "Nothing was changed.")
-            yield from batch.rows
+            yield batch.rows
 
     def copy_into(table: sa.Table) -> CopyResult:
-        return copy_rows(connection, table, list(first.types), rows(table))
+        return copy_declared(connection, table, list(first.types), rows(table))
 
     return RowSource(first.types, lambda _name, _real: True, copy_into, counted=True, declared=True)
