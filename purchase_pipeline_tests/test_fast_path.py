@@ -1,18 +1,127 @@
-"""The fast path accepts only rows that the contract accepts."""
+"""The fast path accepts only rows that the contract accepts, with the same values."""
 
-import tracemalloc
-from datetime import date
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from datetime import date, datetime
 from decimal import Decimal
-from typing import Self
+from pathlib import Path
+from random import Random
+from typing import Annotated, Any, Self
+from uuid import UUID
 
 import pytest
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import (
+    AliasChoices,
+    AliasPath,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
-from purchase_pipeline.contracts import CompraSchema
-from purchase_pipeline.ingest.fast_path import FastPath
-from purchase_pipeline_tests.builders import FIELDS, OwnRuleOfAField, a_raw_compra, judged_values
+from purchase_pipeline.contracts import CompraSchema, FromRequest, Text
+from purchase_pipeline.ingest.formats import NDJSON, Csv
+from purchase_pipeline.ingest.landing.store import landing_at
+from purchase_pipeline.ingest.sources.request import Page
+from purchase_pipeline.ingest.validation import RejectedRow, RowValidation
+from purchase_pipeline.postgres import CopyText
+from purchase_pipeline_tests.builders import OwnRuleOfAField, a_raw_compra, judged_values
+from purchase_pipeline_tests.bulk_contracts import TYPES, Make, a_contract, csv_row, json_row
+from purchase_pipeline_tests.landed import land_page
 
 TODAY = date(2026, 11, 24)
+ROWS = 2_500
+SLOW: set[tuple[str, str]] = set()
+"""Types and formats of which no value is surely valid."""
+
+
+def both_ways(
+    folder: Path, contract: type[BaseModel], page: Page
+) -> tuple[list[Sequence[Any]], list[Sequence[Any]], int, list[RejectedRow]]:
+    """Validate a page by the contract alone, and in bulk.
+
+    Return the accepted rows of both, how many took the fast path, and the rejected ones, which are the same.
+    """
+    landing = landing_at(str(folder))
+    landed = land_page(landing, "p\t\\1", page)
+
+    def validated(*, in_bulk: bool) -> tuple[list[Sequence[Any]], int, list[RejectedRow]]:
+        validation = RowValidation(
+            landed.partition, contract=contract, received=landed.rows, today=TODAY, max_rejected_ratio=2
+        )
+        with landing.open_rows(landed) as raw_rows:
+            batches = list(validation.accepted(raw_rows, in_bulk=in_bulk))
+        fast = sum(batch.rows for batch in batches if isinstance(batch, CopyText))
+        return [row for batch in batches for row in batch], fast, validation.rejected
+
+    alone, none, rejected = validated(in_bulk=False)
+    in_bulk, fast, rejected_in_bulk = validated(in_bulk=True)
+    assert none == 0
+    assert rejected_in_bulk == rejected
+    return alone, in_bulk, fast, rejected
+
+
+def as_read(text: str | None, like: object) -> object:
+    """Return what PostgreSQL reads from a text, for a value of that class."""
+    if text is None or isinstance(like, bool):
+        return {"true": True, "false": False}.get(str(text))
+    if isinstance(like, datetime):
+        return datetime.fromisoformat(text)
+    return type(like)(text) if isinstance(like, float | UUID) else text
+
+
+def assert_same(alone: Sequence[Sequence[Any]], in_bulk: Sequence[Sequence[Any]]) -> None:
+    """Check that two ways of validation accept the same rows, with values that PostgreSQL reads as the same."""
+    assert [row[1] for row in in_bulk] == [row[1] for row in alone]
+    for judged, fast in zip(alone, in_bulk, strict=True):
+        read = [
+            as_read(text, like) if isinstance(text, str | None) else text
+            for text, like in zip(fast, judged, strict=True)
+        ]
+        if read != list(judged):
+            assert [number(value) for value in read] == [number(value) for value in judged]
+
+
+def number(value: object) -> object:
+    return (
+        Decimal(value) if isinstance(value, str) and re.fullmatch(r"-?[\d.]+(E[+-]?\d+)?", value) else value
+    )
+
+
+def a_page(kind: str, random: Random, makers: dict[str, Make], odd: float = 0.04) -> Page:
+    if kind == "json":
+        return Page(NDJSON, [json_row(random, makers, odd) + b"\n" for _ in range(ROWS)])
+    delimiter = random.choice(",;|\t")
+    header = delimiter.join(makers).encode() + b"\n"
+    records = (csv_row(random, makers, delimiter, odd) + b"\n" for _ in range(ROWS))
+    return Page(Csv(delimiter=delimiter), [header, *records])
+
+
+@pytest.mark.parametrize("kind", ["json", "csv"])
+@pytest.mark.parametrize("name", TYPES)
+def test_a_type_accepts_in_bulk_what_it_accepts(name: str, kind: str, tmp_path: Path) -> None:
+    random = Random(f"{name} {kind}")  # noqa: S311  (reproducible, not secret)
+    contract, makers = a_contract(random, [name])
+
+    alone, in_bulk, fast, _ = both_ways(tmp_path, contract, a_page(kind, random, makers))
+
+    assert_same(alone, in_bulk)
+    assert (fast == 0) == ((name, kind) in SLOW)
+
+
+@pytest.mark.parametrize("kind", ["json", "csv"])
+@pytest.mark.parametrize("seed", range(20))
+def test_a_contract_accepts_in_bulk_what_it_accepts(seed: int, kind: str, tmp_path: Path) -> None:
+    random = Random(f"{seed} {kind}")  # noqa: S311  (as above)
+    contract, makers = a_contract(random, random.sample(list(TYPES), random.randrange(2, 7)))
+
+    alone, in_bulk, _, _ = both_ways(tmp_path, contract, a_page(kind, random, makers))
+
+    assert_same(alone, in_bulk)
 
 
 class OwnRuleOfARow(CompraSchema):
@@ -25,129 +134,143 @@ class OwnRuleOfARow(CompraSchema):
         return self
 
 
-class OwnAlias(CompraSchema):
-    """A contract with an aliased field."""
+class SeesOtherFields(CompraSchema):
+    """A contract with a field that is valid or not by another one."""
 
-    brand: str = Field(alias="marca")
-
-
-class TrimmedTexts(CompraSchema):
-    """A contract that changes values."""
-
-    model_config = ConfigDict(str_strip_whitespace=True)
-
-
-def passed(contract: type[CompraSchema], *raw_rows: bytes) -> list[tuple[int, *tuple[object, ...]]]:
-    """Return the accepted rows: indexes and values."""
-    indexes, columns = FastPath(contract, TODAY).passed(raw_rows)
-    return list(zip(indexes, *columns, strict=True))
+    @field_validator("store")
+    @classmethod
+    def _of_lg(cls, value: int, info: ValidationInfo) -> int:
+        if info.data and info.data["payment_type"] == "PIX" and value == 7:
+            raise ValueError("closed")
+        return value
 
 
-def test_good_rows_pass_with_their_values() -> None:
-    rows = [a_raw_compra(), a_raw_compra(store="8", price="12"), a_raw_compra()]
+class FirstOfTwo(CompraSchema):
+    """A contract with a field under two names."""
 
-    assert passed(CompraSchema, *rows) == [
-        (0, *judged_values()),
-        (1, *judged_values(store=8, price=Decimal("12.0"))),
-        (2, *judged_values()),
-    ]
+    model_config = ConfigDict(validate_by_name=True, validate_by_alias=True)
+    brand: Text = Field(validation_alias="marca")
 
 
-def test_invalid_rows_are_left_to_full_validation() -> None:
-    bad = [
-        b"{",
-        a_raw_compra(price="-1"),
-        a_raw_compra(date_purchase='"2026-11-25"'),
-        a_raw_compra(job="null"),
-    ]
+class AnyNumbers(CompraSchema):
+    """A contract whose further members are validated."""
 
-    good = a_raw_compra()
-    assert [place for place, *_ in passed(CompraSchema, *bad, good, *bad, good)] == [4, 9]
-    assert passed(CompraSchema, *bad) == []
-    assert passed(CompraSchema) == []
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, int] = Field(init=False)
 
 
-def test_a_refused_value_is_refused_again() -> None:
-    fast_path = FastPath(CompraSchema, TODAY)
-    rows = [a_raw_compra(price="-1"), a_raw_compra()]
+@pytest.mark.parametrize("contract", [OwnRuleOfARow, SeesOtherFields, FirstOfTwo, AnyNumbers])
+def test_a_contract_that_sees_the_whole_row_has_no_fast_path(
+    contract: type[BaseModel], tmp_path: Path
+) -> None:
+    page = Page(NDJSON, [b"\n".join([a_raw_compra()] * ROWS)])
 
-    assert [fast_path.passed(rows).indexes for _ in range(3)] == [[1], [1], [1]]
+    alone, in_bulk, fast, _ = both_ways(tmp_path, contract, page)
 
-
-def test_more_values_than_the_cache_holds_are_validated(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("purchase_pipeline.ingest.fast_path._MOST_BYTES", 1_000)
-    fast_path = FastPath(CompraSchema, TODAY)
-
-    for number in range(1, 30, 3):
-        rows = [a_raw_compra(store=str(store)) for store in (0, number, number + 1, number + 2)]
-        assert fast_path.passed(rows).columns[FIELDS.index("store")] == [
-            str(number),
-            str(number + 1),
-            str(number + 2),
-        ]
+    assert fast == 0
+    assert_same(alone, in_bulk)
 
 
-def test_the_cache_is_bounded_for_long_unique_values() -> None:
-    fast_path = FastPath(CompraSchema, TODAY)
+def test_a_validator_of_a_field_is_asked_for_each_value(tmp_path: Path) -> None:
+    rows = [a_raw_compra(), a_raw_compra(brand='"LG"')] * (ROWS // 2)
 
-    def sift(texts: range) -> int:
-        raw_rows = [a_raw_compra(job=f'"{text:01000}"') for text in texts]
-        return len(fast_path.passed(raw_rows).indexes)
+    alone, in_bulk, fast, rejected = both_ways(tmp_path, OwnRuleOfAField, Page(NDJSON, [b"\n".join(rows)]))
 
-    assert sift(range(500)) == 500
-    tracemalloc.start()
-    try:
-        passed_rows = sum(sift(range(first, first + 500)) for first in range(500, 20_500, 500))
-        remembered, _ = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-
-    assert passed_rows == 20_000
-    assert remembered < 8_000_000  # for 20 MB of values
+    assert fast == len(in_bulk) == len(alone) == len(rejected) == ROWS // 2
 
 
-def test_an_integer_and_a_boolean_are_distinct() -> None:
-    assert len(passed(CompraSchema, a_raw_compra(store="1"), a_raw_compra(store="true"))) == 1
-    assert len(passed(CompraSchema, a_raw_compra(store="1"), a_raw_compra(store="1.0"))) == 1
+def test_rows_in_bulk_keep_their_values_and_order(tmp_path: Path) -> None:
+    rows = [a_raw_compra(), a_raw_compra(store="8", price="12"), a_raw_compra(price="1e2")] * ROWS
 
+    _, in_bulk, fast, _ = both_ways(tmp_path, CompraSchema, Page(NDJSON, [b"\n".join(rows)]))
 
-def test_values_changed_by_the_contract_are_changed() -> None:
-    ((_, *values),) = passed(TrimmedTexts, a_raw_compra(brand='" LG "'))
-
-    assert tuple(values) == judged_values(brand="LG")
-
-
-@pytest.mark.parametrize("contract", [OwnRuleOfAField, OwnRuleOfARow, OwnAlias])
-def test_a_contract_with_validators_has_no_fast_path(contract: type[CompraSchema]) -> None:
-    assert passed(contract, a_raw_compra()) == []
+    assert fast == len(rows)
+    assert [row[1] for row in in_bulk] == [str(number + 1) for number in range(len(rows))]
+    assert_same(
+        [
+            [*row[:2], *values]
+            for row, values in zip(
+                in_bulk,
+                [
+                    judged_values(),
+                    judged_values(store=8, price=Decimal(12)),
+                    judged_values(price=Decimal(100)),
+                ]
+                * ROWS,
+                strict=True,
+            )
+        ],
+        in_bulk,
+    )
 
 
 @pytest.mark.parametrize(
-    ("raw", "passes"),
+    "rows",
     [
-        (a_raw_compra(), True),
-        (a_raw_compra() + b" \r", True),
-        (a_raw_compra().replace(b'":', b'": ').replace(b',"', b', "'), True),
-        (a_raw_compra(job='"a, b"'), True),
-        (a_raw_compra(job='"a,"'), False),
-        (a_raw_compra().replace(b'"job"', b'"\rjob"'), False),
-        (a_raw_compra().replace(b'"job"', b'"job "'), False),
-        (a_raw_compra().replace(b'"job"', b' "job"'), False),
-        (a_raw_compra(job='"PIX"').replace(b'"job"', b'"payment_type"', 1), False),
-        (a_raw_compra(price='1},"price":2'), False),
-        (a_raw_compra(price="1}"), False),
-        (a_raw_compra() + b"}", False),
-        (b"{" + a_raw_compra(), False),
-        (a_raw_compra(without=["job"]), False),
-        (a_raw_compra()[:-1] + b',"price":2}', False),
-        (a_raw_compra(job='"\x01"'), False),
+        [b'{"a":1,"b":[{}', b'{"a":2}]}', b'{"a":3}{"a":4}'],
+        [b'{"a":1', b'"b":2}', b'{"a":3},{"a":4}'],
+        [b'{"a":1,"b":{', b'"a":5}}', b'{"a":3}{"a":4}'],
     ],
 )
-def test_only_rows_with_exact_members_pass(raw: bytes, *, passes: bool) -> None:
-    assert (len(passed(CompraSchema, raw)) == 1) is passes
+def test_rows_that_only_together_are_json_are_rejected(rows: list[bytes], tmp_path: Path) -> None:
+    class OneMember(BaseModel):
+        a: int
+
+    page = Page(NDJSON, [b"\n".join([b'{"a":1}'] * ROWS + rows + [b'{"a":1}'] * ROWS)])
+
+    alone, in_bulk, fast, rejected = both_ways(tmp_path, OneMember, page)
+
+    assert fast >= ROWS
+    assert [row.row_number for row in rejected] == [ROWS + 1, ROWS + 2, ROWS + 3]
+    assert_same(alone, in_bulk)
 
 
-def test_members_of_two_lines_do_not_make_a_row() -> None:
-    head, tail = a_raw_compra().split(b',"price"')
+def test_values_of_the_request_and_nested_ones_are_read_in_bulk(tmp_path: Path) -> None:
+    class Nested(BaseModel):
+        day: Annotated[str, FromRequest("day")]
+        name: Text = Field(validation_alias=AliasChoices("customer.name", AliasPath("customer", "name")))
+        city: str | None = Field(default=None, validation_alias=AliasPath("customer", "at", "city"))
 
-    assert passed(CompraSchema, head, b'"price"' + tail, a_raw_compra())[0][0] == 2
+    rows = [
+        *[b'{"customer":{"name":"Ana","at":{"city":"Ub\xc3\xa1"}}}'] * 50,
+        b'{"customer":{"name":"Eva"},"customer.name":"Lia"}',
+        b'{"customer":{"name":"Bia","at":{}}}',
+        b'{"customer":{"name":"Rui","at":null}}',
+        b'{"customer":{"at":5,"name":"Leo"}}',
+        b'{"customer":null}',
+    ]
+    page = Page(NDJSON, [b"\n".join(rows * 100)], {"day": "a\tb"})
+
+    alone, in_bulk, fast, rejected = both_ways(tmp_path, Nested, page)
+
+    assert_same(alone, in_bulk)
+    assert len(rejected) == 100
+    assert fast >= 5_000
+    assert in_bulk[0] == ["p\t\\1", "1", "a\tb", "Ana", "Ubá"]
+
+
+def test_a_page_with_hardly_a_sure_row_is_left_to_the_contract(tmp_path: Path) -> None:
+    class Tags(BaseModel):
+        tags: list[str]
+        n: int
+
+    page = Page(NDJSON, [b'{"tags":["a"],"n":1}\n' * ROWS])
+
+    assert both_ways(tmp_path, Tags, page)[2] == 0
+
+
+def test_the_fast_path_does_not_load_pandas(tmp_path: Path) -> None:
+    probe = (
+        "import sys\nfrom pathlib import Path\nfrom random import Random\n"
+        "from purchase_pipeline_tests.test_fast_path import *\n"
+        "loaded = 'pandas' in sys.modules\n"
+        "contract, makers = a_contract(Random(1), list(TYPES))\n"
+        "for kind in ('json', 'csv'):\n"
+        "    both_ways(Path(sys.argv[1]) / kind, contract, a_page(kind, Random(1), makers))\n"
+        "print(loaded, 'pandas' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", probe, str(tmp_path)], capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.split() == ["False", "False"]

@@ -49,7 +49,7 @@ def validated(raw_rows: Sequence[bytes]) -> tuple[list[tuple[object, ...]], list
     validation = RowValidation(
         "lote-0001", contract=CompraSchema, received=len(rows), max_rejected_ratio=1.0, today=TODAY
     )
-    accepted = [(int(row[1]), *row[2:]) for batch in validation.accepted(rows) for row in batch]
+    accepted = [(int(str(row[1])), *row[2:]) for batch in validation.accepted(rows) for row in batch]
     return accepted, validation.rejected
 
 

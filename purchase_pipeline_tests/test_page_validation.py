@@ -44,7 +44,7 @@ def validated(
         "a", contract=contract, received=landed.rows, today=TODAY, **{"max_rejected_ratio": 2, **limits}
     )
     with landing.open_rows(landed) as rows:
-        accepted = [(int(row[1]), *row[2:]) for batch in validation.accepted(rows) for row in batch]
+        accepted = [(int(str(row[1])), *row[2:]) for batch in validation.accepted(rows) for row in batch]
     return accepted, validation.rejected
 
 

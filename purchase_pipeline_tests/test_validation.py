@@ -82,7 +82,7 @@ def a_validation(
 
 
 def validated(validation: RowValidation, raw_rows: Iterable[bytes]) -> list[tuple[object, ...]]:
-    return [(int(row[1]), *row[2:]) for batch in validation.accepted(raw_rows) for row in batch]
+    return [(int(str(row[1])), *row[2:]) for batch in validation.accepted(raw_rows) for row in batch]
 
 
 def rejection_of(raw: bytes) -> RejectedRow:

@@ -13,6 +13,7 @@ from purchase_pipeline.contracts.forms import (
     Explained,
     ReceivedAs,
     first_of,
+    passes,
     received,
     text_like,
 )
@@ -34,7 +35,12 @@ def _csv_decimal(value: object, info: ValidationInfo) -> str:
 
 _NUMBER = ReceivedAs(
     core_schema.custom_error_schema(
-        first_of(FLOAT_IN_JSON, core_schema.with_info_plain_validator_function(_csv_decimal)),
+        first_of(
+            FLOAT_IN_JSON,
+            core_schema.with_info_plain_validator_function(
+                _csv_decimal, metadata=passes(_DECIMAL_TEXT, forms=("csv",))
+            ),
+        ),
         "float_type",
     )
 )
@@ -70,7 +76,9 @@ def DecimalOf(precision: int, scale: int) -> Any:  # noqa: ANN401, N802  # used 
 def DecimalComma(precision: int, scale: int) -> Any:  # noqa: ANN401, N802
     """Return the type of a NUMERIC(precision, scale) column, from text with a decimal comma: `"1.234,56"`."""
     text = core_schema.no_info_after_validator_function(
-        lambda value: value.replace(".", "").replace(",", "."), text_like(_DECIMAL_COMMA_TEXT, _LONGEST_TEXT)
+        lambda value: value.replace(".", "").replace(",", "."),
+        text_like(_DECIMAL_COMMA_TEXT, _LONGEST_TEXT),
+        metadata=passes(_DECIMAL_COMMA_TEXT, (r"\.", ""), (",", ".")),
     )
     return _decimal(precision, scale, ReceivedAs(text), 'text with a decimal comma, such as "1.234,56", ')
 

@@ -141,6 +141,13 @@ def parsed_records(records: Sequence[bytes], delimiter: str) -> list[list[str] |
     return parsed if len(parsed) == len(records) else [_parsed(record, delimiter) for record in records]
 
 
+def is_regular(record: bytes, delimiter: str) -> bool:
+    """Return whether any reader of CSV finds the same fields: quotes are around whole fields, line ends in them."""
+    if b'"' in record:
+        return _patterns(delimiter).regular(record) is not None
+    return record.find(b"\r", 0, -1) < 0
+
+
 def _parsed(record: bytes, delimiter: str) -> list[str] | str:
     try:
         return next(csv.reader([record.decode()], delimiter=delimiter, strict=True))
@@ -156,8 +163,9 @@ def _is_utf8(encoding: str) -> bool:
 
 
 class _Patterns(NamedTuple):
-    """Whether a line opens a quote that it does not close; closes, or does not close, the quote of a line before it."""
+    """Whether a line is regular; opens a quote that it does not close; closes, or not, that of a line before it."""
 
+    regular: _Match
     opens: _Match
     closes: _Match
     stays_open: _Match
@@ -169,7 +177,9 @@ def _patterns(delimiter: str) -> _Patterns:
     text = rb'[^"]*+(?:""[^"]*+)*+'
     end = rb'"(?=%b|\r?\Z)' % mark
     field = rb'(?:"%b%b|(?!")[^%b]*+)' % (text, end, mark)
+    plain = rb'(?:"%b"|[^"\r\n%b]*+)' % (text, mark)
     return _Patterns(
+        regular=re.compile(rb"%b(?:%b%b)*+\r?\Z" % (plain, mark, plain)).match,
         opens=re.compile(rb'(?:%b%b)*+"%b\Z' % (field, mark, text)).match,
         closes=re.compile(rb"%b%b(?:%b%b)*+\r?\Z" % (text, end, mark, field)).match,
         stays_open=re.compile(rb'%b(?:%b(?:%b%b)*+%b"%b)?\Z' % (text, end, mark, field, mark, text)).match,

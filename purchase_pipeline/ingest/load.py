@@ -11,7 +11,7 @@ from purchase_pipeline.ingest.landing.store import Landing
 from purchase_pipeline.ingest.ledger import first_seen
 from purchase_pipeline.ingest.tables import FeedTables
 from purchase_pipeline.ingest.validation import RowValidation, TooManyRejectsError
-from purchase_pipeline.postgres import RowStream, Together
+from purchase_pipeline.postgres import CopyText, RowStream, Together
 from purchase_pipeline.postgres.frames.rows import Row
 
 
@@ -55,10 +55,10 @@ class LandedSlices:
             write_modes={self._tables.rejected.name: "replace"},
         )
 
-    def _accepted(self) -> Iterator[Sequence[Row]]:
+    def _accepted(self) -> Iterator[Sequence[Row] | CopyText]:
         with self._landing.open_rows(self.landed) as raw_rows:
             try:
-                yield from self.validation.accepted(raw_rows)
+                yield from self.validation.accepted(raw_rows, in_bulk=True)
                 # Checked last, as the slice is not locked yet when the first rows are read.
                 self._landing.require_newest(self.landed)
             except TooManyRejectsError:
@@ -76,6 +76,6 @@ class LandedSlices:
         return _stream(self._tables.rejected, [rows])
 
 
-def _stream(table: sa.Table, batches: Iterable[Sequence[Row]]) -> RowStream:
+def _stream(table: sa.Table, batches: Iterable[Sequence[Row] | CopyText]) -> RowStream:
     columns = [column.name for column in table.columns if column.identity is None]
     return RowStream(columns, batches, table)

@@ -1,14 +1,14 @@
 """Readers of raw rows: from the bytes of a page's rows to the contract's objects."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from functools import lru_cache
 from operator import itemgetter
 from types import NoneType
 from typing import Annotated, Any, Protocol, get_args, get_origin
 
 import orjson
-from pydantic import AliasChoices, BaseModel, create_model
+from pydantic import AliasChoices, AliasPath, BaseModel, create_model
 from pydantic_core import from_json, to_json
 
 from purchase_pipeline.contracts import FromRequest
@@ -17,6 +17,9 @@ from purchase_pipeline.ingest.formats import Csv
 from purchase_pipeline.ingest.row_splitter import RowSplitter
 
 Context = Mapping[str, Any]
+
+SYSTEM_ERRORS = (MemoryError, OSError)
+"""Errors raised during validation that are not the row's fault; a retry may succeed."""
 
 
 class InvalidRowError(Exception):
@@ -50,6 +53,7 @@ class JsonReader:
     def __init__(self, contract: type[BaseModel], context: Context) -> None:
         self._validate = contract.__pydantic_validator__.validate_json
         self._context = dict(context)
+        self._names = {*_optional_by_name(contract), *_roots(contract)}
 
     def parsed(self, raw_rows: Sequence[bytes]) -> Iterable[bytes]:
         """Return the rows: JSON is parsed by pydantic."""
@@ -58,7 +62,7 @@ class JsonReader:
     def validated(self, parsed: bytes) -> BaseModel:
         """Return the contract's object; it would be that of the last of several members with a name."""
         row: BaseModel = self._validate(parsed, context=self._context)
-        if twice := doubled_name(parsed):
+        if twice := _doubled_name(parsed, self._names):
             raise InvalidRowError(f"{twice}: must not occur twice in an object", twice)
         return row
 
@@ -123,25 +127,29 @@ class CsvReader:
 _BLANKS = b" \t\r\n"
 
 
-def doubled_name(raw: bytes) -> str:
-    """Return a name that occurs twice in an object of a JSON text; empty if there is none."""
+def _doubled_name(raw: bytes, read: Container[str]) -> str:
+    """Return a name that occurs twice in an object of a row, in the members that are read; empty if there is none."""
     try:
         # Each name ends so; texts only add to the count.
         if raw.translate(None, _BLANKS).count(b'":') == _names_in(orjson.loads(raw)):
             return ""
     except orjson.JSONDecodeError:  # stricter than pydantic: NaN
         pass
-    doubled = list[str]()
-
-    def pairs(members: list[tuple[str, Any]]) -> None:
-        names = [name for name, _ in members]
-        doubled.extend(name for name in names if names.count(name) > 1)
-
     try:
-        json.loads(raw, object_pairs_hook=pairs, parse_int=str)
+        members = json.loads(raw, object_pairs_hook=list, parse_int=str)
+        return _first_doubled([member for member in members if member[0] in read])
     except (ValueError, RecursionError):  # laxer or stricter than pydantic, which has accepted it
         return ""
-    return doubled[0] if doubled else ""
+
+
+def _first_doubled(value: Any) -> str:  # noqa: ANN401
+    """Return a name that occurs twice in an object, which is a list of its members."""
+    if not isinstance(value, list):
+        return ""
+    names = [each[0] for each in value if isinstance(each, tuple)]
+    twice = [name for name in names if names.count(name) > 1]
+    within = (each[1] if isinstance(each, tuple) else each for each in value)
+    return twice[0] if twice else next(filter(None, map(_first_doubled, within)), "")
 
 
 def _names_in(value: Any) -> int:  # noqa: ANN401
@@ -162,8 +170,18 @@ def _optional_by_name(contract: type[BaseModel]) -> dict[str, bool]:
         alias = field.validation_alias
         choices = alias.choices if isinstance(alias, AliasChoices) else [alias or name]
         names = [choice for choice in choices if isinstance(choice, str)]
-        found |= dict.fromkeys([*names, name] if by_name else names, _allows_none(field.annotation))
+        found |= dict.fromkeys([*names, name] if by_name else names, allows_none(field.annotation))
     return found
+
+
+@lru_cache(maxsize=64)
+def _roots(contract: type[BaseModel]) -> list[str]:
+    """Return the names of the members within which the contract takes fields."""
+    aliases = [field.validation_alias for field in contract.model_fields.values()]
+    paths = [
+        path for alias in aliases for path in (alias.choices if isinstance(alias, AliasChoices) else [alias])
+    ]
+    return [str(path.path[0]) for path in paths if isinstance(path, AliasPath)]
 
 
 @lru_cache(maxsize=64)
@@ -186,9 +204,10 @@ def _is_within(annotation: Any) -> bool:  # noqa: ANN401
     return any(isinstance(each, FromRequest) or _is_within(each) for each in get_args(annotation))
 
 
-def _allows_none(annotation: Any) -> bool:  # noqa: ANN401
+def allows_none(annotation: Any) -> bool:  # noqa: ANN401
+    """Return whether None is a value of the type."""
     if get_origin(annotation) is Annotated:
-        return _allows_none(get_args(annotation)[0])
+        return allows_none(get_args(annotation)[0])
     return NoneType in get_args(annotation)
 
 
@@ -198,7 +217,7 @@ def _strings_validator(contract: type[BaseModel]) -> Callable[..., BaseModel]:
     fields: dict[str, Any] = {}
     for name, field in contract.model_fields.items():
         from_request = any(isinstance(each, FromRequest) for each in field.metadata)
-        if field.is_required() and not from_request and _allows_none(field.annotation):
+        if field.is_required() and not from_request and allows_none(field.annotation):
             fields[name] = (Annotated[field.annotation, field], None)
     lenient = create_model(contract.__name__, __base__=contract, **fields) if fields else contract
     return lenient.__pydantic_validator__.validate_strings

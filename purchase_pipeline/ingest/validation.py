@@ -5,20 +5,22 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
-from itertools import islice, repeat
+from decimal import Decimal
+from importlib import import_module
+from itertools import islice
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from purchase_pipeline.contracts import FROM_REQUEST
 from purchase_pipeline.errors import PipelineError
-from purchase_pipeline.ingest.fast_path import SYSTEM_ERRORS, FastPath, as_text, fast_path_for
 from purchase_pipeline.ingest.formats import Csv
 from purchase_pipeline.ingest.landing.pages import LandedRows, PageRows, page_of
 from purchase_pipeline.ingest.printable import in_brief, labelled, quantity
 from purchase_pipeline.ingest.row_readers import (
+    SYSTEM_ERRORS,
     CsvReader,
     InvalidRowError,
     JsonReader,
@@ -26,10 +28,19 @@ from purchase_pipeline.ingest.row_readers import (
     require_from_request_outermost,
 )
 from purchase_pipeline.ingest.storable import checks_of
+from purchase_pipeline.postgres import CopyText
 from purchase_pipeline.postgres.frames.model_values import converters_from_model
 
-BATCH_ROWS = 500
-"""Rows validated at a time: enough to amortize the overhead, few enough for the CPU's caches."""
+if TYPE_CHECKING:
+    from purchase_pipeline.ingest.fast_path import FastPath
+
+BATCH_ROWS = 1_000
+"""Rows validated at a time: enough to amortize the overhead, few enough for memory."""
+
+_ENOUGH_ROWS = 1_000
+"""Rows of a page for which the fast path's start pays."""
+
+_TEXT_TYPES = (str, int, date, Decimal)
 
 _LONGEST_ORIGINAL = 4_000
 _LONGEST_INPUT = 80
@@ -92,7 +103,6 @@ class RowValidation:
         self._min_rejected_rows = min_rejected_rows
         self._today = today
         self._contract = contract
-        self._fast_path = fast_path_for(contract, today)
         names = list(contract.model_fields)
         self._checks = [
             (names.index(name), _received_name(contract, name), check)
@@ -105,10 +115,16 @@ class RowValidation:
         self._values_of = itemgetter(*names) if len(names) > 1 else lambda row: (row[names[0]],)
         self.rejected: list[RejectedRow] = []
 
-    def accepted(self, raw_rows: LandedRows | Iterable[bytes]) -> Iterator[list[tuple[Any, ...]]]:
+    def accepted(
+        self, raw_rows: LandedRows | Iterable[bytes], *, in_bulk: bool = False
+    ) -> Iterator[list[tuple[Any, ...]] | CopyText]:
         """Yield lists of `(partition, row number, *fields)`, fields in the contract's order, row numbers from 1.
 
         Values are text for COPY: `12`, `3.50`, `2024-03-09`. Rows that are not those of a landed file are JSON.
+
+        Args:
+            raw_rows: the rows, or the pages that have them.
+            in_bulk: whether large pages take the fast path, which yields most rows as lines of COPY.
 
         Raises:
             TooManyRejectsError: as soon as `max_rejected_ratio` is reached.
@@ -117,9 +133,14 @@ class RowValidation:
         pages = raw_rows.pages() if isinstance(raw_rows, LandedRows) else [page_of(raw_rows)]
         seen = 0
         for page in pages:
-            reader, fast_path = self._reader(page)
+            fast_path, reader, begun = None, self._reader(page), seen
             while batch := list(islice(page.rows, BATCH_ROWS)):
-                yield self._validate_batch(batch, seen + 1, reader, fast_path)
+                if in_bulk and seen == begun and page.page.rows >= _ENOUGH_ROWS:
+                    fast_path = self._fast_path(page)
+                if fast_path is None:
+                    yield self._validate_rows(range(seen + 1, seen + 1 + len(batch)), batch, reader)
+                else:
+                    yield from self._validate_in_bulk(batch, seen + 1, reader, fast_path)
                 seen += len(batch)
         if seen != self._received:
             raise MissingRowsError(
@@ -130,30 +151,36 @@ class RowValidation:
                 hint="Materialize the raw asset again with `refetch: true`.",
             )
 
-    def _reader(self, page: PageRows) -> tuple[RowReader, FastPath | None]:
+    def _reader(self, page: PageRows) -> RowReader:
         context = {"today": self._today, "variables": page.page.variables}
         row_format = page.page.format
         if isinstance(row_format, Csv):
-            return CsvReader(self._contract, context, row_format, page.splitter), None
-        return JsonReader(self._contract, context), self._fast_path
+            return CsvReader(self._contract, context, row_format, page.splitter)
+        return JsonReader(self._contract, context)
 
-    def _validate_batch(
-        self, batch: Sequence[bytes], first: int, reader: RowReader, fast_path: FastPath | None
-    ) -> list[tuple[Any, ...]]:
-        if fast_path is None:
-            return self._validate_rows(range(first, first + len(batch)), batch, reader)
-        passed = fast_path.passed(batch)
-        numbers = [str(first + index) for index in passed.indexes]
-        accepted = list(zip(repeat(self._partition), numbers, *passed.columns))
-        if len(accepted) == len(batch):
-            return accepted
-        rest = sorted(set(range(len(batch))) - set(passed.indexes))
-        slow = self._validate_rows(
+    def _fast_path(self, page: PageRows) -> "FastPath | None":
+        """Return the fast path of a page, whose first row has been read."""
+        module = import_module(
+            "purchase_pipeline.ingest.fast_path"
+        )  # with pyarrow, which small pages do without
+        found: FastPath | None = module.fast_path_for(self._contract, self._today, self._partition, page)
+        return found
+
+    def _validate_in_bulk(
+        self, batch: Sequence[bytes], first: int, reader: RowReader, fast_path: "FastPath"
+    ) -> Iterator[list[tuple[Any, ...]] | CopyText]:
+        passed = fast_path.passed(batch, first)
+        rest = sorted(set(range(len(batch))).difference(passed.indexes))
+        others = self._validate_rows(
             [first + index for index in rest], [batch[index] for index in rest], reader
         )
-        if not accepted:
-            return slow
-        return sorted([*accepted, *slow], key=lambda row: int(row[1]))
+        at = 0
+        for row in others:
+            index = int(row[1]) - first
+            yield passed.between(at, index)
+            yield [row]
+            at = index
+        yield passed.between(at, len(batch))
 
     def _validate_rows(
         self, numbers: Sequence[int], raw_rows: Sequence[bytes], reader: RowReader
@@ -172,7 +199,7 @@ class RowValidation:
             except Exception as error:  # noqa: BLE001  # a validator may raise anything
                 self._reject(number, raw, *self._explained(error, reader, parsed))
             else:
-                accepted.append((self._partition, str(number), *map(as_text, values)))
+                accepted.append((self._partition, str(number), *map(_as_text, values)))
         return accepted
 
     def _require_storable(self, values: Sequence[Any]) -> None:
@@ -229,6 +256,11 @@ class RowValidation:
             hint="Fix the source or the contract, or raise max_rejected_ratio (of the purchases: "
             "PURCHASE_MAX_REJECTED_RATIO).",
         )
+
+
+def _as_text(value: Any) -> Any:  # noqa: ANN401
+    """Return a value as text for PostgreSQL, or unchanged if psycopg has to dump its type."""
+    return str(value) if type(value) in _TEXT_TYPES else value
 
 
 def _received_name(contract: type[BaseModel], name: str) -> str:

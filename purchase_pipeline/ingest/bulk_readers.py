@@ -1,0 +1,292 @@
+"""Bulk readers of the fast path: from the bytes of many rows to Arrow's columns, without the rows it cannot read."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from itertools import islice
+from typing import Any, NamedTuple, Protocol
+from uuid import uuid4
+
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import csv as arrow_csv
+from pyarrow import json as arrow_json
+from pydantic import BaseModel
+
+from purchase_pipeline.ingest.bulk_fields import BulkField
+from purchase_pipeline.ingest.column_rules import CSV, JSON_FORMS, Array, Texts, only, text_array
+from purchase_pipeline.ingest.csv_rows import is_regular
+
+_MOST_ATTEMPTS = 100  # each that fails finds a row that Arrow cannot read, or halves the rest
+_PEEKED_ROWS = 50
+_IN_ROW = re.compile(r" in row (\d+)$")
+_NOT_PARSED = re.compile(r"couldn't parse:([-+.\deE]+)$")
+_FORMS: dict[type, tuple[str, ...]] = {
+    str: ("text",),
+    bool: ("boolean",),
+    int: ("number", "integer"),
+    float: ("number",),
+}
+
+
+class Column(NamedTuple):
+    """The values of a field in some rows.
+
+    Attributes:
+        values: as received.
+        rule: returns the texts of those that are surely valid.
+        null_is_valid: where a null would be valid.
+    """
+
+    values: Array
+    rule: Texts
+    null_is_valid: Array
+
+
+Part = tuple[Array, Mapping[str, Column]]
+"""Some rows: their indexes in the batch, and the columns of the fields that they have."""
+
+
+class BulkReader(Protocol):
+    """Reads the rows of a page."""
+
+    def columns(self, raw_rows: Sequence[bytes]) -> Iterator[Part]:
+        """Yield the rows of a batch that Arrow can read, some at a time."""
+
+
+class BulkJson:
+    """Reads rows of JSON.
+
+    Arrow reads objects one after the other, wherever a row ends. So each row gets a member with its index, by a name
+    that no row has: it shows rows that are JSON only together, or several objects.
+    """
+
+    def __init__(self, fields: Sequence[BulkField], contract: type[BaseModel]) -> None:
+        self._fields = [field for field in fields if field.constant is None]
+        self._forbids_more = contract.model_config.get("extra") == "forbid"
+        self._index = uuid4().hex
+        self._ambiguous = [f'"{".".join(field.path)}"'.encode() for field in fields if len(field.path) > 1]
+
+    def columns(self, raw_rows: Sequence[bytes]) -> Iterator[Part]:
+        """Yield the rows of a batch that Arrow can read, some at a time."""
+        forms = self._forms(raw_rows)
+        types: dict[str, Any] = {self._index: pa.int64()}
+        for field in self._fields:
+            _add(types, field.path, JSON_FORMS[forms[field.name]])
+        schema = pa.schema(_arrow_fields(types))
+        prefix = f'{{"{self._index}":'.encode()
+        indexed = [
+            b"%b%d,%b" % (prefix, index, row[1:]) if row[:1] == b"{" else b"!"
+            for index, row in enumerate(raw_rows)
+        ]
+        for path in self._ambiguous:
+            indexed = [b"!" if path in row else row for row in indexed]
+
+        def read(part: Sequence[int]) -> Any:  # noqa: ANN401
+            table = self._read(b"\n".join(indexed[index] for index in part), schema)
+            if table[self._index].to_pylist() != list(part):
+                raise pa.ArrowInvalid("not one object a row")
+            return table
+
+        for part, table in _readable(read, range(len(indexed)), raw_rows):
+            more = table.column_names[len(schema) :]
+            wanted = table.take(_without(more, part, raw_rows)) if more else table
+            indexes = wanted[self._index].combine_chunks()
+            columns = {}
+            for field in self._fields:
+                values = wanted[field.path[0]].combine_chunks()
+                if len(field.path) > 1:
+                    values = pc.struct_field(values, list(field.path[1:]))
+                null_is_valid = _null_is_valid(field, values, indexes, raw_rows)
+                columns[field.name] = Column(values, field.rules[forms[field.name]], null_is_valid)
+            yield indexes, columns
+
+    def _forms(self, raw_rows: Sequence[bytes]) -> dict[str, str]:
+        """Return the most common form of each field in the first rows."""
+        seen: dict[str, Counter[str]] = {field.name: Counter() for field in self._fields}
+        for row in islice(raw_rows, _PEEKED_ROWS):
+            with suppress(orjson.JSONDecodeError):
+                members = orjson.loads(row)
+                for field in self._fields:
+                    possible = _FORMS.get(type(_at(members, field.path)), ())
+                    seen[field.name].update(islice((form for form in possible if form in field.rules), 1))
+        known = {field.name: [form for form in JSON_FORMS if form in field.rules] for field in self._fields}
+        return {name: max(forms, key=seen[name].__getitem__) for name, forms in known.items()}
+
+    def _read(self, content: bytes, schema: Any) -> Any:  # noqa: ANN401
+        content.decode()  # Arrow does not look at what it ignores
+        return arrow_json.read_json(
+            pa.BufferReader(content),
+            read_options=arrow_json.ReadOptions(use_threads=False, block_size=len(content) + 1),
+            parse_options=arrow_json.ParseOptions(
+                explicit_schema=schema, unexpected_field_behavior="infer" if self._forbids_more else "ignore"
+            ),
+        )
+
+
+class BulkCsv:
+    """Reads rows of CSV."""
+
+    def __init__(self, fields: Sequence[BulkField], header: Sequence[str], delimiter: str) -> None:
+        self._fields, self._delimiter = fields, delimiter
+        self._names = [str(place) for place in range(len(header))]
+        self._place = {
+            field.name: str(header.index(field.path[0])) for field in fields if field.path[0] in header
+        }
+
+    @classmethod
+    def of(
+        cls, fields: Sequence[BulkField], contract: type[BaseModel], header: Sequence[str], delimiter: str
+    ) -> "BulkCsv | None":
+        """Return a reader; None if the header does not name the contract's fields, each once."""
+        fields = [field for field in fields if field.constant is None]
+        names = [".".join(field.path) for field in fields]
+        more = [name for name in header if name not in names]
+        if (
+            not fields
+            or any(header.count(name) > 1 for name in names)
+            or any(len(field.path) > 1 for field in fields)
+        ):
+            return None
+        if more and contract.model_config.get("extra") == "forbid":
+            return None
+        required = [field for field in fields if not (field.optional and field.null is not False)]
+        return cls(fields, header, delimiter) if all(field.path[0] in header for field in required) else None
+
+    def columns(self, raw_rows: Sequence[bytes]) -> Iterator[Part]:
+        """Yield the rows of a batch that Arrow can read, some at a time."""
+        usable = [index for index, row in enumerate(raw_rows) if is_regular(row, self._delimiter)]
+
+        def read(part: Sequence[int]) -> Any:  # noqa: ANN401
+            table, skipped = self._read(b"\n".join(raw_rows[index] for index in part))
+            indexes = [index for place, index in enumerate(part, 1) if place not in skipped]
+            if table.num_rows != len(indexes):
+                raise pa.ArrowInvalid("not one record a row")
+            return table.append_column("index", text_array(map(str, indexes)).cast(pa.int64()))
+
+        for _, table in _readable(read, usable, raw_rows):
+            indexes = table["index"].combine_chunks()
+            yes, no = pc.is_valid(indexes), pc.is_null(indexes)
+            columns = {}
+            for field in self._fields:
+                place = self._place.get(field.name)
+                values = (
+                    pa.nulls(len(indexes), pa.string()) if place is None else table[place].combine_chunks()
+                )
+                if field.optional:
+                    values = only(pc.greater(pc.binary_length(values), _ZERO), values)
+                columns[field.name] = Column(
+                    values, field.rules[CSV], yes if field.optional and field.null is not False else no
+                )
+            yield indexes, columns
+
+    def _read(self, content: bytes) -> tuple[Any, set[int]]:
+        """Return the table, and the numbers of the records with another number of fields."""
+        skipped = set[int]()
+
+        def skip(row: Any) -> str:  # noqa: ANN401
+            skipped.add(row.number)
+            return "skip"
+
+        table = arrow_csv.read_csv(
+            pa.BufferReader(content),
+            read_options=arrow_csv.ReadOptions(
+                use_threads=False, column_names=self._names, block_size=len(content) + 1
+            ),
+            parse_options=arrow_csv.ParseOptions(
+                delimiter=self._delimiter, newlines_in_values=True, invalid_row_handler=skip
+            ),
+            convert_options=arrow_csv.ConvertOptions(
+                column_types=dict.fromkeys(self._names, pa.string()),
+                strings_can_be_null=False,
+                include_columns=[*self._place.values()],
+            ),
+        )
+        return table, skipped
+
+
+def _readable(
+    read: Callable[[Sequence[int]], Any], indexes: Sequence[int], raw_rows: Sequence[bytes]
+) -> Iterator[tuple[Sequence[int], Any]]:
+    """Yield the rows that can be read, some at a time: their indexes, and their table."""
+    pending, attempts = [indexes], 0
+    while pending and attempts < _MOST_ATTEMPTS:
+        part, attempts = pending.pop(), attempts + 1
+        try:
+            if part:
+                yield part, read(part)
+        except UnicodeDecodeError:
+            pending.append([index for index in part if _is_text(raw_rows[index])])
+        except pa.ArrowInvalid as error:
+            if len(part) > 1:
+                pending += _without_unreadable(part, raw_rows, str(error))
+
+
+def _without_unreadable(part: Sequence[int], raw_rows: Sequence[bytes], reason: str) -> list[Sequence[int]]:
+    """Return the parts to try next: without the rows that Arrow names, or else each half."""
+    in_row = _IN_ROW.search(reason)
+    if in_row and (at := int(in_row[1])) < len(part):  # not if a row has several objects
+        return [part[at + 1 :], part[:at]]
+    if number := _NOT_PARSED.search(reason):
+        has_it = re.compile(rb"(?<![\d.eE+-])%b(?![\d.eE+-])" % re.escape(number[1].encode())).search
+        if len(kept := [index for index in part if not has_it(raw_rows[index])]) < len(part):
+            return [kept]
+    return [part[len(part) // 2 :], part[: len(part) // 2]]
+
+
+def _is_text(row: bytes) -> bool:
+    try:
+        row.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _without(names: Sequence[str], part: Sequence[int], raw_rows: Sequence[bytes]) -> Array:
+    """Return the places of the rows that have none of these members."""
+    unwanted = [json.dumps(name, ensure_ascii=False).encode() for name in names]
+    unwanted.append(b"\\")  # an escape may be part of a name
+    return text_array(
+        str(place)
+        for place, index in enumerate(part)
+        if not any(name in raw_rows[index] for name in unwanted)
+    ).cast(pa.int64())
+
+
+def _null_is_valid(field: BulkField, values: Array, indexes: Array, raw_rows: Sequence[bytes]) -> Array:
+    """Return where null is valid: a missing member is read as null too, so it may have to be looked for."""
+    if field.null is not None or not values.null_count:
+        return pc.is_valid(indexes) if field.null else pc.is_null(indexes)
+    name = f'"{field.path[-1]}":'.encode()  # so only a name ends: within a text the quotes would be escaped
+    null = pc.is_null(values).to_pylist()
+    found = [
+        "" if is_null and raw_rows[index].count(b"{") == 1 and name in raw_rows[index] else None
+        for index, is_null in zip(indexes.to_pylist(), null, strict=True)
+    ]
+    return pc.is_valid(text_array(found))
+
+
+def _at(members: Any, path: Sequence[str]) -> Any:  # noqa: ANN401
+    for name in path:
+        members = members.get(name) if isinstance(members, dict) else None
+    return members
+
+
+def _add(types: dict[str, Any], path: Sequence[str], kind: Any) -> None:  # noqa: ANN401
+    *outer, name = path
+    for each in outer:
+        types = types.setdefault(each, {})
+    types[name] = kind
+
+
+def _arrow_fields(types: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    return [
+        (name, pa.struct(_arrow_fields(kind)) if isinstance(kind, dict) else kind)
+        for name, kind in types.items()
+    ]
+
+
+_ZERO = text_array(["0"]).cast(pa.int32())[0]
