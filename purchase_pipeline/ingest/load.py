@@ -10,7 +10,7 @@ from purchase_pipeline.ingest.landing.manifest import LandedPartition
 from purchase_pipeline.ingest.landing.store import Landing
 from purchase_pipeline.ingest.ledger import first_seen
 from purchase_pipeline.ingest.tables import FeedTables
-from purchase_pipeline.ingest.validation import RowValidation, TooManyRejectsError
+from purchase_pipeline.ingest.validation import BATCH_ROWS, RowValidation, TooManyRejectsError
 from purchase_pipeline.postgres import CopyText, RowStream, Together
 from purchase_pipeline.postgres.frames.rows import Row
 
@@ -69,11 +69,19 @@ class LandedSlices:
     def _rejected(self, connection: sa.Connection) -> RowStream:
         key, rejected = self.landed.partition, self.validation.rejected
         known = first_seen(connection, self._tables, key) if rejected else {}
-        rows = [
-            (key, *row, known.get((row.row_number, row.original_sha256), self._validated_at), self._run_id)
-            for row in rejected
-        ]
-        return _stream(self._tables.rejected, [rows])
+        batches = (
+            [
+                (
+                    key,
+                    *row,
+                    known.get((row.row_number, row.original_sha256), self._validated_at),
+                    self._run_id,
+                )
+                for row in rejected[first : first + BATCH_ROWS]
+            ]
+            for first in range(0, max(1, len(rejected)), BATCH_ROWS)
+        )
+        return _stream(self._tables.rejected, batches)
 
 
 def _stream(table: sa.Table, batches: Iterable[Sequence[Row] | CopyText]) -> RowStream:

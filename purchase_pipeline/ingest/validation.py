@@ -9,6 +9,7 @@ from decimal import Decimal
 from importlib import import_module
 from itertools import islice
 from operator import itemgetter
+from sys import intern
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
@@ -235,8 +236,12 @@ class RowValidation:
         return fields, [f"{fields[0]}: {reason}" if fields else reason]
 
     def _reject(self, row_number: int, raw: bytes, fields: list[str], reasons: list[str]) -> None:
+        texts = (
+            [intern(text) for text in fields],
+            [intern(text) for text in reasons],
+        )  # many rows have the same
         self.rejected.append(
-            RejectedRow(row_number, fields, reasons, storable_text(raw), hashlib.sha256(raw).hexdigest())
+            RejectedRow(row_number, *texts, storable_text(raw), hashlib.sha256(raw).hexdigest())
         )
         rejected = len(self.rejected)
         # Not a product: 0.07 * 100 > 7.

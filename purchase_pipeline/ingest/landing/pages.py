@@ -15,7 +15,7 @@ from purchase_pipeline.ingest.response_body import CompleteRows
 from purchase_pipeline.ingest.row_splitter import RowSplitter
 from purchase_pipeline.ingest.sources.request import Page
 
-_CHUNK_BYTES = 1 << 18
+_CHUNK_BYTES = 1 << 16
 _COMPRESSION = zstandard.ZstdCompressionParameters.from_level(
     1,  # the fastest: network and database dominate anyway
     write_checksum=True,
