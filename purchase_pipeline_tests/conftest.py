@@ -11,8 +11,6 @@ from pathlib import Path
 import psycopg
 import pytest
 import sqlalchemy as sa
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 from psycopg import sql
 
 from purchase_pipeline.postgres.connections import engine_for
@@ -37,23 +35,13 @@ gc.disable()
 
 
 def pytest_collection_finish() -> None:
-    """Leave what was imported out of garbage collection."""
+    """Make Dagster cheaper, and leave what was imported out of garbage collection."""
+    # Imports Dagster, which the process that only distributes tests does not need.
+    from purchase_pipeline_tests.in_memory_dagster import make_cheaper  # noqa: PLC0415
+
+    make_cheaper()
     gc.freeze()
     gc.enable()
-
-
-# Dagster reads its 90 migrations twice for each in-memory instance, which costs more than most tests: cache them.
-_read_migrations, _migrations = ScriptDirectory.from_config, dict[str | None, ScriptDirectory]()
-
-
-def _migrations_once(config: Config) -> ScriptDirectory:
-    location = config.get_main_option("script_location")
-    if location not in _migrations:
-        _migrations[location] = _read_migrations(config)
-    return _migrations[location]
-
-
-ScriptDirectory.from_config = staticmethod(_migrations_once)  # type: ignore[method-assign]
 
 
 @pytest.hookimpl(tryfirst=True)
