@@ -66,6 +66,12 @@ class Databases:
             self._execute("CREATE DATABASE {}", name)
         return name
 
+    def copy(self, template: str, name: str) -> None:
+        """Make an empty database a copy of another."""
+        self._server.execute(_END_SESSIONS, [template])
+        self._execute("DROP DATABASE {} WITH (FORCE)", name)
+        self._execute("CREATE DATABASE {} TEMPLATE {}", name, template)
+
     def give_back(self, name: str) -> None:
         """Empty a database, or drop it if it cannot be emptied."""
         if self._emptied(name):

@@ -1,17 +1,24 @@
 """The production wiring, with other settings: a real API, a landing folder, a database."""
 
-from dataclasses import replace
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import dagster as dg
+import sqlalchemy as sa
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 from pydantic import SecretStr
 
+from mock_api.app import create_app
 from purchase_pipeline.definitions import build_definitions
 from purchase_pipeline.feeds.feed import Feed
 from purchase_pipeline.ingest.sources.request import Source
 from purchase_pipeline.purchases import purchases
 from purchase_pipeline.settings import Settings, current_settings
+from purchase_pipeline_tests.databases import Databases
+from purchase_pipeline_tests.serving import served
 
 
 def a_pipeline(api_url: str, landing: Path | str, database_url: str) -> dg.Definitions:
@@ -62,3 +69,29 @@ def ingest(  # noqa: PLR0913  (one a setting of the job)
         instance=instance,
         raise_on_error=False,
     )
+
+
+@dataclass(frozen=True)
+class TwoBatches:
+    """Two loaded batches, to be copied: a load costs ten times as much."""
+
+    databases: Databases
+    database: str
+    landing: Path
+
+    def copy(self, engine: sa.Engine, landing: Path) -> None:
+        """Copy the batches into an empty database and landing."""
+        assert engine.url.database is not None
+        self.databases.copy(self.database, engine.url.database)
+        shutil.copytree(self.landing, landing, dirs_exist_ok=True)
+
+
+@contextmanager
+def two_batches(databases: Databases, landing: Path, *, rows: int, defects: float) -> Iterator[TwoBatches]:
+    """Load two batches for a module's tests."""
+    database = databases.take()
+    with served(create_app(defects=defects)) as url:
+        pipeline = a_pipeline(url, landing, databases.url(database))
+        assert all(ingest(pipeline, lote, rows=rows).success for lote in ("lote-0001", "lote-0002"))
+    yield TwoBatches(databases, database, landing)
+    databases.give_back(database)

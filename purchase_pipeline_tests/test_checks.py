@@ -1,5 +1,6 @@
 """Each asset check passes on correct batches, and fails on its fault."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -11,17 +12,22 @@ from purchase_pipeline.feeds.checks import table_checks
 from purchase_pipeline.ingest.ledger import Ledger
 from purchase_pipeline.purchases import PURCHASES, purchases
 from purchase_pipeline.settings import current_settings
-from purchase_pipeline_tests.pipelines import a_pipeline, ingest
+from purchase_pipeline_tests.databases import Databases
+from purchase_pipeline_tests.pipelines import TwoBatches, a_pipeline, ingest, two_batches
 from purchase_pipeline_tests.serving import served
 
 
-@pytest.fixture
-def ledger(database_url: str, engine: sa.Engine, tmp_path: Path) -> Ledger:
+@pytest.fixture(scope="module")
+def batches(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoBatches]:
     """Two loaded batches of 200 rows, 4 rejected."""
-    with served(create_app(defects=0.01)) as url:
-        pipeline = a_pipeline(url, tmp_path, database_url)
-        assert ingest(pipeline, "lote-0001").success
-        assert ingest(pipeline, "lote-0002").success
+    with two_batches(databases, tmp_path_factory.mktemp("landing"), rows=200, defects=0.01) as loaded:
+        yield loaded
+
+
+@pytest.fixture
+def ledger(batches: TwoBatches, engine: sa.Engine, tmp_path: Path) -> Ledger:
+    """The ledger of two batches that a test may change."""
+    batches.copy(engine, tmp_path)
     return Ledger(engine, PURCHASES)
 
 

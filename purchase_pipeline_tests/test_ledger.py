@@ -1,5 +1,6 @@
 """Which batches the ledger reports as loaded, and in which order."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -7,24 +8,28 @@ import dagster as dg
 import pytest
 import sqlalchemy as sa
 
-from mock_api.app import create_app
 from purchase_pipeline.feeds.backlog import Backlog, NewCommits
 from purchase_pipeline.ingest.ledger import LEDGER, Ledger
 from purchase_pipeline.purchases import COMPRAS_REJEITADAS, PURCHASES, TABELA_COMPRAS
-from purchase_pipeline_tests.pipelines import a_feed, a_pipeline, ingest
-from purchase_pipeline_tests.serving import served
+from purchase_pipeline_tests.databases import Databases
+from purchase_pipeline_tests.pipelines import TwoBatches, a_feed, two_batches
 
 pytestmark = pytest.mark.compatibility
 
 LOTS = ["lote-0001", "lote-0002"]
 
 
+@pytest.fixture(scope="module")
+def batches(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoBatches]:
+    """Two loaded batches, each with rejected rows."""
+    with two_batches(databases, tmp_path_factory.mktemp("landing"), rows=200, defects=0.02) as loaded:
+        yield loaded
+
+
 @pytest.fixture
-def ledger(database_url: str, engine: sa.Engine, tmp_path: Path) -> Ledger:
-    """Two batches, each with rejected rows."""
-    with served(create_app(defects=0.02)) as url:
-        for lote in LOTS:
-            assert ingest(a_pipeline(url, tmp_path, database_url), lote).success
+def ledger(batches: TwoBatches, engine: sa.Engine, tmp_path: Path) -> Ledger:
+    """The ledger of two batches that a test may change."""
+    batches.copy(engine, tmp_path)
     return Ledger(engine, PURCHASES)
 
 

@@ -1,6 +1,6 @@
 """Verification: no differences after a load, and a sentence for each manipulation."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -8,7 +8,6 @@ import pytest
 import sqlalchemy as sa
 from fastapi import FastAPI
 
-from mock_api.app import create_app
 from purchase_pipeline.ingest.formats import NDJSON
 from purchase_pipeline.ingest.landing.manifest import manifest_of
 from purchase_pipeline.ingest.landing.store import Landing, landing_at
@@ -16,19 +15,25 @@ from purchase_pipeline.ingest.reconciliation import MissingTableError, VerifiedP
 from purchase_pipeline.ingest.sources.request import Page
 from purchase_pipeline.purchases import PURCHASES
 from purchase_pipeline_tests.builders import a_compra, a_raw_compra
+from purchase_pipeline_tests.databases import Databases
 from purchase_pipeline_tests.landed import land_lines, land_page
-from purchase_pipeline_tests.pipelines import a_pipeline, ingest
+from purchase_pipeline_tests.pipelines import TwoBatches, a_pipeline, ingest, two_batches
 from purchase_pipeline_tests.serving import served
 
 pytestmark = pytest.mark.compatibility
 
 
-@pytest.fixture
-def landing(database_url: str, tmp_path: Path) -> Landing:
+@pytest.fixture(scope="module")
+def batches(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoBatches]:
     """Two loaded batches of 500 rows, 490 accepted."""
-    with served(create_app(defects=0.02)) as url:
-        pipeline = a_pipeline(url, tmp_path, database_url)
-        assert all(ingest(pipeline, lote, rows=500).success for lote in ("lote-0001", "lote-0002"))
+    with two_batches(databases, tmp_path_factory.mktemp("landing"), rows=500, defects=0.02) as loaded:
+        yield loaded
+
+
+@pytest.fixture
+def landing(batches: TwoBatches, engine: sa.Engine, tmp_path: Path) -> Landing:
+    """Two batches that a test may change."""
+    batches.copy(engine, tmp_path)
     return landing_at(str(tmp_path))
 
 
