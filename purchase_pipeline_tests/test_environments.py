@@ -186,7 +186,12 @@ def test_an_invalid_option_or_setting_is_explained(number: int, case: Case, refu
     assert case.seen in stdout + stderr
 
 
-@pytest.mark.parametrize("case", [*VARIABLES, *PATHS, *LIMITS, *STREAMS], ids=lambda case: case.environment)
+def marked(case: Case) -> object:
+    starts_server = STARTS_AND_GOES in case.typed
+    return pytest.param(case, marks=pytest.mark.database if starts_server else (), id=case.environment)
+
+
+@pytest.mark.parametrize("case", [marked(case) for case in (*VARIABLES, *PATHS, *LIMITS, *STREAMS)])
 def test_a_command_works_in_this_environment_or_reports_the_problem(case: Case, folder: Path) -> None:
     done = typed(case.typed, folder)
 
