@@ -110,6 +110,7 @@ def test_what_is_written_is_formatted_python_with_the_found_types(api: str, here
     assert subprocess.run([ruff, *words], cwd=here, check=False).returncode == 0
 
 
+@pytest.mark.database
 def test_the_written_test_passes_and_fails_when_a_row_no_longer_fits(api: str, here: Path) -> None:
     for name in NEW:
         written(api, name)
