@@ -65,6 +65,13 @@ def started(shared_home: Path) -> EmbeddedPostgres:
     return server
 
 
+@pytest.fixture
+def idle_home(shared_home: Path) -> Path:
+    """The shared home, its server not running."""
+    EmbeddedPostgres(shared_home).stop()
+    return shared_home
+
+
 def a_home() -> Iterator[Path]:
     folder = short_folder("ep-")
     yield folder / "postgres"
@@ -199,9 +206,9 @@ def test_many_starts_at_once_make_one_server(home: Path) -> None:
 
 
 @pytest.mark.parametrize("first_leaves_first", [True, False])
-def test_the_last_user_stops_it(home: Path, *, first_leaves_first: bool) -> None:
-    server = EmbeddedPostgres(home)
-    users = [User(home), User(home)]
+def test_the_last_user_stops_it(idle_home: Path, *, first_leaves_first: bool) -> None:
+    server = EmbeddedPostgres(idle_home)
+    users = [User(idle_home), User(idle_home)]
     assert [user.started for user in users] == [True, False]
     leaving, staying = users if first_leaves_first else users[::-1]
 
@@ -212,9 +219,9 @@ def test_the_last_user_stops_it(home: Path, *, first_leaves_first: bool) -> None
     assert not server.is_running()
 
 
-def test_a_killed_user_does_not_count(home: Path) -> None:
-    server = EmbeddedPostgres(home)
-    users = [User(home), User(home)]
+def test_a_killed_user_does_not_count(idle_home: Path) -> None:
+    server = EmbeddedPostgres(idle_home)
+    users = [User(idle_home), User(idle_home)]
 
     users[0].is_killed()
     assert answer(server, "SELECT 1") == "1"
@@ -223,9 +230,9 @@ def test_a_killed_user_does_not_count(home: Path) -> None:
     assert not server.is_running()
 
 
-def test_a_leftover_server_is_stopped_by_the_next_user(home: Path) -> None:
-    server = EmbeddedPostgres(home)
-    User(home).is_killed()
+def test_a_leftover_server_is_stopped_by_the_next_user(idle_home: Path) -> None:
+    server = EmbeddedPostgres(idle_home)
+    User(idle_home).is_killed()
     assert server.is_running()
 
     with server.in_use() as started:
@@ -233,8 +240,8 @@ def test_a_leftover_server_is_stopped_by_the_next_user(home: Path) -> None:
     assert not server.is_running()
 
 
-def test_a_started_server_outlives_its_users(home: Path) -> None:
-    server = EmbeddedPostgres(home)
+def test_a_started_server_outlives_its_users(idle_home: Path) -> None:
+    server = EmbeddedPostgres(idle_home)
     with server.in_use():
         assert not server.start()
     assert server.is_running()
@@ -245,8 +252,8 @@ def test_a_started_server_outlives_its_users(home: Path) -> None:
     assert not server.is_running()
 
 
-def test_a_dead_server_is_not_kept_running(home: Path) -> None:
-    server = EmbeddedPostgres(home)
+def test_a_dead_server_is_not_kept_running(idle_home: Path) -> None:
+    server = EmbeddedPostgres(idle_home)
     server.start()
     postmaster_of(server).kill()
 
@@ -255,8 +262,8 @@ def test_a_dead_server_is_not_kept_running(home: Path) -> None:
     assert not server.is_running()
 
 
-def test_uses_can_be_nested(home: Path) -> None:
-    server = EmbeddedPostgres(home)
+def test_uses_can_be_nested(idle_home: Path) -> None:
+    server = EmbeddedPostgres(idle_home)
     with server.in_use() as started:
         with server.in_use() as started_again:
             assert (started, started_again) == (True, False)
@@ -264,8 +271,8 @@ def test_uses_can_be_nested(home: Path) -> None:
     assert not server.is_running()
 
 
-def test_child_processes_do_not_count_as_users(home: Path) -> None:
-    server = EmbeddedPostgres(home)
+def test_child_processes_do_not_count_as_users(idle_home: Path) -> None:
+    server = EmbeddedPostgres(idle_home)
     with server.in_use():
         child = subprocess.Popen(["/bin/sleep", "60"])
     try:

@@ -154,12 +154,14 @@ def test_the_commands_work_on_a_feed(person: Person, feed: Feed) -> None:
         return " ".join(done.stdout.split())
 
     assert f"{received} rows received = {loaded} loaded + {rejected} rejected" in said("ingest")
-    status, rejects, verified = person.run_all(*([*module, name] for name in ("status", "rejects", "verify")))
+    status, rejects, verified, replay = person.run_all(
+        *([*module, name] for name in ("status", "rejects", "verify", "replay"))
+    )
     assert f"{partitions} of {partitions} batches loaded" in " ".join(status.stdout.split())
     assert f"{rejected} rejected rows" in rejects.stdout
     assert "no differences" in " ".join(verified.stdout.split())
-    assert status.returncode == rejects.returncode == verified.returncode == 0
-    assert "nothing to do" in said("replay")
+    assert "nothing to do" in replay.stdout
+    assert status.returncode == rejects.returncode == verified.returncode == replay.returncode == 0
     with psycopg.connect(person.database_url()) as connection:
         delete = sql.SQL("DELETE FROM {} WHERE partition_key = %s").format(sql.Identifier(feed.name))
         connection.execute(delete, [first])
