@@ -13,6 +13,7 @@ from uuid import UUID
 
 import pytest
 from pydantic import (
+    AfterValidator,
     AliasChoices,
     AliasPath,
     BaseModel,
@@ -23,7 +24,7 @@ from pydantic import (
     model_validator,
 )
 
-from purchase_pipeline.contracts import CompraSchema, FromRequest, Text
+from purchase_pipeline.contracts import BooleanIn, CompraSchema, FromRequest, Text
 from purchase_pipeline.ingest.formats import NDJSON, Csv
 from purchase_pipeline.ingest.landing.store import landing_at
 from purchase_pipeline.ingest.sources.request import Page
@@ -247,6 +248,59 @@ def test_values_of_the_request_and_nested_ones_are_read_in_bulk(tmp_path: Path) 
     assert len(rejected) == 100
     assert fast >= 5_000
     assert in_bulk[0] == ["p\t\\1", "1", "a\tb", "Ana", "Ubá"]
+
+
+def test_a_word_of_one_kind_is_not_one_of_another(tmp_path: Path) -> None:
+    class Flag(BaseModel):
+        flag: BooleanIn(true={1}, false={0})  # type: ignore[valid-type]
+
+    for number, (value, valid) in enumerate([(b"1", True), (b"true", False), (b'"1"', True)]):
+        page = Page(NDJSON, [b'{"flag":%b}\n' % value * ROWS])
+
+        alone, in_bulk, _, rejected = both_ways(tmp_path / str(number), Flag, page)
+
+        assert (len(in_bulk), len(rejected)) == ((ROWS, 0) if valid else (0, ROWS))
+        assert_same(alone, in_bulk)
+
+
+class Tree(BaseModel):
+    """A contract that refers to itself."""
+
+    name: str
+    parent: "Tree | None" = None
+
+
+class LongCode(BaseModel):
+    """A contract with a pattern that RE2 refuses."""
+
+    name: Annotated[str, Field(pattern=r"^(a{900}b{900}){0,9}[a-z]*$")]
+
+
+class BeyondItsType(BaseModel):
+    """A contract with bounds that no value of a column has."""
+
+    name: str
+    n: Annotated[int, Field(lt=10**30, ge=-(2**63))]
+    d: Annotated[Decimal, Field(max_digits=5, decimal_places=2, lt=Decimal("7.12345"))]
+
+
+@pytest.mark.parametrize("contract", [Tree, LongCode, BeyondItsType])
+def test_a_contract_without_rules_is_left_to_pydantic(contract: type[BaseModel], tmp_path: Path) -> None:
+    page = Page(NDJSON, [b'{"name":"a","n":1,"d":"5.00"}\n{"name":5,"n":0,"d":"8.00"}\n' * ROWS])
+
+    alone, in_bulk, _, rejected = both_ways(tmp_path, contract, page)
+
+    assert len(in_bulk) == len(rejected) == ROWS
+    assert_same(alone, in_bulk)
+
+
+def test_a_variable_that_is_not_valid_rejects_the_rows(tmp_path: Path) -> None:
+    class Dated(BaseModel):
+        day: Annotated[date, AfterValidator(lambda value: value / 0), FromRequest("day")]
+
+    page = Page(NDJSON, [b"{}\n" * ROWS], {"day": "2026-01-05"})
+
+    assert len(both_ways(tmp_path, Dated, page)[3]) == ROWS
 
 
 def test_a_page_with_hardly_a_sure_row_is_left_to_the_contract(tmp_path: Path) -> None:

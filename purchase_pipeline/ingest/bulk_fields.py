@@ -4,12 +4,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
 import orjson
 from pydantic import BaseModel
-from pydantic_core import SchemaValidator
+from pydantic_core import SchemaError, SchemaValidator
 
 from purchase_pipeline.contracts import FromRequest
 from purchase_pipeline.ingest.column_rules import CSV, Array, Texts, text_array, texts_by_form
@@ -65,7 +66,10 @@ def bulk_fields(contract: type[BaseModel], today: date) -> list[BulkField]:
     )
     if own or rows["type"] != "model-fields" or rows.keys() & {"extras_schema", "extras_keys_schema"}:
         return []
-    fields = [*_fields(contract, rows["fields"], core.get("config", {}), today)]
+    try:
+        fields = [*_fields(contract, rows["fields"], core.get("config", {}), today)]
+    except SchemaError:  # a field that refers to a definition, such as a model that contains itself
+        return []
     return fields if len(fields) == len(contract.model_fields) else []
 
 
@@ -131,11 +135,14 @@ class _Judge:
 
     def rules(self) -> dict[str, Texts]:
         """Return rules for values that Arrow reads without loss."""
-        of_json = self._rule(
-            lambda value: self._validator.validate_json(orjson.dumps(value), context=self._context)
-        )
-        of_csv = self._rule(lambda value: self._validator.validate_strings(value, context=self._context))
-        return {**dict.fromkeys(("text", "integer", "boolean"), of_json), CSV: of_csv}
+
+        def of_json(value: Any) -> Any:  # noqa: ANN401
+            return self._validator.validate_json(orjson.dumps(value), context=self._context)
+
+        def of_csv(value: str) -> Any:  # noqa: ANN401
+            return self._validator.validate_strings(value, context=self._context)
+
+        return {**dict.fromkeys(("text", "integer", "boolean"), self._rule(of_json)), CSV: self._rule(of_csv)}
 
     def constant(self, variables: Mapping[str, Any]) -> str | None:
         """Return the text of a value that is in the context.
@@ -148,8 +155,7 @@ class _Judge:
         return None if value is None else self._text(value)
 
     def _rule(self, validated: Callable[[Any], Any]) -> Texts:
-        known: dict[Any, str | None] = {}
-
+        @lru_cache(maxsize=_MOST_KNOWN, typed=True)  # True is not 1
         def text(value: Any) -> str | None:  # noqa: ANN401
             try:
                 return self._text(validated(value))
@@ -160,11 +166,7 @@ class _Judge:
 
         def texts(values: Array) -> Array:
             encoded = values.dictionary_encode()
-            if len(known) > _MOST_KNOWN:
-                known.clear()
-            distinct = encoded.dictionary.to_pylist()
-            known.update((value, text(value)) for value in distinct if value not in known)
-            return text_array([known[value] for value in distinct]).take(encoded.indices)
+            return text_array(map(text, encoded.dictionary.to_pylist())).take(encoded.indices)
 
         return texts
 

@@ -21,7 +21,7 @@ from purchase_pipeline.ingest.column_rules import CSV, JSON_FORMS, Array, Texts,
 from purchase_pipeline.ingest.csv_rows import is_regular
 
 _MOST_ATTEMPTS = 100  # each that fails finds a row that Arrow cannot read, or halves the rest
-_PEEKED_ROWS = 50
+_PEEKED_ROWS = 20
 _IN_ROW = re.compile(r" in row (\d+)$")
 _NOT_PARSED = re.compile(r"couldn't parse:([-+.\deE]+)$")
 _FORMS: dict[type, tuple[str, ...]] = {

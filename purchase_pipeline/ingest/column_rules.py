@@ -55,23 +55,27 @@ def texts_by_form(schema: Schema, today: date) -> dict[str, Texts]:
         schema: core schema of a field.
         today: the latest day of schemas that are marked `{"at_most": "today"}`.
     """
-    kind, marks = schema["type"], schema.get("metadata") or {}
-    if kind in {"custom-error", "nullable", "default"}:
-        return texts_by_form(schema["schema"], today)
-    if kind == "function-after" and marks.get("at_most") == "today":
-        return texts_by_form({**schema["schema"], "le": today}, today)
-    if kind == "chain" and len(schema["steps"]) == _PAIR:
-        first, then = schema["steps"]
-        rules = texts_by_form(then, today)
-        return {form: _after(step, rules[form]) for form, step in _steps(first).items() if form in rules}
     try:
-        return _RULES[kind](schema) if kind in _RULES else {}
+        return _rules(schema, today)
     except (
         ArithmeticError,
         TypeError,
         ValueError,
-    ):  # a bound that no value of the type has; also Arrow's errors
+    ):  # a bound that the type cannot have, or one of Arrow's errors
         return {}
+
+
+def _rules(schema: Schema, today: date) -> dict[str, Texts]:
+    kind, marks = schema["type"], schema.get("metadata") or {}
+    if kind in {"custom-error", "nullable", "default"}:
+        return _rules(schema["schema"], today)
+    if kind == "function-after" and marks.get("at_most") == "today" and "le" not in schema["schema"]:
+        return _rules({**schema["schema"], "le": today}, today)
+    if kind == "chain" and len(schema["steps"]) == _PAIR:
+        first, then = schema["steps"]
+        rules = _rules(then, today)
+        return {form: _after(step, rules[form]) for form, step in _steps(first).items() if form in rules}
+    return _RULES[kind](schema) if kind in _RULES else {}
 
 
 def _after(step: Texts, then: Texts) -> Texts:
@@ -98,6 +102,8 @@ def _steps(schema: Schema) -> dict[str, Texts]:
 
 
 def _rewritten(pattern: str, rewrites: Iterable[tuple[str, str]]) -> Texts:
+    _matching(pattern, _A_TEXT)  # raises an error if the pattern is none of RE2's
+
     def texts(values: Array) -> Array:
         passed = _matching(pattern, values)
         for found, written in rewrites:
@@ -108,23 +114,21 @@ def _rewritten(pattern: str, rewrites: Iterable[tuple[str, str]]) -> Texts:
 
 
 def _text(schema: Schema) -> dict[str, Texts]:
+    _require_known(schema, ("pattern", "max_length", "min_length"))
     pattern = schema.get("pattern")
-    known = pattern in {None, _NUL_FREE, _NOT_BLANK}
-    if schema.keys() - _COMMON - {"pattern", "max_length", "min_length"} or not (
-        known or _is_portable(pattern)
-    ):
-        return {}
+    if pattern not in {None, _NUL_FREE, _NOT_BLANK}:
+        if not _is_portable(pattern):
+            return {}
+        _matching(pattern, _A_TEXT)  # as above
     lengths = _bounds({"ge": schema.get("min_length"), "le": schema.get("max_length")}, pa.int32())
 
     def texts(values: Array) -> Array:
-        holds = pc.invert(pc.match_substring(values, "\x00"))  # PostgreSQL cannot store it
+        kept = only(pc.invert(pc.match_substring(values, "\x00")), values)  # PostgreSQL cannot store it
         if pattern == _NOT_BLANK:
-            holds = pc.and_(holds, pc.greater(pc.binary_length(pc.utf8_trim_whitespace(values)), _ZERO))
-        elif not known:
-            holds = pc.and_(holds, pc.match_substring_regex(values, pattern))
-        return (
-            _within(lengths, pc.utf8_length(values), only(holds, values)) if lengths else only(holds, values)
-        )
+            kept = only(pc.greater(pc.binary_length(pc.utf8_trim_whitespace(values)), _ZERO), kept)
+        elif pattern not in {None, _NUL_FREE}:
+            kept = _matching(pattern, kept)
+        return _within(lengths, pc.utf8_length(values), kept) if lengths else kept
 
     return dict.fromkeys(("text", CSV), texts)
 
@@ -286,3 +290,4 @@ def cast_where_possible(values: Array, kind: Any) -> Array:  # noqa: ANN401
 
 
 _ZERO = scalar(0, pa.int32())
+_A_TEXT = text_array([""])

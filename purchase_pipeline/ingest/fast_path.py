@@ -18,6 +18,7 @@ from purchase_pipeline.ingest.bulk_readers import BulkCsv, BulkJson, BulkReader
 from purchase_pipeline.ingest.column_rules import Array, scalar, text_array
 from purchase_pipeline.ingest.formats import Csv
 from purchase_pipeline.ingest.landing.pages import PageRows
+from purchase_pipeline.ingest.row_readers import SYSTEM_ERRORS
 from purchase_pipeline.postgres import CopyText
 
 _ESCAPES = {b"\\": r"\\", b"\t": r"\t", b"\n": r"\n", b"\r": r"\r"}  # the backslash first
@@ -92,7 +93,9 @@ def fast_path_for(contract: type[BaseModel], today: date, partition: str, page: 
         return None
     try:
         return FastPath(fields, partition, page.page.variables, reader)
-    except (KeyError, ValueError):  # a variable of the request is not valid
+    except SYSTEM_ERRORS:
+        raise
+    except Exception:  # noqa: BLE001  # a variable of the request is not valid, as full validation will say
         return None
 
 
