@@ -139,7 +139,7 @@ class _Judge:
         def of_json(value: Any) -> Any:  # noqa: ANN401
             return self._validator.validate_json(orjson.dumps(value), context=self._context)
 
-        def of_csv(value: str) -> Any:  # noqa: ANN401
+        def of_csv(value: Any) -> Any:  # noqa: ANN401
             return self._validator.validate_strings(value, context=self._context)
 
         return {**dict.fromkeys(("text", "integer", "boolean"), self._rule(of_json)), CSV: self._rule(of_csv)}
