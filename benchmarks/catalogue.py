@@ -11,6 +11,7 @@ BENCHMARKS = {
     "lot_sizes": "batches of 10,000 to 1,000,000 rows: time per row, memory",
     "growth": "one batch into tables of 0 to 10 million rows",
     "frames": "a frame of a million rows into a table and back, compared with ADBC and COPY of encoded bytes",
+    "validation": "validation alone, on rows that repeat much or little, compared with pydantic a row",
     "feeds": "a CSV export of a million rows, and 240 months of statistics, compared with dlt",
     "sales": "marts and report of 50 batches: from scratch, and after one more batch",
     "mock_api": "rows per second served by the mock API",

@@ -22,6 +22,7 @@ from purchase_pipeline.ingest.row_readers import SYSTEM_ERRORS
 from purchase_pipeline.postgres import CopyText
 
 _ESCAPES = {b"\\": r"\\", b"\t": r"\t", b"\n": r"\n", b"\r": r"\r"}  # the backslash first
+_MOST_BYTES = 64 << 20  # of a batch, which takes several times as much memory
 _USEFUL = 10  # of a page, one row in this number is surely valid, or the rest is not tried
 _TAB, _LINE_END, _NOTHING = text_array(["\t", "\n", ""])
 
@@ -64,7 +65,8 @@ class FastPath:
     def passed(self, raw_rows: Sequence[bytes], first: int) -> Passed:
         """Return the surely valid rows of a batch, whose first has that row number."""
         indexes, lines = list[int](), [pa.nulls(0, pa.string())]
-        for places, columns in self._reader.columns(raw_rows) if self._is_useful else ():
+        takes = self._is_useful and sum(map(len, raw_rows)) <= _MOST_BYTES
+        for places, columns in self._reader.columns(raw_rows) if takes else ():
             texts, sure = dict[str, Array](), pc.is_valid(places)
             for name, (values, rule, null_is_valid) in columns.items():
                 texts[name] = rule(values)
