@@ -185,6 +185,7 @@ class BulkCsv:
 
     def _read(self, content: bytes) -> tuple[Any, set[int]]:
         """Return the table, and the numbers of the records with another number of fields."""
+        content.decode()  # an invalid row's text is decoded for `skip`
         skipped = set[int]()
 
         def skip(row: Any) -> str:  # noqa: ANN401
