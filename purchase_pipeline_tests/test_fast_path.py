@@ -19,12 +19,14 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    TypeAdapter,
     ValidationInfo,
     field_validator,
     model_validator,
 )
 
 from purchase_pipeline.contracts import BooleanIn, CompraSchema, FromRequest, Text
+from purchase_pipeline.ingest.column_rules import texts_by_form
 from purchase_pipeline.ingest.formats import NDJSON, Csv
 from purchase_pipeline.ingest.landing.store import landing_at
 from purchase_pipeline.ingest.sources.request import Page
@@ -38,6 +40,9 @@ TODAY = date(2026, 11, 24)
 ROWS = 1_200
 SLOW = {("flag", "json")}
 """A type whose values come in several forms, most of them not valid: such a page is given up."""
+WITHOUT_RULES = {
+    *("not_digits", "quiet", "bounded", "digits", "month", "moment_in", "words", "literal", "colour")
+}
 
 
 def both_ways(
@@ -123,6 +128,13 @@ def test_a_contract_accepts_in_bulk_what_it_accepts(seed: int, kind: str, tmp_pa
     alone, in_bulk, _, _ = both_ways(tmp_path, contract, a_page(kind, random, makers))
 
     assert_same(alone, in_bulk)
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_values_are_judged_one_by_one_only_where_no_rule_is_known(name: str) -> None:
+    schema = TypeAdapter(TYPES[name][0]).core_schema
+
+    assert bool(texts_by_form(schema, TODAY)) == (name not in WITHOUT_RULES)
 
 
 class OwnRuleOfARow(CompraSchema):

@@ -21,7 +21,7 @@ from purchase_pipeline.ingest.column_rules import CSV, JSON_FORMS, Array, Texts,
 from purchase_pipeline.ingest.csv_rows import is_regular
 
 _MOST_ATTEMPTS = 100  # each that fails finds a row that Arrow cannot read, or halves the rest
-_PEEKED_ROWS = 20
+_PEEKED_ROWS = 50
 _IN_ROW = re.compile(r" in row (\d+)$")
 _NOT_PARSED = re.compile(r"couldn't parse:([-+.\deE]+)$")
 _FORMS: dict[type, tuple[str, ...]] = {
@@ -46,15 +46,15 @@ class Column(NamedTuple):
     null_is_valid: Array
 
 
-Part = tuple[Array, Mapping[str, Column]]
-"""Some rows: their indexes in the batch, and the columns of the fields that they have."""
+Columns = tuple[Array, Mapping[str, Column]]
+"""The rows that Arrow can read: their indexes in the batch, and their columns by field."""
 
 
 class BulkReader(Protocol):
     """Reads the rows of a page."""
 
-    def columns(self, raw_rows: Sequence[bytes]) -> Iterator[Part]:
-        """Yield the rows of a batch that Arrow can read, some at a time."""
+    def columns(self, raw_rows: Sequence[bytes]) -> Columns:
+        """Return the rows of a batch that Arrow can read."""
 
 
 class BulkJson:
@@ -68,11 +68,12 @@ class BulkJson:
         self._fields = [field for field in fields if field.constant is None]
         self._forbids_more = contract.model_config.get("extra") == "forbid"
         self._index = uuid4().hex
+        self._forms: dict[str, str] = {}
         self._ambiguous = [f'"{".".join(field.path)}"'.encode() for field in fields if len(field.path) > 1]
 
-    def columns(self, raw_rows: Sequence[bytes]) -> Iterator[Part]:
-        """Yield the rows of a batch that Arrow can read, some at a time."""
-        forms = self._forms(raw_rows)
+    def columns(self, raw_rows: Sequence[bytes]) -> Columns:
+        """Return the rows of a batch that Arrow can read."""
+        forms = self._forms = self._forms or self._common_forms(raw_rows)
         types: dict[str, Any] = {self._index: pa.int64()}
         for field in self._fields:
             _add(types, field.path, JSON_FORMS[forms[field.name]])
@@ -89,23 +90,23 @@ class BulkJson:
             table = self._read(b"\n".join(indexed[index] for index in part), schema)
             if table[self._index].to_pylist() != list(part):
                 raise pa.ArrowInvalid("not one object a row")
-            return table
-
-        for part, table in _readable(read, range(len(indexed)), raw_rows):
             more = table.column_names[len(schema) :]
-            wanted = table.take(_without(more, part, raw_rows)) if more else table
-            indexes = wanted[self._index].combine_chunks()
-            columns = {}
-            for field in self._fields:
-                values = wanted[field.path[0]].combine_chunks()
-                if len(field.path) > 1:
-                    values = pc.struct_field(values, list(field.path[1:]))
-                null_is_valid = _null_is_valid(field, values, indexes, raw_rows)
-                columns[field.name] = Column(values, field.rules[forms[field.name]], null_is_valid)
-            yield indexes, columns
+            return table.take(_without(more, part, raw_rows)).select(schema.names) if more else table
 
-    def _forms(self, raw_rows: Sequence[bytes]) -> dict[str, str]:
-        """Return the most common form of each field in the first rows."""
+        none = pa.Table.from_arrays([pa.nulls(0, kind) for kind in schema.types], schema=schema)
+        table = pa.concat_tables([none, *_readable(read, range(len(indexed)), raw_rows)])
+        indexes = table[self._index].combine_chunks()
+        columns = {}
+        for field in self._fields:
+            values = table[field.path[0]].combine_chunks()
+            if len(field.path) > 1:
+                values = pc.struct_field(values, list(field.path[1:]))
+            null_is_valid = _null_is_valid(field, values, indexes, raw_rows)
+            columns[field.name] = Column(values, field.rules[forms[field.name]], null_is_valid)
+        return indexes, columns
+
+    def _common_forms(self, raw_rows: Sequence[bytes]) -> dict[str, str]:
+        """Return the most common form of each field in the page's first rows."""
         seen: dict[str, Counter[str]] = {field.name: Counter() for field in self._fields}
         for row in islice(raw_rows, _PEEKED_ROWS):
             with suppress(orjson.JSONDecodeError):
@@ -156,8 +157,8 @@ class BulkCsv:
         required = [field for field in fields if not (field.optional and field.null is not False)]
         return cls(fields, header, delimiter) if all(field.path[0] in header for field in required) else None
 
-    def columns(self, raw_rows: Sequence[bytes]) -> Iterator[Part]:
-        """Yield the rows of a batch that Arrow can read, some at a time."""
+    def columns(self, raw_rows: Sequence[bytes]) -> Columns:
+        """Return the rows of a batch that Arrow can read."""
         usable = [index for index, row in enumerate(raw_rows) if is_regular(row, self._delimiter)]
 
         def read(part: Sequence[int]) -> Any:  # noqa: ANN401
@@ -167,21 +168,18 @@ class BulkCsv:
                 raise pa.ArrowInvalid("not one record a row")
             return table.append_column("index", text_array(map(str, indexes)).cast(pa.int64()))
 
-        for _, table in _readable(read, usable, raw_rows):
-            indexes = table["index"].combine_chunks()
-            yes, no = pc.is_valid(indexes), pc.is_null(indexes)
-            columns = {}
-            for field in self._fields:
-                place = self._place.get(field.name)
-                values = (
-                    pa.nulls(len(indexes), pa.string()) if place is None else table[place].combine_chunks()
-                )
-                if field.optional:
-                    values = only(pc.greater(pc.binary_length(values), _ZERO), values)
-                columns[field.name] = Column(
-                    values, field.rules[CSV], yes if field.optional and field.null is not False else no
-                )
-            yield indexes, columns
+        columns = {}
+        tables = [*_readable(read, usable, raw_rows)] or [read([])]
+        table = pa.concat_tables(tables)
+        indexes = table["index"].combine_chunks()
+        yes, no = pc.is_valid(indexes), pc.is_null(indexes)
+        for field in self._fields:
+            place, null_is_valid = self._place.get(field.name), field.optional and field.null is not False
+            values = pa.nulls(len(indexes), pa.string()) if place is None else table[place].combine_chunks()
+            if field.optional:
+                values = only(pc.greater(pc.binary_length(values), _ZERO), values)
+            columns[field.name] = Column(values, field.rules[CSV], yes if null_is_valid else no)
+        return indexes, columns
 
     def _read(self, content: bytes) -> tuple[Any, set[int]]:
         """Return the table, and the numbers of the records with another number of fields."""
@@ -211,14 +209,14 @@ class BulkCsv:
 
 def _readable(
     read: Callable[[Sequence[int]], Any], indexes: Sequence[int], raw_rows: Sequence[bytes]
-) -> Iterator[tuple[Sequence[int], Any]]:
-    """Yield the rows that can be read, some at a time: their indexes, and their table."""
+) -> Iterator[Any]:
+    """Yield tables of the rows that can be read, in order."""
     pending, attempts = [indexes], 0
     while pending and attempts < _MOST_ATTEMPTS:
         part, attempts = pending.pop(), attempts + 1
         try:
             if part:
-                yield part, read(part)
+                yield read(part)
         except UnicodeDecodeError:
             pending.append([index for index in part if _is_text(raw_rows[index])])
         except pa.ArrowInvalid as error:

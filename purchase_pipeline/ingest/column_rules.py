@@ -8,7 +8,7 @@ rules do not know about a schema makes them unsure, never wrong.
 import re
 from collections import ChainMap
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -192,10 +192,10 @@ def _decimal(schema: Schema) -> dict[str, Texts]:
     return {"text": of_texts, CSV: of_texts, **({"number": of_numbers} if places else {})}
 
 
-def _in_time(pattern: str, kind: Any) -> Callable[[Schema], dict[str, Texts]]:  # noqa: ANN401
+def _in_time(pattern: str, kind: Any, first: date) -> Callable[[Schema], dict[str, Texts]]:  # noqa: ANN401
     def rules(schema: Schema) -> dict[str, Texts]:
         _require_known(schema, {*_BOUNDS, "microseconds_precision", "tz_constraint"})
-        bounds = [*_bounds({"ge": date.min}, kind), *_bounds(schema, kind)]
+        bounds = [*_bounds({"ge": first}, kind), *_bounds(schema, kind)]
 
         def texts(values: Array) -> Array:
             matching = _matching(pattern, values)
@@ -217,14 +217,16 @@ def _uuid(schema: Schema) -> dict[str, Texts]:
     return dict.fromkeys(("text", CSV), lambda values: _matching(_UUID, values))
 
 
-_naive, _aware = _in_time(_NAIVE, pa.timestamp("us")), _in_time(_AWARE, pa.timestamp("us", "UTC"))
+_FIRST = datetime.min.replace(tzinfo=UTC)
+_naive = _in_time(_NAIVE, pa.timestamp("us"), _FIRST.replace(tzinfo=None))
+_aware = _in_time(_AWARE, pa.timestamp("us", "UTC"), _FIRST)
 _RULES: dict[str, Callable[[Schema], dict[str, Texts]]] = {
     "str": _text,
     "int": _integer,
     "float": _float,
     "bool": _boolean,
     "decimal": _decimal,
-    "date": _in_time(_DATE, pa.date32()),
+    "date": _in_time(_DATE, pa.date32(), date.min),
     "datetime": _moment,
     "uuid": _uuid,
 }

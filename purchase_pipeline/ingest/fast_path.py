@@ -64,25 +64,23 @@ class FastPath:
 
     def passed(self, raw_rows: Sequence[bytes], first: int) -> Passed:
         """Return the surely valid rows of a batch, whose first has that row number."""
-        indexes, lines = list[int](), [pa.nulls(0, pa.string())]
-        takes = self._is_useful and sum(map(len, raw_rows)) <= _MOST_BYTES
-        for places, columns in self._reader.columns(raw_rows) if takes else ():
-            texts, sure = dict[str, Array](), pc.is_valid(places)
-            for name, (values, rule, null_is_valid) in columns.items():
-                texts[name] = rule(values)
-                null = pc.and_(pc.is_null(values), null_is_valid)
-                sure = pc.and_(sure, pc.or_(pc.is_valid(texts[name]), null))
-            texts = {name: _escaped(text.filter(sure)) for name, text in texts.items()} | self._constants
-            kept = places.filter(sure)
-            numbers = pc.add(kept, scalar(first, pa.int64())).cast(pa.string())
-            fields = (texts[field.name] for field in self._fields)
-            joined = pc.binary_join_element_wise(
-                self._partition, numbers, *fields, _TAB, null_handling="replace", null_replacement=r"\N"
-            )
-            lines.append(pc.binary_join_element_wise(joined, _NOTHING, _LINE_END))
-            indexes += kept.to_pylist()
-        self._is_useful = len(indexes) * _USEFUL >= len(raw_rows)
-        return Passed(indexes, pa.concat_arrays(lines))
+        if not self._is_useful or sum(map(len, raw_rows)) > _MOST_BYTES:
+            return Passed([], pa.nulls(0, pa.string()))
+        places, columns = self._reader.columns(raw_rows)
+        texts, sure = dict[str, Array](), pc.is_valid(places)
+        for name, (values, rule, null_is_valid) in columns.items():
+            texts[name] = rule(values)
+            null = pc.and_(pc.is_null(values), null_is_valid)
+            sure = pc.and_(sure, pc.or_(pc.is_valid(texts[name]), null))
+        texts = {name: _escaped(text.filter(sure)) for name, text in texts.items()} | self._constants
+        kept = places.filter(sure)
+        self._is_useful = len(kept) * _USEFUL >= len(raw_rows)
+        numbers = pc.add(kept, scalar(first, pa.int64())).cast(pa.string())
+        fields = (texts[field.name] for field in self._fields)
+        joined = pc.binary_join_element_wise(
+            self._partition, numbers, *fields, _TAB, null_handling="replace", null_replacement=r"\N"
+        )
+        return Passed(kept.to_pylist(), pc.binary_join_element_wise(joined, _NOTHING, _LINE_END))
 
 
 def fast_path_for(contract: type[BaseModel], today: date, partition: str, page: PageRows) -> FastPath | None:
