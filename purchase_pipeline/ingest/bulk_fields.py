@@ -54,6 +54,11 @@ class BulkField:
     rules: Mapping[str, Texts]
     constant: Callable[[Mapping[str, Any]], str | None] | None = None
 
+    @property
+    def may_be_empty(self) -> bool:
+        """Whether an empty field of a CSV, or none, is a valid null."""
+        return self.optional and self.null is not False
+
 
 def bulk_fields(contract: type[BaseModel], today: date) -> list[BulkField]:
     """Return all fields; none if a row is valid or not as a whole, or if the rules do not know some field."""

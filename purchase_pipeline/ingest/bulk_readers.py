@@ -17,7 +17,16 @@ from pyarrow import json as arrow_json
 from pydantic import BaseModel
 
 from purchase_pipeline.ingest.bulk_fields import BulkField
-from purchase_pipeline.ingest.column_rules import CSV, JSON_FORMS, Array, Texts, only, text_array
+from purchase_pipeline.ingest.column_rules import (
+    CSV,
+    JSON_FORMS,
+    ZERO,
+    Array,
+    Texts,
+    integer_array,
+    only,
+    text_array,
+)
 from purchase_pipeline.ingest.csv_rows import is_regular
 
 _MOST_ATTEMPTS = 100  # each that fails finds a row that Arrow cannot read, or halves the rest
@@ -144,18 +153,13 @@ class BulkCsv:
     ) -> "BulkCsv | None":
         """Return a reader; None if the header does not name the contract's fields, each once."""
         fields = [field for field in fields if field.constant is None]
-        names = [".".join(field.path) for field in fields]
-        more = [name for name in header if name not in names]
-        if (
-            not fields
-            or any(header.count(name) > 1 for name in names)
-            or any(len(field.path) > 1 for field in fields)
-        ):
+        if not fields or any(len(field.path) > 1 for field in fields):
             return None
-        if more and contract.model_config.get("extra") == "forbid":
+        named = {field.path[0]: header.count(field.path[0]) for field in fields}
+        if contract.model_config.get("extra") == "forbid" and not named.keys() >= set(header):
             return None
-        required = [field for field in fields if not (field.optional and field.null is not False)]
-        return cls(fields, header, delimiter) if all(field.path[0] in header for field in required) else None
+        once = all(named[field.path[0]] in ({0, 1} if field.may_be_empty else {1}) for field in fields)
+        return cls(fields, header, delimiter) if once else None
 
     def columns(self, raw_rows: Sequence[bytes]) -> Columns:
         """Return the rows of a batch that Arrow can read."""
@@ -166,7 +170,7 @@ class BulkCsv:
             indexes = [index for place, index in enumerate(part, 1) if place not in skipped]
             if table.num_rows != len(indexes):
                 raise pa.ArrowInvalid("not one record a row")
-            return table.append_column("index", text_array(map(str, indexes)).cast(pa.int64()))
+            return table.append_column("index", integer_array(indexes))
 
         columns = {}
         tables = [*_readable(read, usable, raw_rows)] or [read([])]
@@ -174,11 +178,11 @@ class BulkCsv:
         indexes = table["index"].combine_chunks()
         yes, no = pc.is_valid(indexes), pc.is_null(indexes)
         for field in self._fields:
-            place, null_is_valid = self._place.get(field.name), field.optional and field.null is not False
+            place = self._place.get(field.name)
             values = pa.nulls(len(indexes), pa.string()) if place is None else table[place].combine_chunks()
             if field.optional:
-                values = only(pc.greater(pc.binary_length(values), _ZERO), values)
-            columns[field.name] = Column(values, field.rules[CSV], yes if null_is_valid else no)
+                values = only(pc.greater(pc.binary_length(values), ZERO), values)
+            columns[field.name] = Column(values, field.rules[CSV], yes if field.may_be_empty else no)
         return indexes, columns
 
     def _read(self, content: bytes) -> tuple[Any, set[int]]:
@@ -248,11 +252,9 @@ def _without(names: Sequence[str], part: Sequence[int], raw_rows: Sequence[bytes
     """Return the places of the rows that have none of these members."""
     unwanted = [json.dumps(name, ensure_ascii=False).encode() for name in names]
     unwanted.append(b"\\")  # an escape may be part of a name
-    return text_array(
-        str(place)
-        for place, index in enumerate(part)
-        if not any(name in raw_rows[index] for name in unwanted)
-    ).cast(pa.int64())
+    return integer_array(
+        place for place, index in enumerate(part) if not any(name in raw_rows[index] for name in unwanted)
+    )
 
 
 def _null_is_valid(field: BulkField, values: Array, indexes: Array, raw_rows: Sequence[bytes]) -> Array:
@@ -286,6 +288,3 @@ def _arrow_fields(types: Mapping[str, Any]) -> list[tuple[str, Any]]:
         (name, pa.struct(_arrow_fields(kind)) if isinstance(kind, dict) else kind)
         for name, kind in types.items()
     ]
-
-
-_ZERO = text_array(["0"]).cast(pa.int32())[0]

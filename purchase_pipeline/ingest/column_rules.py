@@ -125,7 +125,7 @@ def _text(schema: Schema) -> dict[str, Texts]:
     def texts(values: Array) -> Array:
         kept = only(pc.invert(pc.match_substring(values, "\x00")), values)  # PostgreSQL cannot store it
         if pattern == _NOT_BLANK:
-            kept = only(pc.greater(pc.binary_length(pc.utf8_trim_whitespace(values)), _ZERO), kept)
+            kept = only(pc.greater(pc.binary_length(pc.utf8_trim_whitespace(values)), ZERO), kept)
         elif pattern not in {None, _NUL_FREE}:
             kept = _matching(pattern, kept)
         return _within(lengths, pc.utf8_length(values), kept) if lengths else kept
@@ -268,6 +268,11 @@ def text_array(texts: Iterable[str | None]) -> Array:
     return builder.finish()
 
 
+def integer_array(numbers: Iterable[int]) -> Array:
+    """Return integers as an array, likewise without pandas."""
+    return text_array(map(str, numbers)).cast(pa.int64())
+
+
 def scalar(value: Any, kind: Any) -> Any:  # noqa: ANN401
     """Return a value as a scalar of a type.
 
@@ -291,5 +296,5 @@ def cast_where_possible(values: Array, kind: Any) -> Array:  # noqa: ANN401
         )
 
 
-_ZERO = scalar(0, pa.int32())
+ZERO = scalar(0, pa.int32())
 _A_TEXT = text_array([""])

@@ -86,9 +86,11 @@ class FastPath:
 def fast_path_for(contract: type[BaseModel], today: date, partition: str, page: PageRows) -> FastPath | None:
     """Return the fast path for the rows of a page; None if there is none."""
     fields, row_format = _fields(contract, today), page.page.format
-    reader: BulkReader | None = BulkJson(fields, contract) if fields else None
+    reader: BulkReader | None
     if isinstance(row_format, Csv):
         reader = BulkCsv.of(fields, contract, page.splitter.header or (), row_format.delimiter)
+    else:
+        reader = BulkJson(fields, contract) if fields else None
     if reader is None:
         return None
     try:

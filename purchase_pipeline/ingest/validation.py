@@ -161,9 +161,8 @@ class RowValidation:
 
     def _fast_path(self, page: PageRows) -> "FastPath | None":
         """Return the fast path of a page, whose first row has been read."""
-        module = import_module(
-            "purchase_pipeline.ingest.fast_path"
-        )  # with pyarrow, which small pages do without
+        # It loads pyarrow, which small pages do without.
+        module = import_module("purchase_pipeline.ingest.fast_path")
         found: FastPath | None = module.fast_path_for(self._contract, self._today, self._partition, page)
         return found
 
@@ -236,10 +235,8 @@ class RowValidation:
         return fields, [f"{fields[0]}: {reason}" if fields else reason]
 
     def _reject(self, row_number: int, raw: bytes, fields: list[str], reasons: list[str]) -> None:
-        texts = (
-            [intern(text) for text in fields],
-            [intern(text) for text in reasons],
-        )  # many rows have the same
+        # Many rows have the same fields and reasons.
+        texts = [*map(intern, fields)], [*map(intern, reasons)]
         self.rejected.append(
             RejectedRow(row_number, *texts, storable_text(raw), hashlib.sha256(raw).hexdigest())
         )
