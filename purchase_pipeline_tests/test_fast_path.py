@@ -260,6 +260,30 @@ def test_values_of_the_request_and_nested_ones_are_read_in_bulk(tmp_path: Path) 
     assert in_bulk[0] == ["p\t\\1", "1", "a\tb", "Ana", "Ubá"]
 
 
+class TwoOfOneMember(BaseModel):
+    """A contract with two fields of one member."""
+
+    text: str = Field(validation_alias="x")
+    number: int = Field(validation_alias=AliasPath("x"))
+
+
+class OneWithinAnother(BaseModel):
+    """A contract with a field of a member, and one within it."""
+
+    whole: str | None = Field(default=None, validation_alias="c")
+    name: str | None = Field(default=None, validation_alias=AliasPath("c", "n"))
+
+
+@pytest.mark.parametrize("contract", [TwoOfOneMember, OneWithinAnother])
+def test_fields_that_share_a_member_have_no_fast_path(contract: type[BaseModel], tmp_path: Path) -> None:
+    page = Page(NDJSON, [b'{"x":"5","c":"w"}\n{"x":5,"c":{"n":"k"}}\n' * ROWS])
+
+    alone, in_bulk, fast, _ = both_ways(tmp_path, contract, page)
+
+    assert fast == 0
+    assert_same(alone, in_bulk)
+
+
 def test_a_word_of_one_kind_is_not_one_of_another(tmp_path: Path) -> None:
     class Flag(BaseModel):
         flag: BooleanIn(true={1}, false={0})  # type: ignore[valid-type]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from functools import lru_cache
+from itertools import permutations
 from typing import Any
 from uuid import UUID
 
@@ -61,7 +62,7 @@ class BulkField:
 
 
 def bulk_fields(contract: type[BaseModel], today: date) -> list[BulkField]:
-    """Return all fields; none if a row is valid or not as a whole, or if the rules do not know some field."""
+    """Return all fields; none if a field has no rule or shares a member, or if a row is valid or not as a whole."""
     core = contract.__pydantic_core_schema__
     while core["type"] == "definitions":
         core = core["schema"]
@@ -75,7 +76,9 @@ def bulk_fields(contract: type[BaseModel], today: date) -> list[BulkField]:
         fields = [*_fields(contract, rows["fields"], core.get("config", {}), today)]
     except SchemaError:  # a field that refers to a definition, such as a model that contains itself
         return []
-    return fields if len(fields) == len(contract.model_fields) else []
+    paths = [field.path for field in fields if field.constant is None]
+    shared = any(one[: len(other)] == other for one, other in permutations(paths, 2))  # read in one form only
+    return fields if len(fields) == len(contract.model_fields) and not shared else []
 
 
 def _fields(
