@@ -129,7 +129,7 @@ def test_a_contract_accepts_in_bulk_what_it_accepts(seed: int, kind: str, tmp_pa
 
 
 @pytest.mark.parametrize("name", TYPES)
-def test_values_are_judged_one_by_one_only_where_no_rule_is_known(name: str) -> None:
+def test_values_are_validated_one_by_one_only_where_no_rule_is_known(name: str) -> None:
     schema = TypeAdapter(TYPES[name][0]).core_schema
 
     assert bool(texts_by_form(schema, TODAY)) == (name not in WITHOUT_RULES)

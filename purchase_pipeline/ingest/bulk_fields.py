@@ -89,14 +89,14 @@ def _fields(
     for name, field in schemas.items():
         schema, info, alias = field["schema"], contract.model_fields[name], field.get("validation_alias")
         has_text = families[name] not in _NOT_TEXTS
-        judge = _Judge(schema, config, today, checks.get(name), converters.get(name))
+        validation = _FieldValidation(schema, config, today, checks.get(name), converters.get(name))
         if any(isinstance(each, FromRequest) for each in info.metadata):
             if has_text:
-                yield BulkField(name, (), null=None, optional=True, rules={}, constant=judge.constant)
+                yield BulkField(name, (), null=None, optional=True, rules={}, constant=validation.constant)
             continue
         rules = texts_by_form(schema, today) if config.keys() <= _HARMLESS else {}
         if has_text and not _sees_more(schema):
-            rules = {**judge.rules(), **rules}
+            rules = {**validation.rules(), **rules}
         path = () if alias is not None and config.keys() & _BY_NAME else _path(name, alias)
         if path and rules:
             yield BulkField(name, path, _null(schema), allows_none(info.annotation), rules)
@@ -126,8 +126,8 @@ def _sees_more(schema: Any) -> bool:  # noqa: ANN401  # any part of a schema
     return isinstance(schema, list) and any(map(_sees_more, schema))
 
 
-class _Judge:
-    """Judges distinct values by pydantic, where no rule is known."""
+class _FieldValidation:
+    """Validates distinct values by pydantic, where no rule is known."""
 
     def __init__(
         self,

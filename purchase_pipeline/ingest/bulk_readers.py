@@ -142,8 +142,8 @@ class BulkCsv:
 
     def __init__(self, fields: Sequence[BulkField], header: Sequence[str], delimiter: str) -> None:
         self._fields, self._delimiter = fields, delimiter
-        self._names = [str(place) for place in range(len(header))]
-        self._place = {
+        self._names = [str(position) for position in range(len(header))]
+        self._column_names = {
             field.name: str(header.index(field.path[0])) for field in fields if field.path[0] in header
         }
 
@@ -167,7 +167,7 @@ class BulkCsv:
 
         def read(part: Sequence[int]) -> Any:  # noqa: ANN401
             table, skipped = self._read(b"\n".join(raw_rows[index] for index in part))
-            indexes = [index for place, index in enumerate(part, 1) if place not in skipped]
+            indexes = [index for position, index in enumerate(part, 1) if position not in skipped]
             if table.num_rows != len(indexes):
                 raise pa.ArrowInvalid("not one record a row")
             return table.append_column("index", integer_array(indexes))
@@ -178,8 +178,10 @@ class BulkCsv:
         indexes = table["index"].combine_chunks()
         yes, no = pc.is_valid(indexes), pc.is_null(indexes)
         for field in self._fields:
-            place = self._place.get(field.name)
-            values = pa.nulls(len(indexes), pa.string()) if place is None else table[place].combine_chunks()
+            position = self._column_names.get(field.name)
+            values = (
+                pa.nulls(len(indexes), pa.string()) if position is None else table[position].combine_chunks()
+            )
             if field.optional:
                 values = only(pc.greater(pc.binary_length(values), ZERO), values)
             columns[field.name] = Column(values, field.rules[CSV], yes if field.may_be_empty else no)
@@ -205,7 +207,7 @@ class BulkCsv:
             convert_options=arrow_csv.ConvertOptions(
                 column_types=dict.fromkeys(self._names, pa.string()),
                 strings_can_be_null=False,
-                include_columns=[*self._place.values()],
+                include_columns=[*self._column_names.values()],
             ),
         )
         return table, skipped
@@ -249,11 +251,13 @@ def _is_text(row: bytes) -> bool:
 
 
 def _without(names: Sequence[str], part: Sequence[int], raw_rows: Sequence[bytes]) -> Array:
-    """Return the places of the rows that have none of these members."""
+    """Return the positions of the rows that have none of these members."""
     unwanted = [json.dumps(name, ensure_ascii=False).encode() for name in names]
     unwanted.append(b"\\")  # an escape may be part of a name
     return integer_array(
-        place for place, index in enumerate(part) if not any(name in raw_rows[index] for name in unwanted)
+        position
+        for position, index in enumerate(part)
+        if not any(name in raw_rows[index] for name in unwanted)
     )
 
 

@@ -44,8 +44,8 @@ class Passed(NamedTuple):
         if begin == end:
             return CopyText(b"", 0)
         _, offsets, data = self.lines.buffers()
-        places = memoryview(offsets).cast("i")
-        return CopyText(memoryview(data)[places[begin] : places[end]], end - begin)
+        positions = memoryview(offsets).cast("i")
+        return CopyText(memoryview(data)[positions[begin] : positions[end]], end - begin)
 
 
 class FastPath:
@@ -66,14 +66,14 @@ class FastPath:
         """Return the surely valid rows of a batch, whose first has that row number."""
         if not self._is_useful or sum(map(len, raw_rows)) > _MOST_BYTES:
             return Passed([], pa.nulls(0, pa.string()))
-        places, columns = self._reader.columns(raw_rows)
-        texts, sure = dict[str, Array](), pc.is_valid(places)
+        positions, columns = self._reader.columns(raw_rows)
+        texts, sure = dict[str, Array](), pc.is_valid(positions)
         for name, (values, rule, null_is_valid) in columns.items():
             texts[name] = rule(values)
             null = pc.and_(pc.is_null(values), null_is_valid)
             sure = pc.and_(sure, pc.or_(pc.is_valid(texts[name]), null))
         texts = {name: _escaped(text.filter(sure)) for name, text in texts.items()} | self._constants
-        kept = places.filter(sure)
+        kept = positions.filter(sure)
         self._is_useful = len(kept) * _USEFUL >= len(raw_rows)
         numbers = pc.add(kept, scalar(first, pa.int64())).cast(pa.string())
         fields = (texts[field.name] for field in self._fields)
