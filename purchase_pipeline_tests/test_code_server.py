@@ -49,7 +49,9 @@ def test_a_run_is_forked_from_a_process_without_threads_and_connections(
 
         assert forking.num_threads() == 1
         assert forking.net_connections("inet") == []
-        assert all(loads(process, "psycopg2") for process in (forking, run))
+        assert all(
+            loads(process, library) for process in (forking, run) for library in ("psycopg2", "libarrow.so")
+        )
 
 
 def test_a_killed_fork_server_is_started_again(

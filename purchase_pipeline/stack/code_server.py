@@ -37,7 +37,7 @@ def main() -> None:
     multiprocessing.set_forkserver_preload([preloaded.__name__])
     multiprocessing.forkserver.ensure_running()
     if preloaded.MODULE in os.environ:
-        preloaded.load()  # Dagster would, with garbage collection
+        preloaded.load("dagster_postgres", "dagster._grpc.impl")  # Dagster would, with garbage collection
     grpc_server.DagsterApiServer = ForkingApiServer  # type: ignore[misc]  # where the command finds it
     api_cli(["grpc", *arguments], prog_name="purchase_pipeline.stack.code_server")
 

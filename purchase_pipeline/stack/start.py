@@ -15,7 +15,9 @@ from importlib import import_module
 @contextmanager
 def importing() -> Iterator[None]:
     """Import without garbage collection, and leave what is there out of later ones."""
-    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # its own one holds 8 MiB more
+    # Arrow's own memory pool holds 8 MiB more, and has a thread, which a fork would inherit.
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+    os.environ.setdefault("JE_ARROW_MALLOC_CONF", "background_thread:false")
     gc.disable()
     try:
         yield
