@@ -200,6 +200,18 @@ def test_a_batch_without_ledger_and_file_is_found(landing: Landing, engine: sa.E
     ]
 
 
+def test_a_batch_loaded_during_the_verification_has_no_differences(
+    landing: Landing, database_url: str, engine: sa.Engine, tmp_path: Path
+) -> None:
+    verified = Verifier(engine, PURCHASES, landing).verify_each(["lote-0001", "lote-0002"])
+    assert next(verified) == VerifiedPartition("lote-0001", 490, 10, [])
+
+    land_lines(landing, "lote-0002", *[a_raw_compra()] * 200)
+    assert ingest(a_pipeline("http://127.0.0.1:9", tmp_path, database_url), "lote-0002").success
+
+    assert next(verified) == VerifiedPartition("lote-0002", 200, 0, [])
+
+
 def test_a_batch_is_stored_as_validated_until_validation_changes(landing: Landing, engine: sa.Engine) -> None:
     verifier, landed = Verifier(engine, PURCHASES, landing), landing.find("lote-0001")
     assert landed is not None

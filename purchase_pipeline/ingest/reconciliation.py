@@ -1,7 +1,9 @@
 """Row-by-row comparison of loaded partitions with their landed files and the ledger."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain
+from functools import cached_property
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -25,6 +27,7 @@ _ENTRY_COLUMNS = (
     LEDGER.c.digest,
 )  # present in every version of the ledger
 _PAGE_ROWS = 2_000
+_PARTITIONS_A_SNAPSHOT = 100
 _TABLES = 2
 _SHOWN = 5
 
@@ -46,7 +49,7 @@ class VerifiedPartition(NamedTuple):
 
 
 class Verifier:
-    """Compares the partitions of a feed with their landed files, each in one read-only snapshot."""
+    """Compares the partitions of a feed with their landed files, in read-only snapshots."""
 
     def __init__(self, engine: sa.Engine, tables: FeedTables, landing: Landing) -> None:
         # Rows that are matched by keys are staged in a temporary table.
@@ -87,39 +90,52 @@ class Verifier:
 
     def verify(self, partition: str) -> VerifiedPartition:
         """Compare a partition: the ledger with the tables and the file, and every row with the file."""
-        with self._engine.connect() as connection:
-            ledger = sa.select(*_ENTRY_COLUMNS).where(self._of_the_feed, LEDGER.c.partition == partition)
-            entries = {entry.asset: entry for entry in connection.execute(ledger)}
-            counts = {table.name: self._count(connection, table, partition) for table in self._tables.both}
-            recorded = {name: entry.rows for name, entry in entries.items()}
-            if self._tables.write.merges and (name := self._tables.accepted.name) in recorded:
-                # Rows may be those of another partition by now; each is compared below.
-                counts[name] = recorded[name] = self._merged(connection, partition)
-            differences = [
-                *_ledger_differences(recorded, counts),
-                *_received_differences(entries, sum(counts.values())),
-            ]
-            landed = self._landing.find(partition)
-            if landed is None:
-                differences.append(
-                    f"no landed file in {self._landing.backend}, or a damaged manifest {partition}.json"
-                )
-            else:
-                differences += _file_differences(landed, entries)
-                differences += self._row_differences(connection, landed)
+        (verified,) = self.verify_each([partition])
+        return verified
+
+    def verify_each(self, partitions: Sequence[str]) -> Iterator[VerifiedPartition]:
+        """Compare partitions one after the other; what differs is compared again in a snapshot of its own."""
+        remaining = iter(partitions)
+        while keys := list(islice(remaining, _PARTITIONS_A_SNAPSHOT)):
+            with self._engine.connect() as connection:
+                snapshot = _Snapshot(connection, self._tables, keys)
+                for key in keys:
+                    verified = self._verified(snapshot, key)
+                    # Its file may be newer than the snapshot.
+                    yield self.verify(key) if verified.differences and len(keys) > 1 else verified
+
+    def _verified(self, snapshot: "_Snapshot", partition: str) -> VerifiedPartition:
+        entries = snapshot.entries.get(partition, {})
+        counts = {table.name: snapshot.counts[table.name].get(partition, 0) for table in self._tables.both}
+        recorded = {name: entry.rows for name, entry in entries.items()}
+        if self._tables.write.merges and (name := self._tables.accepted.name) in recorded:
+            # Rows may be those of another partition by now; each is compared below.
+            counts[name] = recorded[name] = entries[name].written
+        differences = [
+            *_ledger_differences(recorded, counts),
+            *_received_differences(entries, sum(counts.values())),
+        ]
+        landed = self._landing.find(partition)
+        if landed is None:
+            differences.append(
+                f"no landed file in {self._landing.backend}, or a damaged manifest {partition}.json"
+            )
+        else:
+            differences += _file_differences(landed, entries)
+            differences += self._row_differences(snapshot, landed)
         loaded, rejected = counts.values()
         return VerifiedPartition(partition, loaded, rejected, differences)
 
     def is_stored_as_validated(self, landed: LandedPartition) -> bool:
         """Return whether validating a landed partition again gives the stored rows, rejects and reasons."""
         with self._engine.connect() as connection:
-            return not self._row_differences(connection, landed)
+            return not self._row_differences(_Snapshot(connection, self._tables, [landed.partition]), landed)
 
-    def _row_differences(self, connection: sa.Connection, landed: LandedPartition) -> list[str]:
+    def _row_differences(self, snapshot: "_Snapshot", landed: LandedPartition) -> list[str]:
         """Validate a landed partition again, and return the differences from the tables."""
         tables = self._tables
-        if missing := [text for table in tables.both for text in _missing_columns(connection, table)]:
-            return missing
+        if snapshot.missing_columns:
+            return snapshot.missing_columns
         validation = RowValidation(
             landed.partition,
             received=landed.rows,
@@ -131,37 +147,17 @@ class Verifier:
             with self._landing.open_rows(landed) as raw_rows:
                 accepted = chain.from_iterable(validation.accepted(raw_rows))
                 if tables.write.merges:
-                    numbers = merged_differences(connection, tables, accepted)
+                    numbers = merged_differences(snapshot.connection, tables, accepted)
                     found = [
                         text for one in numbers.items() for text in self._difference(tables.accepted, *one)
                     ]
                 else:
-                    rows, fields = map(self._with_numbers, accepted), tables.contract.model_fields
-                    with self._stored(connection, tables.accepted, landed.partition, fields) as loaded:
-                        found = list(self._compare(rows, iter(loaded), tables.accepted))
+                    loaded = snapshot.rows(tables.accepted, tables.contract.model_fields, landed.partition)
+                    found = list(self._compare(map(self._with_numbers, accepted), loaded, tables.accepted))
         except (DamagedFileError, MissingRowsError, UnreadableResponseError) as error:
             return [str(error)]
-        columns = RejectedRow._fields[1:]
-        with self._stored(connection, tables.rejected, landed.partition, columns) as kept:
-            return [*found, *self._compare(iter(validation.rejected), iter(kept), tables.rejected)]
-
-    def _merged(self, connection: sa.Connection, partition: str) -> int:
-        """Return the rows of a partition that were merged into the table, as counted then."""
-        of_it = (LEDGER.c.asset == self._tables.accepted.name, LEDGER.c.partition == partition)
-        return connection.scalar(sa.select(rows_written(LEDGER)).where(*of_it)) or 0
-
-    def _count(self, connection: sa.Connection, table: sa.Table, partition: str) -> int:
-        key = self._tables.partition_of(table)
-        query = sa.select(sa.func.count()).select_from(table).where(key == partition)
-        return connection.execute(query).scalar_one()
-
-    def _stored(
-        self, connection: sa.Connection, table: sa.Table, partition: str, columns: Iterable[str]
-    ) -> sa.CursorResult[Any]:
-        key, number = self._tables.partition_of(table), self._tables.row_number_of(table)
-        query = sa.select(number, *(_as_validated(table.c[name]) for name in columns))
-        ordered = query.where(key == partition).order_by(number)
-        return connection.execution_options(yield_per=_PAGE_ROWS).execute(ordered)
+        kept = snapshot.rows(tables.rejected, RejectedRow._fields[1:], landed.partition)
+        return [*found, *self._compare(iter(validation.rejected), kept, tables.rejected)]
 
     def _with_numbers(self, accepted: Row) -> Row:
         """Return row number and fields of an accepted row with numbers parsed, as `3.5` equals `3.50`."""
@@ -195,12 +191,60 @@ class Verifier:
             yield f"{table.name}: {quantity(len(numbers), 'row')} {problem} ({self._tables.row_number} {shown})"
 
 
-def _missing_columns(connection: sa.Connection, table: sa.Table) -> Iterator[str]:
-    """Yield the columns that the contract has gained since the table was made."""
-    known = {column["name"] for column in sa.inspect(connection).get_columns(table.name)}
-    for column in table.columns:
-        if column.name not in known:
-            yield f"{table.name} has no column {column.name}: the contract has gained it"
+class _Snapshot:
+    """What the ledger and the tables have of some partitions, in one transaction."""
+
+    def __init__(self, connection: sa.Connection, tables: FeedTables, partitions: Sequence[str]) -> None:
+        self.connection, self._tables, self._partitions = connection, tables, partitions
+        self.entries = self._entries()
+        self.counts = {table.name: self._counts(table) for table in tables.both}
+
+    @cached_property
+    def missing_columns(self) -> list[str]:
+        """The columns that the contract has gained since the tables were created, a sentence each."""
+        inspector = sa.inspect(self.connection)
+        known = {
+            table: {column["name"] for column in inspector.get_columns(table.name)}
+            for table in self._tables.both
+        }
+        return [
+            f"{table.name} has no column {column.name}: the contract has gained it"
+            for table in self._tables.both
+            for column in table.columns
+            if column.name not in known[table]
+        ]
+
+    def rows(self, table: sa.Table, columns: Iterable[str], partition: str) -> Iterator[Row]:
+        """Yield a partition's rows in a table: row number, and columns as validation gives them."""
+        if count := self.counts[table.name].get(partition):
+            key, number = self._tables.partition_of(table), self._tables.row_number_of(table)
+            query = sa.select(number, *(_as_validated(table.c[name]) for name in columns))
+            ordered = query.where(key == partition).order_by(number)
+            paged = {"yield_per": _PAGE_ROWS} if count > _PAGE_ROWS else {}
+            with self.connection.execute(ordered, execution_options=paged) as stored:
+                yield from stored
+
+    def _entries(self) -> dict[str, dict[str, _Entry]]:
+        names = [table.name for table in self._tables.both]
+        query = sa.select(LEDGER.c.partition, *_ENTRY_COLUMNS)
+        if self._tables.write.merges:
+            query = query.add_columns(rows_written(LEDGER).label("written"))
+        found = defaultdict[str, dict[str, _Entry]](dict)
+        for entry in self.connection.execute(
+            query.where(LEDGER.c.asset.in_(names), LEDGER.c.partition.in_(self._partitions))
+        ):
+            found[entry.partition][entry.asset] = entry
+        return found
+
+    def _counts(self, table: sa.Table) -> dict[str, int]:
+        key = self._tables.partition_of(table)
+        query = sa.select(key, sa.func.count()).where(key.in_(self._partitions)).group_by(key)
+        return dict(self.connection.execute(query).all())
+
+
+def _as_validated(column: sa.Column[Any]) -> sa.ColumnElement[Any]:
+    """Return the column as validation produces it: a date as text, as Python's dates have no era."""
+    return sa.cast(column, sa.Text) if isinstance(column.type, sa.Date) else column
 
 
 def _file_differences(landed: LandedPartition, entries: Mapping[str, _Entry]) -> Iterator[str]:
@@ -209,11 +253,6 @@ def _file_differences(landed: LandedPartition, entries: Mapping[str, _Entry]) ->
             yield f"{asset} was loaded from {entry.digest}, but the landed file is {landed.digest}"
         if entry.source_rows != landed.rows:
             yield f"{asset} was loaded from {quantity(entry.source_rows, 'row')}, but the landed file has {landed.rows}"
-
-
-def _as_validated(column: sa.Column[Any]) -> sa.ColumnElement[Any]:
-    """Return the column as validation produces it: a date as text, as Python's dates have no era."""
-    return sa.cast(column, sa.Text) if isinstance(column.type, sa.Date) else column
 
 
 def _ledger_differences(recorded: Mapping[str, int], counts: Mapping[str, int]) -> Iterator[str]:

@@ -27,10 +27,10 @@ def verified_batches(
     with database_in_use(settings), progress.status("Verifying ...") as status:
         landing = landing_at(feed.landing_location(settings))
         verifier = Verifier(engine_for(database_url(settings)), feed.tables, landing)
-        found, keys = [], verifier.partitions() if key is None else [key]
-        for number, name in enumerate(keys, start=1):
-            status.update(f"Verifying {escape(printable(name))}, {number} of {len(keys)} ...")
-            found.append(verifier.verify(name))
+        found, keys = list[VerifiedPartition](), verifier.partitions() if key is None else [key]
+        for batch in verifier.verify_each(keys):
+            found.append(batch)
+            status.update(f"Verified {escape(printable(batch.key))}, {len(found)} of {len(keys)} ...")
     return found
 
 
