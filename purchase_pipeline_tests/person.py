@@ -97,7 +97,7 @@ class Person:
             self._server.remove()
             shutil.rmtree(self.home)
 
-    def counts(self) -> tuple[object, ...]:
+    def counts(self) -> tuple[int, ...]:
         with psycopg.connect(self.database_url()) as connection:
             (row,) = connection.execute(COUNTS).fetchall()
         return tuple(row)

@@ -173,7 +173,9 @@ def test_after_a_kill_up_stops_what_is_left_over_and_under_nohup_outlives_its_te
     assert terminal.process.wait(180) == 0
     printed = campaign.home.parent.joinpath("nohup.out").read_text()
     assert "left over from a previous run" in printed
-    assert campaign.counts() == (ROWS * lots, lots, ROWS * lots)
+    rows, loaded, distinct = campaign.counts()
+    assert loaded >= lots  # what was left over may have loaded more
+    assert rows == distinct == ROWS * loaded
     assert json.loads(campaign.run("status", "--json").stdout)["conserved"]
 
 
