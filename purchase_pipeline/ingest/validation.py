@@ -41,6 +41,10 @@ BATCH_ROWS = 1_000
 _ENOUGH_ROWS = 1_000
 """Rows of a page for which the fast path's start pays."""
 
+_BULK_ROWS = 4_000
+_BULK_BYTES = 4 << 20
+"""Rows that the fast path takes at a time, and their size: its overhead is 5 ms."""
+
 _TEXT_TYPES = (str, int, date, Decimal)
 
 _LONGEST_ORIGINAL = 4_000
@@ -135,8 +139,9 @@ class RowValidation:
         seen = 0
         for page in pages:
             fast_path, reader, begun = None, self._reader(page), seen
-            while batch := list(islice(page.rows, BATCH_ROWS)):
-                if in_bulk and seen == begun and page.page.rows >= _ENOUGH_ROWS:
+            bulk = in_bulk and page.page.rows >= _ENOUGH_ROWS
+            while batch := _next_rows(page.rows, _BULK_ROWS if bulk else BATCH_ROWS):
+                if bulk and seen == begun:
                     fast_path = self._fast_path(page)
                 if fast_path is None:
                     yield self._validate_rows(range(seen + 1, seen + 1 + len(batch)), batch, reader)
@@ -258,6 +263,15 @@ class RowValidation:
             hint="Fix the source or the contract, or raise max_rejected_ratio (of the purchases: "
             "PURCHASE_MAX_REJECTED_RATIO).",
         )
+
+
+def _next_rows(rows: Iterator[bytes], most: int) -> list[bytes]:
+    found = list(islice(rows, BATCH_ROWS))
+    while (
+        len(found) < most and sum(map(len, found)) < _BULK_BYTES and (more := list(islice(rows, BATCH_ROWS)))
+    ):
+        found += more
+    return found
 
 
 def _as_text(value: Any) -> Any:  # noqa: ANN401
