@@ -2,18 +2,17 @@
 
 import json
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from random import Random
 from tempfile import TemporaryDirectory
 from time import process_time
 from typing import Any
-from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
+from benchmarks.data_sets import ROWS, Order, encoded, one_percent_invalid, realistic, word
 from benchmarks.figures import Figure, Measured, Ratio
 from mock_api.purchases import PurchaseSource, quarter_of
-from purchase_pipeline import contracts as types
 from purchase_pipeline.contracts import CompraSchema
 from purchase_pipeline.ingest.formats import NDJSON
 from purchase_pipeline.ingest.landing.manifest import LandedPartition
@@ -24,42 +23,13 @@ from purchase_pipeline.postgres import CopyText
 from purchase_pipeline.postgres.write.copy import text_format
 from purchase_pipeline_tests.landed import land_page
 
-ROWS = 10_000
 _TODAY = date(2026, 11, 29)
-_LETTERS = "abcdefghijklmnopqrstuvwxyz áéãç"
 
 _NOTES = (
     "CPU time from landed rows to lines of COPY. pydantic a row: `validate_json`, values to text, joined.",
     "Realistic: 20 fields, among them UUIDs, floats, moments, dates, decimals, booleans and optional texts.",
     "One row in a hundred is invalid where the name says so.",
 )
-
-
-class Order(BaseModel):
-    """A contract as those of real APIs."""
-
-    model_config = ConfigDict(strict=True, frozen=True)
-
-    id: types.UUID
-    number: types.BigInteger
-    name: types.Text
-    email: types.Text
-    street: types.Text
-    city: types.Text
-    postcode: types.Text
-    country: types.Text
-    amount: types.DecimalOf(12, 2)  # type: ignore[valid-type]
-    tax: types.DecimalOf(12, 2)  # type: ignore[valid-type]
-    weight: types.Number
-    latitude: types.Number
-    longitude: types.Number
-    placed_at: types.Moment
-    paid_at: types.Moment | None
-    day: types.Date
-    is_paid: types.Bool
-    note: types.LongText | None = None
-    quantity: types.Integer
-    reference: types.LongText | None
 
 
 def run(rounds: int) -> Measured:
@@ -84,14 +54,14 @@ def run(rounds: int) -> Measured:
 def _data_sets() -> dict[str, tuple[type[BaseModel], list[bytes]]]:
     random = Random(1)  # noqa: S311  (reproducible, not secret)
     mock = b"".join(PurchaseSource().blocks("validation", ROWS, quarter_of(_TODAY))).splitlines()
-    unique = [_encoded({**json.loads(row), **_unique(random)}) for row in mock]
-    realistic = [_encoded(_order(random)) for _ in range(ROWS)]
+    unique = [encoded({**json.loads(row), **_unique(random)}) for row in mock]
+    orders = realistic(random)
     return {
         "mock": (CompraSchema, mock),
         "mock's contract, unique values": (CompraSchema, unique),
         "unique values, members shuffled": (CompraSchema, [_shuffled(random, row) for row in unique]),
-        "realistic": (Order, realistic),
-        "realistic, 1 % invalid": (Order, [_spoilt(place, row) for place, row in enumerate(realistic)]),
+        "realistic": (Order, orders),
+        "realistic, 1 % invalid": (Order, one_percent_invalid(orders)),
     }
 
 
@@ -130,68 +100,19 @@ def _micros(way: _Way, landing: Landing, landed: LandedPartition, contract: type
     return (process_time() - started) / ROWS * 1e6
 
 
-def _word(random: Random, longest: int) -> str:
-    return "x" + "".join(random.choices(_LETTERS, k=random.randrange(longest)))
-
-
 def _unique(random: Random) -> dict[str, Any]:
     return {
-        "client_name": _word(random, 12),
-        "client_lastname": _word(random, 16),
-        "job": _word(random, 30),
-        "product": _word(random, 24),
+        "client_name": word(random, 12),
+        "client_lastname": word(random, 16),
+        "job": word(random, 30),
+        "product": word(random, 24),
         "store": random.randrange(1, 2**31),
         "price": round(random.uniform(1, 1e6), 2),
         "birthday_client": str(date(1930, 1, 1) + timedelta(days=random.randrange(30_000))),
     }
 
 
-def _order(random: Random) -> dict[str, Any]:
-    placed = datetime(2020, 1, 1, tzinfo=UTC) + timedelta(seconds=random.randrange(200_000_000))
-    texts = ("name", "email", "street", "city", "postcode", "country")
-    return {
-        "id": str(UUID(int=random.getrandbits(128))),
-        "number": random.getrandbits(50),
-        **{name: _word(random, 24) for name in texts},
-        "amount": round(random.uniform(1, 1e5), 2),
-        "tax": round(random.uniform(0, 1e4), 2),
-        "weight": random.uniform(0, 100),
-        "latitude": random.uniform(-90, 90),
-        "longitude": random.uniform(-180, 180),
-        "placed_at": placed.isoformat(),
-        "paid_at": (placed + timedelta(hours=1)).isoformat() if _mostly(random) else None,
-        "day": str(placed.date()),
-        "is_paid": _mostly(random),
-        **({"note": _word(random, 60)} if random.getrandbits(1) else {}),
-        "quantity": random.randrange(1, 100),
-        "reference": _word(random, 12) if _mostly(random) else None,
-    }
-
-
-def _mostly(random: Random) -> bool:
-    return random.randrange(10) > 0
-
-
-def _encoded(row: dict[str, Any]) -> bytes:
-    return json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode()
-
-
 def _shuffled(random: Random, row: bytes) -> bytes:
     members = list(json.loads(row).items())
     random.shuffle(members)
-    return _encoded(dict(members))
-
-
-def _spoilt(place: int, row: bytes) -> bytes:
-    """Return the row, every hundredth of them with one of five mistakes."""
-    if place % 100:
-        return row
-    mistakes: dict[str, Any] = {
-        "id": "7",
-        "quantity": "many",
-        "amount": -1.005,
-        "placed_at": "soon",
-        "name": 5,
-    }
-    name, value = list(mistakes.items())[place // 100 % len(mistakes)]
-    return _encoded({**json.loads(row), name: value})
+    return encoded(dict(members))
