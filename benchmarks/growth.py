@@ -38,7 +38,7 @@ class _GrownTable:
         self._lots = lots
         self.name = f"table of {lots * LOT_ROWS:,} rows"
         if lots:
-            path.load("lote-0001", LOT_ROWS)
+            path.load("lote-0001", rows=LOT_ROWS)
             multiply_first_lot(database_url, lots)
         settle(database_url)
 
@@ -58,7 +58,7 @@ class _GrownTable:
         with psycopg.connect(self._database_url, autocommit=True) as connection:
             connection.execute("CHECKPOINT")
         started = perf_counter()
-        self._path.load(lote, LOT_ROWS)
+        self._path.load(lote, rows=LOT_ROWS)
         return perf_counter() - started
 
 

@@ -22,10 +22,10 @@ def main() -> None:
     imported = peak_mib()
     seconds = list[float]()
     with our_path(api_url, Path(landing), database_url) as path:
-        path.load("lote-0001", _WARM_ROWS)
+        path.load("lote-0001", rows=_WARM_ROWS)
         for number in range(2, lots + 2):
             started = perf_counter()
-            path.load(f"lote-{number:04d}", rows)
+            path.load(f"lote-{number:04d}", rows=rows)
             seconds.append(perf_counter() - started)
     print(json.dumps({"imported_mib": imported, "peak_mib": peak_mib(), "seconds": seconds}))
 

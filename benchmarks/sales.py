@@ -75,6 +75,6 @@ def _loaded(api_url: str, landing: Path, database_url: str, lots: int) -> list[s
     names = current_settings().lote_names[:lots]
     with our_path(api_url, landing, database_url) as path:
         for lote in names:
-            path.load(lote, LOT_ROWS)
+            path.load(lote, rows=LOT_ROWS)
     settle(database_url)
     return names

@@ -133,10 +133,10 @@ def written(tmp_path: Path, database_url: str) -> list[tuple[str, object]]:
             statements.append((str(statement), values))
 
     with served(create_app()) as api_url, our_path(api_url, tmp_path, database_url) as path:
-        path.load("lote-0001", 400)
+        path.load("lote-0001", rows=400)
         sa.event.listen(sa.Engine, "before_cursor_execute", note)
         try:
-            path.load("lote-0001", 400)
+            path.load("lote-0001", rows=400)
         finally:
             sa.event.remove(sa.Engine, "before_cursor_execute", note)
     return statements
