@@ -12,6 +12,7 @@ BENCHMARKS = {
     "growth": "one batch into tables of 0 to 10 million rows",
     "frames": "a frame of a million rows into a table and back, compared with ADBC and COPY of encoded bytes",
     "validation": "validation alone, on rows that repeat much or little, compared with pydantic a row",
+    "orders": "one batch of 10,000 realistic orders from request to commit, in a cold process, compared with peers",
     "feeds": "a CSV export of a million rows, and 240 months of statistics, compared with dlt",
     "sales": "marts and report of 50 batches: from scratch, and after one more batch",
     "mock_api": "rows per second served by the mock API",

@@ -12,7 +12,7 @@ from benchmarks.peers.floor import RawCopy
 from benchmarks.peers.original import OriginalMethod
 from benchmarks.peers.to_sql import ToSql, to_sql_variants
 from benchmarks.same_table import make_tables
-from benchmarks.served_original import original_api
+from benchmarks.served_apis import original_api
 
 ROWS = 10_000
 _NOTES = (

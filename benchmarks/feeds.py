@@ -1,10 +1,8 @@
 """Feeds of docs/recipes.md: a CSV export of a million rows, and 240 months of statistics, beside dlt."""
 
 import os
-import re
 import subprocess
 import sys
-from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import sleep
@@ -13,12 +11,12 @@ from typing import NamedTuple
 from benchmarks.bench import a_server
 from benchmarks.command import CommandFailedError, an_empty_home
 from benchmarks.figures import Figure, Measured, Ratio
+from benchmarks.memory import peak_mib
 from purchase_pipeline_tests.documents import PROJECT
 from purchase_pipeline_tests.serving import served
 from purchase_pipeline_tests.three_apis import exports_api, statistics_api
 
 ROWS = 1_000_000
-_MIB = 1024
 _POLL_SECONDS = 0.05
 
 _NOTES = (
@@ -115,21 +113,13 @@ def _measured(command: list[str], folder: Path, environment: dict[str, str]) -> 
     """
     with TemporaryDirectory(prefix="bench-") as logs, (Path(logs) / "log").open("w+b") as log:
         started = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
-        peak_mib = 0.0
+        most_mib = 0.0
         while (ended := os.wait4(started.pid, os.WNOHANG))[0] == 0:
-            peak_mib = _peak_mib(started.pid) or peak_mib
+            most_mib = peak_mib(started.pid) or most_mib
             sleep(_POLL_SECONDS)
         _, status, used = ended
         started.returncode = os.waitstatus_to_exitcode(status)
         if started.returncode:
             log.seek(0)
             raise CommandFailedError(f"exit code {started.returncode}: {log.read()[-2000:].decode()}")
-    return _Ran(used.ru_utime + used.ru_stime, peak_mib)
-
-
-def _peak_mib(pid: int) -> float:
-    """Return a process's peak of resident memory. That of `wait4` includes what this process had when it forked."""
-    with suppress(OSError):
-        found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
-        return int(found[1]) / _MIB if found else 0.0
-    return 0.0
+    return _Ran(used.ru_utime + used.ru_stime, most_mib)

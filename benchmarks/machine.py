@@ -14,6 +14,7 @@ from benchmarks.bench import a_server
 _PACKAGES = (
     *("dagster", "psycopg", "pydantic", "sqlalchemy", "httpx", "orjson", "zstandard", "uvicorn", "numpy"),
     *("pandas", "psycopg2-binary", "requests", "dlt", "pyarrow", "adbc-driver-postgresql"),
+    *("duckdb", "msgspec", "pandera", "polars"),
 )
 _DURABLE = ("fsync", "synchronous_commit", "full_page_writes", "wal_sync_method")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.bench import a_server
-from benchmarks.served_original import original_api
+from benchmarks.served_apis import original_api
 
 LOTS = 5
 """Number of timed batches; it is too slow for more."""

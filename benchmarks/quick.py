@@ -4,7 +4,7 @@ from benchmarks.bench import a_bench
 from benchmarks.contenders import take_turns
 from benchmarks.data_path import ROWS, base_contenders, base_ratios
 from benchmarks.figures import Measured, Ratio
-from benchmarks.served_original import original_api
+from benchmarks.served_apis import original_api
 
 _NOTES = ("The shortest comparison; `python -m benchmarks --check` compares a new run with its ratios.",)
 _REGRESSION = 2.0

@@ -4,6 +4,7 @@ from datetime import date
 from pathlib import Path
 
 import httpx
+import psycopg
 import pytest
 
 from benchmarks.cadence import first_asked, percentile_95
@@ -11,6 +12,10 @@ from benchmarks.catalogue import BENCHMARKS
 from benchmarks.contenders import RowsMissingError, take_turns
 from benchmarks.figures import Figure, Measured, Ratio
 from benchmarks.machine import Machine
+from benchmarks.order_contenders import WrongRowsError, load_in_new_process, make_tables, require_same_rows
+from benchmarks.orders import OURS, PYDANTIC
+from benchmarks.orders_api import INVALID, REALISTIC
+from benchmarks.orders_api import create_app as create_orders_api
 from benchmarks.peers.original_api import create_app
 from benchmarks.peers.original_worker import Purchase
 from benchmarks.quick import regressions
@@ -214,3 +219,25 @@ def test_the_first_versions_worker_accepts_its_api() -> None:
 
     assert len(rows) == 20
     assert [Purchase(**row).model_dump(mode="json") for row in rows] == rows
+
+
+def test_this_project_and_pydantic_by_hand_store_the_same_orders(database_url: str) -> None:
+    with served(create_orders_api(rows=1_000)) as api_url:
+        for contender in (OURS, PYDANTIC):
+            make_tables(database_url)
+            costs = load_in_new_process(contender, api_url, database_url, INVALID)
+
+            assert (costs.stored, costs.rejected) == (990, 10)
+            require_same_rows(database_url, contender, INVALID, invalid_rows=10)
+
+
+def test_a_contender_that_stores_other_orders_is_an_error(database_url: str) -> None:
+    with served(create_orders_api(rows=200)) as api_url:
+        make_tables(database_url)
+        load_in_new_process(OURS, api_url, database_url, REALISTIC)
+        require_same_rows(database_url, OURS, REALISTIC, invalid_rows=0)
+        with psycopg.connect(database_url) as connection:
+            connection.execute("UPDATE orders SET amount = amount + 0.01 WHERE row_number <= 3")
+
+        with pytest.raises(WrongRowsError, match="pydantic by hand and COPY stored 3 other rows"):
+            require_same_rows(database_url, PYDANTIC, REALISTIC, invalid_rows=0)
