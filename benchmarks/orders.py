@@ -112,7 +112,7 @@ def _ratios(
             if contender.validates and contender is not OURS
         ),
         Ratio(
-            f"{_SETS[REALISTIC]}, {what}: {OURS.label} / the fastest of these, {fastest.label}",
+            f"{_SETS[REALISTIC]}, {what}: {OURS.label} / the fastest, {fastest.label}",
             figures[OURS.name, REALISTIC],
             figures[fastest.name, REALISTIC],
             at_most=at_most,
