@@ -100,7 +100,7 @@ class _Series:
                 return PageResponse(url, 0, response.links, None, response.headers), b""
             source = self.session.source
             row_format = response_format(self.label, response, source.format, source.rows)
-            content = _Hashed(unpacked(content_of(response, self.session.deadline)))
+            content = _Hashed(unpacked(content_of(response, self.session.deadline)), source.pages.repeats)
             try:
                 page = add_page(Page(row_format, content, self.variables, source.expected_rows(self.request)))
             except UnreadableResponseError as error:
@@ -145,12 +145,16 @@ class _Series:
 
 @dataclass
 class _Hashed:
-    """Chunks that are hashed while they are iterated."""
+    """Chunks that are hashed while they are iterated, if the API may repeat its last page."""
 
     chunks: Iterable[bytes]
+    is_hashed: bool
     digest: bytes = field(default=b"")
 
     def __iter__(self) -> Iterator[bytes]:
+        if not self.is_hashed:
+            yield from self.chunks
+            return
         content = hashlib.blake2b(digest_size=16)
         for chunk in self.chunks:
             content.update(chunk)
