@@ -29,7 +29,7 @@ from purchase_pipeline.ingest.column_rules import (
 )
 from purchase_pipeline.ingest.csv_rows import is_regular
 
-_ROWS_A_READ = 1_000  # a row that Arrow cannot read costs another read of the rest
+_ROWS_A_READ = 1_000  # where Arrow cannot read a row, which costs another read of the rest
 _MOST_ATTEMPTS = 100  # each that fails finds a row that Arrow cannot read, or halves the rest
 _PEEKED_ROWS = 50
 _IN_ROW = re.compile(r" in row (\d+)$")
@@ -218,8 +218,12 @@ def _readable(
     read: Callable[[Sequence[int]], Any], indexes: Sequence[int], raw_rows: Sequence[bytes]
 ) -> Iterator[Any]:
     """Yield tables of the rows that can be read, in order."""
-    for first in range(0, len(indexes), _ROWS_A_READ):
-        yield from _readable_parts(read, indexes[first : first + _ROWS_A_READ], raw_rows)
+    try:
+        if indexes:
+            yield read(indexes)
+    except (UnicodeDecodeError, pa.ArrowInvalid):
+        for first in range(0, len(indexes), _ROWS_A_READ):
+            yield from _readable_parts(read, indexes[first : first + _ROWS_A_READ], raw_rows)
 
 
 def _readable_parts(

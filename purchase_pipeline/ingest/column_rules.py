@@ -258,6 +258,8 @@ def _matching(pattern: str, values: Array) -> Array:
 
 def only(holds: Array, values: Array) -> Array:
     """Return the values for which a condition holds, null in place of the others."""
+    if pc.all(holds, skip_nulls=False).as_py():  # the usual case, without a copy
+        return values
     return pc.if_else(holds, values, pa.nulls(1, values.type)[0])
 
 

@@ -67,13 +67,16 @@ class FastPath:
         if not self._is_useful or sum(map(len, raw_rows)) > _MOST_BYTES:
             return Passed([], pa.nulls(0, pa.string()))
         positions, columns = self._reader.columns(raw_rows)
-        texts, sure = dict[str, Array](), pc.is_valid(positions)
-        for name, (values, rule, null_is_valid) in columns.items():
-            texts[name] = rule(values)
-            null = pc.and_(pc.is_null(values), null_is_valid)
-            sure = pc.and_(sure, pc.or_(pc.is_valid(texts[name]), null))
-        texts = {name: _escaped(text.filter(sure)) for name, text in texts.items()} | self._constants
+        texts = {name: rule(values) for name, (values, rule, _) in columns.items()}
+        sure = pc.is_valid(positions)
+        for name, (values, _, null_is_valid) in columns.items():
+            if texts[name].null_count:
+                null = pc.and_(pc.is_null(values), null_is_valid)
+                sure = pc.and_(sure, pc.or_(pc.is_valid(texts[name]), null))
         kept = positions.filter(sure)
+        if len(kept) < len(positions):
+            texts = {name: text.filter(sure) for name, text in texts.items()}
+        texts = {name: _escaped(text) for name, text in texts.items()} | self._constants
         self._is_useful = len(kept) * _USEFUL >= len(raw_rows)
         numbers = pc.add(kept, scalar(first, pa.int64())).cast(pa.string())
         fields = (texts[field.name] for field in self._fields)
