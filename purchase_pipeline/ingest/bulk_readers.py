@@ -1,11 +1,11 @@
 """Bulk readers of the fast path: from the bytes of many rows to Arrow's columns, without the rows it cannot read."""
 
 import json
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
+from operator import contains
 from typing import Any, NamedTuple, Protocol
 from uuid import uuid4
 
@@ -29,17 +29,19 @@ from purchase_pipeline.ingest.column_rules import (
 )
 from purchase_pipeline.ingest.csv_rows import is_regular
 
-_ROWS_A_READ = 1_000  # where Arrow cannot read a row, which costs another read of the rest
-_MOST_ATTEMPTS = 100  # each that fails finds a row that Arrow cannot read, or halves the rest
+_ROWS_A_PART = 1_000
+_MOST_ATTEMPTS = 100  # of a part, each of which finds a row that Arrow cannot read, or halves the rest
 _PEEKED_ROWS = 50
-_IN_ROW = re.compile(r" in row (\d+)$")
-_NOT_PARSED = re.compile(r"couldn't parse:([-+.\deE]+)$")
 _FORMS: dict[type, tuple[str, ...]] = {
     str: ("text",),
     bool: ("boolean",),
     int: ("number", "integer"),
     float: ("number",),
 }
+_CLASSES = {
+    form: {type(None), *(kind for kind, forms in _FORMS.items() if form in forms)} for form in JSON_FORMS
+}
+_UNREADABLE = (UnicodeDecodeError, pa.ArrowInvalid)
 
 
 class Column(NamedTuple):
@@ -75,10 +77,15 @@ class BulkJson:
     """
 
     def __init__(self, fields: Sequence[BulkField], contract: type[BaseModel]) -> None:
-        self._fields = [field for field in fields if field.constant is None]
+        self._fields = sorted(  # the nested ones first
+            (field for field in fields if field.constant is None), key=lambda field: -len(field.path)
+        )
+        self._nested = [field.path for field in self._fields if len(field.path) > 1]
+        self._names = [field.path[0] for field in self._fields if len(field.path) == 1]
         self._forbids_more = contract.model_config.get("extra") == "forbid"
         self._index = uuid4().hex
         self._forms: dict[str, str] = {}
+        self._known: dict[tuple[type, ...], bool] = {}
         self._ambiguous = [f'"{".".join(field.path)}"'.encode() for field in fields if len(field.path) > 1]
 
     def columns(self, raw_rows: Sequence[bytes]) -> Columns:
@@ -90,11 +97,11 @@ class BulkJson:
         schema = pa.schema(_arrow_fields(types))
         prefix = f'{{"{self._index}":'.encode()
         indexed = [
-            b"%b%d,%b" % (prefix, index, row[1:]) if row[:1] == b"{" else b"!"
+            b"%b%d,%b" % (prefix, index, row[1:]) if row[:1] == b"{" else b""
             for index, row in enumerate(raw_rows)
         ]
         for path in self._ambiguous:
-            indexed = [b"!" if path in row else row for row in indexed]
+            indexed = [b"" if path in row else row for row in indexed]
 
         def read(part: Sequence[int]) -> Any:  # noqa: ANN401
             table = self._read(b"\n".join(indexed[index] for index in part), schema)
@@ -104,7 +111,10 @@ class BulkJson:
             return table.take(_without(more, part, raw_rows)).select(schema.names) if more else table
 
         none = pa.Table.from_arrays([pa.nulls(0, kind) for kind in schema.types], schema=schema)
-        table = pa.concat_tables([none, *_readable(read, range(len(indexed)), raw_rows)])
+        usable = [index for index, row in enumerate(indexed) if row]
+        table = pa.concat_tables(
+            [none, *_readable(read, usable, lambda index: self._is_likely(raw_rows[index]))]
+        )
         indexes = table[self._index].combine_chunks()
         columns = {}
         for field in self._fields:
@@ -126,6 +136,19 @@ class BulkJson:
                     seen[field.name].update(islice((form for form in possible if form in field.rules), 1))
         known = {field.name: [form for form in JSON_FORMS if form in field.rules] for field in self._fields}
         return {name: max(forms, key=seen[name].__getitem__) for name, forms in known.items()}
+
+    def _is_likely(self, row: bytes) -> bool:
+        """Return whether a row is an object whose members are of the page's forms."""
+        try:
+            members = orjson.loads(row)
+            kinds = tuple(type(_at(members, path)) for path in self._nested)
+            kinds += tuple(map(type, map(members.get, self._names)))
+        except (orjson.JSONDecodeError, AttributeError):
+            return False
+        if kinds not in self._known:
+            known = (_CLASSES[self._forms[field.name]] for field in self._fields)
+            self._known[kinds] = all(map(contains, known, kinds))
+        return self._known[kinds]
 
     def _read(self, content: bytes, schema: Any) -> Any:  # noqa: ANN401
         content.decode()  # Arrow does not look at what it ignores
@@ -174,7 +197,7 @@ class BulkCsv:
             return table.append_column("index", integer_array(indexes))
 
         columns = {}
-        tables = [*_readable(read, usable, raw_rows)] or [read([])]
+        tables = [*_readable(read, usable, lambda index: _is_text(raw_rows[index]))] or [read([])]
         table = pa.concat_tables(tables)
         indexes = table["index"].combine_chunks()
         yes, no = pc.is_valid(indexes), pc.is_null(indexes)
@@ -215,19 +238,19 @@ class BulkCsv:
 
 
 def _readable(
-    read: Callable[[Sequence[int]], Any], indexes: Sequence[int], raw_rows: Sequence[bytes]
+    read: Callable[[Sequence[int]], Any], indexes: Sequence[int], is_likely: Callable[[int], bool]
 ) -> Iterator[Any]:
-    """Yield tables of the rows that can be read, in order."""
+    """Yield tables of the rows that can be read, in order: of all, of parts, or of a part's likely rows."""
     try:
         if indexes:
             yield read(indexes)
-    except (UnicodeDecodeError, pa.ArrowInvalid):
-        for first in range(0, len(indexes), _ROWS_A_READ):
-            yield from _readable_parts(read, indexes[first : first + _ROWS_A_READ], raw_rows)
+    except _UNREADABLE:
+        for first in range(0, len(indexes), _ROWS_A_PART):
+            yield from _readable_part(read, indexes[first : first + _ROWS_A_PART], is_likely)
 
 
-def _readable_parts(
-    read: Callable[[Sequence[int]], Any], indexes: Sequence[int], raw_rows: Sequence[bytes]
+def _readable_part(
+    read: Callable[[Sequence[int]], Any], indexes: Sequence[int], is_likely: Callable[[int], bool]
 ) -> Iterator[Any]:
     pending, attempts = [indexes], 0
     while pending and attempts < _MOST_ATTEMPTS:
@@ -235,23 +258,11 @@ def _readable_parts(
         try:
             if part:
                 yield read(part)
-        except UnicodeDecodeError:
-            pending.append([index for index in part if _is_text(raw_rows[index])])
-        except pa.ArrowInvalid as error:
-            if len(part) > 1:
-                pending += _without_unreadable(part, raw_rows, str(error))
-
-
-def _without_unreadable(part: Sequence[int], raw_rows: Sequence[bytes], reason: str) -> list[Sequence[int]]:
-    """Return the parts to try next: without the rows that Arrow names, or else each half."""
-    in_row = _IN_ROW.search(reason)
-    if in_row and (at := int(in_row[1])) < len(part):  # not if a row has several objects
-        return [part[at + 1 :], part[:at]]
-    if number := _NOT_PARSED.search(reason):
-        has_it = re.compile(rb"(?<![\d.eE+-])%b(?![\d.eE+-])" % re.escape(number[1].encode())).search
-        if len(kept := [index for index in part if not has_it(raw_rows[index])]) < len(part):
-            return [kept]
-    return [part[len(part) // 2 :], part[: len(part) // 2]]
+        except _UNREADABLE:
+            if part is indexes:
+                pending.append([index for index in indexes if is_likely(index)])
+            elif (half := len(part) // 2) > 0:
+                pending += [part[half:], part[:half]]
 
 
 def _is_text(row: bytes) -> bool:
@@ -287,8 +298,10 @@ def _null_is_valid(field: BulkField, values: Array, indexes: Array, raw_rows: Se
 
 
 def _at(members: Any, path: Sequence[str]) -> Any:  # noqa: ANN401
+    """Return the value that a path leads to: None if there is none, `...` if something else is in its way."""
     for name in path:
-        members = members.get(name) if isinstance(members, dict) else None
+        if members is not None:
+            members = members.get(name) if isinstance(members, dict) else ...
     return members
 
 
