@@ -1,6 +1,7 @@
 """Metadata of a materialization."""
 
 import re
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 import sqlalchemy as sa
 from markdown_it import MarkdownIt
 
+from purchase_pipeline.postgres import CopyText, RowStream
+from purchase_pipeline.postgres.frames.rows import Row
 from purchase_pipeline.postgres.markdown import in_markdown
 from purchase_pipeline.postgres.materialization import markdown_table
 from purchase_pipeline_tests.hostile import HOSTILE
@@ -66,6 +69,25 @@ def test_a_preview_is_shown_when_configured(store: Store, config: dict[str, Any]
     told = metadata_of(store.store(FRUITS, {} if config else {"preview_rows": 1}, **config))
 
     assert told["preview"] == "| id | name | picked |\n| --- | --- | --- |\n| 1 | apple | 2024-01-01 |"
+
+
+@pytest.mark.parametrize(
+    "batches",
+    [
+        [[(1,)], [(2,)], [(3,)], [(4,)]],
+        [[(1,)], CopyText(b"2\n3\n4\n", 3)],
+        [CopyText(b"1\n", 1), [(2,), (3,)], []],
+    ],
+)
+def test_a_preview_may_begin_with_small_batches(
+    store: Store, batches: list[Sequence[Row] | CopyText]
+) -> None:
+    numbers = sa.Table("things", sa.MetaData(), sa.Column("number", sa.Integer))
+
+    told = metadata_of(store.store(RowStream(["number"], batches, numbers), {"preview_rows": 3}))
+
+    assert told["preview"] == "| number |\n| --- |\n| 1 |\n| 2 |\n| 3 |"
+    assert len(store.rows()) == sum(map(len, batches))
 
 
 def test_no_value_breaks_out_of_its_cell() -> None:

@@ -82,6 +82,7 @@ def write_batches(
     if isinstance(first, DeclaredBatch):
         options = replace(options, declared=first.declared)
         first, preview = _with_head(first, options.preview_rows)
+        batches = _adding_to(preview, batches, options.preview_rows)
         source = declared_source(connection, first, batches)
     else:
         preview = _in_arrow("frames.to_python").python_dicts(
@@ -184,6 +185,19 @@ def _with_head(batch: DeclaredBatch, count: int) -> tuple[DeclaredBatch, list[di
     rows = iter(batch.rows)
     head = list(islice(rows, count))
     return replace(batch, rows=chain(head, rows)), [dict(zip(batch.types, row, strict=True)) for row in head]
+
+
+def _adding_to(
+    preview: list[dict[str, Any]], batches: Iterator[Batch | DeclaredBatch], count: int
+) -> Iterator[Batch | DeclaredBatch]:
+    """Yield the batches; add their first rows to a preview of `count`, as the first batch may have a single one."""
+    for batch in batches:
+        if isinstance(batch, DeclaredBatch) and len(preview) < count:
+            with_head, head = _with_head(batch, count - len(preview))
+            preview += head
+            yield with_head
+        else:
+            yield batch
 
 
 def _changes(part: Slice, source: RowSource, options: WriteOptions) -> dict[str, sa.Column[Any]]:
