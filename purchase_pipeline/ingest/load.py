@@ -1,7 +1,9 @@
 """A landed partition as slices of both tables: accepted rows and rejected rows."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
@@ -13,6 +15,8 @@ from purchase_pipeline.ingest.tables import FeedTables
 from purchase_pipeline.ingest.validation import BATCH_ROWS, RowValidation, TooManyRejectsError
 from purchase_pipeline.postgres import CopyText, RowStream, Together
 from purchase_pipeline.postgres.frames.rows import Row
+
+_Batch = Sequence[Row] | CopyText
 
 
 class LandedSlices:
@@ -55,10 +59,10 @@ class LandedSlices:
             write_modes={self._tables.rejected.name: "replace"},
         )
 
-    def _accepted(self) -> Iterator[Sequence[Row] | CopyText]:
+    def _accepted(self) -> Iterator[_Batch]:
         with self._landing.open_rows(self.landed) as raw_rows:
             try:
-                yield from self.validation.accepted(raw_rows, in_bulk=True)
+                yield from _read_ahead(self.validation.accepted(raw_rows, in_bulk=True))
                 # Checked last, as the slice is not locked yet when the first rows are read.
                 self._landing.require_newest(self.landed)
             except TooManyRejectsError:
@@ -84,6 +88,15 @@ class LandedSlices:
         return _stream(self._tables.rejected, batches)
 
 
-def _stream(table: sa.Table, batches: Iterable[Sequence[Row] | CopyText]) -> RowStream:
+def _read_ahead(batches: Generator[_Batch]) -> Iterator[_Batch]:
+    """Yield batches, each validated by another thread while PostgreSQL reads the one before."""
+    with closing(batches), ThreadPoolExecutor(max_workers=1) as worker:
+        following = worker.submit(next, batches, None)
+        while (batch := following.result()) is not None:
+            following = worker.submit(next, batches, None)
+            yield batch
+
+
+def _stream(table: sa.Table, batches: Iterable[_Batch]) -> RowStream:
     columns = [column.name for column in table.columns if column.identity is None]
     return RowStream(columns, batches, table)

@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from datetime import date
 from decimal import Decimal
 from importlib import import_module
@@ -122,7 +122,7 @@ class RowValidation:
 
     def accepted(
         self, raw_rows: LandedRows | Iterable[bytes], *, in_bulk: bool = False
-    ) -> Iterator[list[tuple[Any, ...]] | CopyText]:
+    ) -> Generator[list[tuple[Any, ...]] | CopyText]:
         """Yield lists of `(partition, row number, *fields)`, fields in the contract's order, row numbers from 1.
 
         Values are text for COPY: `12`, `3.50`, `2024-03-09`. Rows that are not those of a landed file are JSON.
