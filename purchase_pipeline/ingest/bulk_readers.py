@@ -31,6 +31,7 @@ from purchase_pipeline.ingest.csv_rows import is_regular
 
 _ROWS_A_PART = 1_000
 _MOST_ATTEMPTS = 100  # of a part, each of which finds a row that Arrow cannot read, or halves the rest
+_MANY = 500  # of a batch, one row in this number cannot be read
 _PEEKED_ROWS = 50
 _FORMS: dict[type, tuple[str, ...]] = {
     str: ("text",),
@@ -85,6 +86,7 @@ class BulkJson:
         self._forbids_more = contract.model_config.get("extra") == "forbid"
         self._index = uuid4().hex
         self._forms: dict[str, str] = {}
+        self._many_unreadable = False
         self._known: dict[tuple[type, ...], bool] = {}
         self._ambiguous = [f'"{".".join(field.path)}"'.encode() for field in fields if len(field.path) > 1]
 
@@ -94,7 +96,20 @@ class BulkJson:
         types: dict[str, Any] = {self._index: pa.int64()}
         for field in self._fields:
             _add(types, field.path, JSON_FORMS[forms[field.name]])
-        schema = pa.schema(_arrow_fields(types))
+        table = self._table(raw_rows, pa.schema(_arrow_fields(types)))
+        self._many_unreadable = (len(raw_rows) - len(table)) * _MANY > len(raw_rows)
+        indexes = table[self._index].combine_chunks()
+        columns = {}
+        for field in self._fields:
+            values = table[field.path[0]].combine_chunks()
+            if len(field.path) > 1:
+                values = pc.struct_field(values, list(field.path[1:]))
+            null_is_valid = _null_is_valid(field, values, indexes, raw_rows)
+            columns[field.name] = Column(values, field.rules[forms[field.name]], null_is_valid)
+        return indexes, columns
+
+    def _table(self, raw_rows: Sequence[bytes], schema: Any) -> Any:  # noqa: ANN401
+        """Return the rows that Arrow can read, with their indexes."""
         prefix = f'{{"{self._index}":'.encode()
         indexed = [
             b"%b%d,%b" % (prefix, index, row[1:]) if row[:1] == b"{" else b""
@@ -110,20 +125,15 @@ class BulkJson:
             more = table.column_names[len(schema) :]
             return table.take(_without(more, part, raw_rows)).select(schema.names) if more else table
 
-        none = pa.Table.from_arrays([pa.nulls(0, kind) for kind in schema.types], schema=schema)
+        def is_likely(index: int) -> bool:
+            return self._is_likely(raw_rows[index])
+
         usable = [index for index, row in enumerate(indexed) if row]
-        table = pa.concat_tables(
-            [none, *_readable(read, usable, lambda index: self._is_likely(raw_rows[index]))]
-        )
-        indexes = table[self._index].combine_chunks()
-        columns = {}
-        for field in self._fields:
-            values = table[field.path[0]].combine_chunks()
-            if len(field.path) > 1:
-                values = pc.struct_field(values, list(field.path[1:]))
-            null_is_valid = _null_is_valid(field, values, indexes, raw_rows)
-            columns[field.name] = Column(values, field.rules[forms[field.name]], null_is_valid)
-        return indexes, columns
+        if self._many_unreadable:  # otherwise an attempt tells
+            usable = list(filter(is_likely, usable))
+        # Not `schema.empty_table()`, which imports pandas.
+        none = pa.Table.from_arrays([pa.nulls(0, kind) for kind in schema.types], schema=schema)
+        return pa.concat_tables([none, *_readable(read, usable, is_likely)])
 
     def _common_forms(self, raw_rows: Sequence[bytes]) -> dict[str, str]:
         """Return the most common form of each field in the page's first rows."""
