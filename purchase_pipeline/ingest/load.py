@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from contextvars import copy_context
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
@@ -90,10 +91,15 @@ class LandedSlices:
 
 def _read_ahead(batches: Generator[_Batch]) -> Iterator[_Batch]:
     """Yield batches, each validated by another thread while PostgreSQL reads the one before."""
+    context = copy_context()  # of which the precision of decimals is a part
+
+    def following() -> _Batch | None:
+        return context.run(lambda: next(batches, None))
+
     with closing(batches), ThreadPoolExecutor(max_workers=1) as worker:
-        following = worker.submit(next, batches, None)
-        while (batch := following.result()) is not None:
-            following = worker.submit(next, batches, None)
+        pending = worker.submit(following)
+        while (batch := pending.result()) is not None:
+            pending = worker.submit(following)
             yield batch
 
 
