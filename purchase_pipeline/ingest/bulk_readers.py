@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import lru_cache
 from itertools import islice
 from operator import contains
 from typing import Any, NamedTuple, Protocol
@@ -87,7 +88,7 @@ class BulkJson:
         self._index = uuid4().hex
         self._forms: dict[str, str] = {}
         self._many_unreadable = False
-        self._known: dict[tuple[type, ...], bool] = {}
+        self._are_likely = lru_cache(maxsize=1_000)(self._are_of_the_forms)
         self._ambiguous = [f'"{".".join(field.path)}"'.encode() for field in fields if len(field.path) > 1]
 
     def columns(self, raw_rows: Sequence[bytes]) -> Columns:
@@ -147,6 +148,9 @@ class BulkJson:
         known = {field.name: [form for form in JSON_FORMS if form in field.rules] for field in self._fields}
         return {name: max(forms, key=seen[name].__getitem__) for name, forms in known.items()}
 
+    def _are_of_the_forms(self, kinds: tuple[type, ...]) -> bool:
+        return all(map(contains, (_CLASSES[self._forms[field.name]] for field in self._fields), kinds))
+
     def _is_likely(self, row: bytes) -> bool:
         """Return whether a row is an object whose members are of the page's forms."""
         try:
@@ -155,10 +159,7 @@ class BulkJson:
             kinds += tuple(map(type, map(members.get, self._names)))
         except (orjson.JSONDecodeError, AttributeError):
             return False
-        if kinds not in self._known:
-            known = (_CLASSES[self._forms[field.name]] for field in self._fields)
-            self._known[kinds] = all(map(contains, known, kinds))
-        return self._known[kinds]
+        return self._are_likely(kinds)
 
     def _read(self, content: bytes, schema: Any) -> Any:  # noqa: ANN401
         content.decode()  # Arrow does not look at what it ignores
