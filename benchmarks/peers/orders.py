@@ -1,9 +1,14 @@
 """What the peers of the benchmark `orders` share: the request, and the table's columns."""
 
 import ssl
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import httpcore  # noqa: F401  # httpx imports it with its first client, and imports are not timed
 import httpx
+import psycopg
+
+from benchmarks.peers.loaded import Loaded
 
 NDJSON, JSON = "application/x-ndjson", "application/json"
 TYPES = {
@@ -37,3 +42,29 @@ def fetch_orders(api_url: str, partition: str, media_type: str = NDJSON) -> byte
             f"{api_url}/orders", params={"partition": partition}, headers={"Accept": media_type}
         )
         return response.raise_for_status().content
+
+
+def copy_valid(
+    database_url: str,
+    partition: str,
+    lines: Iterable[bytes],
+    values_of: Callable[[bytes], Iterable[Any]],
+    invalid: type[Exception],
+) -> Loaded:
+    """Write the lines that are valid by binary COPY, a row at a time; those that are not are collected."""
+    stored, rejected = 0, list[tuple[int, Exception]]()
+    with (
+        psycopg.connect(database_url) as connection,
+        connection.cursor() as cursor,
+        cursor.copy(COPY_BINARY) as copy,
+    ):
+        copy.set_types(list(TYPES.values()))
+        for number, line in enumerate(lines, 1):
+            try:
+                values = values_of(line)
+            except invalid as error:
+                rejected.append((number, error))
+            else:
+                copy.write_row((partition, number, *values))
+                stored += 1
+    return Loaded(stored, len(rejected))

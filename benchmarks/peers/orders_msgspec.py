@@ -6,11 +6,10 @@ from typing import Annotated
 from uuid import UUID
 
 import msgspec
-import psycopg
 from msgspec import Meta, Struct, ValidationError
 
 from benchmarks.peers.loaded import Loaded
-from benchmarks.peers.orders import COPY_BINARY, TYPES, fetch_orders
+from benchmarks.peers.orders import copy_valid, fetch_orders
 
 _EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
 _MOST_AMOUNT = Decimal(10**10)  # of NUMERIC(12, 2)
@@ -58,21 +57,6 @@ class _Order(Struct, kw_only=True):
 
 def load(api_url: str, database_url: str, partition: str) -> Loaded:
     """Load a batch in one transaction; rejected rows are collected with their errors."""
-    decode = msgspec.json.Decoder(_Order).decode
-    stored, rejected = 0, list[tuple[int, ValidationError]]()
+    decode, values = msgspec.json.Decoder(_Order).decode, msgspec.structs.astuple
     lines = fetch_orders(api_url, partition).splitlines()
-    with (
-        psycopg.connect(database_url) as connection,
-        connection.cursor() as cursor,
-        cursor.copy(COPY_BINARY) as copy,
-    ):
-        copy.set_types(list(TYPES.values()))
-        for number, line in enumerate(lines, 1):
-            try:
-                order = decode(line)
-            except ValidationError as error:
-                rejected.append((number, error))
-            else:
-                copy.write_row((partition, number, *msgspec.structs.astuple(order)))
-                stored += 1
-    return Loaded(stored, len(rejected))
+    return copy_valid(database_url, partition, lines, lambda line: values(decode(line)), ValidationError)
