@@ -16,7 +16,7 @@ endif
 STALE := $(shell test ! -e '$(VENV)/.installed' || test "$$(cat '$(VENV)/.installed')" = "$$(pwd -P)" || echo stale)
 
 .DEFAULT_GOAL := help
-.PHONY: help up ingest status down reset test compose-test resilience lint bench lock audit sbom
+.PHONY: help up ingest status down reset test compose-test resilience lint docs bench lock audit sbom
 
 help: ## Show this help
 	@echo 'make TARGET [ARGS="--lots 3 ..."]'
@@ -46,6 +46,10 @@ lint: $(VENV)/.installed-dev ## Check formatting, lint rules and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+docs: $(VENV)/.installed-dev ## Build the documentation site into dist/docs; a broken link is an error
+	@$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --conf-dir docs/site --doctree-dir dist/doctrees . dist/docs
+	@echo "Wrote dist/docs/index.html"
 
 bench: $(VENV)/.installed-bench ## Run the benchmarks, which take most of an hour (options: ARGS="--help")
 	@$(BIN)/python -m benchmarks $(or $(ARGS),--all)
