@@ -8,11 +8,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.catalogue import BENCHMARKS, benchmark
-from benchmarks.report import measured_lines, written_into
+from benchmarks.comparison import comparison
+from benchmarks.report import measured_lines, report, written_into
 from benchmarks.results import keep, kept, result_of
 
 _RESULTS = Path("docs/performance")
-_DOCUMENT = Path("docs/performance.md")
+_PAGE, _FIGURES = Path("docs/performance.md"), Path("docs/performance/figures.md")
 _QUICK_ROUNDS = 5
 
 
@@ -57,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--table",
         action="store_true",
-        help=f"write the recorded results into {_DOCUMENT} and draw its picture (needs requirements-bench.lock)",
+        help=f"write the recorded results into {_PAGE} and {_FIGURES}; draw a chart (needs requirements-bench.lock)",
     )
     return parser
 
@@ -100,7 +101,8 @@ def _write_table(folder: Path) -> int:
     from benchmarks.picture import draw  # noqa: PLC0415
 
     results = kept(folder, list(BENCHMARKS))
-    _DOCUMENT.write_text(written_into(_DOCUMENT.read_text(), results))
+    for page, text in ((_PAGE, comparison(results)), (_FIGURES, report(results))):
+        page.write_text(written_into(page.read_text(), text))
     for result in results:
         if result.benchmark == "data_path":
             draw(result.measured, folder / "data_path.svg")

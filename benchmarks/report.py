@@ -22,25 +22,25 @@ def report(results: Sequence[Result]) -> str:
 
 def measured_lines(measured: Measured) -> Iterator[str]:
     """Yield the lines of a benchmark's two tables."""
-    yield _row("", "median", "min to max", "target", "met")
-    yield _row("---", "---:", "---:", "---:", "---")
+    yield row("", "median", "min to max", "target", "met")
+    yield row("---", "---:", "---:", "---:", "---")
     for figure in measured.figures:
         yield _line(figure, figure.unit)
     if measured.ratios:
         yield ""
-        yield _row("ratio, round by round", "median", "min to max", "target", "met")
-        yield _row("---", "---:", "---:", "---:", "---")
+        yield row("ratio, round by round", "median", "min to max", "target", "met")
+        yield row("---", "---:", "---:", "---:", "---")
         for ratio in measured.ratios:
             yield _line(ratio, "")
 
 
-def written_into(document: str, results: Sequence[Result]) -> str:
-    """Return a document with these results between its two markers.
+def written_into(document: str, text: str) -> str:
+    """Return a document with this text between its two markers.
 
     Raises:
         ValueError: the document does not have the markers.
     """
-    return with_section(document, BEGIN, END, report(results))
+    return with_section(document, BEGIN, END, text)
 
 
 def shown(value: float, unit: str = "") -> str:
@@ -73,7 +73,7 @@ def _line(one: Figure | Ratio, unit: str) -> str:
     spread = f"{shown(least, unit)} to {shown(most, unit)}" if len(one.values) > 1 else ""
     target = _target(one, unit)
     met = ("yes" if one.met else "**no**") if target else ""
-    return _row(one.name, shown(one.median, unit), spread, target, met)
+    return row(one.name, shown(one.median, unit), spread, target, met)
 
 
 def _target(one: Figure | Ratio, unit: str) -> str:
@@ -81,5 +81,6 @@ def _target(one: Figure | Ratio, unit: str) -> str:
     return ", ".join(f"{word} {value:,g} {unit}".rstrip() for word, value in bounds if value is not None)
 
 
-def _row(*cells: str) -> str:
+def row(*cells: str) -> str:
+    """Return a line of a table."""
     return f"| {' | '.join(cells)} |"

@@ -1,5 +1,6 @@
 """Figures, ratios, turns and reports of the benchmarks; the document matches the recorded results."""
 
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from benchmarks.cadence import first_asked, percentile_95
 from benchmarks.catalogue import BENCHMARKS
+from benchmarks.comparison import comparison
 from benchmarks.contenders import RowsMissingError, take_turns
 from benchmarks.figures import Figure, Measured, Ratio
 from benchmarks.machine import Machine
@@ -19,7 +21,7 @@ from benchmarks.orders_api import create_app as create_orders_api
 from benchmarks.peers.original_api import create_app
 from benchmarks.peers.original_worker import Purchase
 from benchmarks.quick import regressions
-from benchmarks.report import measured_lines, shown, written_into
+from benchmarks.report import measured_lines, report, shown, written_into
 from benchmarks.results import Result, keep, kept, result_of
 from purchase_pipeline_tests.serving import served
 
@@ -180,13 +182,33 @@ def test_the_tables_show_medians_spread_and_targets() -> None:
 
 def test_a_document_without_markers_is_not_written_into() -> None:
     with pytest.raises(ValueError, match="results: begin"):
-        written_into("# No place for results", [])
+        written_into("# No place for results", "")
 
 
-def test_the_document_shows_the_recorded_results() -> None:
-    document = (DOCS / "performance.md").read_text()
+@pytest.mark.parametrize(
+    ("name", "text"), [("performance.md", comparison), ("performance/figures.md", report)]
+)
+def test_the_document_shows_the_recorded_results(name: str, text: Callable[[list[Result]], str]) -> None:
+    document = (DOCS / name).read_text()
 
-    assert written_into(document, kept(RESULTS, list(BENCHMARKS))) == document
+    assert written_into(document, text(kept(RESULTS, list(BENCHMARKS)))) == document
+
+
+def test_the_comparison_shows_the_fastest_first_and_who_does_not_validate() -> None:
+    figures = [
+        Figure("realistic: this project, CPU", "s", [0.2, 0.4]),
+        Figure("realistic: COPY (no validation), CPU", "s", [0.1, 0.1]),
+        Figure("1 % invalid: this project, CPU", "s", [0.5]),
+        Figure("realistic: this project, elapsed", "s", [0.6]),
+        Figure("COPY (no validation), peak memory", "MiB", [70]),
+    ]
+
+    lines = comparison([a_result(Measured("orders", figures))]).splitlines()
+
+    assert lines[2:] == [
+        "| COPY | no | 100 ms | 0.38 |  |  | 70.0 MiB |",
+        "| **this project** | **yes** | **300 ms** | **1.00** | **500 ms** | **600 ms** |  |",
+    ]
 
 
 def test_the_picture_shows_the_recorded_results() -> None:

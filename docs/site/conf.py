@@ -26,7 +26,7 @@ NAVIGATION = {
     ],
     "Reference": ["docs/feeds", "docs/site/api/feeds", "docs/site/api/postgres"],
     "Run it": ["docs/operations", "docs/docker", "docs/scaling", "docs/sales", "docs/troubleshooting"],
-    "Why, and how well": ["docs/reliability", "docs/performance"],
+    "Why, and how well": ["docs/reliability", "docs/performance", "docs/performance/figures"],
     "The project": ["CONTRIBUTING", "CHANGELOG"],
     "Português": ["README.pt-BR"],
 }
