@@ -41,10 +41,11 @@ def _line(name: str, figures: dict[str, Figure]) -> str:
         for one in (f"1 % invalid: {name}, CPU", f"{_BEGINS}{name}, elapsed", f"{name}, peak memory")
     ]
     cells = [
-        name.removesuffix(_NOT_VALIDATED),
         "no" if name.endswith(_NOT_VALIDATED) else "yes",
         shown(cpu.median, cpu.unit),
         shown(Ratio(name, cpu, ours).median),
         *(shown(one.median, one.unit) if one else "" for one in found),
     ]
-    return row(*(f"**{cell}**" if cell and name == _OURS else cell for cell in cells))
+    unbroken = (cell.replace(" ", "\N{NO-BREAK SPACE}") for cell in cells)
+    line = (name.removesuffix(_NOT_VALIDATED), *unbroken)
+    return row(*(f"**{cell}**" if cell and name == _OURS else cell for cell in line))

@@ -14,8 +14,8 @@ PAGES = [
     PROJECT / "CHANGELOG.md",
     *sorted(PROJECT.glob("docs/**/*.md")),
 ]
-SHOWN = {"text", "mermaid", ""}
-"""Languages of blocks with output, which are neither run nor parsed."""
+SHOWN = {"text", "mermaid", "jinja", ""}
+"""Languages of blocks with output or templates, which are neither run nor parsed."""
 
 _FENCED = re.compile(r"^( *)```(\S*)[^\n]*\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)
 _FILE_ABOVE = re.compile(r"^`([\w./-]+\.\w+)`:\n\n?\Z", re.MULTILINE)

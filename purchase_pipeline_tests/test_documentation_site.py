@@ -11,11 +11,15 @@ import pytest
 from playwright.sync_api import Browser
 
 from purchase_pipeline_tests.browsers import browser, watched_page
-from purchase_pipeline_tests.documents import PAGES, PROJECT, blocks_of, name_of
+from purchase_pipeline_tests.documents import PAGES, PROJECT, Block, blocks_of, name_of
 
 pytestmark = pytest.mark.source  # this project's files, whatever the Python
 
 LIBRARIES = ["feeds", "postgres"]
+
+
+def diagrams_of(page: Path) -> list[Block]:
+    return [block for block in blocks_of(page) if block.language == "mermaid"]
 
 
 @pytest.fixture(scope="module")
@@ -46,9 +50,10 @@ def chrome() -> Iterator[Browser]:
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_page_is_in_the_site_with_its_diagrams_drawn(site: Path, page: Path) -> None:
     html = (site / name_of(page)).with_suffix(".html").read_text()
-    diagrams = [block for block in blocks_of(page) if block.language == "mermaid"]
 
-    assert html.count("data:image/svg+xml;base64,") == 2 * len(diagrams)  # for light and for dark pages
+    assert html.count("data:image/svg+xml;base64,") == 2 * len(
+        diagrams_of(page)
+    )  # for light and for dark pages
 
 
 def test_the_site_names_no_file_of_another_host(site: Path) -> None:
@@ -94,3 +99,15 @@ def test_a_page_fits_a_phone(site: Path, chrome: Browser) -> None:
             opened.page.goto((site / f"{page}.html").as_uri())
 
             assert opened.page.evaluate("document.documentElement.scrollWidth") == 390
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if diagrams_of(page)], ids=name_of)
+def test_a_diagram_can_be_read_on_a_phone(site: Path, chrome: Browser, page: Path) -> None:
+    with watched_page(chrome, width=390, height=844) as opened:
+        opened.page.goto((site / name_of(page)).with_suffix(".html").as_uri())
+        shrunk = opened.page.locator("img[src^='data:image/svg']:visible").evaluate_all(
+            "images => images.map(image => image.clientWidth / image.getAttribute('width'))"
+        )
+
+    assert len(shrunk) == len(diagrams_of(page))
+    assert min(shrunk) > 0.5  # of letters of 16 px

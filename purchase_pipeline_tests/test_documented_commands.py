@@ -5,6 +5,7 @@ import json
 import re
 import tomllib
 from collections.abc import Callable, Iterator
+from configparser import RawConfigParser
 from contextlib import contextmanager
 from pathlib import Path
 from textwrap import dedent
@@ -51,6 +52,7 @@ READ: dict[str, Callable[[str], object]] = {
     "toml": tomllib.loads,
     "yaml": yaml.safe_load,
     "json": json.loads,
+    "ini": lambda text: RawConfigParser().read_string(text),
 }
 RUN = {"bash", "console", "sql"}
 

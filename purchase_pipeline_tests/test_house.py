@@ -8,6 +8,7 @@ import tomllib
 from collections.abc import Iterable
 from graphlib import TopologicalSorter
 from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
 
 import dagster as dg
@@ -16,6 +17,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from purchase_pipeline.definitions import defs
+from purchase_pipeline_tests.documents import blocks_of
 
 pytestmark = pytest.mark.source  # this project's files, whatever the Python
 
@@ -123,6 +125,27 @@ def test_a_room_loads_only_rooms_below_it(room: str) -> None:
     }
 
     assert loaded - {room} <= MAY_LOAD[room]
+
+
+def rooms_below(room: str) -> set[str]:
+    """The rooms that a room may load, and those that these may load."""
+    return MAY_LOAD[room].union(*(rooms_below(below) for below in MAY_LOAD[room]))
+
+
+def test_the_page_of_the_architecture_draws_these_rooms() -> None:
+    (drawn,) = (
+        block.text
+        for block in blocks_of(PROJECT / "docs" / "architecture.md")
+        if block.language == "mermaid" and "cli -->" in block.text
+    )
+    arrows = {pair for line in drawn.splitlines() for pair in pairwise(line.strip().split(" --> "))}
+
+    assert arrows == {
+        (room, below)
+        for room, loads in MAY_LOAD.items()
+        for below in loads
+        if not any(below in rooms_below(between) for between in loads)  # drawn by way of another
+    }
 
 
 def test_no_two_rooms_load_each_other() -> None:

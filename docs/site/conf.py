@@ -7,6 +7,7 @@ index is a script, which also works from a file. (MkDocs has had no release sinc
 import re
 from base64 import b64encode
 from collections.abc import Iterator
+from html import escape
 from typing import Any
 
 import mermaidx
@@ -19,14 +20,20 @@ from purchase_pipeline import feeds, postgres
 NAVIGATION = {
     "Start": [
         "docs/getting-started",
+        "docs/commands",
         "docs/your-own-api",
-        "docs/recipes",
         "docs/postgres-io-manager",
         "docs/faq",
     ],
-    "Reference": ["docs/feeds", "docs/site/api/feeds", "docs/site/api/postgres"],
     "Run it": ["docs/operations", "docs/docker", "docs/scaling", "docs/sales", "docs/troubleshooting"],
-    "Why, and how well": ["docs/reliability", "docs/performance", "docs/performance/figures"],
+    "Recipes": ["docs/recipes", "docs/recipes/dbt", "docs/recipes/systemd", "docs/recipes/alerts"],
+    "Reference": ["docs/feeds", "docs/site/api/feeds", "docs/site/api/postgres", "docs/glossary"],
+    "Why, and how well": [
+        "docs/architecture",
+        "docs/reliability",
+        "docs/performance",
+        "docs/performance/figures",
+    ],
     "The project": ["CONTRIBUTING", "CHANGELOG"],
     "Português": ["README.pt-BR"],
 }
@@ -74,12 +81,18 @@ class Mermaid(SphinxDirective):
         """Return both pictures; the theme shows the one of the reader's scheme."""
         source = "\n".join(self.content)
         title = re.search(r"^ *accTitle: *(.+)$", source, re.MULTILINE)
-        images = [
-            f'<img class="only-{scheme}" alt="{title[1] if title else ""}" src="data:image/svg+xml;base64,{picture}">'
+        pictures = [
+            _picture(source, scheme, theme, title[1] if title else "")
             for scheme, theme in (("light", "neutral"), ("dark", "dark"))
-            for picture in [b64encode(mermaidx.render(source, theme=theme).svg().encode()).decode()]
         ]
-        return [nodes.raw("", f"<p>{''.join(images)}</p>", format="html")]
+        return [nodes.raw("", f"<p>{''.join(pictures)}</p>", format="html")]
+
+
+def _picture(source: str, scheme: str, theme: str, title: str) -> str:
+    drawn = mermaidx.render(source, theme=theme).svg()
+    width = re.findall(r'viewBox="\S+ \S+ (\d+)', drawn)[0]  # the drawing itself would fill the page
+    data = b64encode(drawn.encode()).decode()
+    return f'<img class="only-{scheme}" alt="{escape(title)}" width="{width}" src="data:image/svg+xml;base64,{data}">'
 
 
 def _toctrees() -> Iterator[str]:
