@@ -14,6 +14,11 @@ PAGES = [
     PROJECT / "CHANGELOG.md",
     *sorted(PROJECT.glob("docs/**/*.md")),
 ]
+TRANSLATIONS = {
+    READMES[1]: READMES[0],
+    **{page: PROJECT / "docs" / page.name for page in sorted(PROJECT.glob("docs/pt-BR/*.md"))},
+}
+"""The pages in Portuguese, and their originals."""
 SHOWN = {"text", "mermaid", "jinja", ""}
 """Languages of blocks with output or templates, which are neither run nor parsed."""
 
@@ -21,7 +26,7 @@ _FENCED = re.compile(r"^( *)```(\S*)[^\n]*\n(.*?)^\1```$", re.DOTALL | re.MULTIL
 _FILE_ABOVE = re.compile(r"^`([\w./-]+\.\w+)`:\n\n?\Z", re.MULTILINE)
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _CODE_SPAN = re.compile(r"(?<!`)`([^`]+)`(?!`)")
-_HEADING = re.compile(r"^#{1,6} +(.+?) *$", re.MULTILINE)
+_HEADING = re.compile(r"^(#{1,6}) +(.+?) *$", re.MULTILINE)
 
 
 class Block(NamedTuple):
@@ -76,10 +81,15 @@ def links_of(page: Path) -> list[str]:
     return [link for link in links if not re.match(r"[a-z]+:", link)]
 
 
+def headings_of(page: Path) -> list[tuple[int, str]]:
+    """Return the level and the text of each heading."""
+    return [(len(marks), text) for marks, text in _HEADING.findall(prose_of(page))]
+
+
 def anchors_of(page: Path) -> set[str]:
     """Return the anchors of a page's headings, as GitHub generates them."""
     anchors = set[str]()
-    for heading in _HEADING.findall(prose_of(page)):
+    for _, heading in headings_of(page):
         shown = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", heading)
         anchor = re.sub(r"[^\w\- ]", "", shown.lower()).replace(" ", "-")
         again = sum(

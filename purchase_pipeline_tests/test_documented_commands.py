@@ -19,6 +19,7 @@ from purchase_pipeline_tests.documents import (
     PROJECT,
     READMES,
     SHOWN,
+    TRANSLATIONS,
     Block,
     blocks_of,
     commands_of,
@@ -75,14 +76,11 @@ def is_run_elsewhere(command: str) -> bool:
     return any(re.search(pattern, command) for pattern in ELSEWHERE)
 
 
-RUN_FOR_THE_FIRST_README = {command for block in blocks_of(READMES[0]) for command in commands_of(block)}
-
-
 def to_run(block: Block) -> list[str]:
-    commands = [command for command in commands_of(block) if not is_run_elsewhere(command)]
-    if block.page != READMES[1]:
-        return commands
-    return [command for command in commands if command not in RUN_FOR_THE_FIRST_README]
+    """Return the commands of a block that are run here; of a translated page, those that its original lacks."""
+    original = TRANSLATIONS.get(block.page)
+    ran = {command for one in (blocks_of(original) if original else []) for command in commands_of(one)}
+    return [command for command in commands_of(block) if not is_run_elsewhere(command) and command not in ran]
 
 
 @contextmanager

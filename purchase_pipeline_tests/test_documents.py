@@ -14,10 +14,12 @@ from purchase_pipeline_tests.documents import (
     PROJECT,
     READMES,
     SHOWN,
+    TRANSLATIONS,
     anchors_of,
     blocks_of,
     code_spans_of,
     commands_of,
+    headings_of,
     links_of,
     name_of,
     without_comments,
@@ -26,6 +28,8 @@ from purchase_pipeline_tests.documents import (
 pytestmark = pytest.mark.source  # this project's files, whatever the Python
 
 DOCS = PROJECT / "docs"
+WIDTH = 96
+"""Columns of a code block in a window of 1,280 px: 798 px, of 8.2 px each."""
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
@@ -67,17 +71,42 @@ def test_every_command_and_option_that_is_named_exists(page: Path) -> None:
     assert named - {*targets, "ingest", "status", "down", "reset"} == set()
 
 
-def test_both_readmes_have_the_same_code() -> None:
-    english, portuguese = (
-        [
-            (block.language, re.sub(r"\bas \w+", "as", without_comments(block.text)))
-            for block in blocks_of(readme)
-            if block.language not in SHOWN
-        ]
-        for readme in READMES
-    )
+def code_of(page: Path) -> list[tuple[str, str]]:
+    """Return what a reader runs or saves: without comments, the names of columns, and what to fill in."""
+    return [
+        (block.language, re.sub(r"\bas \w+|\"<[^>]+>\"", "", without_comments(block.text)))
+        for block in blocks_of(page)
+        if block.language not in SHOWN
+    ]
 
-    assert portuguese == english
+
+@pytest.mark.parametrize("page", TRANSLATIONS, ids=name_of)
+def test_a_translated_page_has_the_code_and_the_headings_of_the_original(page: Path) -> None:
+    headings, originals = headings_of(page), headings_of(TRANSLATIONS[page])
+
+    assert code_of(page) == code_of(TRANSLATIONS[page])
+    assert [level for level, _ in headings] == [level for level, _ in originals]
+    assert [text for _, text in headings if text.startswith("`")] == [
+        text for _, text in originals if text.startswith("`")
+    ]
+
+
+@pytest.mark.parametrize("page", TRANSLATIONS, ids=name_of)
+def test_a_translated_page_names_the_same_code_and_links_to_the_original(page: Path) -> None:
+    original = TRANSLATIONS[page]
+    linked = {(one.parent / link).resolve() for one in (page, original) for link in links_of(one)}
+
+    assert {page, original} <= linked
+    assert set(code_spans_of(page)) == set(code_spans_of(original))
+
+
+@pytest.mark.parametrize("page", READMES, ids=name_of)
+def test_the_code_of_a_readme_fits_its_width_on_github(page: Path) -> None:
+    shown = [
+        line for block in blocks_of(page) if block.language != "mermaid" for line in block.text.splitlines()
+    ]
+
+    assert [line for line in shown if len(line) > WIDTH] == []
 
 
 def test_the_operations_page_lists_every_setting_and_its_default() -> None:

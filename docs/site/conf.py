@@ -35,7 +35,13 @@ NAVIGATION = {
         "docs/performance/figures",
     ],
     "The project": ["CONTRIBUTING", "CHANGELOG"],
-    "Português": ["README.pt-BR"],
+    "Português": [
+        "README.pt-BR",
+        *(
+            f"docs/pt-BR/{page}"
+            for page in ("getting-started", "commands", "your-own-api", "troubleshooting")
+        ),
+    ],
 }
 
 project = html_title = "Purchase pipeline"
