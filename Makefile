@@ -48,7 +48,8 @@ lint: $(VENV)/.installed-dev ## Check formatting, lint rules and types
 	$(BIN)/mypy
 
 docs: $(VENV)/.installed-dev ## Build the documentation site into dist/docs; a broken link is an error
-	@$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --conf-dir docs/site --doctree-dir dist/doctrees . dist/docs
+	@$(BIN)/sphinx-build --quiet --fresh-env --fail-on-warning --keep-going --conf-dir docs/site \
+		--doctree-dir dist/doctrees . dist/docs
 	@echo "Wrote dist/docs/index.html"
 
 bench: $(VENV)/.installed-bench ## Run the benchmarks, which take most of an hour (options: ARGS="--help")

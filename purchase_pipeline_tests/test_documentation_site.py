@@ -26,9 +26,8 @@ def diagrams_of(page: Path) -> list[Block]:
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The site, built by the command of `make docs` in a folder of its own."""
     folder = tmp_path_factory.mktemp("site")
-    (recipe,) = re.findall(
-        r"^\t@\$\(BIN\)/(sphinx-build .*)$", (PROJECT / "Makefile").read_text(), re.MULTILINE
-    )
+    makefile = (PROJECT / "Makefile").read_text().replace("\\\n", "")
+    (recipe,) = re.findall(r"^\t@\$\(BIN\)/(sphinx-build .*)$", makefile, re.MULTILINE)
     words = recipe.replace("dist/", f"{folder}/").split()
     built = subprocess.run(
         [Path(sys.executable).with_name(words[0]), *words[1:]],
