@@ -13,15 +13,16 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Path, Query, Request, Response
 
 from mock_api.answers import NDJSON, answer, negotiated_format
-from mock_api.documentation import PURCHASES, RETRY_AFTER, Compra, description, problem_response
+from mock_api.documentation import PURCHASES, RETRY_AFTER, Compra, description, filled_in, problem_response
 from mock_api.faults import ARRAY_DEFECTS, LINE_DEFECTS, with_defects
 from mock_api.limits import TOO_LARGE, TOO_MANY_LOTS, TOO_SLOW, BoundedBody, BoundedLots, BoundedTime, Limits
 from mock_api.problems import add_problem_handlers
 from mock_api.purchases import Days, PurchaseSource, quarter_of
 from mock_api.same_origin import SameOrigin
+from mock_api.swagger_ui import add_swagger_ui
 
 MAX_ROWS = 1_000_000
-NOT_READY = "Vocabulários ainda não carregados: tente novamente em instantes"
+NOT_READY = "The vocabularies are not loaded yet: try again in a moment"
 LOTS = "/gerar_compra/"
 
 router = APIRouter(responses={413: problem_response(413, "The request body is too large.", TOO_LARGE)})
@@ -50,11 +51,19 @@ def create_app(
     hosts = (
         os.environ.get("MOCK_API_ALLOWED_HOSTS", "").split(",") if allowed_hosts is None else allowed_hosts
     )
-    app = FastAPI(title="Purchase API", version="1", description=description(bounds), lifespan=_load_source)
+    app = FastAPI(
+        title="Purchase API",
+        version="1",
+        description=description(bounds),
+        lifespan=_load_source,
+        docs_url=None,
+        redoc_url=None,
+    )
     app.state.defects = _checked_ratio(ratio)
     app.state.today = today
     app.state.source = None
     app.include_router(router)
+    add_swagger_ui(app)
     add_problem_handlers(app)
     # The last one added is the outermost.
     app.add_middleware(BoundedLots, path=LOTS, most_lots=bounds.max_lots)
@@ -99,8 +108,8 @@ ReadySource = Annotated[PurchaseSource, Depends(_ready_source)]
         422: problem_response(
             422,
             "A parameter is invalid.",
-            "Número de compras deve ser pelo menos 1",
-            f"Número de compras deve ser no máximo {MAX_ROWS}",
+            "Number of purchases must be at least 1",
+            f"Number of purchases must be at most {MAX_ROWS}",
         ),
         503: problem_response(
             503,
@@ -115,20 +124,27 @@ ReadySource = Annotated[PurchaseSource, Depends(_ready_source)]
 def gerar_compra(
     request: Request,
     source: ReadySource,
-    param: Annotated[int, Path(ge=1, le=MAX_ROWS, description="Number of purchases.", examples=[10_000])],
+    param: Annotated[
+        int,
+        Path(ge=1, le=MAX_ROWS, description="Number of purchases.", json_schema_extra=filled_in(5)),
+    ],
     lote: Annotated[
         str | None,
         Query(
             min_length=1,
             max_length=200,
             description="Key of the batch. The same key returns the same rows.",
-            examples=["lote-0001"],
+            json_schema_extra=filled_in("lote-0001"),
         ),
     ] = None,
     defects: Annotated[
         float | None,
         Query(
-            ge=0, le=1, allow_inf_nan=False, description="Fraction of rows to make invalid.", examples=[0.01]
+            ge=0,
+            le=1,
+            allow_inf_nan=False,
+            description="Fraction of rows to make invalid.",
+            json_schema_extra=filled_in(0),
         ),
     ] = None,
 ) -> Response:

@@ -1,6 +1,6 @@
 """Products, stores and payment types: the fixed lists of the original API.
 
-People and dates are generated in `mock_api.purchases`.
+How often each occurs is in `mock_api.market`.
 """
 
 from typing import NamedTuple

@@ -88,6 +88,11 @@ PURCHASES: dict[str, Any] = {
 }
 
 
+def filled_in(value: object) -> dict[str, Any]:
+    """Document the value with which the page of the API fills in a parameter: it ignores `examples` of a schema."""
+    return {"example": value}
+
+
 RETRY_AFTER = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
 
 

@@ -15,9 +15,9 @@ from mock_api.problems import problem_answer
 CHUNK_BYTES = 65_536
 """Size of a response chunk: about what the server buffers for a client that does not read."""
 
-TOO_LARGE = "Corpo da requisição grande demais: GET não precisa de corpo"
-TOO_MANY_LOTS = "Muitos lotes ao mesmo tempo: tente novamente em instantes"
-TOO_SLOW = "A requisição demorou demais e foi interrompida: peça menos compras ou tente novamente"
+TOO_LARGE = "The request body is too large: GET needs none"
+TOO_MANY_LOTS = "Too many batches (lotes) at the same time: try again in a moment"
+TOO_SLOW = "The request took too long and was cut off: request fewer purchases, or try again"
 
 _LATER = {"Retry-After": "1"}
 

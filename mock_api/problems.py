@@ -1,4 +1,4 @@
-"""Error responses: `application/problem+json` (RFC 9457), in Portuguese."""
+"""Error responses: `application/problem+json` (RFC 9457)."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -12,15 +12,15 @@ from starlette.responses import JSONResponse, Response
 
 MEDIA_TYPE = "application/problem+json"
 
-_DETAIL_BY_STATUS = {404: "Rota desconhecida: consulte /docs", 405: "Método não permitido: use GET"}
+_DETAIL_BY_STATUS = {404: "Unknown route: see /docs", 405: "Method not allowed: use GET"}
 _DETAIL_BY_ERROR = {
-    ("param", "greater_than_equal"): "Número de compras deve ser pelo menos {ge}",
-    ("param", "less_than_equal"): "Número de compras deve ser no máximo {le}",
+    ("param", "greater_than_equal"): "Number of purchases must be at least {ge}",
+    ("param", "less_than_equal"): "Number of purchases must be at most {le}",
 }
 _DETAIL_BY_PARAMETER = {
-    "param": "Número de compras deve ser um número inteiro",
-    "lote": "Lote deve ter de 1 a 200 caracteres",
-    "defects": "Fração de defeitos deve ser um número de 0 a 1",
+    "param": "Number of purchases must be an integer",
+    "lote": "lote must have 1 to 200 characters",
+    "defects": "defects must be a number from 0 to 1",
 }
 
 

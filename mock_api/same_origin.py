@@ -9,9 +9,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from mock_api.problems import problem_answer
 
 OTHER_HOST = (
-    "Este servidor não responde por esse nome: se estiver certo, inicie-o com MOCK_API_ALLOWED_HOSTS={host}"
+    "This server does not respond to this host name: if it is right, start with MOCK_API_ALLOWED_HOSTS={host}"
 )
-OTHER_ORIGIN = "Requisição de uma página de outra origem: a API atende apenas programas e as próprias páginas"
+OTHER_ORIGIN = "Request from a page of another origin: the API serves only programs and its own page"
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 

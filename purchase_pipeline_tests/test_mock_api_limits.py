@@ -64,14 +64,14 @@ def test_a_body_at_the_limit_is_accepted_and_one_byte_more_is_refused() -> None:
     with an_api(max_body_bytes=1_000) as client:
         for path in ("/gerar_compra/1", "/livez"):
             assert client.request("GET", path, content=b"x" * 1_000).status_code == 200
-            assert_problem(client.request("GET", path, content=b"x" * 1_001), 413, "grande demais")
+            assert_problem(client.request("GET", path, content=b"x" * 1_001), 413, "too large")
 
 
 def test_a_body_without_content_length_is_counted_while_reading() -> None:
     with an_api(max_body_bytes=1_000) as client:
         assert client.request("GET", "/gerar_compra/1", content=iter([b"x" * 500] * 2)).status_code == 200
         assert_problem(
-            client.request("GET", "/gerar_compra/1", content=iter([b"x" * 501] * 2)), 413, "grande"
+            client.request("GET", "/gerar_compra/1", content=iter([b"x" * 501] * 2)), 413, "too large"
         )
 
 
@@ -101,7 +101,7 @@ def test_one_batch_too_many_is_refused_with_retry_after() -> None:
     with an_api(max_lots=2) as client, a_lot_nobody_reads(client), a_lot_nobody_reads(client):
         refused = client.get("/gerar_compra/1")
 
-        assert_problem(refused, 503, "Muitos lotes ao mesmo tempo")
+        assert_problem(refused, 503, "Too many batches")
         assert refused.headers["Retry-After"] == "1"
 
 
@@ -144,7 +144,7 @@ def test_a_batch_not_ready_by_the_deadline_is_a_503() -> None:
     with an_api(deadline_seconds=0.001) as client:
         refused = client.get("/gerar_compra/10000?defects=1")
 
-    assert_problem(refused, 503, "demorou demais")
+    assert_problem(refused, 503, "took too long")
     assert refused.headers["Retry-After"] == "1"
 
 

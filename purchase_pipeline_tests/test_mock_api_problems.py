@@ -8,10 +8,10 @@ import pytest
 from mock_api.app import create_app
 from purchase_pipeline_tests.serving import served
 
-AT_LEAST_ONE = "Número de compras deve ser pelo menos 1"
-AN_INTEGER = "Número de compras deve ser um número inteiro"
-A_SHARE = "Fração de defeitos deve ser um número de 0 a 1"
-A_KEY = "Lote deve ter de 1 a 200 caracteres"
+AT_LEAST_ONE = "Number of purchases must be at least 1"
+AN_INTEGER = "Number of purchases must be an integer"
+A_SHARE = "defects must be a number from 0 to 1"
+A_KEY = "lote must have 1 to 200 characters"
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def api() -> Iterator[httpx.Client]:
     [
         ("/gerar_compra/0", 422, AT_LEAST_ONE),
         ("/gerar_compra/-5", 422, AT_LEAST_ONE),
-        ("/gerar_compra/1000001", 422, "Número de compras deve ser no máximo 1000000"),
+        ("/gerar_compra/1000001", 422, "Number of purchases must be at most 1000000"),
         ("/gerar_compra/dez", 422, AN_INTEGER),
         ("/gerar_compra/1.5", 422, AN_INTEGER),
         ("/gerar_compra/1?defects=-0.1", 422, A_SHARE),
@@ -35,8 +35,8 @@ def api() -> Iterator[httpx.Client]:
         ("/gerar_compra/1?lote=", 422, A_KEY),
         (f"/gerar_compra/1?lote={'x' * 201}", 422, A_KEY),
         ("/gerar_compra/0?defects=2", 422, f"{AT_LEAST_ONE}; {A_SHARE}"),
-        ("/comprar", 404, "Rota desconhecida: consulte /docs"),
-        ("/gerar_compra", 404, "Rota desconhecida: consulte /docs"),
+        ("/comprar", 404, "Unknown route: see /docs"),
+        ("/gerar_compra", 404, "Unknown route: see /docs"),
     ],
 )
 def test_an_error_says_how_to_fix_the_request(api: httpx.Client, path: str, status: int, detail: str) -> None:

@@ -44,10 +44,10 @@ def test_programs_own_pages_and_followed_links_are_accepted(api: str, headers: d
         ({"Host": "evil.example"}, "MOCK_API_ALLOWED_HOSTS=evil.example"),
         ({"Host": "127.0.0.1.evil.example:8000"}, "MOCK_API_ALLOWED_HOSTS=127.0.0.1.evil.example"),
         ({"Host": "10.0.0.7"}, "MOCK_API_ALLOWED_HOSTS=10.0.0.7"),
-        ({"Host": "[::1"}, "não responde por esse nome"),
-        ({"Sec-Fetch-Site": "cross-site"}, "outra origem"),
-        ({"Sec-Fetch-Site": "same-site"}, "outra origem"),
-        ({**FOLLOWED_LINK, "Sec-Fetch-Dest": "iframe"}, "outra origem"),
+        ({"Host": "[::1"}, "does not respond to this host name"),
+        ({"Sec-Fetch-Site": "cross-site"}, "another origin"),
+        ({"Sec-Fetch-Site": "same-site"}, "another origin"),
+        ({**FOLLOWED_LINK, "Sec-Fetch-Dest": "iframe"}, "another origin"),
     ],
 )
 def test_another_host_or_a_page_of_another_origin_is_refused_with_a_problem(

@@ -340,7 +340,7 @@ def test_a_redirect_is_not_followed_and_shown_without_secrets(location: str, nam
 def test_a_refusal_of_the_mock_api_is_explained() -> None:
     with (
         served(create_app(defects=0)) as url,
-        pytest.raises(ApiRefusedError, match=r"422 .*Número de compras deve ser pelo menos 1"),
+        pytest.raises(ApiRefusedError, match=r"422 .*Number of purchases must be at least 1"),
     ):
         fetched(url, 0, attempts=3)
 
