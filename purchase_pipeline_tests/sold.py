@@ -1,7 +1,6 @@
 """Sales for tests of the report: in `tabela_compras`, the ledger and the marts."""
 
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -10,7 +9,9 @@ import sqlalchemy as sa
 
 from purchase_pipeline.postgres.slices.ledger import prepare_ledger, record_slices
 from purchase_pipeline.purchases import COMPRAS_REJEITADAS, TABELA_COMPRAS
-from purchase_pipeline.sales import tables as marts
+from purchase_pipeline.sales import tables
+from purchase_pipeline.sales.marts import MARTS
+from purchase_pipeline.sales.queries import sums_of_lots
 from purchase_pipeline.sales.report.brazil import TILES
 from purchase_pipeline_tests.builders import FIELDS, stored_values
 
@@ -18,11 +19,10 @@ Sale = dict[str, Any]
 FIRST_DAY = date(2025, 1, 20)
 LOTS = ("lote-0001", "lote-0002")
 REASON = "price: Input should be greater than 0"
-_AGE_BANDS = (("18-24", 18), ("25-34", 25), ("65+", 65))
 
 
 def a_sale(number: int, **changes: object) -> Sale:
-    """Return one stored purchase; `number` determines its day, state, store and product."""
+    """Return one stored purchase; `number` determines its day, state, store, product and customer."""
     turning = {
         "date_purchase": FIRST_DAY + timedelta(days=number % 180),
         "state": TILES[number % len(TILES)].name,
@@ -32,6 +32,8 @@ def a_sale(number: int, **changes: object) -> Sale:
         "product": f"Produto {number % 14}",
         "brand": f"Marca {number % 7}",
         "price": Decimal("100.50") + number % 5,
+        "client_name": f"Cliente {number % 120}",
+        "birthday_client": date(1950 + number % 120 // 2, 5, 1),
     }
     return dict(zip(FIELDS, stored_values(**(turning | changes)), strict=True))
 
@@ -49,7 +51,7 @@ def fill(engine: sa.Engine, sales: Sequence[Sale]) -> None:
             table.create(connection)
         for lote, rows, rejected in ((LOTS[0], sales[:half], 0), (LOTS[1], sales[half:], 1)):
             _fill_lot(connection, lote, rows, rejected)
-        _fill_marts(connection, sales)
+        _fill_marts(connection)
 
 
 def _fill_lot(connection: sa.Connection, lote: str, rows: Sequence[Sale], rejected: int) -> None:
@@ -82,39 +84,10 @@ def _a_reject(lote: str, linha: int) -> dict[str, object]:
     }
 
 
-def _fill_marts(connection: sa.Connection, sales: Sequence[Sale]) -> None:
-    def filled(table: sa.Table, key: Callable[[Sale], tuple[object, ...]]) -> None:
-        names = [
-            column.name for column in table.columns if column.name not in ("rank", "purchases", "revenue")
-        ]
-        rows = [dict(zip(names, group, strict=True)) | sums for group, sums in _grouped(sales, key)]
-        if "rank" in table.columns:
-            rows = [row | {"rank": rank} for rank, row in enumerate(rows, start=1)]
+def _fill_marts(connection: sa.Connection) -> None:
+    """Fill the aggregates and the marts by their own queries."""
+    filled = [(tables.SALES_BY_LOT, sums_of_lots(LOTS)), *((mart.table, mart.query()) for mart in MARTS)]
+    for table, query in filled:
         table.create(connection)
-        connection.execute(table.insert(), rows)
-
-    day = FIELDS[0]
-    filled(marts.REVENUE_BY_DAY, lambda sale: (sale[day],))
-    filled(marts.REVENUE_BY_MONTH_AND_CATEGORY, lambda sale: (sale[day].replace(day=1), sale["category"]))
-    filled(marts.REVENUE_BY_STATE, lambda sale: (sale["state"],))
-    filled(marts.REVENUE_BY_STORE, lambda sale: (sale["store"],))
-    filled(marts.REVENUE_BY_PAYMENT_TYPE, lambda sale: (sale["payment_type"],))
-    filled(marts.TOP_PRODUCTS, lambda sale: (sale["product"], sale["brand"], sale["category"]))
-    filled(marts.TOP_BRANDS, lambda sale: (sale["brand"],))
-    filled(
-        marts.CUSTOMERS_BY_AGE_BAND,
-        lambda sale: (*_AGE_BANDS[sale["store"] % len(_AGE_BANDS)], sale["store"]),
-    )
-
-
-def _grouped(
-    sales: Sequence[Sale], key: Callable[[Sale], tuple[object, ...]]
-) -> list[tuple[tuple[object, ...], dict[str, Any]]]:
-    """Return the groups with their sums, highest revenue first."""
-    groups = defaultdict[tuple[object, ...], list[Decimal]](list)
-    for sale in sales:
-        groups[key(sale)].append(sale["price"])
-    return sorted(
-        ((group, {"purchases": len(prices), "revenue": sum(prices)}) for group, prices in groups.items()),
-        key=lambda entry: (-entry[1]["revenue"], str(entry[0])),
-    )
+        names = [column.name for column in query.selected_columns]
+        connection.execute(table.insert().from_select(names, query))

@@ -155,8 +155,9 @@ def test_the_sales_follow_by_themselves(dagster: Dagster, person: Person) -> Non
     dagster.see(str(report))
     page = dagster.page
     page.goto(report.as_uri())
-    expect(page.get_by_text("980").first).to_be_visible()
-    assert len([svg for svg in page.locator("svg:visible").all() if svg.bounding_box()]) > 5
+    article = page.locator("article:visible")
+    expect(article.get_by_text("980", exact=True).first).to_be_visible()
+    assert article.locator(".plot").count() > 5
 
 
 @pytest.fixture

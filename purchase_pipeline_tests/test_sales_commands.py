@@ -56,6 +56,13 @@ def test_the_report_includes_newly_loaded_batches(person: Person) -> None:
     assert sum(int(row["purchases"]) for row in csv.DictReader(marts.splitlines())) == 300
 
 
+@pytest.mark.parametrize(("option", "code"), [("pt", "pt-BR"), ("en", "en")])
+def test_a_report_can_be_of_one_language(loaded: Person, option: str, code: str) -> None:
+    ended = loaded.run("report", "--lang", option, "--output", "-")
+
+    assert f'<html lang="{code}" data-language="{code}">' in ended.stdout
+
+
 def test_queries_are_listed_shown_and_run(loaded: Person) -> None:
     listed, shown, answered = loaded.run_all(
         ["sql"], ["sql", "reconciliation", "--show"], ["sql", "reconciliation"]

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from mock_api.app import create_app
 from purchase_pipeline.sales.lineage import column_lineage
 from purchase_pipeline.sales.marts import MARTS
-from purchase_pipeline.sales.queries import customers_by_age_band
+from purchase_pipeline.sales.queries import customers_by_month_and_store
 from purchase_pipeline.sales.tables import SALES_BY_LOT
 from purchase_pipeline_tests.pipelines import a_pipeline, ingest
 from purchase_pipeline_tests.serving import served
@@ -87,7 +87,8 @@ def test_sums_and_ranks(pipeline: dg.Definitions, engine: sa.Engine) -> None:
         computed = computed.sort_values(["revenue", *by], ascending=order, ignore_index=True)
         computed.insert(0, "rank", range(1, len(computed) + 1))
         assert_same(table(engine, mart, "rank"), computed.head(100))
-    assert SUMMED.keys() | RANKED.keys() | {"customers_by_age_band"} == {mart.table.name for mart in MARTS}
+    customers = {"customers_by_age_band", "customers_by_month_and_store", "sales_by_month_and_store"}
+    assert SUMMED.keys() | RANKED.keys() | customers == {mart.table.name for mart in MARTS}
 
 
 def age(born: object, day: object) -> int:
@@ -131,6 +132,39 @@ def test_customers_by_age(pipeline: dg.Definitions, engine: sa.Engine) -> None:
     assert len(customers) < len(found)
 
 
+def test_the_marts_by_month_and_store(pipeline: dg.Definitions, engine: sa.Engine) -> None:
+    load(pipeline, *LOTS)
+    with engine.begin() as connection:  # customers who return, in other stores and months too
+        connection.execute(
+            sa.text(
+                "UPDATE tabela_compras SET client_name = 'Ana', client_lastname = 'Souza',"
+                " birthday_client = '1980-02-29' WHERE linha <= 40"
+            )
+        )
+
+    sum_up(pipeline, LOTS[0], LOTS[-1])
+    refresh(pipeline)
+
+    found = purchases(engine).sort_values(["date_purchase", "lote", "linha"], ignore_index=True)
+    cuts = table(engine, "sales_by_month_and_store", "cut")
+    for cut, by in {
+        "day": ["day"],
+        "product": ["product", "brand", "category"],
+        "state": ["state"],
+        "payment type": ["payment_type"],
+    }.items():
+        keys = ["month", "store", *by]
+        mart = cuts[cuts.cut == cut][[*keys, *SUMS]].sort_values(keys, ignore_index=True)
+        assert_same(mart, found.groupby(keys, as_index=False).agg(**SUMS))
+    customer = found.groupby(["client_name", "client_lastname", "birthday_client"])
+    numbered = found.assign(returning=customer.cumcount() > 0, square=found.price * found.price)
+    keys = ["month", "store", "returning"]
+    computed = numbered.groupby(keys, as_index=False).agg(squares=("square", "sum"), **SUMS)
+    mart = table(engine, "customers_by_month_and_store", *keys)
+    assert_same(mart.groupby(keys, as_index=False)[["squares", *SUMS]].sum(), computed)
+    assert numbered.returning.sum() >= 119
+
+
 def test_a_reloaded_batch_is_aggregated_again(pipeline: dg.Definitions, engine: sa.Engine) -> None:
     load(pipeline, *LOTS)
     sum_up(pipeline, LOTS[0], LOTS[-1])
@@ -160,10 +194,12 @@ def test_a_mart_reports_its_sql_columns_and_lineage(pipeline: dg.Definitions) ->
 
 
 def test_lineage_goes_through_subqueries() -> None:
-    lineage = column_lineage(customers_by_age_band())
+    lineage = column_lineage(customers_by_month_and_store())
 
     assert dg.TableColumnDep(dg.AssetKey("tabela_compras"), "price") in lineage.deps_by_column["revenue"]
-    assert set(lineage.deps_by_column) == {"revenue"}
+    assert (
+        dg.TableColumnDep(dg.AssetKey("tabela_compras"), "date_purchase") in lineage.deps_by_column["month"]
+    )
 
 
 def test_a_mart_can_hold_the_largest_possible_revenue(pipeline: dg.Definitions, engine: sa.Engine) -> None:

@@ -41,13 +41,13 @@ def opened(watched: WatchedPage, report: Path, language: str) -> Page:
     """Open the report offline in one language, with all its tables."""
     watched.page.context.set_offline(True)
     watched.page.goto(report.as_uri())
-    watched.page.locator(f"#read-{language}").check(force=True)
+    watched.page.locator(f'label[for="read-{language}"]').click()
     watched.page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
     return watched.page
 
 
 def boxes_of_charts(page: Page) -> list[FloatRect]:
-    return [box for svg in page.locator("svg:visible").all() if (box := svg.bounding_box())]
+    return [box for chart in page.locator(".plot:visible").all() if (box := chart.bounding_box())]
 
 
 def visible_languages(page: Page) -> list[str]:
@@ -59,6 +59,11 @@ def test_the_page_is_accessible(running: Browser, report: Path, scheme: Literal[
     with watched_page(running, scheme=scheme) as watched:
         for language in LANGUAGES:
             page = opened(watched, report, language)
+
+            page.locator(f'article[lang="{language}"] select[name=store]').select_option("2")
+            page.locator(f'article[lang="{language}"] th button').first.click()
+            page.locator(f'article[lang="{language}"] .tiles li').first.hover()
+            assert page.locator(".tip").is_visible()
 
             results = Axe().run(page)
 
@@ -82,12 +87,12 @@ def test_nothing_overflows_and_every_chart_is_legible(running: Browser, report: 
             reach = page.evaluate("document.documentElement.scrollWidth")
             boxes = boxes_of_charts(page)
             letters = page.evaluate(
-                "[...document.querySelectorAll('svg text')].filter(one => one.getClientRects().length)"
-                ".map(one => parseFloat(getComputedStyle(one).fontSize) * one.getScreenCTM().a)"
+                "[...document.querySelectorAll('.plot span')].filter(one => one.getClientRects().length)"
+                ".map(one => parseFloat(getComputedStyle(one).fontSize))"
             )
 
             assert reach == width
-            assert len(boxes) == 1 + 3 + 7
+            assert len(boxes) == 1 + 3 + 2 + 4 + 5
             assert all(box["width"] > 200 and box["height"] > 70 for box in boxes)
             assert all(box["x"] >= 0 and box["x"] + box["width"] <= width for box in boxes)
             assert 10.5 <= min(letters) <= max(letters) <= 18
@@ -100,14 +105,16 @@ def test_the_language_is_switched_by_keyboard(running: Browser, report: Path) ->
         before = visible_languages(page)
 
         page.keyboard.press("Tab")
-        page.keyboard.press("ArrowRight")
+        page.keyboard.press("ArrowLeft")
 
         after = visible_languages(page)
-        outline = page.locator('label[for="read-en"]').evaluate("one => getComputedStyle(one).outlineStyle")
-        page.keyboard.press("ArrowLeft")
+        outline = page.locator('label[for="read-pt-BR"]').evaluate(
+            "one => getComputedStyle(one).outlineStyle"
+        )
+        page.keyboard.press("ArrowRight")
         again = visible_languages(page)
 
-    assert (before, after, again) == (["pt-BR"], ["en"], ["pt-BR"])
+    assert (before, after, again) == (["en"], ["pt-BR"], ["en"])
     assert outline == "solid"
 
 
@@ -123,7 +130,44 @@ def test_the_chosen_language_is_printed(running: Browser, report: Path) -> None:
         )
         boxes = boxes_of_charts(page)
 
+        page.evaluate("document.querySelectorAll('details').forEach(one => one.open = one.closest('.table'))")
+        pages = page.pdf(prefer_css_page_size=True).count(b"/Type /Page\n")
+
     assert printed == ["en"]
     assert not switch
     assert set(cut) == {"avoid"}
     assert all(box["x"] + box["width"] <= 680 for box in boxes)
+    assert pages == 4
+
+
+@pytest.mark.parametrize(("locale", "shown"), [("pt-BR", "pt-BR"), ("en-GB", "en"), ("de", "en")])
+def test_the_page_opens_in_the_language_of_the_browser(
+    running: Browser, report: Path, locale: str, shown: str
+) -> None:
+    with running.new_context(locale=locale) as context:
+        page = context.new_page()
+        page.goto(report.as_uri())
+
+        assert visible_languages(page) == [shown]
+        assert page.locator("html").get_attribute("lang") == shown
+
+
+def test_a_report_of_one_language_opens_in_it(running: Browser, report: Path, engine: sa.Engine) -> None:
+    report.write_text(render_report(read_sales_figures(engine), datetime(2026, 11, 24, tzinfo=UTC), "pt"))
+
+    with running.new_context(locale="en-GB") as context:
+        page = context.new_page()
+        page.goto(report.as_uri())
+
+        assert visible_languages(page) == ["pt-BR"]
+
+
+def test_without_script_the_page_is_complete(running: Browser, report: Path) -> None:
+    with running.new_context(java_script_enabled=False) as context:
+        page = context.new_page()
+        page.goto(report.as_uri())
+
+        assert visible_languages(page) == ["pt-BR"]
+        assert page.locator(".finding:visible").count() == 14
+        assert not page.locator("form:visible, button:visible").count()
+        assert "R$" in (page.locator(".bars li:visible").first.get_attribute("title") or "")

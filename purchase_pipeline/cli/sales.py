@@ -2,12 +2,14 @@
 
 import shutil
 from pathlib import Path
+from typing import get_args
 
 import click
 from rich.console import Console
 
 from purchase_pipeline.cli.outcome import read_settings, succeeds
 from purchase_pipeline.ops.sales_report import update_report
+from purchase_pipeline.sales.report.file import Language
 
 
 @click.command()
@@ -16,20 +18,27 @@ from purchase_pipeline.ops.sales_report import update_report
     type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
     help="Write a copy to this file (- for standard output).",
 )
+@click.option(
+    "--lang",
+    type=click.Choice(get_args(Language)),
+    help="Open in Portuguese or English, whatever the reader's browser speaks.",
+)
 @click.option("--no-open", is_flag=True, help="Do not open it in a browser.")
 @succeeds
-def report(*, output: Path | None, no_open: bool) -> bool:
+def report(*, output: Path | None, lang: Language | None, no_open: bool) -> bool:
     """Update the sales report and open it.
 
-    The report is one self-contained HTML file, in Portuguese and English. Dagster also updates it after batches are
-    loaded. Exit code 1 if nothing is loaded or the update failed.
+    The report is one self-contained HTML file, in Portuguese and English; it opens in the browser's language, unless
+    --lang names one. Dagster also updates it after batches are loaded. Exit code 1 if nothing is loaded or the update
+    failed.
 
     \b
     purchase-pipeline report                        update it and open it in the browser
     purchase-pipeline report --output sales.html    update it and save a copy
+    purchase-pipeline report --lang pt              open it in Portuguese
     """
     console = Console(stderr=True)
-    path = update_report(read_settings(), console)
+    path = update_report(read_settings(), console, lang)
     if path is None:
         return False
     if output == Path("-"):

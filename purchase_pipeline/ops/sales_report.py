@@ -15,12 +15,16 @@ from purchase_pipeline.ops.console import print_failure
 from purchase_pipeline.ops.pipeline import Pipeline
 from purchase_pipeline.ops.runs import consecutive, job_runs
 from purchase_pipeline.purchases import purchases
+from purchase_pipeline.sales.report.file import Language, ReportFile
 from purchase_pipeline.sales.tables import SALES_BY_LOT
 from purchase_pipeline.settings import Settings
 
 
-def update_report(settings: Settings, console: Console) -> Path | None:
-    """Update marts and report, and return the report's path; None if nothing is loaded or a run failed."""
+def update_report(settings: Settings, console: Console, language: Language | None = None) -> Path | None:
+    """Update marts and report, and return the report's path; None if nothing is loaded or a run failed.
+
+    With a language, the report opens in it until the next update.
+    """
     with Pipeline.open(purchases(settings), settings) as pipeline:
         loaded = pipeline.backlog.loaded()
         if not loaded:
@@ -33,6 +37,8 @@ def update_report(settings: Settings, console: Console) -> Path | None:
             succeeded = succeeded and _run(pipeline, job("refresh_sales"), [[]])
         if not succeeded:
             _print_failures(pipeline, begun, console)
+        elif language:
+            ReportFile(pipeline.engine, settings.report_file).write(language)
         return settings.report_file if succeeded else None
 
 

@@ -7,7 +7,13 @@ import sqlalchemy as sa
 
 from purchase_pipeline.purchases import TABELA_COMPRAS
 from purchase_pipeline.sales import tables
-from purchase_pipeline.sales.queries import customers_by_age_band, ranked, sums_by
+from purchase_pipeline.sales.queries import (
+    customers_by_age_band,
+    customers_by_month_and_store,
+    ranked,
+    sums_by,
+    sums_by_month_and_store,
+)
 
 _LOT = tables.SALES_BY_LOT.c
 
@@ -34,13 +40,15 @@ def _ranked(table: sa.Table, *columns: sa.Column[object]) -> Mart:
     return Mart(table, tables.SALES_BY_LOT, lambda: ranked(*columns))
 
 
-MARTS = [
+MARTS = [  # a mart that reads another comes after it
     _sums_by(tables.REVENUE_BY_DAY, _LOT.day),
     _sums_by(tables.REVENUE_BY_MONTH_AND_CATEGORY, _LOT.month, _LOT.category),
     _sums_by(tables.REVENUE_BY_STATE, _LOT.state),
     _sums_by(tables.REVENUE_BY_STORE, _LOT.store),
     _sums_by(tables.REVENUE_BY_PAYMENT_TYPE, _LOT.payment_type),
-    Mart(tables.CUSTOMERS_BY_AGE_BAND, TABELA_COMPRAS, customers_by_age_band),
+    Mart(tables.SALES_BY_MONTH_AND_STORE, TABELA_COMPRAS, sums_by_month_and_store),
+    Mart(tables.CUSTOMERS_BY_MONTH_AND_STORE, TABELA_COMPRAS, customers_by_month_and_store),
+    Mart(tables.CUSTOMERS_BY_AGE_BAND, tables.CUSTOMERS_BY_MONTH_AND_STORE, customers_by_age_band),
     _ranked(tables.TOP_PRODUCTS, _LOT.product, _LOT.brand, _LOT.category),
     _ranked(tables.TOP_BRANDS, _LOT.brand),
 ]

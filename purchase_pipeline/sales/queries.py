@@ -1,18 +1,19 @@
 """Queries of the sales marts. PostgreSQL computes and stores them: no purchase leaves the server.
 
 Each batch is aggregated once, when it is loaded, by every dimension that the marts need; the marts sum these
-aggregates, so their cost depends on the number of days and batches, not of purchases. Customers cannot be summed (one
-may buy in many batches), so their mart reads the purchases.
+aggregates, so their cost depends on the number of days and batches, not of purchases. Two marts read the purchases:
+customers cannot be summed (one may buy in many batches), and by month and store a batch would have about as many sums
+as purchases.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
 import sqlalchemy as sa
 
 from purchase_pipeline.purchases import TABELA_COMPRAS
-from purchase_pipeline.sales.tables import SALES_BY_LOT
+from purchase_pipeline.sales.tables import CUSTOMERS_BY_MONTH_AND_STORE, SALES_BY_LOT
 
 MOST_RANKED = 100
 _AGES = (0, 18, 25, 35, 45, 55, 65)
@@ -20,6 +21,7 @@ _OLDEST = 999
 
 _PURCHASE = TABELA_COMPRAS.c
 _LOT = SALES_BY_LOT.c
+_CUSTOMERS = CUSTOMERS_BY_MONTH_AND_STORE.c
 _MONTH = sa.cast(sa.func.date_trunc("month", sa.cast(_PURCHASE.date_purchase, sa.TIMESTAMP)), sa.Date)
 
 _CUTS: dict[str, dict[str, sa.ColumnElement[Any]]] = {
@@ -35,6 +37,9 @@ _CUTS: dict[str, dict[str, sa.ColumnElement[Any]]] = {
     },
 }
 """The cuts (groupings): for each, its columns in `sales_by_lot` and their expressions over `tabela_compras`."""
+
+_FILTERED_CUTS = ("day", "product", "state", "payment type")
+"""The cuts that the report filters by month and store."""
 
 
 def sums_of_lots(lots: Sequence[str]) -> sa.SelectBase:
@@ -52,12 +57,18 @@ def _cut(name: str, columns: Mapping[str, sa.ColumnElement[Any]], lots: Sequence
         sa.select(
             _PURCHASE.lote,
             sa.literal(name).label("cut"),
-            *(columns.get(each, sa.cast(sa.null(), _LOT[each].type)).label(each) for each in every_name),
+            *_set_or_null(columns, every_name),
             *_sums(sa.func.count(), sa.func.sum(_PURCHASE.price)),
         )
         .where(_PURCHASE.lote.in_(lots))
         .group_by(_PURCHASE.lote, *columns.values())
     )
+
+
+def _set_or_null(
+    columns: Mapping[str, sa.ColumnElement[Any]], names: Iterable[str]
+) -> list[sa.ColumnElement[Any]]:
+    return [columns.get(name, sa.cast(sa.null(), _LOT[name].type)).label(name) for name in names]
 
 
 def sums_by(*columns: sa.Column[Any]) -> sa.Select[Any]:
@@ -73,28 +84,57 @@ def ranked(*columns: sa.Column[Any]) -> sa.SelectBase:
     return ranks.order_by("rank").limit(MOST_RANKED)
 
 
-def customers_by_age_band() -> sa.SelectBase:
-    """Return customers and their purchases by age on the day of the newest purchase."""
-    newest = sa.select(sa.func.max(_PURCHASE.date_purchase)).scalar_subquery()
-    customers = (
-        sa.select(
-            sa.extract("year", sa.func.age(newest, _PURCHASE.birthday_client)).label("age"),
-            *_sums(sa.func.count(), sa.func.sum(_PURCHASE.price)),
+def sums_by_month_and_store() -> sa.SelectBase:
+    """Return purchases and revenue by month, store and, in turn, each of four columns: what the report filters by."""
+    every_name = dict.fromkeys(name for cut in _FILTERED_CUTS for name in _CUTS[cut])
+    return sa.union_all(
+        *(
+            sa.select(
+                sa.literal(cut).label("cut"),
+                _MONTH.label("month"),
+                _PURCHASE.store,
+                *_set_or_null(_CUTS[cut], every_name),
+                *_sums(sa.func.count(), sa.func.sum(_PURCHASE.price)),
+            ).group_by(_MONTH, _PURCHASE.store, *_CUTS[cut].values())
+            for cut in _FILTERED_CUTS
         )
-        .group_by(_PURCHASE.client_name, _PURCHASE.client_lastname, _PURCHASE.birthday_client)
-        .subquery("customers")
     )
-    band = _age_bands()
+
+
+def customers_by_month_and_store() -> sa.SelectBase:
+    """Return purchases by the customer's age on the day of the newest purchase, and whether they had bought before."""
+    newest = sa.select(sa.func.max(_PURCHASE.date_purchase)).scalar_subquery()
+    customer = (_PURCHASE.birthday_client, _PURCHASE.client_lastname, _PURCHASE.client_name)
+    order = (_PURCHASE.date_purchase, _PURCHASE.lote, _PURCHASE.linha)
+    numbered = sa.select(
+        _MONTH.label("month"),
+        _PURCHASE.store,
+        _PURCHASE.price,
+        sa.extract("year", sa.func.age(newest, _PURCHASE.birthday_client)).label("age"),
+        (sa.func.row_number().over(partition_by=customer, order_by=order) > 1).label("returning"),
+    ).subquery("numbered")
+    band, price = _age_bands(), numbered.c.price
+    keys = (numbered.c.month, numbered.c.store, band.c.age_band, band.c.from_age, numbered.c.returning)
     return (
         sa.select(
-            band.c.age_band,
-            band.c.from_age,
-            sa.func.count().label("customers"),
-            *_sums(sa.func.sum(customers.c.purchases), sa.func.sum(customers.c.revenue)),
+            *keys,
+            sa.func.sum(price * price).label("squares"),
+            *_sums(sa.func.count(), sa.func.sum(price)),
         )
-        .join_from(customers, band, customers.c.age.between(band.c.from_age, band.c.to_age))
-        .group_by(band.c.age_band, band.c.from_age)
+        .join_from(numbered, band, numbered.c.age.between(band.c.from_age, band.c.to_age))
+        .group_by(*keys)
     )
+
+
+def customers_by_age_band() -> sa.SelectBase:
+    """Return customers and their purchases by age; a customer is counted at the first purchase."""
+    band = (_CUSTOMERS.age_band, _CUSTOMERS.from_age)
+    first = sa.func.sum(_CUSTOMERS.purchases).filter(~_CUSTOMERS.returning)
+    return sa.select(
+        *band,
+        sa.cast(first, sa.BigInteger).label("customers"),
+        *_sums(sa.func.sum(_CUSTOMERS.purchases), sa.func.sum(_CUSTOMERS.revenue)),
+    ).group_by(*band)
 
 
 def _age_bands() -> sa.FromClause:

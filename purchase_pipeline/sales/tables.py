@@ -33,6 +33,18 @@ def _rank() -> sa.Column[object]:
     return sa.Column("rank", sa.Integer, nullable=False, comment="Rank by revenue, from 1, without ties")
 
 
+def _age_band() -> list[sa.Column[object]]:
+    return [
+        sa.Column(
+            "age_band",
+            sa.Text,
+            nullable=False,
+            comment="Age in years: 18-24, ...; the last band is open-ended",
+        ),
+        sa.Column("from_age", sa.Integer, nullable=False, comment="Lowest age of the band, for sorting"),
+    ]
+
+
 def _mart(name: str, comment: str, *columns: sa.Column[object]) -> sa.Table:
     return sa.Table(name, _METADATA, *columns, *_sums(), comment=comment)
 
@@ -78,14 +90,35 @@ REVENUE_BY_PAYMENT_TYPE = _mart(
     "revenue_by_payment_type", "Purchases and revenue by payment type", _purchased("payment_type")
 )
 
+SALES_BY_MONTH_AND_STORE = _mart(
+    "sales_by_month_and_store",
+    "Purchases and revenue by month, store and one of: day, product, state, payment type (the cut)",
+    sa.Column("cut", sa.Text, nullable=False, comment="Which columns are set; the others are NULL"),
+    _month(),
+    _purchased("store"),
+    _nullable(_day()),
+    *(_nullable(_purchased(name)) for name in ("product", "brand", "category", "state", "payment_type")),
+)
+
+CUSTOMERS_BY_MONTH_AND_STORE = _mart(
+    "customers_by_month_and_store",
+    "Purchases by month, store, the customer's age on the day of the newest purchase, and whether the customer had "
+    "bought before, in any store. The source has no customer ID: a customer is a first name, a last name and a date of "
+    "birth",
+    _month(),
+    _purchased("store"),
+    *_age_band(),
+    sa.Column("returning", sa.Boolean, nullable=False, comment="Whether the customer had bought before"),
+    sa.Column(
+        "squares", sa.Numeric, nullable=False, comment="Sum of the squared prices, for standard errors"
+    ),
+)
+
 CUSTOMERS_BY_AGE_BAND = _mart(
     "customers_by_age_band",
     "Customers and their purchases by age on the day of the newest purchase. The source has no customer ID: a customer "
     "is a first name, a last name and a date of birth",
-    sa.Column(
-        "age_band", sa.Text, nullable=False, comment="Age in years: 18-24, ...; the last band is open-ended"
-    ),
-    sa.Column("from_age", sa.Integer, nullable=False, comment="Lowest age of the band, for sorting"),
+    *_age_band(),
     sa.Column("customers", sa.BigInteger, nullable=False, comment="Number of distinct customers"),
 )
 

@@ -11,6 +11,11 @@ class Tile(NamedTuple):
     row: int
     column: int
 
+    @property
+    def cell(self) -> str:
+        """Its place in a CSS grid."""
+        return f"{self.row + 1} / {self.column + 1}"
+
 
 TILES = (
     Tile("RR", "Roraima", 0, 1),

@@ -2,8 +2,11 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 import sqlalchemy as sa
+
+Language = Literal["pt", "en"]
 
 
 class ReportFile:
@@ -13,13 +16,16 @@ class ReportFile:
         self._engine = engine
         self.path = path
 
-    def write(self) -> int:
-        """Write the report from the current marts, and return its size in bytes."""
-        # Imported here: the charting libraries are slow to load, and most importers never write a report.
+    def write(self, language: Language | None = None) -> int:
+        """Write the report from the current marts, and return its size in bytes.
+
+        It opens in the language of the reader's browser, unless one is given.
+        """
+        # Imported here: Jinja and Babel are slow to load, and most importers never write a report.
         from purchase_pipeline.sales.report.figures import read_sales_figures  # noqa: PLC0415
         from purchase_pipeline.sales.report.page import render_report  # noqa: PLC0415
 
-        html = render_report(read_sales_figures(self._engine), datetime.now(UTC)).encode()
+        html = render_report(read_sales_figures(self._engine), datetime.now(UTC), language).encode()
         self.path.parent.mkdir(parents=True, exist_ok=True)
         temporary = self.path.with_suffix(".writing")
         temporary.write_bytes(html)

@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import cached_property
 from typing import Literal, NamedTuple
 
-from babel.dates import format_date, format_skeleton
+from babel.core import Locale as BabelLocale
+from babel.dates import format_date, format_skeleton, get_day_names, get_month_names
 from babel.numbers import format_compact_currency, format_currency, format_decimal, format_percent
 
 _NO_BREAK = "\N{NO-BREAK SPACE}"
@@ -25,17 +27,18 @@ class Scale(NamedTuple):
 
 @dataclass(frozen=True)
 class Formats:
-    """One language's customs: Babel's pattern of a date; units of money, the largest first."""
+    """One language's customs: Babel's patterns of a date; units of money, the largest first."""
 
     locale: Locale
     day_order: str
+    short_day_order: str
     scales: tuple[Scale, ...]
 
     def number(self, value: float | Decimal, places: int = 0) -> str:
         """Write a number with its thousands marked."""
         return format_decimal(value, _pattern(places), self._babel)
 
-    def money(self, value: Decimal) -> str:
+    def money(self, value: float | Decimal) -> str:
         """Write an amount to the centavo."""
         return format_currency(value, _CURRENCY, locale=self._babel)
 
@@ -69,14 +72,29 @@ class Formats:
         """Write a month, short."""
         return format_skeleton("yMMM", month, locale=self._babel)
 
+    def short_day(self, day: date) -> str:
+        """Write a date, short."""
+        return format_date(day, self.short_day_order, self._babel)
+
+    @property
+    def weekdays(self) -> list[str]:
+        """Names of the weekdays, Monday first."""
+        names = get_day_names(locale=self._babel)
+        return [names[place] for place in range(len(names))]
+
+    @property
+    def months(self) -> list[str]:
+        """Names of the months."""
+        return list(get_month_names(context="stand-alone", locale=self._babel).values())
+
     def moment(self, moment: datetime) -> str:
         """Write an instant to the minute, in UTC."""
         there = moment.astimezone(UTC)
         return f"{self.day(there.date())}, {there:%H:%M}{_NO_BREAK}UTC"
 
-    @property
-    def _babel(self) -> str:
-        return self.locale.replace("-", "_")
+    @cached_property
+    def _babel(self) -> BabelLocale:
+        return BabelLocale.parse(self.locale, sep="-")
 
 
 def _pattern(places: int) -> str:
@@ -86,6 +104,7 @@ def _pattern(places: int) -> str:
 PORTUGUESE = Formats(
     locale="pt-BR",
     day_order="long",
+    short_day_order="d 'de' MMM y",
     scales=(
         Scale(1_000_000_000, "bilhões de reais"),
         Scale(1_000_000, "milhões de reais"),
@@ -97,6 +116,7 @@ PORTUGUESE = Formats(
 ENGLISH = Formats(
     locale="en-US",
     day_order="d MMMM y",
+    short_day_order="d MMM y",
     scales=(
         Scale(1_000_000_000, "billions of reais"),
         Scale(1_000_000, "millions of reais"),

@@ -1,152 +1,171 @@
-"""Exhibits by month. A month is whole if the period includes its first and its last day."""
+"""Revenue by month, and what other exhibits by month share."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
-from functools import partial
+from math import ceil, log10
 from typing import NamedTuple
 
-from purchase_pipeline.sales.report.drawing import WIDTH
-from purchase_pipeline.sales.report.exhibit import Exhibit, Picture, numbers, ratio
-from purchase_pipeline.sales.report.exhibits import sales_by_category
+from purchase_pipeline.sales.report.chance import Claim, claim
+from purchase_pipeline.sales.report.exhibit import (
+    Cell,
+    Chart,
+    Exhibit,
+    Mark,
+    Note,
+    count,
+    money,
+    numbers,
+    ratio,
+    tip,
+)
 from purchase_pipeline.sales.report.figures import SalesFigures
-from purchase_pipeline.sales.report.month_charts import MonthBar, PanelPoint, month_bars, panel
+from purchase_pipeline.sales.report.formats import Scale
+from purchase_pipeline.sales.report.periods import Span, last_day, months_of
 from purchase_pipeline.sales.report.texts import Texts
 
-_SCREENS = {"narrow": WIDTH, "middle": 640, "wide": 1000}
-_FEWEST_MONTHS = 3
-_MOST_PANELS = 6
 _ROOM_FOR_A_YEAR = 4
+_MOST_LINES = 4
 
 
-class _Month(NamedTuple):
+class Month(NamedTuple):
+    """The sales of a month; `whole` is false if the data do not include all its days."""
+
     month: date
     purchases: int
     revenue: Decimal
     whole: bool
 
+    @property
+    def days(self) -> int:
+        """Number of days."""
+        return last_day(self.month).day
 
-class _Course(NamedTuple):
-    """One category's whole months, relative to their average."""
+    @property
+    def a_day(self) -> float:
+        """Revenue per day: months differ in days, so claims about months are about this."""
+        return ratio(self.revenue, self.days)
 
-    category: str
-    average: float
-    changes: Sequence[float]
+
+def sales_of_months(figures: SalesFigures) -> list[Month]:
+    """Return every month of the period, including those without purchases."""
+    if (period := figures.period) is None:
+        return []
+    data = Span(*period)
+    purchases, revenue = defaultdict[date, int](int), defaultdict[date, Decimal](Decimal)
+    for day in figures.days:
+        purchases[day.day.replace(day=1)] += day.purchases
+        revenue[day.day.replace(day=1)] += day.revenue
+    return [
+        Month(
+            month.first,
+            purchases[month.first],
+            revenue[month.first],
+            whole=data.first <= month.first and month.last <= data.last,
+        )
+        for month in months_of(data)
+    ]
 
 
 def months(figures: SalesFigures, texts: Texts) -> Exhibit | None:
     """Show revenue by month; the best month is a whole one, if there is any."""
-    formats, rows = texts.formats, _months(figures)
+    formats, rows = texts.formats, sales_of_months(figures)
     if not rows:
         return None
     whole = [row for row in rows if row.whole] or rows
-    best = max(whole, key=lambda row: row.revenue)
+    ordered = sorted(whole, key=lambda row: (-row.revenue, row.month))
+    best, made = ordered[0], _claim(whole, figures)
+    average = ratio(sum(row.revenue for row in whole), len(whole))
     scale = formats.scale(best.revenue)
-    finding = texts.months.finding.format(
-        average=formats.short_money(ratio(sum(row.revenue for row in whole), len(whole))),
+    finding = (texts.months.finding if made == "leads" else texts.months_claims[made]).format(
+        average=formats.short_money(average),
         best=formats.whole_month(best.month),
         most=formats.short_money(best.revenue),
+        least=formats.short_money(ordered[-1].revenue),
     )
-    years = _years([row.month for row in rows])
-    shown = [
-        MonthBar(float(row.revenue) / scale.size, year, row.whole)
-        for row, year in zip(rows, years, strict=True)
-    ]
-    draw = partial(month_bars, shown, rows.index(best), formats.month(best.month), locale=formats.locale)
-    pictures = [Picture(draw(width=width), finding, screens) for screens, width in _SCREENS.items()]
+    named = best if made == "leads" else None
+    chart = Chart("months", *_drawn(rows, named, average, scale, texts))
     cells = [
-        (formats.month(row.month), formats.number(row.purchases), formats.money(row.revenue)) for row in rows
+        (
+            Cell(formats.month(row.month), row.month.isoformat()),
+            count(texts, row.purchases),
+            money(texts, row.revenue),
+            money(texts, ratio(row.revenue, row.purchases)),
+        )
+        for row in rows
     ]
-    table = numbers(texts, (texts.months.header, texts.purchases, texts.revenue), cells, words=0)
-    title = texts.months.title.format(unit=scale.name)
-    return Exhibit(title, finding, texts.months.note, pictures, table, shape="full")
-
-
-def panels(figures: SalesFigures, texts: Texts) -> Exhibit | None:
-    """Show each category's monthly changes; None if there are too few whole months."""
-    formats, whole = texts.formats, [row.month for row in _months(figures) if row.whole]
-    courses = _courses(figures, whole)
-    if len(whole) < _FEWEST_MONTHS or not courses:
-        return None
-    widest = max(courses, key=lambda course: max(course.changes) - min(course.changes))
-    reach = max(abs(change) for course in courses for change in course.changes) or 1
-    finding = texts.panels.finding.format(
-        category=widest.category,
-        lowest=formats.change(min(widest.changes)),
-        highest=formats.change(max(widest.changes)),
+    headers = (texts.months.header, texts.purchases, texts.revenue, texts.ticket)
+    return Exhibit(
+        "months",
+        texts.months.title.format(unit=scale.name),
+        finding,
+        texts.months.note,
+        [chart],
+        numbers(texts, headers, cells, words=0),
+        shape="full",
     )
-    pictures = [_panel(course, _years(whole), reach, texts) for course in courses]
-    cells = [
-        (formats.month(month), *(formats.change(course.changes[place]) for course in courses))
-        for place, month in enumerate(whole)
-    ]
-    table = numbers(texts, (texts.panels.header, *(course.category for course in courses)), cells, words=0)
-    return Exhibit(texts.panels.title, finding, texts.panels.note, pictures, table, shape="panels")
 
 
-def _panel(course: _Course, years: Sequence[str], reach: float, texts: Texts) -> Picture:
+def _drawn(
+    rows: Sequence[Month], named: Month | None, average: float, scale: Scale, texts: Texts
+) -> tuple[list[Mark], list[Note]]:
+    """Return a column for each month, and the axis, the average, the years and the best month's name."""
     formats = texts.formats
-    lowest, highest = min(course.changes), max(course.changes)
-    written = {
-        course.changes.index(lowest): formats.change(lowest),
-        course.changes.index(highest): formats.change(highest),
-    }
-    points = [
-        PanelPoint(change, year, written.get(place, ""))
-        for place, (change, year) in enumerate(zip(course.changes, years, strict=True))
+    highest = float(max(row.revenue for row in rows)) * 1.02 or 1.0
+    marks = [
+        Mark(
+            formats.month(row.month),
+            float(row.revenue) / highest,
+            "",
+            [
+                *tip(texts, formats.whole_month(row.month), row.purchases, row.revenue),
+                *([] if row.whole else [texts.incomplete]),
+            ],
+            "part" if not row.whole else "best" if row == named else "",
+        )
+        for row in rows
     ]
-    average = formats.short_money(course.average)
-    finding = texts.panel.format(
-        category=course.category,
-        average=average,
-        lowest=formats.change(lowest),
-        highest=formats.change(highest),
-    )
-    subtitle = texts.panel_average.format(average=average)
-    return Picture(panel(points, reach), finding, title=course.category, subtitle=subtitle)
-
-
-def _courses(figures: SalesFigures, whole: Sequence[date]) -> list[_Course]:
-    revenue = {(row.category, row.month): float(row.revenue) for row in figures.months}
-    courses = []
-    for category, *_ in sales_by_category(figures)[:_MOST_PANELS]:
-        values = [revenue.get((category, month), 0.0) for month in whole]
-        if average := sum(values) / max(len(values), 1):
-            courses.append(_Course(category, average, [value / average - 1 for value in values]))
-    return courses
-
-
-def _months(figures: SalesFigures) -> list[_Month]:
-    """Return every month of the period, including those without purchases."""
-    if (period := figures.period) is None:
-        return []
-    sums = dict.fromkeys(_from_to(period.first.replace(day=1), period.last), (0, Decimal(0)))
-    for row in figures.months:
-        purchases, revenue = sums.get(row.month, (0, Decimal(0)))
-        sums[row.month] = (purchases + row.purchases, revenue + row.revenue)
-    return [
-        _Month(month, *both, whole=period.first <= month and _last_day(month) <= period.last)
-        for month, both in sorted(sums.items())
+    notes = [
+        *(
+            Note("line", 0, line * scale.size / highest, formats.number(line, 0 if line == int(line) else 1))
+            for line in round_lines(highest / scale.size)
+        ),
+        Note("average", 0, average / highest),
+        *year_notes([row.month for row in rows]),
     ]
+    if named:
+        x, y = (rows.index(named) + 0.5) / len(rows), float(named.revenue) / highest
+        notes.append(Note("named", x, y, formats.month(named.month)))
+    return marks, notes
 
 
-def _from_to(first: date, last: date) -> Iterator[date]:
-    while first <= last:
-        yield first
-        first = _last_day(first) + timedelta(days=1)
+def _claim(whole: Sequence[Month], figures: SalesFigures) -> Claim:
+    """Return what may be said of the best month: it must also be the best by day."""
+    by_day = sorted(whole, key=lambda row: (-row.a_day, row.month))
+    made = claim([figures.prices.revenue_of(float(row.revenue), row.days) for row in by_day])
+    return "tied" if made == "leads" and by_day[0].revenue < max(row.revenue for row in whole) else made
 
 
-def _last_day(month: date) -> date:
-    return (month + timedelta(days=31)).replace(day=1) - timedelta(days=1)
+def round_lines(highest: float) -> Iterator[float]:
+    """Yield up to four round numbers up to the highest: the lines of an axis."""
+    step = highest / _MOST_LINES
+    size = 10.0 ** ceil(log10(step) - 1)
+    step = next(each for each in (size, 2 * size, 5 * size, 10 * size) if each >= step)
+    line = step
+    while line <= highest:
+        yield round(line, 6)
+        line += step
 
 
-def _years(shown: Sequence[date]) -> list[str]:
-    """Return the label below each month: the year at its first month if there is room, else an empty text."""
-    return [
-        str(month.year)
-        if (place == 0 or month.year != shown[place - 1].year)
-        and all(other.year == month.year for other in shown[place : place + _ROOM_FOR_A_YEAR])
-        and place + _ROOM_FOR_A_YEAR <= len(shown)
-        else ""
-        for place, month in enumerate(shown)
-    ]
+def year_notes(shown: Sequence[date]) -> Iterator[Note]:
+    """Yield a note below the first month of each year that has room for it."""
+    for place, month in enumerate(shown):
+        following = shown[place : place + _ROOM_FOR_A_YEAR]
+        first = place == 0 or month.year != shown[place - 1].year
+        if (
+            first
+            and len(following) == _ROOM_FOR_A_YEAR
+            and {other.year for other in following} == {month.year}
+        ):
+            yield Note("year", place / len(shown), 0, str(month.year))

@@ -4,17 +4,21 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from purchase_pipeline.ingest.ledger import totals
-from purchase_pipeline.sales.report.exhibit import Numbers, numbers, ratio
+from purchase_pipeline.sales.report.exhibit import Cell, Numbers, count, numbers, percent, ratio
 from purchase_pipeline.sales.report.figures import SalesFigures
+from purchase_pipeline.sales.report.reasons import translated
 from purchase_pipeline.sales.report.texts import Texts
 
 
 class Fact(NamedTuple):
-    """A number with its name; `detail` gives the exact value."""
+    """A number with its name; `detail` gives the exact value, `course` the points of a small line."""
 
+    key: str
     name: str
     value: str
     detail: str = ""
+    change: str = ""
+    course: str = ""
 
 
 class Statement(NamedTuple):
@@ -50,11 +54,11 @@ def _facts(figures: SalesFigures, texts: Texts) -> list[Fact]:
     words, formats = texts.quality, texts.formats
     received, loaded, rejected = totals(figures.lots)
     return [
-        Fact(words.lots, formats.number(len(figures.lots))),
-        Fact(words.received, formats.number(received)),
-        Fact(words.loaded, formats.number(loaded)),
-        Fact(words.rejected, formats.number(rejected)),
-        Fact(words.rate, formats.percent(ratio(rejected, received), 2)),
+        Fact("lots", words.lots, formats.number(len(figures.lots))),
+        Fact("received", words.received, formats.number(received)),
+        Fact("loaded", words.loaded, formats.number(loaded)),
+        Fact("rejected", words.rejected, formats.number(rejected)),
+        Fact("rate", words.rate, formats.percent(ratio(rejected, received), 2)),
     ]
 
 
@@ -92,24 +96,30 @@ def _freshness(figures: SalesFigures, texts: Texts) -> str:
 
 
 def _reasons(figures: SalesFigures, texts: Texts) -> Numbers:
-    words, number = texts.quality, texts.formats.number
+    words = texts.quality
     cells = [
-        (group.what, number(group.rows), number(group.partitions), group.example) for group in figures.rejects
+        (
+            Cell(translated(group.what, texts.code)),
+            count(texts, group.rows),
+            count(texts, group.partitions),
+            Cell(group.example),
+        )
+        for group in figures.rejects
     ]
     headers = (words.reason, words.rows, words.in_lots, words.example)
-    return numbers(texts, headers, cells)._replace(words_language="en")
+    return numbers(texts, headers, cells)._replace(words_language=texts.code)
 
 
 def _lots(figures: SalesFigures, texts: Texts) -> Numbers:
-    words, formats = texts.quality, texts.formats
+    words = texts.quality
     cells = [
         (
-            lot.key,
-            formats.number(lot.received),
-            formats.number(lot.loaded),
-            formats.number(lot.rejected),
-            formats.percent(ratio(lot.rejected, lot.received), 2),
-            words.yes if lot.balanced else words.no,
+            Cell(lot.key),
+            count(texts, lot.received),
+            count(texts, lot.loaded),
+            count(texts, lot.rejected),
+            percent(texts, ratio(lot.rejected, lot.received), 2),
+            Cell(words.yes if lot.balanced else words.no),
         )
         for lot in figures.lots
     ]

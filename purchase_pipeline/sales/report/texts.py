@@ -1,5 +1,6 @@
 """The texts of the report, in Portuguese and English. `{...}` are filled with formatted values."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from purchase_pipeline.sales.report.formats import ENGLISH, PORTUGUESE, Formats
@@ -13,6 +14,23 @@ class ExhibitTexts:
     header: str
     finding: str
     note: str = ""
+
+
+@dataclass(frozen=True)
+class FilterTexts:
+    """The texts of the controls that the script adds."""
+
+    title: str
+    first: str
+    last: str
+    store: str
+    all_stores: str
+    reset: str
+    shown: str
+    nothing: str
+    left_out: str
+    csv: str
+    sort: str
 
 
 @dataclass(frozen=True)
@@ -65,7 +83,6 @@ class Texts:
     where_and_who: str
     months: ExhibitTexts
     panels: ExhibitTexts
-    panel: str
     panel_average: str
     categories: ExhibitTexts
     products: ExhibitTexts
@@ -74,6 +91,31 @@ class Texts:
     stores: ExhibitTexts
     payments: ExhibitTexts
     ages: ExhibitTexts
+    state_tickets: ExhibitTexts
+    store_tickets: ExhibitTexts
+    returning: ExhibitTexts
+    compared: ExhibitTexts
+    weekdays: ExhibitTexts
+    seasons: ExhibitTexts
+    claims: Mapping[str, str]
+    months_claims: Mapping[str, str]
+    comparisons: Mapping[str, str]
+    rhythm: str
+    chance: str
+    by_chance: str
+    incomplete: str
+    a_day: str
+    to: str
+    days: str
+    now: str
+    before: str
+    change: str
+    period_now: str
+    period_before: str
+    share_of_customers: str
+    share_of_purchases: str
+    new_customers: str
+    filters: FilterTexts
     store: str
     numbers: str
     more_rows: str
@@ -104,13 +146,12 @@ PT = Texts(
         "Linha pontilhada: média dos meses completos. Em tom claro: mês incompleto.",
     ),
     panels=ExhibitTexts(
-        "Cada categoria em relação à própria média mensal",
+        "Cada categoria em relação à própria média, por dia",
         "Mês",
-        "{category} é a que mais varia: de {lowest} a {highest} em relação à média.",
+        "{category} vai de {lowest} a {highest} em relação à própria média.",
         "Somente meses completos. A escala é a mesma em todos os gráficos.",
     ),
-    panel_average="média de {average}",
-    panel="{category}: média de {average} por mês, de {lowest} a {highest}",
+    panel_average="média de {average} por dia",
     categories=ExhibitTexts("Receita por categoria", "Categoria", "{best} representa {share} da receita."),
     products=ExhibitTexts(
         "Os dez produtos com maior receita",
@@ -125,10 +166,10 @@ PT = Texts(
     states=ExhibitTexts(
         "Receita por estado, em {unit}",
         "Estado",
-        "{best} lidera, com {most}; {last} fica em último, com {least}.",
-        "Quanto mais escuro, maior a receita; a escala começa no menor valor, não em zero.",
+        "{best} lidera, com {most}, {share} da receita; a menor é de {least}.",
+        "Quanto mais forte a cor, maior a receita; a escala começa em zero e cresce com a raiz quadrada.",
     ),
-    stores=ExhibitTexts("Receita por loja", "Loja", "A {best} lidera, {gap} acima da última, a {last}."),
+    stores=ExhibitTexts("Receita por loja", "Loja", "A {best} lidera, com {share} da receita."),
     payments=ExhibitTexts(
         "Receita por forma de pagamento", "Forma de pagamento", "{best} lidera, com {share} da receita."
     ),
@@ -136,7 +177,89 @@ PT = Texts(
         "Clientes por idade",
         "Idade",
         "A maior faixa é a de {best} anos: {count} clientes, {share} do total.",
-        "Idade no dia da compra mais recente.",
+        "Idade no dia da compra mais recente. Cada cliente é contado na primeira compra.",
+    ),
+    state_tickets=ExhibitTexts(
+        "Tíquete médio por estado, em reais",
+        "Estado",
+        "{best} tem o maior tíquete: {most} por compra; o menor é de {least}.",
+        "Quanto mais forte a cor, maior o tíquete; a escala começa em zero e cresce com a raiz quadrada.",
+    ),
+    store_tickets=ExhibitTexts(
+        "Tíquete médio por loja",
+        "Loja",
+        "A {best} tem o maior tíquete: {most} por compra; o menor é de {least}.",
+    ),
+    returning=ExhibitTexts(
+        "Clientes que voltam, em % da receita de cada mês",
+        "Compras de quem já comprou",
+        "De quem já tinha comprado antes vêm {share} das compras e {together} da receita.",
+        "No início do período, por definição, ninguém tinha comprado antes.",
+    ),
+    compared=ExhibitTexts(
+        "Comparações, em receita por dia",
+        "Comparação",
+        "{what}: {change}.",
+        "Só se comparam períodos completos, ou os mesmos dias de dois períodos, sempre por dia: os meses têm durações "
+        "diferentes.",
+    ),
+    weekdays=ExhibitTexts(
+        "Receita por dia da semana, em {unit} por dia",
+        "Dia da semana",
+        "O dia mais forte é {best}, com {most} por dia; o mais fraco tem {least}.",
+    ),
+    seasons=ExhibitTexts(
+        "Receita por mês do ano, em {unit} por dia",
+        "Mês",
+        "O mês mais forte é {best}, com {most} por dia; o mais fraco tem {least}.",
+        "Média de todos os anos, somente meses completos.",
+    ),
+    claims={
+        "tied": "{best} e {second} estão à frente; a diferença entre os dois primeiros cabe no acaso.",
+        "even": "As diferenças cabem no acaso: de {least} a {most}.",
+        "only": "{best}: {most}.",
+        "steady": "Nenhuma categoria varia mais do que o acaso explica.",
+    },
+    months_claims={
+        "tied": "Média de {average} por mês, de {least} a {most}.",
+        "even": "Média de {average} por mês; por dia, as diferenças entre os meses cabem no acaso.",
+        "only": "{best}: {most}.",
+    },
+    comparisons={
+        "twelve": "12 meses completos contra os 12 anteriores",
+        "month": "Mês completo contra o mês anterior",
+        "year_ago": "Mês completo contra o mesmo mês do ano anterior",
+        "year_to_date": "Ano até agora contra os mesmos dias do ano anterior",
+        "so_far": "Mês em andamento contra os mesmos dias do mês anterior",
+    },
+    rhythm="Semana e estações",
+    chance="Uma diferença só é afirmada quando passa de quatro erros padrão, estimados como se cada compra fosse "
+    "independente das outras.",
+    by_chance="dentro do acaso",
+    incomplete="mês incompleto",
+    a_day="Receita por dia",
+    to=" a ",
+    days="Dias",
+    now="Por dia",
+    before="Antes",
+    change="Variação",
+    period_now="Período",
+    period_before="Contra",
+    share_of_customers="% dos clientes",
+    share_of_purchases="% das compras",
+    new_customers="Clientes novos",
+    filters=FilterTexts(
+        title="Filtros",
+        first="De",
+        last="Até",
+        store="Loja",
+        all_stores="Todas as lojas",
+        reset="Limpar filtros",
+        shown="{first} a {last}, {store}",
+        nothing="Nenhuma compra neste período e nesta loja.",
+        left_out="Sem filtros: com tantas lojas, meses e produtos, o arquivo ficaria grande demais.",
+        csv="Baixar CSV",
+        sort="Ordenar por {header}",
     ),
     store="Loja {name}",
     numbers="Ver números",
@@ -193,13 +316,12 @@ EN = Texts(
         "Dotted line: average of the complete months. Pale: incomplete month.",
     ),
     panels=ExhibitTexts(
-        "Each category relative to its monthly average",
+        "Each category relative to its average, per day",
         "Month",
-        "{category} varies most: from {lowest} to {highest} relative to its average.",
+        "{category} ranges from {lowest} to {highest} relative to its average.",
         "Complete months only. All panels share one scale.",
     ),
-    panel_average="average {average}",
-    panel="{category}: average {average} per month, from {lowest} to {highest}",
+    panel_average="average {average} per day",
     categories=ExhibitTexts("Revenue by category", "Category", "{best} accounts for {share} of the revenue."),
     products=ExhibitTexts(
         "Top ten products by revenue",
@@ -214,10 +336,10 @@ EN = Texts(
     states=ExhibitTexts(
         "Revenue by state, in {unit}",
         "State",
-        "{best} leads with {most}; {last} is last with {least}.",
-        "Darker means more revenue; the scale starts at the lowest value, not at zero.",
+        "{best} leads with {most}, {share} of the revenue; the lowest is {least}.",
+        "A stronger colour means more revenue; the scale starts at zero and grows with the square root.",
     ),
-    stores=ExhibitTexts("Revenue by store", "Store", "{best} leads, {gap} above the last, {last}."),
+    stores=ExhibitTexts("Revenue by store", "Store", "{best} leads with {share} of the revenue."),
     payments=ExhibitTexts(
         "Revenue by payment type", "Payment type", "{best} leads with {share} of the revenue."
     ),
@@ -225,7 +347,89 @@ EN = Texts(
         "Customers by age",
         "Age",
         "The largest group is aged {best}: {count} customers, {share} of the total.",
-        "Age on the day of the newest purchase.",
+        "Age on the day of the newest purchase. A customer is counted at the first purchase.",
+    ),
+    state_tickets=ExhibitTexts(
+        "Average ticket by state, in reais",
+        "State",
+        "{best} has the highest ticket, {most} per purchase; the lowest is {least}.",
+        "A stronger colour means a higher ticket; the scale starts at zero and grows with the square root.",
+    ),
+    store_tickets=ExhibitTexts(
+        "Average ticket by store",
+        "Store",
+        "{best} has the highest ticket, {most} per purchase; the lowest is {least}.",
+    ),
+    returning=ExhibitTexts(
+        "Returning customers, in % of each month's revenue",
+        "Repeat purchases",
+        "Customers who had bought before made {share} of the purchases and {together} of the revenue.",
+        "At the start of the period, by definition, nobody had bought before.",
+    ),
+    compared=ExhibitTexts(
+        "Comparisons, in revenue per day",
+        "Comparison",
+        "{what}: {change}.",
+        "Only complete periods are compared, or the same days of two periods, and always per day: months differ in "
+        "length.",
+    ),
+    weekdays=ExhibitTexts(
+        "Revenue by weekday, in {unit} per day",
+        "Weekday",
+        "The strongest day is {best}, with {most} per day; the weakest has {least}.",
+    ),
+    seasons=ExhibitTexts(
+        "Revenue by month of the year, in {unit} per day",
+        "Month",
+        "The strongest month is {best}, with {most} per day; the weakest has {least}.",
+        "Average of all years, complete months only.",
+    ),
+    claims={
+        "tied": "{best} and {second} are ahead; the difference between the first two is within chance.",
+        "even": "The differences are within chance: from {least} to {most}.",
+        "only": "{best}: {most}.",
+        "steady": "No category varies more than chance explains.",
+    },
+    months_claims={
+        "tied": "{average} per month on average, from {least} to {most}.",
+        "even": "{average} per month on average; per day, the differences between months are within chance.",
+        "only": "{best}: {most}.",
+    },
+    comparisons={
+        "twelve": "12 complete months against the 12 before",
+        "month": "Complete month against the month before",
+        "year_ago": "Complete month against the same month a year before",
+        "year_to_date": "Year to date against the same days of the year before",
+        "so_far": "Month in progress against the same days of the month before",
+    },
+    rhythm="Weekdays and seasons",
+    chance="A difference is stated only beyond four standard errors, estimated as if every purchase were independent "
+    "of the others.",
+    by_chance="within chance",
+    incomplete="incomplete month",
+    a_day="Revenue per day",
+    to=" to ",
+    days="Days",
+    now="Per day",
+    before="Before",
+    change="Change",
+    period_now="Period",
+    period_before="Against",
+    share_of_customers="% of customers",
+    share_of_purchases="% of purchases",
+    new_customers="New customers",
+    filters=FilterTexts(
+        title="Filters",
+        first="From",
+        last="To",
+        store="Store",
+        all_stores="All stores",
+        reset="Clear filters",
+        shown="{first} to {last}, {store}",
+        nothing="No purchases in this period and store.",
+        left_out="No filters: with so many stores, months and products, the file would be too large.",
+        csv="Download CSV",
+        sort="Sort by {header}",
     ),
     store="Store {name}",
     numbers="Show numbers",
