@@ -83,6 +83,18 @@ def make_scratch(url_of: Callable[[str], str]) -> None:
         administration.execute(sql.SQL("ALTER DATABASE {} OWNER TO {}").format(scratch, scratch))
 
 
+def set_password(url_of: Callable[[str], str], role: str, password: str) -> None:
+    """Set a role's password, hashed here: the statement may be logged.
+
+    Safe to run concurrently. `url_of` returns the superuser's URL of a database.
+    """
+    with psycopg.connect(url_of(_ADMINISTRATION), connect_timeout=10, autocommit=True) as administration:
+        administration.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
+        hashed = administration.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256")
+        statement = sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(role), hashed.decode())
+        administration.execute(statement)
+
+
 def reader_statements(database: str, loader: str) -> str:
     """Return the SQL that creates a reader of the tables that a role owns in a database."""
     names = {DATABASE_NAME: database, LOADER: loader}
