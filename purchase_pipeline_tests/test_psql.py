@@ -15,6 +15,7 @@ import psutil
 import psycopg
 import pytest
 
+from purchase_pipeline.stack.embedded_postgres.server import EmbeddedPostgres
 from purchase_pipeline_tests.person import COMMAND, Person, copy_home
 from purchase_pipeline_tests.waiting import wait_until
 
@@ -41,7 +42,8 @@ def reader(tmp_path_factory: pytest.TempPathFactory, prepared: Person) -> Iterat
 
 
 def sleeping(person: Person) -> int:
-    with psycopg.connect(person.database_url()) as connection:
+    superuser = EmbeddedPostgres(person.home / "postgres").url("postgres")  # sees other roles' statements
+    with psycopg.connect(superuser) as connection:
         return connection.execute(
             "SELECT FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%pg_sleep(60%'"
             " AND pid <> pg_backend_pid()"
@@ -53,7 +55,13 @@ class Terminal:
 
     def __init__(self, person: Person, *words: str, **environment: str) -> None:
         self.shown = ""
-        variables = {**person.environment, "TERM": "dumb", "PSQL_HISTORY": os.devnull, **environment}
+        variables = {
+            **person.environment,
+            "TERM": "dumb",
+            "PAGER": "cat",
+            "PSQL_HISTORY": os.devnull,
+            **environment,
+        }
         self.pid, self._terminal = pty.fork()
         if self.pid == 0:
             os.execve(COMMAND, [str(COMMAND), *words], variables)  # noqa: S606  (our own command)
@@ -104,7 +112,7 @@ def test_ctrl_c_cancels_a_query_and_psql_goes_on(reader: Person) -> None:
     terminal.types("\\q\n")
 
     assert terminal.exit_code() == 0
-    reader.run("down")
+    assert reader.processes() == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
@@ -251,11 +259,11 @@ def test_rows_are_not_kept_in_memory(reader: Person, form: str) -> None:
 
 def test_ctrl_c_cancels_the_statement_on_the_server(reader: Person) -> None:
     reader.database_url()  # a server that goes on without the command
-    process = reader.start("sql", "SELECT pg_sleep(60)")
-    wait_until(lambda: sleeping(reader) == 1)
+    with reader.start("sql", "SELECT pg_sleep(60)") as process:
+        wait_until(lambda: sleeping(reader) == 1)
 
-    process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGINT)
 
-    assert process.wait(20) == 130
+        assert process.wait(20) == 130
     assert sleeping(reader) == 0
     reader.run("down")

@@ -4,7 +4,7 @@ The grants are in `roles.sql`, which a database administrator can run as it is; 
 
 They limit the damage of unwanted SQL: as the loader (a mistake, an injected value, a leaked URL) it reaches the
 purchases, but not Dagster's history, another database, or the machine's files and programs. They do not protect the
-embedded server from programs of its owner: its roles have no passwords, only a socket in a private folder, so such a
+embedded server from programs of its owner: on its socket, in a private folder, no role needs a password, so such a
 program, a compromised run worker included, can connect as the superuser. If that matters, use a server with passwords.
 """
 
