@@ -23,6 +23,7 @@ from purchase_pipeline.stack.embedded_postgres.server import EmbeddedPostgres
 from purchase_pipeline.stack.ports import LOOPBACK, PortTakenError
 from purchase_pipeline.stack.roles import DAGSTER, LOADER, READER
 from purchase_pipeline_tests.leftovers import short_folder
+from purchase_pipeline_tests.person import Person
 from purchase_pipeline_tests.serving import free_port
 
 pytestmark = pytest.mark.database  # the embedded server, whatever the Python
@@ -231,3 +232,22 @@ def test_the_sockets_own_number_can_be_the_ports(home: Home) -> None:
 
     assert asks(tcp_url(settings)) == (READER, DATABASE_NAME)
     assert asks(database_url(settings)) == (LOADER, DATABASE_NAME)
+
+
+@pytest.mark.proof
+def test_up_prints_the_address_without_the_password_and_later_commands_open_the_same_port(
+    person: Person,
+) -> None:
+    port = free_port()
+
+    ended = person.up("--lots", "1", "--rows", "50", PURCHASE_POSTGRES_PORT=str(port))
+    url = person.run("db-url", "--tcp").stdout.strip()
+
+    address = f"postgresql://{READER}@{LOOPBACK}:{port}/{DATABASE_NAME}"
+    assert f"SQL clients  {address}  (password: purchase-pipeline db-url --tcp)\n" in ended.stdout
+    password = (person.home / "postgres" / "reader-password").read_text()
+    assert url == address.replace("@", f":{password}@")
+    assert asks(url, "SELECT count(*) FROM tabela_compras") == (50,)
+    logs = "".join(path.read_text() for path in (person.home / "logs").iterdir())
+    assert password not in ended.stdout + logs + (person.home / "campaign.env").read_text()
+    person.run("down")
