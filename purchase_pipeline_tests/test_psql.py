@@ -85,7 +85,8 @@ class Terminal:
 def test_psql_is_opened_as_the_reader_and_its_exit_code_is_the_commands(reader: Person) -> None:
     read = reader.run("psql", "-Atc", "SELECT current_user, count(*) FROM orders")
     written = reader.run("psql", "-c", "DELETE FROM orders")
-    failed = reader.run("psql", "-v", "ON_ERROR_STOP=1", "-f", "-")
+    failed = reader.run("psql", "-v", "ON_ERROR_STOP=1", "-f", __file__)
+    loader = reader.run("psql", "-U", "purchase_loader", "-c", "DELETE FROM orders WHERE id = 0")
     other = reader.run("psql", "--help=variables")
 
     assert (read.stdout, read.returncode) == ("purchase_reader|200000\n", 0)
@@ -93,7 +94,7 @@ def test_psql_is_opened_as_the_reader_and_its_exit_code_is_the_commands(reader: 
         "ERROR:  cannot execute DELETE in a read-only transaction\n",
         1,
     )
-    assert failed.returncode == 0
+    assert (failed.returncode, loader.stdout) == (3, "DELETE 0\n")
     assert "ON_ERROR_STOP" in other.stdout
     assert reader.processes() == []  # the server is stopped, as it was
 

@@ -9,9 +9,10 @@ import click
 from rich.console import Console
 
 from purchase_pipeline.cli.outcome import read_settings, succeeds
+from purchase_pipeline.ops.json_rows import load_json, write_json
 from purchase_pipeline.ops.psql import run_psql
 from purchase_pipeline.ops.queries import SavedQuery, print_queries, saved_queries
-from purchase_pipeline.ops.rows import MOST_SHOWN, load_json, load_text, print_rows, write_csv, write_json
+from purchase_pipeline.ops.rows import MOST_SHOWN, load_text, print_rows, write_csv
 from purchase_pipeline.ops.statement import result_of
 from purchase_pipeline.stack.database import database_in_use, database_url, reader_url
 
@@ -68,6 +69,7 @@ def psql(context: click.Context, /, arguments: tuple[str, ...]) -> bool:
     purchase-pipeline psql                          \\d lists the tables, \\q leaves
     purchase-pipeline psql -c '\\d tabela_compras'   one command, then leave
     purchase-pipeline psql -f query.sql
+    purchase-pipeline psql -U purchase_loader       as the role that owns the tables
 
     All arguments go to psql (`-?` lists them), and its exit code is the command's. Starts the embedded server if
     it is not running, and stops it afterwards. On your own server, psql connects as DATABASE_URL's user, in read-only

@@ -1,7 +1,6 @@
-"""Rows of a statement: as a table for people, as CSV, as JSON. Values are PostgreSQL's own text, so none is rounded."""
+"""Rows of a statement as a table or as CSV. Values are PostgreSQL's own text, so none is rounded."""
 
 import csv
-import json
 import re
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
@@ -15,61 +14,28 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from purchase_pipeline.ingest.printable import escaped_json, in_brief, printable, sheet_cell
-from purchase_pipeline.ops.statement import Column, Result, StatementError
+from purchase_pipeline.ingest.printable import in_brief, printable, sheet_cell
+from purchase_pipeline.ops.statement import Column, Result
 
 MOST_SHOWN = 100
-_ANY_OTHER_TYPE = 0
+ANY_OTHER_TYPE = 0
 _ANY_WIDTH = 100_000
-_NUMBERS = {types[name].oid for name in ("int2", "int4", "int8", "numeric", "float4", "float8", "oid")}
-_MOMENTS = {types[name].oid for name in ("timestamp", "timestamptz")}
+NUMBERS = {types[name].oid for name in ("int2", "int4", "int8", "numeric", "float4", "float8", "oid")}
+MOMENTS = {types[name].oid for name in ("timestamp", "timestamptz")}
 # A leading minus or plus of these is no formula.
-_NO_FORMULAS = _NUMBERS | _MOMENTS | {types[name].oid for name in ("date", "interval", "bool")}
+_NO_FORMULAS = NUMBERS | MOMENTS | {types[name].oid for name in ("date", "interval", "bool")}
 
 
 class _Text(TextLoader):
     """A value as PostgreSQL writes it."""
 
 
-class _Boolean(Loader):
+class Boolean(Loader):
+    """A boolean in full, as JSON has it."""
+
     def load(self, data: Buffer) -> str:
+        """Return `true` or `false` for PostgreSQL's `t` or `f`."""
         return "true" if bytes(data) == b"t" else "false"
-
-
-class _JsonText(Loader):
-    """A value as a JSON string. The subclasses know a better JSON."""
-
-    def load(self, data: Buffer) -> str:
-        return self.json_of(bytes(data).decode())
-
-    def json_of(self, text: str) -> str:
-        return json.dumps(text, ensure_ascii=False)
-
-
-class _JsonNumber(_JsonText):
-    """All digits of a number; a string for NaN and Infinity, which JSON has not."""
-
-    def json_of(self, text: str) -> str:
-        return text if text[-1].isdigit() else super().json_of(text)
-
-
-class _JsonMoment(_JsonText):
-    """A timestamp in ISO 8601, in UTC; PostgreSQL's text for infinity and years before 1."""
-
-    def json_of(self, text: str) -> str:
-        iso = re.sub(r"^(\d+-\d\d-\d\d) ([\d:.]+)(?:(\+00))?$", _iso, text)
-        return super().json_of(iso)
-
-
-class _JsonDocument(_JsonText):
-    """The document itself, on one line: white space between its tokens may have line ends."""
-
-    def json_of(self, text: str) -> str:
-        return re.sub(r"[\t\r\n]", " ", text)
-
-
-def _iso(found: "re.Match[str]") -> str:
-    return f"{found[1]}T{found[2]}" + ("+00:00" if found[3] else "")
 
 
 def load_text(adapters: AdaptersMap) -> None:
@@ -77,20 +43,8 @@ def load_text(adapters: AdaptersMap) -> None:
     for kind in adapters.types:
         for oid in {kind.oid, kind.array_oid}:
             adapters.register_loader(oid, _Text)
-    adapters.register_loader(_ANY_OTHER_TYPE, _Text)
-    adapters.register_loader("bool", _Boolean)
-
-
-def load_json(adapters: AdaptersMap) -> None:
-    """Let values be read as JSON, and arrays as lists of JSON."""
-    for oid in {_ANY_OTHER_TYPE, *(kind.oid for kind in adapters.types)}:
-        adapters.register_loader(oid, _JsonText)
-    better = dict.fromkeys(_NUMBERS, _JsonNumber) | dict.fromkeys(_MOMENTS, _JsonMoment)
-    for oid, loader in better.items():
-        adapters.register_loader(oid, loader)
-    adapters.register_loader("bool", _Boolean)
-    for name in ("json", "jsonb"):
-        adapters.register_loader(name, _JsonDocument)
+    adapters.register_loader(ANY_OTHER_TYPE, _Text)
+    adapters.register_loader("bool", Boolean)
 
 
 def write_csv(result: Result, out: TextIO) -> None:
@@ -105,30 +59,6 @@ def write_csv(result: Result, out: TextIO) -> None:
     for row in result.rows:
         cells = (sheet_cell(value) if text else value for value, text in zip(row, is_text, strict=True))
         writer.writerow([cell if cell is None else shown(str(cell)) for cell in cells])
-
-
-def write_json(result: Result, out: TextIO) -> None:
-    """Write rows as they arrive: one JSON array, a row a line, so that what is cut off is not taken for the whole.
-
-    Raises:
-        StatementError: two columns have the same name.
-    """
-    names = [column.name for column in result.columns]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise StatementError(f"Several columns are named {', '.join(twice)}.", hint="Rename them with AS.")
-    keys = [json.dumps(name, ensure_ascii=False) for name in names]
-    before = "[\n"
-    for row in result.rows:
-        pairs = (f"{key}: {_json(value)}" for key, value in zip(keys, row, strict=True))
-        out.write(f"{before}{escaped_json('{' + ', '.join(pairs) + '}', out.encoding or 'utf-8')}")
-        before = ",\n"
-    out.write("[]\n" if before == "[\n" else "\n]\n")
-
-
-def _json(value: "str | list[object] | None") -> str:
-    if isinstance(value, list):
-        return f"[{', '.join(map(_json, value))}]"  # type: ignore[arg-type]  # of what the loaders return
-    return "null" if value is None else value
 
 
 def print_rows(result: Result, console: Console) -> bool:
@@ -153,7 +83,7 @@ def _table(columns: Sequence[Column], rows: Iterable[Sequence[str | None]]) -> T
     """Return a table, with numbers right-aligned."""
     table = Table()
     for column in columns:
-        right = column.type_oid in _NUMBERS
+        right = column.type_oid in NUMBERS
         table.add_column(Text(printable(column.name)), justify="right" if right else "left", no_wrap=True)
     for row in rows:
         table.add_row(*map(_cell, columns, row))
@@ -176,6 +106,6 @@ def _cell(column: Column, value: str | None) -> Text:
         return Text("yes" if value == "true" else "NO")
     if column.type_oid == types["numeric"].oid:
         return Text(in_brief(f"{Decimal(value):,}"))
-    if column.type_oid in _MOMENTS:
+    if column.type_oid in MOMENTS:
         return Text(re.sub(r"(\.\d+)?(\+00)?$", "", value))
     return Text(in_brief(value))

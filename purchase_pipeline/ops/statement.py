@@ -15,12 +15,11 @@ from purchase_pipeline.postgres.connections import engine_for
 
 _CHUNK = 1000  # rows that the client holds
 _HINTS: dict[type[psycopg.Error], str] = {
-    psycopg.errors.ReadOnlySqlTransaction: "This command only reads. To change data, connect as the loader: "
-    'psql "$(purchase-pipeline db-url)"',
-    psycopg.errors.InsufficientPrivilege: "This command reads as a role that sees only the tables of the loader.",
+    psycopg.errors.ReadOnlySqlTransaction: "This command only reads. To change data: "
+    "`purchase-pipeline psql -U purchase_loader`, or on your own server psql with DATABASE_URL.",
+    psycopg.errors.InsufficientPrivilege: "It ran as purchase_reader, on your own server as DATABASE_URL's user.",
     psycopg.errors.UndefinedTable: "Load batches first (`purchase-pipeline up`); the sales tables are created by "
     r"`purchase-pipeline report`. `purchase-pipeline psql -c '\d'` lists the tables that exist.",
-    psycopg.errors.QueryCanceled: "Give it more time with --timeout, or fewer rows to read.",
 }
 
 

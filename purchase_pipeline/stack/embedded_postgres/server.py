@@ -21,6 +21,7 @@ from urllib.parse import quote
 import psycopg
 
 from purchase_pipeline.stack.embedded_postgres.files import EmbeddedPostgresError, ServerFiles
+from purchase_pipeline.stack.embedded_postgres.locks import is_same, locked, opened
 from purchase_pipeline.stack.embedded_postgres.processes import ServerProcesses
 from purchase_pipeline.stack.embedded_postgres.tcp import TcpAccess, password_in
 
@@ -131,7 +132,7 @@ class EmbeddedPostgres:
         with ExitStack() as use:
             with self._exclusive():
                 stays = self._stop_to_open_port()
-                users = use.enter_context(_opened(self._files.users))
+                users = use.enter_context(opened(self._files.users))
                 fcntl.flock(users, fcntl.LOCK_SH)
                 use.callback(self._leave, users)
                 started = self._start()
@@ -185,7 +186,7 @@ class EmbeddedPostgres:
 
     def _has_users(self) -> bool:
         """Return whether a command of ours or any other client is using the running server."""
-        with _opened(self._files.users) as users:
+        with opened(self._files.users) as users:
             try:
                 fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 with psycopg.connect(self.url("postgres"), connect_timeout=10) as connection:
@@ -199,7 +200,7 @@ class EmbeddedPostgres:
 
     def _leave(self, users: IO[str]) -> None:
         """Stop the server if it has no other users and was not started with `start`."""
-        if not _is_same(self._files.users, users.fileno()):
+        if not is_same(self._files.users, users.fileno()):
             return  # the home was removed meanwhile; do not create it again
         with self._exclusive(), suppress(BlockingIOError):
             fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -215,7 +216,7 @@ class EmbeddedPostgres:
         """Hold the home's lock, which serializes start, stop and remove."""
         home = self._files.home
         try:
-            with _locked(home):
+            with locked(home):
                 yield
         except OSError as error:
             raise EmbeddedPostgresError(
@@ -310,28 +311,3 @@ class EmbeddedPostgres:
             raise EmbeddedPostgresError(
                 f"{program} failed in {files.folder}, as user {account.uid}: {error}\n{output}{files.log_end()}"
             ) from error
-
-
-@contextmanager
-def _locked(home: Path) -> Iterator[None]:
-    """Lock a folder, created if missing. If it was deleted during the wait, lock the new one."""
-    while True:
-        home.mkdir(parents=True, exist_ok=True)
-        path = home / "lock"
-        with _opened(path) as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if _is_same(path, lock.fileno()):
-                yield
-                return
-
-
-def _is_same(path: Path, descriptor: int) -> bool:
-    with suppress(FileNotFoundError):
-        return path.stat().st_ino == os.fstat(descriptor).st_ino
-    return False
-
-
-def _opened(path: Path) -> IO[str]:
-    """Open a lock file, created with a mode that prevents others from locking it."""
-    path.touch(mode=0o600)
-    return path.open("a")
