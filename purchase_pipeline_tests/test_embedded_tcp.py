@@ -138,10 +138,12 @@ def test_a_password_of_ones_own_is_quoted_in_the_url(home: Home) -> None:
 def test_no_other_role_or_database_is_let_in_whatever_the_data_folder_says(
     home: Home, user: str, database: str
 ) -> None:
+    start_database(home.closed)
+    home.server.stop()
     rules = ServerFiles(home.closed.postgres_home).data / "pg_hba.conf"
-    if rules.exists() and "a user's own" not in rules.read_text():
-        with rules.open("a") as file:
-            file.write(f"host all all {LOOPBACK}/32 trust # a user's own\n")
+    own = f"host all all {LOOPBACK}/32 trust\n"
+    if not (text := rules.read_text()).startswith(own):
+        rules.write_text(own + text)
     start_database(home.open)
     password = home.password_file.read_text()
 
