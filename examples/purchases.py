@@ -93,9 +93,12 @@ def _(chosen, engine, pd, sa, sought, table, texts):
 
 @app.cell
 def _(counts, found, mo, name, rows, sheet_cell):
-    # Text that a spreadsheet would run as a formula is escaped in the file.
+    def as_csv():
+        # Text that a spreadsheet would run as a formula is escaped.
+        return rows().map(sheet_cell).to_csv(index=False).encode()
+
     download = mo.download(
-        lambda: rows().map(sheet_cell).to_csv(index=False).encode(),
+        as_csv,
         filename=f"{name.value}.csv",
         mimetype="text/csv",
         label=f"Download all {found:,} rows as CSV",
@@ -111,7 +114,7 @@ def _(counts, found, mo, name, rows, sheet_cell):
             download,
         ]
     )
-    return (download,)
+    return (as_csv,)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The sales report, the saved queries and the notebook, from the command line."""
 
 import csv
+import json
 import os
 import subprocess
 import sys
@@ -116,3 +117,48 @@ def test_the_notebook_runs_on_the_live_tables(loaded: Person) -> None:
     with engine_for(loaded.database_url()).connect() as connection:
         rows = connection.scalar(sa.text("SELECT count(*) FROM tabela_compras"))
     assert f"3 batches, {rows:,} purchases" in page.read_text()
+
+
+FILTERED = """
+import json
+from examples.purchases import app
+
+_, default = app.run()
+chosen = {**dict.fromkeys(default["chosen"], []), "state": ["Bahia", "Amapá"]}
+_, left = app.run(defs={"chosen": chosen, "sought": "o"})
+price = left["rows"](1).price[0]
+print(json.dumps([
+    list(default["chosen"]), int(default["found"]), int(left["found"]), int(left["counts"]["brand"]["rows"].sum()),
+    len(left["rows"]()), sorted(left["counts"]["state"].state), str(price), left["as_csv"]().decode(),
+]))
+"""
+
+
+def test_the_notebooks_facets_and_search_select_the_rows_that_are_counted_and_downloaded(
+    loaded: Person,
+) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", FILTERED],
+        cwd=PROJECT,
+        env={**loaded.environment, "PYTHONPATH": os.fspath(PROJECT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    facets, everything, found, counted, rows, states, price, download = json.loads(ran.stdout)
+
+    with engine_for(loaded.database_url()).connect() as connection:
+        expected = connection.execute(
+            sa.text(
+                "SELECT count(*), count(*) FILTER (WHERE state IN ('Bahia', 'Amapá') AND concat_ws(' ', lote,"
+                " client_name, client_lastname, state, job, payment_type, category, product, brand) ILIKE '%o%')"
+                " FROM tabela_compras"
+            )
+        ).one()
+    assert facets == ["lote", "state", "payment_type", "category", "product", "brand"]
+    assert (everything, found) == tuple(expected)
+    assert counted == rows == found > 0
+    assert states == ["Amapá", "Bahia"]
+    assert price[-3] == "."  # a decimal, no float
+    assert len(list(csv.DictReader(download.splitlines()))) == found
