@@ -37,7 +37,7 @@ def db_url(*, reader: bool, tcp: bool, scratch: bool) -> bool:
     Starts the embedded server if it is not running, and leaves it running until `down`, so that this always works:
 
     \b
-    pg_dump "$(purchase-pipeline db-url --reader)"
+    psql "$(purchase-pipeline db-url --reader)"
 
     Without an option, prints the URL used for loading: the embedded server's role `purchase_loader`, or DATABASE_URL
     if it is set. On your own server, --reader prints the SQL that creates a reader. The embedded server has a TCP port
