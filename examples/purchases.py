@@ -103,15 +103,16 @@ def _(counts, found, mo, name, rows, sheet_cell):
         mimetype="text/csv",
         label=f"Download all {found:,} rows as CSV",
     )
+    plain = {"selection": None, "show_download": False, "show_column_summaries": False}
     facet_counts = [
-        mo.ui.table(count, selection=None, page_size=8, label=column) for column, count in counts.items()
+        mo.ui.table(count, label=column, page_size=8, show_search=False, show_data_types=False, **plain)
+        for column, count in counts.items()
     ]
     mo.vstack(
         [
+            mo.hstack([mo.md(f"**{found:,} rows**, of which the first 1,000:"), download]),
+            mo.ui.table(rows(1000), **plain),
             mo.hstack(facet_counts, wrap=True, justify="start"),
-            mo.md(f"**{found:,} rows**, of which the first 1,000:"),
-            mo.ui.table(rows(1000), selection=None, show_download=False),
-            download,
         ]
     )
     return (as_csv,)
