@@ -29,7 +29,16 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 DATABASE_NAME = "etl_fakedata"
 DAGSTER_DATABASE_NAME = "dagster"
 _SETTINGS_FILE = "campaign.env"
-_EXPORTED_FIELDS = ("lots", "rows", "every", "max_rejected_ratio", "hash_partitions", "api_url", "landing")
+_EXPORTED_FIELDS = (
+    "lots",
+    "rows",
+    "every",
+    "max_rejected_ratio",
+    "hash_partitions",
+    "api_url",
+    "landing",
+    "postgres_port",
+)
 
 
 def is_checkout(folder: Path) -> bool:
@@ -132,7 +141,7 @@ def _require_writable_name(path: Path) -> Path:
     return path.absolute()
 
 
-_NUMBERS = {int: "a whole number", float: "a number"}
+_NUMBERS: dict[object, str] = {int: "a whole number", int | None: "a whole number", float: "a number"}
 _HTTP_URL = TypeAdapter(HttpUrl)
 _PostgresUrl = Annotated[SecretStr, AfterValidator(_require_postgres_url)]
 _Rate = Annotated[str, AfterValidator(require_rate)]
@@ -188,6 +197,12 @@ class Settings(BaseSettings):
     landing: Annotated[str, AfterValidator(_require_location)] | None = Field(
         default=None,
         description="Raw batches: a folder, or s3://bucket/prefix; default: a folder in PURCHASE_HOME",
+    )
+    postgres_port: int | None = Field(
+        default=None,
+        ge=1024,
+        le=65_535,
+        description="Port of the embedded PostgreSQL on 127.0.0.1, for desktop tools; default: none",
     )
     allowed_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_hosts)] = Field(
         default=(),

@@ -46,7 +46,7 @@ class Newcomer:
         self.clone = folder / "purchase-pipeline"
         self._terminal = folder / "terminal"
         self._printed, self._printed_last = folder / "printed", folder / "printed-last"
-        self._port, self._api_port = free_port(), free_port()
+        self._port, self._api_port, self._postgres_port = free_port(), free_port(), free_port()
         self._running: subprocess.Popen[bytes] | None = None
         _copy_tracked_files(self.clone)
         self._make_venv(self.clone / ".venv")
@@ -114,7 +114,7 @@ class Newcomer:
     def _with_own_ports(self, command: str) -> str:
         for port, own in ((3000, self._port), (8000, self._api_port)):
             command = re.sub(rf"(127\.0\.0\.1|localhost):{port}\b", rf"\1:{own}", command)
-        return command
+        return command.replace("POSTGRES_PORT=5433", f"POSTGRES_PORT={self._postgres_port}")
 
     def _make_venv(self, venv: Path) -> None:
         """Create what `make` would: links to the installed packages, and a console script with free ports."""

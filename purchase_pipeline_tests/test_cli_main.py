@@ -62,7 +62,13 @@ def test_a_commands_help_names_its_exit_codes_where_it_has_some_of_its_own(name:
     [
         ("nonsense", "No such command 'nonsense'"),
         ("status --nonsense", "No such option '--nonsense'"),
-        ("sql one two", "Got unexpected extra argument (two)"),
+        ("verify two", "Got unexpected extra argument (two)"),
+        (
+            "sql one two",
+            "Expected one name or statement, got 2 words. Quote the statement: purchase-pipeline sql",
+        ),
+        ("sql select", "Unknown query 'select'"),
+        ("db-url --tcp --scratch", "--scratch cannot be combined with --reader or --tcp"),
         ("up --port 0", "Invalid value for '--port': 0 is not in the range 1<=x<=65535"),
         ("up --host localhost", "'localhost' is not an IP address such as 127.0.0.1 or ::1"),
         ("up --every soon", "Invalid value for '--every': 'soon' is not a valid float"),

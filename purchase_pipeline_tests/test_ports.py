@@ -18,7 +18,7 @@ def test_an_unused_port_is_free() -> None:
     with socket.create_server((LOOPBACK, 0)) as listener:
         port = listener.getsockname()[1]
 
-    require_free(port, "mock API", "--api-port")
+    require_free(port, "mock API", "--api-port ")
 
     with socket.create_server((LOOPBACK, port)):
         pass
@@ -30,7 +30,7 @@ def test_a_port_in_use_is_refused_with_the_option_to_change_it(host: str) -> Non
         port = listener.getsockname()[1]
 
         with pytest.raises(PortTakenError) as refused:
-            require_free(port, "Dagster UI", "--port")
+            require_free(port, "Dagster UI", "--port ")
 
     assert str(refused.value) == (
         f"Port {port} (Dagster UI) is already in use. "
@@ -44,14 +44,14 @@ def test_a_port_is_free_as_soon_as_its_server_has_ended() -> None:
         with socket.create_connection(address), listener.accept()[0] as served:
             served.shutdown(socket.SHUT_RDWR)  # the server hangs up first: its side waits for a minute
 
-    require_free(address[1], "mock API", "--api-port")
+    require_free(address[1], "mock API", "--api-port ")
 
 
 def test_an_address_of_another_machine_is_refused() -> None:
     with pytest.raises(
         PortTakenError, match=r"at 203\.0\.113\.7 cannot be used: Cannot assign requested address"
     ):
-        require_free(8000, "mock API", "--api-port", "203.0.113.7")
+        require_free(8000, "mock API", "--api-port ", "203.0.113.7")
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ VARIABLES = (
     "PURCHASE_HASH_PARTITIONS",
     "PURCHASE_HOME",
     "PURCHASE_LANDING",
+    "PURCHASE_POSTGRES_PORT",
     "PURCHASE_ALLOWED_HOSTS",
 )
 
@@ -61,6 +62,7 @@ def test_defaults() -> None:
         None,
         home,
         None,
+        None,
         (),
     )
     assert (settings.landing_location, settings.dagster_home, settings.postgres_home) == (
@@ -83,6 +85,7 @@ def test_the_environment_overrides_the_defaults(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setenv("PURCHASE_HASH_PARTITIONS", "64")
     monkeypatch.setenv("PURCHASE_HOME", str(tmp_path))
     monkeypatch.setenv("PURCHASE_LANDING", "s3://raw/lots")
+    monkeypatch.setenv("PURCHASE_POSTGRES_PORT", "5433")
     monkeypatch.setenv("PURCHASE_ALLOWED_HOSTS", "dagster.example, [fd00::7]:8443")
 
     settings = Settings()
@@ -102,6 +105,7 @@ def test_the_environment_overrides_the_defaults(monkeypatch: pytest.MonkeyPatch,
         64,
         tmp_path,
         "s3://raw/lots",
+        5433,
         ("dagster.example", "[fd00::7]:8443"),
     )
     assert settings.landing_location == "s3://raw/lots"
@@ -212,11 +216,13 @@ def test_a_later_command_reads_the_saved_settings(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("PURCHASE_API_URL", "http://api:9000/it's")
     monkeypatch.setenv("PURCHASE_LANDING", "s3://raw/lots")
     monkeypatch.setenv("PURCHASE_HASH_PARTITIONS", "16")
+    monkeypatch.setenv("PURCHASE_POSTGRES_PORT", "5433")
     campaign = new_settings(lots=3, rows=70, every=0.5)
     campaign.save()
     monkeypatch.delenv("PURCHASE_API_URL")
     monkeypatch.delenv("PURCHASE_LANDING")
     monkeypatch.delenv("PURCHASE_HASH_PARTITIONS")
+    monkeypatch.delenv("PURCHASE_POSTGRES_PORT")
 
     settings = current_settings()
 
@@ -232,6 +238,7 @@ def test_a_later_command_reads_the_saved_settings(monkeypatch: pytest.MonkeyPatc
         16,
         tmp_path / "it's a \\ home",
         "s3://raw/lots",
+        5433,
         (),
     )
 

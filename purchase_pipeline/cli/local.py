@@ -14,6 +14,7 @@ from purchase_pipeline.stack.database import (
     reader_url,
     scratch_url,
     start_database,
+    tcp_url,
 )
 from purchase_pipeline.stack.embedded_postgres.server import EmbeddedPostgres
 from purchase_pipeline.stack.lock import running_process
@@ -25,9 +26,12 @@ _STOP_SECONDS = 90.0
 
 @click.command("db-url")
 @click.option("--reader", is_flag=True, help="URL of a role that can only read the tables.")
+@click.option(
+    "--tcp", is_flag=True, help="The same by host, port and password, for DBeaver, Metabase and others."
+)
 @click.option("--scratch", is_flag=True, help="URL of an empty database for experiments, owned by its role.")
 @succeeds
-def db_url(*, reader: bool, scratch: bool) -> bool:
+def db_url(*, reader: bool, tcp: bool, scratch: bool) -> bool:
     """Print the URL of the database in use.
 
     Starts the embedded server if it is not running, and leaves it running until `down`, so that this always works:
@@ -36,15 +40,22 @@ def db_url(*, reader: bool, scratch: bool) -> bool:
     psql "$(purchase-pipeline db-url --reader)"
 
     Without an option, prints the URL used for loading: the embedded server's role `purchase_loader`, or DATABASE_URL
-    if it is set. On your own server, --reader prints the SQL that creates a reader.
+    if it is set. On your own server, --reader prints the SQL that creates a reader. The embedded server has a TCP port
+    if PURCHASE_POSTGRES_PORT is set; --tcp prints the password, so do not paste it where others read it.
     """
-    if reader and scratch:
-        raise click.UsageError("--reader and --scratch are mutually exclusive.")
+    if (reader or tcp) and scratch:
+        raise click.UsageError("--scratch cannot be combined with --reader or --tcp.")
     settings = read_settings()
     if is_embedded(settings):
         start_database(settings)
-    click.echo(_scratch(settings) if scratch else _reader(settings) if reader else database_url(settings))
+    click.echo(_url(settings, reader=reader, tcp=tcp, scratch=scratch))
     return True
+
+
+def _url(settings: Settings, *, reader: bool, tcp: bool, scratch: bool) -> str:
+    if tcp:
+        return tcp_url(settings)
+    return _scratch(settings) if scratch else _reader(settings) if reader else database_url(settings)
 
 
 def _scratch(settings: Settings) -> str:

@@ -48,15 +48,19 @@ def quantity(count: int, noun: str) -> str:
 
 
 def printable_json(value: object, encoding: str = "utf-8") -> str:
-    r"""Return a value as indented JSON for a terminal, with non-printable characters escaped: `\u202e`.
+    """Return a value as indented JSON for a terminal."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, default=datetime.isoformat)
+    return "\n".join(escaped_json(line, encoding) for line in text.split("\n"))
+
+
+def escaped_json(line: str, encoding: str = "utf-8") -> str:
+    r"""Return a line of JSON with non-printable characters escaped: `\u202e`. They occur only in strings.
 
     For an encoding other than Unicode, all non-ASCII characters are escaped.
     """
-    ascii_only = "utf" not in encoding.lower()
-    text = json.dumps(value, indent=2, ensure_ascii=ascii_only, default=datetime.isoformat)
-    return "\n".join(
-        _escaped(line, lambda character: json.dumps(character)[1:-1]) for line in text.split("\n")
-    )
+    if "utf" not in encoding.lower() and not line.isascii():
+        line = re.sub(r"[^\0-\x7f]", lambda found: json.dumps(found[0])[1:-1], line)
+    return _escaped(line, lambda character: json.dumps(character)[1:-1])
 
 
 def sheet_cell(value: object) -> object:

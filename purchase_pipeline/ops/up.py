@@ -26,6 +26,7 @@ from purchase_pipeline.stack.database import (
     dagster_storage_url,
     database_in_use,
     shown_database_url,
+    shown_tcp_url,
 )
 from purchase_pipeline.stack.failover import Failover
 from purchase_pipeline.stack.ports import http_url, is_loopback
@@ -119,6 +120,7 @@ def running_stack(
 def _print_addresses(pipeline: Pipeline, options: StackOptions, console: Console) -> None:
     settings, feed = pipeline.settings, pipeline.feed
     own = options.module == OWN_DEFINITIONS
+    by_tcp = shown_tcp_url(settings)
     batches = quantity(len(pipeline.backlog.keys), "batch")
     target = (
         f"{batches} of {quantity(settings.rows, 'row') if own else feed.name}, one every {feed.every:g} s"
@@ -129,6 +131,7 @@ def _print_addresses(pipeline: Pipeline, options: StackOptions, console: Console
         "Dagster UI": http_url(options.host, options.port) if options.ui else "off (--no-ui)",
         **({"Purchase API": str(httpx.URL(settings.api_url).copy_with(userinfo=b""))} if own else {}),
         "PostgreSQL": shown_database_url(settings),
+        **({"SQL clients": f"{by_tcp}  (password: purchase-pipeline db-url --tcp)"} if by_tcp else {}),
         "Target": target,
     }
     for name, value in lines.items():

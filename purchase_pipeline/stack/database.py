@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
+from urllib.parse import quote
 
 import psycopg
 import sqlalchemy as sa
@@ -13,7 +14,9 @@ from purchase_pipeline.postgres.connections import engine_for
 from purchase_pipeline.settings import DAGSTER_DATABASE_NAME, DATABASE_NAME, Settings, current_settings
 from purchase_pipeline.stack.database_requirements import find_problems
 from purchase_pipeline.stack.embedded_postgres.server import EmbeddedPostgres, EmbeddedPostgresError
+from purchase_pipeline.stack.embedded_postgres.tcp import TcpAccess
 from purchase_pipeline.stack.libpq_environment import clear_libpq_environment
+from purchase_pipeline.stack.ports import LOOPBACK
 from purchase_pipeline.stack.roles import (
     DAGSTER,
     LOADER,
@@ -23,14 +26,20 @@ from purchase_pipeline.stack.roles import (
     has_roles,
     make_roles,
     make_scratch,
+    set_password,
 )
 from purchase_pipeline.stack.storage_claim import claim_storage
 
+_TCP_SETTING = "PURCHASE_POSTGRES_PORT"
 _NO_LIMITS = (
     "-c default_transaction_read_only=off -c default_transaction_isolation=read\\ committed "
     "-c statement_timeout=15min -c idle_in_transaction_session_timeout=15min -c lock_timeout=10min"
 )
 _NO_LIMITS_SINCE_17 = "-c transaction_timeout=15min -c idle_session_timeout=0"
+
+
+class PortClosedError(PipelineError):
+    """The database cannot be reached by TCP."""
 
 
 class DatabaseUnavailableError(PipelineError):
@@ -54,6 +63,39 @@ def is_embedded(settings: Settings) -> bool:
 def reader_url(settings: Settings) -> str | None:
     """Return the URL of the read-only role; None for an external database."""
     return _embedded(settings).url(DATABASE_NAME, READER) if is_embedded(settings) else None
+
+
+def shown_tcp_url(settings: Settings) -> str | None:
+    """Return the URL of the read-only role by TCP, without its password; None if no port is open."""
+    port = _embedded(settings).tcp_port if is_embedded(settings) else None
+    return None if port is None else f"postgresql://{READER}@{LOOPBACK}:{port}/{DATABASE_NAME}"
+
+
+def tcp_url(settings: Settings) -> str:
+    """Return the URL of the read-only role by TCP, with its password. The server must be running.
+
+    Raises:
+        PortClosedError: the running server has no such port.
+    """
+    shown, embedded = shown_tcp_url(settings), _embedded(settings)
+    if shown is None or settings.postgres_port not in {None, embedded.tcp_port}:
+        raise PortClosedError(_why_closed(settings))
+    _set_reader_password(embedded)
+    return shown.replace("@", f":{quote(embedded.tcp_password(), safe='')}@", 1)
+
+
+def _why_closed(settings: Settings) -> str:
+    if not is_embedded(settings):
+        return "DATABASE_URL points to your own server: connect to its own host and port."
+    if settings.postgres_port is None:
+        return (
+            "The embedded PostgreSQL has no TCP port. To open one on this machine, set "
+            f"{_TCP_SETTING}=5433 and run this again."
+        )
+    return (
+        f"The embedded PostgreSQL is in use and was started without port {settings.postgres_port}. Stop what uses it "
+        f"(`purchase-pipeline down`), then start again with {_TCP_SETTING}={settings.postgres_port}."
+    )
 
 
 def scratch_url(settings: Settings) -> str | None:
@@ -146,7 +188,9 @@ def start_database(settings: Settings) -> None:
 
 
 def _embedded(settings: Settings) -> EmbeddedPostgres:
-    return EmbeddedPostgres(settings.postgres_home)
+    port = settings.postgres_port
+    access = None if port is None else TcpAccess(port, DATABASE_NAME, READER, _TCP_SETTING)
+    return EmbeddedPostgres(settings.postgres_home, access)
 
 
 def _embedded_url(settings: Settings) -> str:
@@ -177,10 +221,16 @@ def _make_roles_if_missing(embedded: EmbeddedPostgres, *, started: bool) -> None
     try:
         if started or not has_roles(embedded.url):
             make_roles(embedded.url)
+        if started and embedded.tcp_port is not None:
+            _set_reader_password(embedded)
     except psycopg.Error as error:
         raise EmbeddedPostgresError(
             f"The embedded PostgreSQL is running, but creating its roles failed: {error}"
         ) from error
+
+
+def _set_reader_password(embedded: EmbeddedPostgres) -> None:
+    set_password(embedded.url, READER, embedded.tcp_password())
 
 
 def _require_given(settings: Settings) -> None:

@@ -37,7 +37,7 @@ def _another(port: int) -> int:
 
 
 def require_free(port: int, purpose: str, option: str, host: str = LOOPBACK) -> None:
-    """Check that a port of an IP address is free.
+    """Check that a port of an IP address is free; `option` is what its user writes before another: `--port `.
 
     Raises:
         PortTakenError: it is not.
@@ -52,5 +52,5 @@ def require_free(port: int, purpose: str, option: str, host: str = LOOPBACK) -> 
         problem = "is already in use" if error.errno == EADDRINUSE else f"cannot be used: {error.strerror}"
         raise PortTakenError(
             f"Port {port} ({purpose}){at} {problem}.",
-            hint=f"Stop the process that uses it, or choose another port: {option} {_another(port)}",
+            hint=f"Stop the process that uses it, or choose another port: {option}{_another(port)}",
         ) from error

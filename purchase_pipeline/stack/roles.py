@@ -4,7 +4,7 @@ The grants are in `roles.sql`, which a database administrator can run as it is; 
 
 They limit the damage of unwanted SQL: as the loader (a mistake, an injected value, a leaked URL) it reaches the
 purchases, but not Dagster's history, another database, or the machine's files and programs. They do not protect the
-embedded server from programs of its owner: its roles have no passwords, only a socket in a private folder, so such a
+embedded server from programs of its owner: on its socket, in a private folder, no role needs a password, so such a
 program, a compromised run worker included, can connect as the superuser. If that matters, use a server with passwords.
 """
 
@@ -81,6 +81,18 @@ def make_scratch(url_of: Callable[[str], str]) -> None:
         create_database_if_missing(administration, SCRATCH)
         administration.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(scratch))
         administration.execute(sql.SQL("ALTER DATABASE {} OWNER TO {}").format(scratch, scratch))
+
+
+def set_password(url_of: Callable[[str], str], role: str, password: str) -> None:
+    """Set a role's password, hashed here: the statement may be logged.
+
+    Safe to run concurrently. `url_of` returns the superuser's URL of a database.
+    """
+    with psycopg.connect(url_of(_ADMINISTRATION), connect_timeout=10, autocommit=True) as administration:
+        administration.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
+        hashed = administration.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256")
+        statement = sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(role), hashed.decode())
+        administration.execute(statement)
 
 
 def reader_statements(database: str, loader: str) -> str:

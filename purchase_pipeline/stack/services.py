@@ -63,9 +63,9 @@ def clear_leftovers(settings: Settings, options: StackOptions, console: Console)
     for name in stop_leftovers(settings.home):
         console.print(f"Stopped {name}, left over from a previous run.")
     if not settings.is_given("api_url"):
-        require_free(options.api_port, "mock API", "--api-port", options.host)
+        require_free(options.api_port, "mock API", "--api-port ", options.host)
     if options.ui:
-        require_free(options.port, "Dagster UI", "--port", options.host)
+        require_free(options.port, "Dagster UI", "--port ", options.host)
 
 
 @contextmanager

@@ -52,6 +52,7 @@ class ServerFiles:
         self.folder = _ROOT_FOLDER / digest if self.is_outside else self._link
         self.data = self.folder / "data"
         self.logs = self.folder / "log"
+        self.password = self.home / "reader-password"  # of connections by TCP
         self.users = self.home / "users"  # each process that uses the server holds a shared lock on it
         self.stays = self.home / "stays"  # exists while the server should keep running without users
 
@@ -167,9 +168,9 @@ class ServerFiles:
 
         Root's copy also survives an upgrade or deletion of the virtual environment while the server is running.
         """
-        installed, within = _site_packages(), Path(_PACKAGE, f"pginstall{MAJOR_VERSION}")
         if not self.is_outside:
-            return installed / within / "bin"
+            return installed_programs()
+        installed, within = _site_packages(), Path(_PACKAGE, f"pginstall{MAJOR_VERSION}")
         copy = self.folder / f"binaries-{version(_PACKAGE)}"
         if not copy.exists():
             for old in self.folder.glob("binaries-*"):
@@ -196,6 +197,15 @@ class ServerFiles:
             _delete(self.socket_folder)
         _delete(self.folder)
         _delete(self.home)
+
+
+def installed_programs() -> Path:
+    """Return the folder of PostgreSQL's programs as installed: psql, pg_dump, initdb, ...
+
+    Raises:
+        EmbeddedPostgresError: the package that brings them is not installed.
+    """
+    return _site_packages() / _PACKAGE / f"pginstall{MAJOR_VERSION}" / "bin"
 
 
 def _site_packages() -> Path:

@@ -40,6 +40,13 @@ class ServerProcesses:
             return self._pid_file_lines()[-1].strip() == "ready"
         return False
 
+    def tcp_port(self) -> int | None:
+        """Return the port in postmaster.pid if the server listens on a TCP address."""
+        with suppress(OSError, ValueError, IndexError):
+            lines = self._pid_file_lines()
+            return int(lines[3]) if lines[5].strip() else None
+        return None
+
     def end(self, *signals: signal.Signals) -> bool:
         """Send the signals in turn until all processes have ended; return whether there were any.
 

