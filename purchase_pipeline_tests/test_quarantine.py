@@ -43,11 +43,12 @@ def rejects(engine: sa.Engine) -> Quarantine:
     return Quarantine(engine, PURCHASES)
 
 
-def test_rows_are_ordered_by_batch_and_row_number(rejects: Quarantine) -> None:
+def test_rows_are_ordered_by_batch_and_row_number(rejects: Quarantine, engine: sa.Engine) -> None:
     assert rejects.rows() == REJECTED
-    assert rejects.rows("lote-0002") == REJECTED[2:]
+    assert Quarantine(engine, PURCHASES, "lote-0002").rows() == REJECTED[2:]
     assert rejects.rows(limit=1) == REJECTED[:1]
-    assert [rejects.count(), rejects.count("lote-0001"), rejects.count("lote-0003")] == [5, 2, 0]
+    of_partitions = [Quarantine(engine, PURCHASES, key).count() for key in ("lote-0001", "lote-0003")]
+    assert [rejects.count(), *of_partitions] == [5, 2, 0]
 
 
 @pytest.mark.parametrize(
@@ -82,8 +83,9 @@ def test_groups_are_ordered_by_size(rejects: Quarantine, by: Grouping, groups: l
     assert rejects.grouped(by) == groups
 
 
-def test_groups_can_be_limited_to_a_batch(rejects: Quarantine) -> None:
-    assert rejects.grouped("reason", "lote-0001") == [
+def test_groups_can_be_limited_to_a_batch(rejects: Quarantine, engine: sa.Engine) -> None:
+    assert rejects.count() == len(REJECTED)
+    assert Quarantine(engine, PURCHASES, "lote-0001").grouped("reason") == [
         RejectGroup(NEGATIVE, 2, 1, "lote-0001 linha 7"),
         RejectGroup("job: Field required", 1, 1, "lote-0001 linha 9"),
     ]

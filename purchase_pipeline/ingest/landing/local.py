@@ -4,13 +4,17 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from errno import EDQUOT, ENOSPC
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from time import time
 from typing import IO
 
+from purchase_pipeline.ingest.landing.backend import LandingUnavailableError
+
 _STAGED_PREFIX = ".staged-"
 _ABANDONED_SECONDS = 3600.0
+_FULL = (ENOSPC, EDQUOT)
 
 
 class LocalBackend:
@@ -29,10 +33,18 @@ class LocalBackend:
     @contextmanager
     def staged_file(self) -> Iterator[IO[bytes]]:
         """Open a temporary file in the folder, which is created if missing."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with NamedTemporaryFile(dir=self._folder, prefix=_STAGED_PREFIX, delete=False) as file:
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            staged = NamedTemporaryFile(dir=self._folder, prefix=_STAGED_PREFIX, delete=False)  # noqa: SIM115
+        except OSError as error:
+            raise self._unwritable(error) from error
+        with staged as file:
             try:
                 yield file
+            except OSError as error:
+                if error.errno in _FULL:
+                    raise self._unwritable(error) from error
+                raise
             finally:
                 Path(file.name).unlink(missing_ok=True)
 
@@ -84,6 +96,14 @@ class LocalBackend:
                 with suppress(FileNotFoundError):
                     if time() - (self._folder / name).stat().st_mtime > _ABANDONED_SECONDS:
                         (self._folder / name).unlink()
+
+    def _unwritable(self, error: OSError) -> LandingUnavailableError:
+        return LandingUnavailableError(
+            f"Cannot write to the landing folder {self._folder}: {error.strerror}.",
+            hint="Free some disk space."
+            if error.errno in _FULL
+            else "Give its owner write permission, or choose another folder with PURCHASE_LANDING.",
+        )
 
     @contextmanager
     def _locked(self, mode: int) -> Iterator[None]:
