@@ -108,8 +108,9 @@ def test_a_wiped_catalog_is_restored_without_a_sensor(
 ) -> None:
     instance.wipe_assets([dg.AssetKey(name) for name in ASSETS])
 
-    restore_catalog(Backlog(purchases(current_settings()), Ledger(engine, PURCHASES), instance), instance)
+    backlog = Backlog(purchases(current_settings()), Ledger(engine, PURCHASES), instance)
 
+    assert [restore_catalog(backlog, instance) for _ in range(2)] == [len(ASSETS) * len(LOTS), 0]
     assert catalog(instance) == dict.fromkeys(ASSETS, LOTS)
     assert runs
 

@@ -51,13 +51,16 @@ def find_lost_materializations(
     return CatalogScan(lost, (now if len(lost) == _MOST_EVENTS_A_TICK else now + wait).isoformat())
 
 
-def restore_catalog(backlog: Backlog, instance: dg.DagsterInstance) -> None:
-    """Report all lost materializations of a feed with partitions, except those of partitions in progress."""
+def restore_catalog(backlog: Backlog, instance: dg.DagsterInstance) -> int:
+    """Report lost materializations until none is left, and return their number; none of partitions in progress."""
+    restored = 0
     if backlog.feed.partitions is not None:
         loaded = set(backlog.loaded()) - backlog.in_progress()
         while lost := _lost_materializations(backlog, loaded, instance):
             for event in lost:
                 instance.report_runless_asset_event(event)
+            restored += len(lost)
+    return restored
 
 
 def _lost_materializations(

@@ -37,13 +37,13 @@ class LocalBackend:
             self._folder.mkdir(parents=True, exist_ok=True)
             staged = NamedTemporaryFile(dir=self._folder, prefix=_STAGED_PREFIX, delete=False)  # noqa: SIM115
         except OSError as error:
-            raise self._unwritable(error) from error
+            raise self._unavailable("write to", error) from error
         with staged as file:
             try:
                 yield file
             except OSError as error:
                 if error.errno in _FULL:
-                    raise self._unwritable(error) from error
+                    raise self._unavailable("write to", error) from error
                 raise
             finally:
                 Path(file.name).unlink(missing_ok=True)
@@ -97,17 +97,20 @@ class LocalBackend:
                     if time() - (self._folder / name).stat().st_mtime > _ABANDONED_SECONDS:
                         (self._folder / name).unlink()
 
-    def _unwritable(self, error: OSError) -> LandingUnavailableError:
+    def _unavailable(self, what: str, error: OSError) -> LandingUnavailableError:
         return LandingUnavailableError(
-            f"Cannot write to the landing folder {self._folder}: {error.strerror}.",
+            f"Cannot {what} the landing folder {self._folder}: {error.strerror}.",
             hint="Free some disk space."
             if error.errno in _FULL
-            else "Give its owner write permission, or choose another folder with PURCHASE_LANDING.",
+            else "Check its owner and permissions, or choose another folder with PURCHASE_LANDING.",
         )
 
     @contextmanager
     def _locked(self, mode: int) -> Iterator[None]:
-        folder = os.open(self._folder, os.O_RDONLY)
+        try:
+            folder = os.open(self._folder, os.O_RDONLY)
+        except PermissionError as error:
+            raise self._unavailable("read", error) from error
         try:
             fcntl.flock(folder, mode)
             yield
