@@ -7,7 +7,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 import sqlalchemy as sa
-from fastapi import FastAPI
+from fastapi import FastAPI, Response
 from psutil import Process
 
 from mock_api.app import create_app
@@ -16,8 +16,9 @@ from purchase_pipeline.ingest.reconciliation import Verifier
 from purchase_pipeline.ingest.validation import most_common_reasons
 from purchase_pipeline.purchases import PURCHASES, TABELA_COMPRAS
 from purchase_pipeline_tests.builders import a_compra
+from purchase_pipeline_tests.fetching import an_api
 from purchase_pipeline_tests.landed import rewrite
-from purchase_pipeline_tests.pipelines import a_pipeline, ingest
+from purchase_pipeline_tests.pipelines import a_pipeline, ingest, with_api
 from purchase_pipeline_tests.serving import served
 from purchase_pipeline_tests.storing import error_of, failure_of, rows_of
 
@@ -387,6 +388,27 @@ def test_a_batch_with_too_many_rejects_explains_itself_and_shows_some(
     first = rows_of(failure.metadata["sample"])[0]
     assert first.keys() == {"row", "reasons", "original"}
     assert str(first["original"]).startswith('{"date_purchase"')
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (404, "lote-0001: /gerar_compra/200 returned 404 Not Found: no such shop"),
+        (503, "lote-0001: /gerar_compra/200 returned 503 Service Unavailable."),
+    ],
+)
+def test_a_response_that_is_an_error_explains_itself(
+    database_url: str, tmp_path: Path, status: int, message: str
+) -> None:
+    app = FastAPI()
+    app.get("/gerar_compra/{param}")(lambda param: Response("no such shop", status))  # noqa: ARG005
+
+    with served(app) as url:
+        pipeline = with_api(a_pipeline(url, tmp_path, database_url), an_api(url))
+        failure = failure_of(ingest(pipeline))
+
+    assert failure.description == message
+    assert failure.metadata == {}
 
 
 def test_a_batch_that_has_not_landed_has_a_helpful_error(database_url: str, tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ def test_a_refused_frame_is_explained_by_the_io_manager_alone(store: Store) -> N
     assert (failure.description or "").startswith("The data does not fit table public.things:\n")
     assert failure.metadata["table"].value == "public.things"
     assert rows_of(failure.metadata["differences"]) == [
-        {"": "column 'n' is BIGINT in the table, but TEXT in the data"}
+        {"differences": "column 'n' is BIGINT in the table, but TEXT in the data"}
     ]
 
 

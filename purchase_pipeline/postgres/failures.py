@@ -54,11 +54,13 @@ def _failure_class(kind: type[PipelineError]) -> type[dg.Failure]:
 
 
 def _metadata(facts: Mapping[str, Any]) -> dict[str, RawMetadataValue]:
-    return {name: _metadata_value(value) for name, value in facts.items() if value not in (None, "", [])}
+    return {
+        name: _metadata_value(name, value) for name, value in facts.items() if value not in (None, "", [])
+    }
 
 
-def _metadata_value(value: Any) -> RawMetadataValue:  # noqa: ANN401  (whatever an error has)
+def _metadata_value(name: str, value: Any) -> RawMetadataValue:  # noqa: ANN401  (whatever an error has)
     if isinstance(value, Sequence) and not isinstance(value, str):
-        rows = [row if isinstance(row, Mapping) else {"": row} for row in value]
+        rows = [row if isinstance(row, Mapping) else {name: row} for row in value]
         return dg.MetadataValue.table([dg.TableRecord(dict(row)) for row in rows])
     return value if isinstance(value, int | float | str) else str(value)
