@@ -15,6 +15,7 @@ from purchase_pipeline.ingest.landing.backend import LandingUnavailableError
 _STAGED_PREFIX = ".staged-"
 _ABANDONED_SECONDS = 3600.0
 _FULL = (ENOSPC, EDQUOT)
+_PERMISSIONS = "Check its owner and permissions, or choose another folder with PURCHASE_LANDING."
 
 
 class LocalBackend:
@@ -37,13 +38,13 @@ class LocalBackend:
             self._folder.mkdir(parents=True, exist_ok=True)
             staged = NamedTemporaryFile(dir=self._folder, prefix=_STAGED_PREFIX, delete=False)  # noqa: SIM115
         except OSError as error:
-            raise self._unavailable("write to", error) from error
+            raise self._unwritable(error) from error
         with staged as file:
             try:
                 yield file
             except OSError as error:
                 if error.errno in _FULL:
-                    raise self._unavailable("write to", error) from error
+                    raise self._unwritable(error) from error
                 raise
             finally:
                 Path(file.name).unlink(missing_ok=True)
@@ -97,12 +98,10 @@ class LocalBackend:
                     if time() - (self._folder / name).stat().st_mtime > _ABANDONED_SECONDS:
                         (self._folder / name).unlink()
 
-    def _unavailable(self, what: str, error: OSError) -> LandingUnavailableError:
+    def _unwritable(self, error: OSError) -> LandingUnavailableError:
         return LandingUnavailableError(
-            f"Cannot {what} the landing folder {self._folder}: {error.strerror}.",
-            hint="Free some disk space."
-            if error.errno in _FULL
-            else "Check its owner and permissions, or choose another folder with PURCHASE_LANDING.",
+            f"Cannot write to the landing folder {self._folder}: {error.strerror}.",
+            hint="Free some disk space." if error.errno in _FULL else _PERMISSIONS,
         )
 
     @contextmanager
@@ -110,7 +109,9 @@ class LocalBackend:
         try:
             folder = os.open(self._folder, os.O_RDONLY)
         except PermissionError as error:
-            raise self._unavailable("read", error) from error
+            raise LandingUnavailableError(
+                f"Cannot read the landing folder {self._folder}: {error.strerror}.", hint=_PERMISSIONS
+            ) from error
         try:
             fcntl.flock(folder, mode)
             yield
