@@ -15,6 +15,7 @@ from purchase_pipeline.settings import current_settings
 from purchase_pipeline_tests.databases import Databases
 from purchase_pipeline_tests.pipelines import TwoBatches, a_pipeline, ingest, two_batches
 from purchase_pipeline_tests.serving import served
+from purchase_pipeline_tests.storing import failure_of
 
 
 @pytest.fixture(scope="module")
@@ -160,6 +161,14 @@ def test_the_daily_job_checks_batches_that_were_loaded_before(
     ]
     schedules = {each.job_name: each for each in pipeline.get_repository_def().schedule_defs}
     assert schedules["check_purchases"].default_status is dg.DefaultScheduleStatus.RUNNING
+
+
+def test_checks_of_a_database_that_is_away_explain_themselves(tmp_path: Path) -> None:
+    pipeline = a_pipeline("http://127.0.0.1:9", tmp_path, "postgresql://me@127.0.0.1:1/none")
+
+    run = pipeline.resolve_job_def("check_purchases").execute_in_process(raise_on_error=False)
+
+    assert (failure_of(run).description or "").startswith("The database is unavailable: connection failed: ")
 
 
 def test_many_rejects_are_a_warning(database_url: str, engine: sa.Engine, tmp_path: Path) -> None:
