@@ -1,5 +1,7 @@
 """Expected errors reach Dagster's pages as failures: the message, then the facts, and no second stack."""
 
+from importlib import import_module
+
 import dagster as dg
 import pandas as pd
 import psycopg
@@ -141,6 +143,31 @@ def test_other_exceptions_are_unchanged(bug: Exception) -> None:
         raise bug
 
     assert caught.value is bug
+
+
+def error_tree(kind: type[PipelineError] = PipelineError) -> list[type[PipelineError]]:
+    """Return the classes of the error tree, as far as they are loaded."""
+    below = [each for child in kind.__subclasses__() for each in error_tree(child)]
+    ours = [each for each in [kind, *below] if each.__module__.startswith("purchase_pipeline.")]
+    return [each for each in ours if not issubclass(each, dg.Failure)]
+
+
+def test_every_error_of_the_tree_becomes_a_failure() -> None:
+    import_module("purchase_pipeline.definitions")
+    assert len(error_tree()) > 30
+
+    for kind in error_tree():
+        error = kind.__new__(kind)
+        error.args, error.hint = ("No.",), "Wait."
+
+        with pytest.raises(kind) as caught, expected_failures():
+            raise error
+
+        failure = caught.value
+        assert isinstance(failure, dg.Failure)
+        assert (failure.description, failure.allow_retries) == ("No. Wait.", kind.transient)
+        assert str(failure) == str(error)
+        assert (type(failure).__module__, type(failure).__qualname__) == (kind.__module__, kind.__qualname__)
 
 
 def test_a_failure_of_the_assets_own_is_unchanged() -> None:
