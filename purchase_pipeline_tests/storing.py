@@ -5,6 +5,7 @@ from typing import Any
 
 import dagster as dg
 import sqlalchemy as sa
+from dagster._core.execution.plan.objects import UserFailureData
 
 from purchase_pipeline.postgres import PostgresIOManager
 
@@ -79,6 +80,23 @@ class Store:
             column["name"]: column["type"].compile(self.engine.dialect)
             for column in sa.inspect(self.engine).get_columns(name)
         }
+
+
+def failure_of(result: dg.ExecuteInProcessResult) -> UserFailureData:
+    """Return what the run's failure shows on Dagster's pages, which has no second stack."""
+    (failure,) = [event for event in result.all_events if event.is_step_failure]
+    error, shown = failure.step_failure_data.error, failure.step_failure_data.user_failure_data
+    assert error is not None
+    assert shown is not None, error.to_string()
+    assert (error.cause, error.context) == (None, None)
+    assert (shown.description or "no description") in error.message
+    return shown
+
+
+def rows_of(metadata: dg.MetadataValue[Any]) -> list[Mapping[str, Any]]:
+    """Return the rows of a table in metadata."""
+    assert isinstance(metadata, dg.TableMetadataValue)
+    return [record.data for record in metadata.records]
 
 
 def error_of(result: dg.ExecuteInProcessResult) -> str:

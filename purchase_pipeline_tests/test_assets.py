@@ -1,12 +1,13 @@
 """Batches loaded by the real assets, with a real API, files and database."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
 import pytest
 import sqlalchemy as sa
-from fastapi import FastAPI
+from fastapi import FastAPI, Response
 from psutil import Process
 
 from mock_api.app import create_app
@@ -15,10 +16,11 @@ from purchase_pipeline.ingest.reconciliation import Verifier
 from purchase_pipeline.ingest.validation import most_common_reasons
 from purchase_pipeline.purchases import PURCHASES, TABELA_COMPRAS
 from purchase_pipeline_tests.builders import a_compra
+from purchase_pipeline_tests.fetching import an_api
 from purchase_pipeline_tests.landed import rewrite
-from purchase_pipeline_tests.pipelines import a_pipeline, ingest
+from purchase_pipeline_tests.pipelines import a_pipeline, ingest, with_api
 from purchase_pipeline_tests.serving import served
-from purchase_pipeline_tests.storing import error_of
+from purchase_pipeline_tests.storing import error_of, failure_of, rows_of
 
 pytestmark = pytest.mark.compatibility
 
@@ -370,17 +372,43 @@ def test_too_many_rejects_fail_the_batch_before_commit(
     assert count(engine, "SELECT count(*) FROM compras_rejeitadas") == (0,)
 
 
-def test_the_error_of_a_failed_batch_names_the_most_common_reasons(database_url: str, tmp_path: Path) -> None:
+def test_a_batch_with_too_many_rejects_explains_itself_and_shows_some(
+    database_url: str, tmp_path: Path
+) -> None:
     with served(create_app(defects=0.5)) as broken_url:
         result = ingest(a_pipeline(broken_url, tmp_path, database_url))
 
-    (failure,) = [event for event in result.all_events if event.is_step_failure]
-    error = failure.step_failure_data.error
-    assert error is not None
-    assert error.cause is not None
-    assert "rows were rejected" in error.cause.message
-    assert "Most common: " in error.cause.message
-    assert "PURCHASE_MAX_REJECTED_RATIO" in error.cause.message
+    failure = failure_of(result)
+    assert re.match(
+        r"lote-0001: 10 of the first \d+ rows were rejected, which reaches the limit of 5.0% of 200 rows\. .*"
+        r"Most common: .*\. See them with `purchase-pipeline rejects --landed lote-0001`\. .*PURCHASE_MAX_REJECTED",
+        failure.description or "",
+    )
+    assert failure.metadata["rejected_rows"].value == len(rows_of(failure.metadata["sample"])) == 10
+    first = rows_of(failure.metadata["sample"])[0]
+    assert first.keys() == {"row", "reasons", "original"}
+    assert str(first["original"]).startswith('{"date_purchase"')
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (404, "lote-0001: /gerar_compra/200 returned 404 Not Found: no such shop"),
+        (503, "lote-0001: /gerar_compra/200 returned 503 Service Unavailable."),
+    ],
+)
+def test_a_response_that_is_an_error_explains_itself(
+    database_url: str, tmp_path: Path, status: int, message: str
+) -> None:
+    app = FastAPI()
+    app.get("/gerar_compra/{param}")(lambda param: Response("no such shop", status))  # noqa: ARG005
+
+    with served(app) as url:
+        pipeline = with_api(a_pipeline(url, tmp_path, database_url), an_api(url))
+        failure = failure_of(ingest(pipeline))
+
+    assert failure.description == message
+    assert failure.metadata == {}
 
 
 def test_a_batch_that_has_not_landed_has_a_helpful_error(database_url: str, tmp_path: Path) -> None:

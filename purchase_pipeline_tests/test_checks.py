@@ -15,6 +15,7 @@ from purchase_pipeline.settings import current_settings
 from purchase_pipeline_tests.databases import Databases
 from purchase_pipeline_tests.pipelines import TwoBatches, a_pipeline, ingest, two_batches
 from purchase_pipeline_tests.serving import served
+from purchase_pipeline_tests.storing import failure_of
 
 
 @pytest.fixture(scope="module")
@@ -136,6 +137,38 @@ def test_a_changed_table_does_not_match_the_contract(
 
     assert not result.passed
     assert result.metadata["differences"].value == [difference]
+
+
+def test_the_daily_job_checks_batches_that_were_loaded_before(
+    database_url: str, engine: sa.Engine, tmp_path: Path
+) -> None:
+    with served(create_app()) as url:
+        pipeline = a_pipeline(url, tmp_path, database_url)
+        assert all(ingest(pipeline, lote).success for lote in ("lote-0001", "lote-0002"))
+    harm(engine, "DELETE FROM tabela_compras WHERE lote = 'lote-0001' AND linha <= 3")
+
+    run = pipeline.resolve_job_def("check_purchases").execute_in_process()
+
+    evaluations = {each.check_name: each for each in run.get_asset_check_evaluations()}
+    assert {name: each.passed for name, each in evaluations.items()} == {
+        "every_row_is_loaded_or_rejected": False,
+        "linhas_are_gap_free": False,
+        "tables_match_the_contract": True,
+        "rejected_rate_is_low": True,
+    }
+    assert evaluations["every_row_is_loaded_or_rejected"].metadata["unbalanced_partitions"].value == [
+        "lote-0001"
+    ]
+    schedules = {each.job_name: each for each in pipeline.get_repository_def().schedule_defs}
+    assert schedules["check_purchases"].default_status is dg.DefaultScheduleStatus.RUNNING
+
+
+def test_checks_of_a_database_that_is_away_explain_themselves(tmp_path: Path) -> None:
+    pipeline = a_pipeline("http://127.0.0.1:9", tmp_path, "postgresql://me@127.0.0.1:1/none")
+
+    run = pipeline.resolve_job_def("check_purchases").execute_in_process(raise_on_error=False)
+
+    assert (failure_of(run).description or "").startswith("The database is unavailable: connection failed: ")
 
 
 def test_many_rejects_are_a_warning(database_url: str, engine: sa.Engine, tmp_path: Path) -> None:

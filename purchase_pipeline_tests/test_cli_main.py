@@ -77,6 +77,11 @@ def test_a_commands_help_names_its_exit_codes_where_it_has_some_of_its_own(name:
         ("ingest --defects 1.01", "Invalid value for '--defects': 1.01 is not in the range 0<=x<=1"),
         ("rejects --limit 0", "Invalid value for '--limit': 0 is not in the range x>=1"),
         ("rejects --by store", "'store' is not one of 'reason', 'field', 'lote'"),
+        ("rejects --landed lote-9999", "Unknown batch 'lote-9999'; purchases has no such partition"),
+        (
+            "rejects --lote lote-0001 --landed lote-0001",
+            "--lote is for loaded batches, --landed for landed ones",
+        ),
         ("report --output", "Option '--output' requires an argument"),
     ],
 )

@@ -255,3 +255,57 @@ def test_a_link_on_another_page_opens_the_ui(dagster: Dagster, elsewhere: OtherO
     dagster.page.get_by_role("link").click()
 
     dagster.see("Success")
+
+
+def materialized(dagster: str, asset: str) -> int:
+    """Return how many partitions of an asset the catalog has."""
+    query = """query stats($key: AssetKeyInput!) {
+        assetNodeOrError(assetKey: $key) { ... on AssetNode { partitionStats { numMaterialized } } } }"""
+    asked = {"query": query, "variables": {"key": {"path": [asset]}}}
+    node = httpx.post(f"{dagster}/graphql", json=asked, timeout=60).json()["data"]["assetNodeOrError"]
+    count: int = node["partitionStats"]["numMaterialized"]
+    return count
+
+
+def test_an_asset_that_is_wiped_by_the_button_comes_back(dagster: Dagster, person: Person) -> None:
+    page = dagster.open("/assets/tabela_compras?view=overview")
+    materialize = page.get_by_role("button", name="Materialize").first
+
+    materialize.locator("xpath=following::button[1]").click()
+    page.get_by_text("Wipe materializations").click()
+    page.get_by_role("button", name="Wipe", exact=True).click()
+
+    wait_until(lambda: materialized(dagster.address, "tabela_compras") == 0)
+    wait_until(lambda: materialized(dagster.address, "tabela_compras") == 2, seconds=60)
+    assert person.counts() == (980, 2, 980)
+    dagster.open("/assets/tabela_compras?view=events")
+    dagster.see("Restored from the ledger: the partition is loaded")
+    dagster.open("/assets/tabela_compras?view=overview")
+    expect(page.get_by_text("980", exact=True).first).to_be_visible()  # its rows
+
+
+LAUNCH = """mutation launch($config: RunConfigData!) { launchRun(executionParams: {
+    mode: "default", runConfigData: $config,
+    executionMetadata: { tags: [{ key: "dagster/partition", value: "lote-0001" }] },
+    selector: { repositoryLocationName: "purchase_pipeline", repositoryName: "__repository__", jobName: "ingest_lote",
+        assetSelection: [{ path: ["tabela_compras"] }, { path: ["compras_rejeitadas"] }] }
+    }) { ... on LaunchRunSuccess { run { runId } } } }"""
+
+
+def test_a_failed_run_says_what_happened_and_shows_the_rejected_rows(dagster: Dagster) -> None:
+    config = {"ops": {"validated_purchases": {"config": {"max_rejected_ratio": 0.01}}}}
+    asked = {"query": LAUNCH, "variables": {"config": json.dumps(config)}}
+    launched_run = httpx.post(f"{dagster.address}/graphql", json=asked, timeout=60).json()["data"][
+        "launchRun"
+    ]
+
+    page = dagster.open(f"/runs/{launched_run['run']['runId']}")
+
+    dagster.see(re.compile(r"RUN_FAILURE"))
+    page.get_by_text("View full message").first.click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text(re.compile("5 of the first .* rows were rejected")).first).to_be_visible()
+    expect(
+        dialog.get_by_text("See them with `purchase-pipeline rejects --landed lote-0001`").first
+    ).to_be_visible()
+    expect(dialog.get_by_text('{"date_purchase"').first).to_be_visible()

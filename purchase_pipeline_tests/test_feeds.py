@@ -70,7 +70,9 @@ def test_two_feeds_share_a_code_location_and_no_name(location: dg.Definitions) -
     }
     assert {job.name for job in repository.get_all_jobs()} - {"__ASSET_JOB"} == {
         "ingest_weather",
+        "check_weather",
         "ingest_shops",
+        "check_shops",
     }
     assert {sensor.name for sensor in repository.sensor_defs} == {"missing_weather", "missing_shops"}
 

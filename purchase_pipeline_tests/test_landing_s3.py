@@ -220,7 +220,7 @@ def test_a_missing_bucket_is_named() -> None:
     nowhere = landing_at("s3://there-is-none/lots")
 
     assert nowhere.find("a") is None
-    with pytest.raises(FileNotFoundError, match="bucket does not exist"):
+    with pytest.raises(LandingUnavailableError, match=r"bucket does not exist\. Create the bucket"):
         land_lines(nowhere, "a", b"1")
 
 

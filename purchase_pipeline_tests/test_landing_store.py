@@ -1,5 +1,6 @@
 """The landing in a folder: atomic, verified, byte for byte."""
 
+import errno
 import hashlib
 import json
 import os
@@ -14,6 +15,7 @@ from time import time
 import pytest
 
 from purchase_pipeline.ingest.formats import JSON_ARRAY, NDJSON, Json, RowFormat
+from purchase_pipeline.ingest.landing.backend import LandingUnavailableError
 from purchase_pipeline.ingest.landing.manifest import LandedPage, LandedPartition, file_name_of
 from purchase_pipeline.ingest.landing.pages import DamagedFileError
 from purchase_pipeline.ingest.landing.store import LandedAgainError, Landing, landing_at
@@ -236,6 +238,30 @@ def test_an_error_while_landing_keeps_only_the_old_file(
     assert landing.find("a") == old
     assert rows_of(landing, old) == [b"old"]
     assert files_of(folder) == files
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    landing = landing_at(str(tmp_path / "raw"))
+    (tmp_path / "raw").write_text("a file by now")
+
+    with pytest.raises(LandingUnavailableError) as caught:
+        land_lines(landing, "a", b"1")
+
+    assert str(caught.value) == (
+        f"Cannot write to the landing folder {tmp_path}/raw: File exists. Check its owner and permissions, or choose "
+        "another folder with PURCHASE_LANDING."
+    )
+
+
+def test_a_full_disk_is_named(landing: Landing, folder: Path) -> None:
+    def filling() -> Iterator[bytes]:
+        yield b"1\n"
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # as a write raises it
+
+    with pytest.raises(LandingUnavailableError, match=f"folder {folder}: No space left on device. Free some"):
+        land_page(landing, "a", Page(NDJSON, filling()))
+
+    assert files_of(folder) == []
 
 
 def test_an_error_while_landing_the_first_time_leaves_nothing(landing: Landing, folder: Path) -> None:

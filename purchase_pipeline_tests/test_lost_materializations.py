@@ -9,6 +9,8 @@ import pytest
 import sqlalchemy as sa
 
 from mock_api.app import create_app
+from purchase_pipeline.feeds.backlog import Backlog
+from purchase_pipeline.feeds.lost_materializations import restore_catalog
 from purchase_pipeline.feeds.sensors import missing_partitions
 from purchase_pipeline.ingest.ledger import Ledger
 from purchase_pipeline.purchases import PURCHASES, purchases
@@ -88,11 +90,29 @@ def test_restored_materializations_match_the_ledger(
         if isinstance(event, dg.AssetMaterialization)
     }
     assert rows == {"raw_purchases": 200, "tabela_compras": 196, "compras_rejeitadas": 4}
+    totals = {
+        event.asset_key.to_user_string(): event.metadata["dagster/row_count"].value
+        for event in events
+        if "dagster/row_count" in event.metadata
+    }
+    assert totals == {"tabela_compras": 392, "compras_rejeitadas": 8}
     raw = instance.get_latest_materialization_event(dg.AssetKey("raw_purchases"))
     assert raw is not None
     assert raw.asset_materialization is not None
     assert (raw.asset_materialization.tags or {})["dagster/data_version"].startswith("sha256:")
     assert events[0].metadata["loaded_by"].value == lot.run_id == runs[0].run_id
+
+
+def test_a_wiped_catalog_is_restored_without_a_sensor(
+    instance: dg.DagsterInstance, engine: sa.Engine, runs: list[dg.ExecuteInProcessResult]
+) -> None:
+    instance.wipe_assets([dg.AssetKey(name) for name in ASSETS])
+
+    backlog = Backlog(purchases(current_settings()), Ledger(engine, PURCHASES), instance)
+
+    assert [restore_catalog(backlog, instance) for _ in range(2)] == [len(ASSETS) * len(LOTS), 0]
+    assert catalog(instance) == dict.fromkeys(ASSETS, LOTS)
+    assert runs
 
 
 def test_materializations_of_a_deleted_run_are_restored(

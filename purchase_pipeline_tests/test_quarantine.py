@@ -1,12 +1,17 @@
 """Queries on the quarantine by row, reason, field and batch."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
-from purchase_pipeline.ingest.quarantine import Grouping, Quarantine, RejectGroup
+from mock_api.app import create_app
+from purchase_pipeline.ingest.landing.store import landing_at
+from purchase_pipeline.ingest.quarantine import Grouping, LandedRejects, Quarantine, RejectGroup
 from purchase_pipeline.purchases import COMPRAS_REJEITADAS, PURCHASES
+from purchase_pipeline_tests.pipelines import a_pipeline, ingest
+from purchase_pipeline_tests.serving import served
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
@@ -43,11 +48,12 @@ def rejects(engine: sa.Engine) -> Quarantine:
     return Quarantine(engine, PURCHASES)
 
 
-def test_rows_are_ordered_by_batch_and_row_number(rejects: Quarantine) -> None:
+def test_rows_are_ordered_by_batch_and_row_number(rejects: Quarantine, engine: sa.Engine) -> None:
     assert rejects.rows() == REJECTED
-    assert rejects.rows("lote-0002") == REJECTED[2:]
+    assert Quarantine(engine, PURCHASES, "lote-0002").rows() == REJECTED[2:]
     assert rejects.rows(limit=1) == REJECTED[:1]
-    assert [rejects.count(), rejects.count("lote-0001"), rejects.count("lote-0003")] == [5, 2, 0]
+    of_partitions = [Quarantine(engine, PURCHASES, key).count() for key in ("lote-0001", "lote-0003")]
+    assert [rejects.count(), *of_partitions] == [5, 2, 0]
 
 
 @pytest.mark.parametrize(
@@ -82,11 +88,54 @@ def test_groups_are_ordered_by_size(rejects: Quarantine, by: Grouping, groups: l
     assert rejects.grouped(by) == groups
 
 
-def test_groups_can_be_limited_to_a_batch(rejects: Quarantine) -> None:
-    assert rejects.grouped("reason", "lote-0001") == [
+def test_groups_can_be_limited_to_a_batch(rejects: Quarantine, engine: sa.Engine) -> None:
+    assert rejects.count() == len(REJECTED)
+    assert Quarantine(engine, PURCHASES, "lote-0001").grouped("reason") == [
         RejectGroup(NEGATIVE, 2, 1, "lote-0001 linha 7"),
         RejectGroup("job: Field required", 1, 1, "lote-0001 linha 9"),
     ]
+
+
+GROUPINGS: tuple[Grouping, ...] = ("reason", "field", "partition")
+OF_A_RUN = {"first_seen", "run_id"}
+
+
+def test_a_loaded_batch_has_the_rejects_of_its_landed_file(
+    database_url: str, engine: sa.Engine, tmp_path: Path
+) -> None:
+    with served(create_app(defects=0.04)) as url:
+        assert ingest(a_pipeline(url, tmp_path, database_url), rows=1_000).success
+
+    stored, landed = Quarantine(engine, PURCHASES), _landed(tmp_path)
+
+    rows = [{name: row[name] for name in row.keys() - OF_A_RUN} for row in stored.rows()]
+    assert landed.rows() == rows
+    assert landed.rows(limit=3) == rows[:3]
+    assert landed.count() == stored.count() == len(rows) > 20
+    for by in GROUPINGS:
+        assert sorted(landed.grouped(by)) == sorted(stored.grouped(by))
+        counts = [group.rows for group in landed.grouped(by)]
+        assert counts == sorted(counts, reverse=True)
+
+
+def test_a_batch_that_was_not_loaded_has_rejects_to_its_last_row(
+    database_url: str, engine: sa.Engine, tmp_path: Path
+) -> None:
+    with served(create_app(defects=0.5)) as url:
+        assert not ingest(a_pipeline(url, tmp_path, database_url)).success
+
+    landed = _landed(tmp_path)
+
+    assert Quarantine(engine, PURCHASES).count() == 0
+    assert landed.count() == 100
+    assert int(landed.rows()[-1]["linha"]) > 190
+
+
+def _landed(folder: Path) -> LandedRejects:
+    landing = landing_at(str(folder))
+    landed = landing.find("lote-0001")
+    assert landed is not None
+    return LandedRejects(landed, landing, PURCHASES)
 
 
 def test_an_empty_database_has_no_rejects(engine: sa.Engine) -> None:

@@ -346,6 +346,7 @@ def test_too_many_rejects_are_reported_with_the_most_common_reasons() -> None:
         "lote-0001: 7 of the first 97 rows were rejected, which reaches the limit of 10.0% of 70 rows. The batch was "
         "not loaded; rows loaded before are kept. Most common: price: Input should be greater than 0: 4 rows; "
         f"state: {NO_TEXT}: 2 rows; store: Input should be greater than or equal to 1: 2 rows. "
+        "See them with `purchase-pipeline rejects --landed lote-0001`. "
         "Fix the source or the contract, or raise max_rejected_ratio (of the purchases: PURCHASE_MAX_REJECTED_RATIO)."
     )
 

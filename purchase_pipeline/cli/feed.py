@@ -25,3 +25,15 @@ def chosen_feed(settings: Settings) -> Feed:
     if module is None and name in {None, own.name}:
         return own
     return find_feed(module or "purchase_pipeline.definitions", name)
+
+
+def require_partition(feed: Feed, key: str) -> None:
+    """Refuse a partition that the feed does not have.
+
+    Raises:
+        click.UsageError: there is no such partition.
+    """
+    if not feed.has_partition(key):
+        raise click.UsageError(
+            f"Unknown batch {key!r}; {feed.name} has no such partition (see PURCHASE_LOTS)."
+        )

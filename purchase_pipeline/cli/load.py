@@ -8,7 +8,7 @@ from typing import ParamSpec
 import click
 from rich.console import Console
 
-from purchase_pipeline.cli.feed import chosen_feed, chosen_module
+from purchase_pipeline.cli.feed import chosen_feed, chosen_module, require_partition
 from purchase_pipeline.cli.outcome import read_settings, settings_errors, succeeds
 from purchase_pipeline.ingest.landing.store import landing_at
 from purchase_pipeline.ops.ingest import run_ingest
@@ -158,9 +158,7 @@ def replay(*, lote: str | None, dry_run: bool) -> bool:
     """
     settings = read_settings()
     feed = chosen_feed(settings)
-    if lote is not None and not feed.has_partition(lote):
-        raise click.UsageError(
-            f"Unknown batch {lote!r}; {feed.name} has no such partition (see PURCHASE_LOTS)."
-        )
+    if lote is not None:
+        require_partition(feed, lote)
     keys = None if lote is None else [lote]
     return run_replay(feed, settings, keys, Console(), dry_run=dry_run)

@@ -5,11 +5,12 @@ import sys
 import click
 from rich.console import Console
 
-from purchase_pipeline.cli.feed import chosen_feed
+from purchase_pipeline.cli.feed import chosen_feed, require_partition
 from purchase_pipeline.cli.outcome import read_settings, succeeds
 from purchase_pipeline.ingest.printable import printable_json
-from purchase_pipeline.ingest.quarantine import Grouping, Quarantine, RejectGroup
-from purchase_pipeline.ops.quarantine import print_groups, print_rows
+from purchase_pipeline.ingest.quarantine import Grouping, Quarantine, RejectGroup, Rejects
+from purchase_pipeline.ingest.tables import FeedTables
+from purchase_pipeline.ops.quarantine import landed_rejects, print_groups, print_rows
 from purchase_pipeline.postgres.connections import engine_for
 from purchase_pipeline.stack.database import database_in_use, database_url
 
@@ -20,6 +21,9 @@ _GROUPINGS: dict[str | None, Grouping] = {"reason": "reason", "field": "field", 
 @click.command()
 @click.option("--lote", help="Only this batch.  [default: all]")
 @click.option(
+    "--landed", metavar="LOTE", help="Validate this landed batch again, loaded or not, and show its rows."
+)
+@click.option(
     "--by",
     type=click.Choice(["reason", "field", "lote"]),
     help="Count rows by reason, field or batch instead of listing them.",
@@ -29,34 +33,45 @@ _GROUPINGS: dict[str | None, Grouping] = {"reason": "reason", "field": "field", 
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts, with each row's full text.")
 @succeeds
-def rejects(*, lote: str | None, by: str | None, limit: int | None, as_json: bool) -> bool:
+def rejects(
+    *, lote: str | None, landed: str | None, by: str | None, limit: int | None, as_json: bool
+) -> bool:
     """Show rejected rows and their reasons.
 
     \b
     purchase-pipeline rejects --by reason           the most common reasons
     purchase-pipeline rejects --lote lote-0007      the rows of one batch
+    purchase-pipeline rejects --landed lote-0013    the rows for which a batch was not loaded
     purchase-pipeline rejects --json | jq           for scripts
 
     The rows are in the table compras_rejeitadas. After changing the contract, revalidate them with
     `purchase-pipeline replay`.
     """
+    if lote is not None and landed is not None:
+        raise click.UsageError("--lote is for loaded batches, --landed for landed ones: use one of them.")
     settings = read_settings()
-    tables, grouping = chosen_feed(settings).tables, _GROUPINGS.get(by)
+    feed, grouping = chosen_feed(settings), _GROUPINGS.get(by)
+    if landed is not None:
+        if not feed.has_increments:  # whose landed loads are no partitions
+            require_partition(feed, landed)
+        _show(landed_rejects(feed, settings, landed), feed.tables, grouping, limit, as_json=as_json)
+        return True
     with database_in_use(settings):
-        quarantine = Quarantine(engine_for(database_url(settings)), tables)
-        if as_json:
-            found = (
-                [_as_json(group) for group in quarantine.grouped(grouping, lote)]
-                if grouping
-                else quarantine.rows(lote, limit)
-            )
-            click.echo(printable_json(found, sys.stdout.encoding))
-        elif grouping:
-            print_groups(quarantine.grouped(grouping, lote), grouping, Console())
-        else:
-            found = quarantine.rows(lote, limit or _DEFAULT_LIMIT)
-            print_rows(tables, found, quarantine.count(lote), Console())
+        quarantine = Quarantine(engine_for(database_url(settings)), feed.tables, lote)
+        _show(quarantine, feed.tables, grouping, limit, as_json=as_json)
     return True
+
+
+def _show(
+    rejects: Rejects, tables: FeedTables, grouping: Grouping | None, limit: int | None, *, as_json: bool
+) -> None:
+    if as_json:
+        found = [_as_json(group) for group in rejects.grouped(grouping)] if grouping else rejects.rows(limit)
+        click.echo(printable_json(found, sys.stdout.encoding))
+    elif grouping:
+        print_groups(rejects.grouped(grouping), grouping, Console())
+    else:
+        print_rows(tables, rejects.rows(limit or _DEFAULT_LIMIT), rejects.count(), Console())
 
 
 def _as_json(group: RejectGroup) -> dict[str, object]:

@@ -9,7 +9,7 @@ import dagster as dg
 from purchase_pipeline.feeds.declaration import FeedDeclaration
 from purchase_pipeline.feeds.partitions import WHOLE
 from purchase_pipeline.feeds.run_errors import reason_of
-from purchase_pipeline.ingest.ledger import Ledger, LoadedPartition
+from purchase_pipeline.ingest.ledger import Ledger, LoadedPartition, Totals, totals
 from purchase_pipeline.stack.dagster_internals import (
     ASSET_PARTITION_RANGE_END_TAG,
     ASSET_PARTITION_RANGE_START_TAG,
@@ -68,6 +68,10 @@ class Backlog:
     def counted(self) -> dict[str, LoadedPartition]:
         """Return the loaded partitions of the target, with rows counted in the tables."""
         return self._ledger.counted(list(self.loaded()))
+
+    def stored(self) -> Totals:
+        """Return the row counts of all loaded partitions, also of those beyond the target."""
+        return totals(self._ledger.loaded().values())
 
     def beyond_target(self) -> list[str]:
         """Return the loaded partitions beyond the target: the number of partitions was reduced."""

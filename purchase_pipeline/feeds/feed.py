@@ -21,6 +21,8 @@ from purchase_pipeline.feeds.table_assets import table_assets
 from purchase_pipeline.settings import Settings, current_settings
 from purchase_pipeline.stack.database import database_url
 
+_DAILY = "0 4 * * *"
+
 
 @dataclass(kw_only=True)
 class Feed(FeedDeclaration):
@@ -47,12 +49,21 @@ class Feed(FeedDeclaration):
             | dg.AssetSelection.checks_for_assets(*self.assets),
             description="Load one partition from the API into both tables, and check it.",
         )
+        # A load checks its own partitions: nothing else would notice rows that were deleted or changed since.
+        checks = dg.define_asset_job(
+            f"check_{self.name}",
+            selection=dg.AssetSelection.checks_for_assets(*self.assets),
+            description="Check all loaded partitions: once a day, or by hand after a change of the tables in SQL.",
+        )
         return dg.Definitions(
             assets=[api_spec(self), raw_asset(self), table_assets(self)],
             asset_checks=[table_checks(self)],
-            jobs=[job],
+            jobs=[job, checks],
             sensors=[] if self.partitions is None else [missing_partitions(self)],
-            schedules=[] if self.schedule is None else [_schedule(self.job, self.schedule)],
+            schedules=[
+                _schedule(checks.name, _DAILY),
+                *([] if self.schedule is None else [_schedule(self.job, self.schedule)]),
+            ],
             resources={
                 self.feed_key: declared_resource(self, f"The declaration of {self.name}."),
                 self.source_key: declared_resource(self.source, f"`{self.source!r}`"),

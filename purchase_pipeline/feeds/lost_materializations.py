@@ -1,7 +1,7 @@
 """Materializations that Dagster's catalog lost although their partitions are loaded.
 
-The UI's Wipe button deletes an asset's materializations, and deleting a run deletes those that it reported. The data
-and the ledger are unaffected, so the sensor reports them again from the ledger.
+The UI's Wipe button and `dagster asset wipe` delete an asset's materializations, and deleting a run deletes those that
+it reported. The data and the ledger are unaffected, so the sensor and `ingest` report them again from the ledger.
 """
 
 from collections.abc import Collection
@@ -12,7 +12,7 @@ import dagster as dg
 
 from purchase_pipeline.feeds.backlog import Backlog
 from purchase_pipeline.feeds.declaration import FeedDeclaration
-from purchase_pipeline.ingest.ledger import LoadedPartition
+from purchase_pipeline.ingest.ledger import LoadedPartition, Totals
 from purchase_pipeline.stack.dagster_internals import DATA_VERSION_TAG
 
 # A scan of 100,000 partitions takes the database 4 s, so it runs every ten minutes there; with 10,000, every minute.
@@ -51,6 +51,18 @@ def find_lost_materializations(
     return CatalogScan(lost, (now if len(lost) == _MOST_EVENTS_A_TICK else now + wait).isoformat())
 
 
+def restore_catalog(backlog: Backlog, instance: dg.DagsterInstance) -> int:
+    """Report lost materializations until none is left, and return their number; none of partitions in progress."""
+    restored = 0
+    if backlog.feed.partitions is not None:
+        loaded = set(backlog.loaded()) - backlog.in_progress()
+        while lost := _lost_materializations(backlog, loaded, instance):
+            for event in lost:
+                instance.report_runless_asset_event(event)
+            restored += len(lost)
+    return restored
+
+
 def _lost_materializations(
     backlog: Backlog, loaded: Collection[str], instance: dg.DagsterInstance
 ) -> list[dg.AssetMaterialization]:
@@ -60,19 +72,26 @@ def _lost_materializations(
         for asset in backlog.feed.assets
         for key in set(loaded) - instance.get_materialized_partitions(asset)
     )[:_MOST_EVENTS_A_TICK]
-    known = backlog.loaded_among(sorted({key for key, _ in lost})) if lost else {}
-    return [_materialization(backlog.feed, asset, known[key]) for key, asset in lost if key in known]
+    if not lost:
+        return []
+    known, stored = backlog.loaded_among(sorted({key for key, _ in lost})), backlog.stored()
+    return [_materialization(backlog.feed, asset, known[key], stored) for key, asset in lost if key in known]
 
 
-def _materialization(feed: FeedDeclaration, asset: str, one: LoadedPartition) -> dg.AssetMaterialization:
+def _materialization(
+    feed: FeedDeclaration, asset: str, one: LoadedPartition, stored: Totals
+) -> dg.AssetMaterialization:
     accepted, rejected = feed.tables.both
     rows = {accepted.name: one.loaded, rejected.name: one.rejected}
+    # Of rows that are merged by keys, the ledger does not know how many are left.
+    in_table = {} if feed.write.merges else {accepted.name: stored.loaded, rejected.name: stored.rejected}
     return dg.AssetMaterialization(
         asset,
         description=_DESCRIPTION,
         partition=one.key,
         metadata={
             "dagster/partition_row_count": rows.get(asset, one.received),
+            **({"dagster/row_count": in_table[asset]} if asset in in_table else {}),
             "rows_received": one.received,
             "rows_rejected": one.rejected,
             "committed_at": dg.MetadataValue.timestamp(one.committed_at),

@@ -15,6 +15,7 @@ from purchase_pipeline.feeds.partitions import keys_of, variables_of
 from purchase_pipeline.ingest.landing.manifest import LandedPartition
 from purchase_pipeline.ingest.landing.store import Landing
 from purchase_pipeline.ingest.sources.request import PartitionRequest, Source
+from purchase_pipeline.postgres.failures import expected_failures
 
 
 def raw_asset(feed: FeedDeclaration) -> dg.AssetsDefinition:
@@ -51,24 +52,32 @@ def raw_asset(feed: FeedDeclaration) -> dg.AssetsDefinition:
         A partition that has landed completely is not requested again, so that every later step starts from the same
         rows. It is if its file is damaged, if it had too many rejected rows to be loaded, or if it is due again.
         """
-        variables = dict(config)
-        refetch = variables.pop("refetch")
-        source, landing = (getattr(context.resources, key) for key in (feed.source_key, feed.landing_key))
-        due = feed.due(feed.partition_keys(context.instance)) if feed.reload_windows else {}
-        digests = list[str]()
-        for key in keys_of(context):
-            wanted = _wanted(feed, context, key, variables, due.get(key), refetch=refetch)
-            landed = None if refetch else wanted.landed
-            fetched = landed is None or not _can_be_loaded(landed, landing, source, wanted.request)
-            if landed is None or fetched:
-                landed = landing.land(wanted.name, partial(source.fetch, wanted.request))
-            digests.append(landed.digest)
-            metadata = landed_metadata(landed, landing, fetched=fetched)
-            context.add_asset_metadata(metadata, partition_key=key or None)
+        with expected_failures():
+            digests = _land_each(feed, context, dict(config))
         # Dagster takes one data version per run: a run of several partitions has none.
         yield dg.MaterializeResult(data_version=dg.DataVersion(digests[0]) if len(digests) == 1 else None)
 
     return asset
+
+
+def _land_each(
+    feed: FeedDeclaration, context: dg.AssetExecutionContext, variables: dict[str, Any]
+) -> list[str]:
+    """Land each partition of the run that has not landed yet, and return the digests of all."""
+    refetch = variables.pop("refetch")
+    source, landing = (getattr(context.resources, key) for key in (feed.source_key, feed.landing_key))
+    due = feed.due(feed.partition_keys(context.instance)) if feed.reload_windows else {}
+    digests = list[str]()
+    for key in keys_of(context):
+        wanted = _wanted(feed, context, key, variables, due.get(key), refetch=refetch)
+        landed = None if refetch else wanted.landed
+        fetched = landed is None or not _can_be_loaded(landed, landing, source, wanted.request)
+        if landed is None or fetched:
+            landed = landing.land(wanted.name, partial(source.fetch, wanted.request))
+        digests.append(landed.digest)
+        metadata = landed_metadata(landed, landing, fetched=fetched)
+        context.add_asset_metadata(metadata, partition_key=key or None)
+    return digests
 
 
 class _Wanted(NamedTuple):

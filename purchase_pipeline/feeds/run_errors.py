@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from purchase_pipeline.stack.dagster_internals import SerializableErrorInfo
+from purchase_pipeline.stack.dagster_internals import SerializableErrorInfo, UserFailureData
 
 _NO_ERROR = "the run ended without an error; its worker process may have been killed"
 # Closest to the cause first: a step, what surrounds the steps (resources, definitions), the run's process.
@@ -24,7 +24,10 @@ def reason_of(run_id: str, instance: dg.DagsterInstance) -> str:
         event = record.dagster_event
         if event is None:
             continue
-        if error := getattr(event.event_specific_data, "error", None):
+        data = event.event_specific_data
+        if isinstance(failure := getattr(data, "user_failure_data", None), UserFailureData):
+            errors[event.event_type] = (failure.description or "").strip()
+        elif error := getattr(data, "error", None):
             errors[event.event_type] = _innermost(error).message.strip()
         elif event.event_type == dg.DagsterEventType.RUN_FAILURE and event.message:
             ends.append(event.message.strip())

@@ -8,6 +8,7 @@ import dagster as dg
 import sqlalchemy as sa
 from pydantic import Field, create_model
 
+from purchase_pipeline.errors import PipelineError
 from purchase_pipeline.feeds.declaration import FeedDeclaration
 from purchase_pipeline.feeds.metadata import loaded_metadata, rejected_metadata
 from purchase_pipeline.feeds.partitions import keys_of
@@ -17,8 +18,13 @@ from purchase_pipeline.ingest.landing.store import Landing
 from purchase_pipeline.ingest.load import LandedSlices
 from purchase_pipeline.postgres import PerPartition, Together
 from purchase_pipeline.postgres.dagster_internals import RawMetadataValue
+from purchase_pipeline.postgres.failures import expected_failures
 
 _PREVIEW_ROWS = 5
+
+
+class NotLandedError(PipelineError):
+    """A partition that is to be validated has no landed file."""
 
 
 def table_assets(feed: FeedDeclaration) -> dg.AssetsDefinition:
@@ -68,7 +74,8 @@ def table_assets(feed: FeedDeclaration) -> dg.AssetsDefinition:
         )
         slices = _slices(feed, context, partitions)
         if feed.partitions is None:
-            key, value, known = next(slices)
+            with expected_failures():
+                key, value, known = next(slices)
             batch = {"batch": key} if feed.has_increments else {}
             yield dg.Output(value, accepted.name, metadata={**known, **batch})
             next(slices, None)  # reports what was loaded
@@ -122,10 +129,9 @@ def _landed(feed: FeedDeclaration, key: str, landing: Landing, increment: str) -
     wanted = increment or key
     landed = landing.newest() if feed.has_increments and not increment else landing.find(wanted)
     if landed is None:
-        raise dg.Failure(
-            f"{wanted or feed.name} has no landed file in {landing.backend}. "
-            f"Materialize {feed.raw_asset} for it first.",
-            allow_retries=False,
+        raise NotLandedError(
+            f"{wanted or feed.name} has no landed file in {landing.backend}.",
+            hint=f"Materialize {feed.raw_asset} for it first.",
         )
     return landed
 

@@ -9,6 +9,7 @@ from decimal import Decimal
 from importlib import import_module
 from itertools import islice
 from operator import itemgetter
+from shlex import quote
 from sys import intern
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,7 +20,7 @@ from purchase_pipeline.contracts import FROM_REQUEST
 from purchase_pipeline.errors import PipelineError
 from purchase_pipeline.ingest.formats import Csv
 from purchase_pipeline.ingest.landing.pages import LandedRows, PageRows, page_of
-from purchase_pipeline.ingest.printable import in_brief, labelled, quantity
+from purchase_pipeline.ingest.printable import in_brief, labelled, one_line, printable, quantity
 from purchase_pipeline.ingest.row_readers import (
     SYSTEM_ERRORS,
     CsvReader,
@@ -51,13 +52,11 @@ _LONGEST_ORIGINAL = 4_000
 _LONGEST_INPUT = 80
 _MOST_REASONS = 20
 _REASONS_SHOWN = 3
+_SAMPLE_ROWS = 10
+_SAMPLE_LENGTH = 300
 
 PARTICULARS = r" (\(saw .*|at line \d+ column \d+)$"
 """The part of a reason that is specific to a row, as a regular expression for Python and PostgreSQL."""
-
-
-class TooManyRejectsError(PipelineError):
-    """The ratio of rejected rows reached `max_rejected_ratio`."""
 
 
 class MissingRowsError(PipelineError):
@@ -72,6 +71,29 @@ class RejectedRow(NamedTuple):
     reasons: list[str]
     original: str
     original_sha256: str
+
+
+class TooManyRejectsError(PipelineError):
+    """The ratio of rejected rows reached `max_rejected_ratio`.
+
+    Attributes:
+        rows_read: number of rows validated until then.
+        rejected_rows: number of those that were rejected.
+        sample: the first of them, abbreviated.
+    """
+
+    def __init__(self, message: str, *, hint: str, rows_read: int, rejected: Sequence[RejectedRow]) -> None:
+        super().__init__(message, hint=hint)
+        self.rows_read = rows_read
+        self.rejected_rows = len(rejected)
+        self.sample = [
+            {
+                "row": row.row_number,
+                "reasons": in_brief("; ".join(row.reasons)),
+                "original": one_line(row.original, _SAMPLE_LENGTH),
+            }
+            for row in rejected[:_SAMPLE_ROWS]
+        ]
 
 
 def most_common_reasons(reasons: Iterable[Sequence[str]], count: int) -> list[tuple[str, int]]:
@@ -260,8 +282,10 @@ class RowValidation:
             f"{labelled(self._partition, str(len(self.rejected)))} of the first {row_number} rows were rejected, "
             f"which reaches the limit of {self._max_rejected_ratio:.1%} of {self._received} rows. The batch was not "
             f"loaded; rows loaded before are kept. Most common: {reasons}.",
-            hint="Fix the source or the contract, or raise max_rejected_ratio (of the purchases: "
-            "PURCHASE_MAX_REJECTED_RATIO).",
+            hint=f"See them with `purchase-pipeline rejects --landed {printable(quote(self._partition))}`. Fix the "
+            "source or the contract, or raise max_rejected_ratio (of the purchases: PURCHASE_MAX_REJECTED_RATIO).",
+            rows_read=row_number,
+            rejected=self.rejected,
         )
 
 

@@ -10,6 +10,7 @@ from time import monotonic
 from rich.console import Console
 
 from purchase_pipeline.feeds.backlog import Backlog
+from purchase_pipeline.feeds.lost_materializations import restore_catalog
 from purchase_pipeline.feeds.partitions import WHOLE
 from purchase_pipeline.ingest.ledger import LoadedPartition
 from purchase_pipeline.ops.console import BacklogWatch, LiveProgress, print_line, print_summary
@@ -45,6 +46,7 @@ def run_ingest(declare: Declare, settings: Settings, options: StackOptions, cons
             wait_for_mock_api(settings, served, processes)
             succeeded = _load_missing(pipeline, failover, console)
             failover.wait_for(partial(end_orphaned_runs, served, instance))
+            failover.wait_for(partial(restore_catalog, pipeline.backlog, instance))
         backlog = Backlog(pipeline.feed, pipeline.ledger, pipeline.instance)  # with new increments
         loaded = failover.wait_for(backlog.loaded)
         print_summary(console, len(backlog.keys), loaded.values(), monotonic() - clock)

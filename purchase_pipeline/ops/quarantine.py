@@ -1,4 +1,4 @@
-"""Terminal output of `rejects`."""
+"""The rejected rows that `rejects` shows, and its terminal output."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,9 +7,29 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from purchase_pipeline.feeds.feed import Feed
+from purchase_pipeline.feeds.table_assets import NotLandedError
+from purchase_pipeline.ingest.landing.store import landing_at
 from purchase_pipeline.ingest.printable import in_brief, printable, quantity
-from purchase_pipeline.ingest.quarantine import Grouping, RejectGroup
+from purchase_pipeline.ingest.quarantine import Grouping, LandedRejects, RejectGroup
 from purchase_pipeline.ingest.tables import FeedTables
+from purchase_pipeline.settings import Settings
+
+
+def landed_rejects(feed: Feed, settings: Settings, key: str) -> LandedRejects:
+    """Validate a landed batch, whether it was loaded or not; the database is not needed.
+
+    Raises:
+        NotLandedError: the batch has no landed file.
+    """
+    landing = landing_at(feed.landing_location(settings))
+    landed = landing.find(key)
+    if landed is None:
+        raise NotLandedError(
+            f"{key or feed.name} has no landed file in {landing.backend}.",
+            hint="Load it first: `purchase-pipeline ingest`.",
+        )
+    return LandedRejects(landed, landing, feed.tables)
 
 
 def print_rows(tables: FeedTables, rows: Sequence[dict[str, Any]], count: int, console: Console) -> None:

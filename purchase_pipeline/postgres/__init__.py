@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from purchase_pipeline.postgres.errors import (
+        DatabaseOutageError,
         DatabaseRefusalError,
         PostgresWriteError,
         RowsNotClearedError,
         RowsNotStoredError,
         RowsOutsideSliceError,
         SchemaDriftError,
+        TableNotFoundError,
         UnfinishedReadError,
         UnreadableValueError,
         UnstorableValueError,
@@ -32,6 +34,7 @@ _MODULES = {
 __all__ = [
     "Batches",
     "CopyText",
+    "DatabaseOutageError",
     "DatabaseRefusalError",
     "PerPartition",
     "PostgresIOManager",
@@ -41,6 +44,7 @@ __all__ = [
     "RowsNotStoredError",
     "RowsOutsideSliceError",
     "SchemaDriftError",
+    "TableNotFoundError",
     "Together",
     "UnfinishedReadError",
     "UnreadableValueError",

@@ -1,7 +1,7 @@
 """Errors of PostgreSQL, translated: which table they concern, and what to do about them.
 
-A value that a column rejects is reported by the code that writes it, which knows the row. Transient errors (a lost
-connection, a deadlock, a full disk) are left as they are.
+A value that a column rejects is reported by the code that writes it, which knows the row. Outages (a lost connection, a
+deadlock, a full disk) are left as they are inside a transaction, and reported once it has ended.
 """
 
 import re
@@ -12,7 +12,7 @@ from typing import TypeGuard, TypeVar
 import psycopg
 import sqlalchemy as sa
 
-from purchase_pipeline.postgres.errors import DatabaseRefusalError, printable
+from purchase_pipeline.postgres.errors import DatabaseOutageError, DatabaseRefusalError, printable
 
 Item = TypeVar("Item")
 
@@ -40,6 +40,15 @@ _WHAT_TO_DO = {
 }
 """By SQLSTATE or its class (PostgreSQL documentation, appendix A)."""
 
+_OUTAGES = {
+    "08": "Check that the server is running, and the database's URL",
+    "40": "Another transaction was in the way: run it again",
+    "53100": "Free disk space on the server",
+    "53": "The server has run out of connections, memory or disk space",
+    "57": "The server canceled the statement, is shutting down or is starting",
+    "58": "The server's operating system reported the error: see the server's log",
+}
+_TRANSIENT = ("25006", "55P03")  # a standby may become the primary, and locks are released
 _ELSEWHERE = "from_elsewhere"
 _DENIED = re.compile(r"permission denied for (\w+ ?\w*) (\S+)$")
 _RIGHTS = {
@@ -68,6 +77,24 @@ def database_errors(table: str, partition: str) -> Iterator[None]:
         raise refusal_error(cause, table, f", {printable(partition)}", _hint(cause)) from error
 
 
+def outage_error(error: sa.exc.DBAPIError | psycopg.Error) -> DatabaseOutageError | None:
+    """Return the error of an outage, with what to do; None if the statement is at fault, not the server."""
+    cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+    if isinstance(cause, psycopg.OperationalError) and cause.sqlstate is None:  # the connection itself
+        message, code = f"The database is unavailable: {_one_line(cause)}", "08"
+    elif has_sqlstate(cause, *_OUTAGES):
+        code = cause.sqlstate or ""
+        message = f"The database reported an error: {server_message(cause)} (SQLSTATE {code})"
+    else:
+        return None
+    hint = _OUTAGES.get(code) or _OUTAGES[code[:2]]
+    return DatabaseOutageError(f"{message}.", hint=f"{hint}.", sqlstate=cause.sqlstate)
+
+
+def _one_line(error: psycopg.Error) -> str:
+    return printable(" ".join(str(error).split()).rstrip("."))
+
+
 def refusal_error(
     error: psycopg.Error, table: str, location: str, hint: str, column: str | None = None
 ) -> DatabaseRefusalError:
@@ -78,6 +105,7 @@ def refusal_error(
         table=table,
         column=column or error.diag.column_name,
         sqlstate=error.sqlstate,
+        transient=error.sqlstate in _TRANSIENT,
     )
 
 

@@ -1,4 +1,6 @@
-"""Errors. All are terminal except a lock timeout: the same data would fail again.
+"""Errors. All are terminal, as the same data would fail again, except outages, lock timeouts and a standby.
+
+A run raises them as `dg.Failure` too: see `failures`.
 
 PostgresWriteError
  ├─ UnusableUrlError       a database URL that cannot be read
@@ -39,8 +41,9 @@ class PostgresWriteError(PipelineError, ValueError):
         table: str | None = None,
         column: str | None = None,
         sqlstate: str | None = None,
+        transient: bool | None = None,
     ) -> None:
-        super().__init__(message)
+        super().__init__(message, transient=transient)
         self.table = table
         self.column = column
         self.sqlstate = sqlstate
@@ -140,6 +143,20 @@ class DatabaseRefusalError(PostgresWriteError):
     """PostgreSQL rejects an operation on a table, or rejects it for now; see `sqlstate`."""
 
 
+class DatabaseOutageError(PipelineError):
+    """The server or the connection failed: a full disk, a deadlock, a shutdown. Retrying may work.
+
+    Attributes:
+        sqlstate: PostgreSQL's error code; None if the connection failed.
+    """
+
+    transient = True
+
+    def __init__(self, message: str, *, hint: str, sqlstate: str | None) -> None:
+        super().__init__(message, hint=hint)
+        self.sqlstate = sqlstate
+
+
 class UnfinishedReadError(PipelineError, OSError):
     """A read ended early: the connection was lost, or the server canceled the query. Retrying may work."""
 
@@ -148,6 +165,10 @@ class UnfinishedReadError(PipelineError, OSError):
     def __init__(self, table: str, words: str) -> None:
         message = printable(" ".join(words.split()))
         super().__init__(f"Reading table {table} ended early: {message}. Read it again from the start.")
+
+
+class TableNotFoundError(PipelineError, LookupError):
+    """A table that is to be read does not exist."""
 
 
 class RefusedValueError(ValueError):

@@ -15,6 +15,7 @@ from purchase_pipeline.postgres.dagster_internals import (
     TableSlice,
 )
 from purchase_pipeline.postgres.db_client import PostgresClient
+from purchase_pipeline.postgres.failures import expected_failures
 from purchase_pipeline.postgres.frames.libraries import WRITTEN, can_be_read, can_be_written
 from purchase_pipeline.postgres.frames.prefetch import prefetched
 from purchase_pipeline.postgres.frames.rows import PerPartition, Together, closing_iterator
@@ -58,26 +59,35 @@ class PostgresDbIOManager(DbIOManager):
         self._client.close()
 
     def handle_output(self, context: dg.OutputContext, obj: object) -> None:
-        """Write an output. `PerPartition` commits each partition in its own transaction."""
-        context = _by_key(_as_batch(context), context.definition_metadata)
-        if isinstance(obj, PerPartition):
-            self._write_each(context, obj)
-        else:
-            self._client.options(context)  # validated before the first batch is computed
-            added = self._has_handler(type(obj))
-            with nullcontext(obj) if added else prefetched(obj) as ready:
-                super().handle_output(context, ready)
+        """Write an output. `PerPartition` commits each partition in its own transaction.
+
+        Raises:
+            dagster.Failure: of the class of the error, such as `SchemaDriftError`.
+        """
+        with expected_failures():
+            self._write(_by_key(_as_batch(context), context.definition_metadata), obj)
 
     def load_input(self, context: dg.InputContext) -> object:
         """Read an input as its annotation says.
 
         Raises:
             CheckError: the annotation is missing or not supported.
-            UnusableMetadataError: invalid `columns`, `row_filter` or `limit`.
+            UnusableMetadataError: invalid `columns`, `row_filter` or `limit`; as a `dagster.Failure`, too.
         """
-        context = _by_key(
-            context, context.upstream_output.definition_metadata if context.upstream_output else None
-        )
+        upstream = context.upstream_output
+        with expected_failures():
+            return self._read(_by_key(context, upstream.definition_metadata if upstream else None))
+
+    def _write(self, context: dg.OutputContext, obj: object) -> None:
+        if isinstance(obj, PerPartition):
+            self._write_each(context, obj)
+            return
+        self._client.options(context)  # validated before the first batch is computed
+        added = self._has_handler(type(obj))
+        with nullcontext(obj) if added else prefetched(obj) as ready:
+            super().handle_output(context, ready)
+
+    def _read(self, context: dg.InputContext) -> object:
         kind = load_type(context, self._default_load_type)
         if get_origin(kind) is list and not context.has_asset_key:  # collected outputs are loaded one by one
             (kind,) = get_args(kind)

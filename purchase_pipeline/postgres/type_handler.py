@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from purchase_pipeline.postgres.dagster_internals import DbTypeHandler, RawMetadataValue, TableSlice
 from purchase_pipeline.postgres.database_errors import from_source
 from purchase_pipeline.postgres.db_client import PostgresClient
-from purchase_pipeline.postgres.errors import UnusableMetadataError
+from purchase_pipeline.postgres.errors import TableNotFoundError, UnusableMetadataError
 from purchase_pipeline.postgres.frames.libraries import batches_of
 from purchase_pipeline.postgres.frames.prefetch import prefetched
 from purchase_pipeline.postgres.frames.rows import Batches, Item, RowStream, Together, closing_iterator
@@ -95,7 +95,7 @@ class FrameHandler(DbTypeHandler[Any]):
         """Read the slice as the input's annotation says. A stream is read lazily.
 
         Raises:
-            LookupError: the table does not exist.
+            TableNotFoundError: the table does not exist.
             UnusableMetadataError: the table lacks a column, or PostgreSQL rejects the row filter.
         """
         kind, options = load_type(context, self._default_load_type), ReadOptions.of(context)
@@ -103,7 +103,7 @@ class FrameHandler(DbTypeHandler[Any]):
         if table is None:
             if context.has_asset_partitions and not context.asset_partition_keys:
                 return _loading().load_empty(kind)  # nothing precedes the first partition
-            raise LookupError(
+            raise TableNotFoundError(
                 f"Table {table_slice.schema}.{table_slice.table} does not exist: materialize what writes it first."
             )
         query = options.query(connection, table, table_slice)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from dagster._core.definitions.data_version import DATA_VERSION_TAG
 from dagster._core.definitions.metadata import RawMetadataValue
+from dagster._core.execution.plan.objects import UserFailureData
 from dagster._core.launcher import (
     CheckRunHealthResult,
     DefaultRunLauncher,
@@ -90,6 +91,7 @@ __all__ = [
     "SensorInstigatorData",
     "SerializableErrorInfo",
     "SqlEventLogStorageTable",
+    "UserFailureData",
     "WorkerStatus",
     "WorkspaceOpts",
     "WorkspaceProcessContext",

@@ -15,7 +15,7 @@ MARK = "purchase_pipeline_storage"
 """A table without columns that marks the database; Dagster cannot wipe it."""
 
 CODE_LOCATION = "purchase_pipeline"
-JOBS = ("ingest_lote", "sum_lots", "refresh_sales")
+JOBS = ("ingest_lote", "check_purchases", "sum_lots", "refresh_sales")
 _AD_HOC_JOBS = ("__ASSET_JOB",)  # Dagster's name for runs without a job
 _LOCK = 7_035_612_002  # used by nothing else in that database
 _SHOWN = 3

@@ -4,13 +4,18 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from errno import EDQUOT, ENOSPC
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from time import time
 from typing import IO
 
+from purchase_pipeline.ingest.landing.backend import LandingUnavailableError
+
 _STAGED_PREFIX = ".staged-"
 _ABANDONED_SECONDS = 3600.0
+_FULL = (ENOSPC, EDQUOT)
+_PERMISSIONS = "Check its owner and permissions, or choose another folder with PURCHASE_LANDING."
 
 
 class LocalBackend:
@@ -29,10 +34,18 @@ class LocalBackend:
     @contextmanager
     def staged_file(self) -> Iterator[IO[bytes]]:
         """Open a temporary file in the folder, which is created if missing."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with NamedTemporaryFile(dir=self._folder, prefix=_STAGED_PREFIX, delete=False) as file:
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            staged = NamedTemporaryFile(dir=self._folder, prefix=_STAGED_PREFIX, delete=False)  # noqa: SIM115
+        except OSError as error:
+            raise self._unwritable(error) from error
+        with staged as file:
             try:
                 yield file
+            except OSError as error:
+                if error.errno in _FULL:
+                    raise self._unwritable(error) from error
+                raise
             finally:
                 Path(file.name).unlink(missing_ok=True)
 
@@ -85,9 +98,20 @@ class LocalBackend:
                     if time() - (self._folder / name).stat().st_mtime > _ABANDONED_SECONDS:
                         (self._folder / name).unlink()
 
+    def _unwritable(self, error: OSError) -> LandingUnavailableError:
+        return LandingUnavailableError(
+            f"Cannot write to the landing folder {self._folder}: {error.strerror}.",
+            hint="Free some disk space." if error.errno in _FULL else _PERMISSIONS,
+        )
+
     @contextmanager
     def _locked(self, mode: int) -> Iterator[None]:
-        folder = os.open(self._folder, os.O_RDONLY)
+        try:
+            folder = os.open(self._folder, os.O_RDONLY)
+        except PermissionError as error:
+            raise LandingUnavailableError(
+                f"Cannot read the landing folder {self._folder}: {error.strerror}.", hint=_PERMISSIONS
+            ) from error
         try:
             fcntl.flock(folder, mode)
             yield

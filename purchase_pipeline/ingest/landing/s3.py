@@ -47,8 +47,14 @@ class S3Backend:
     def publish(self, file: IO[bytes], name: str) -> None:
         """Upload the file."""
         file.flush()
-        with self._translated_errors(name):
-            self._objects.put_file(file.name, self._key(name))
+        try:
+            with self._translated_errors(name):
+                self._objects.put_file(file.name, self._key(name))
+        except FileNotFoundError as error:
+            raise LandingUnavailableError(
+                f"{self.address_of(name)}: {error}.",
+                hint="Create the bucket, or choose another one with PURCHASE_LANDING.",
+            ) from error
 
     def read(self, name: str) -> bytes:
         """Get an object in a single request, as it may be replaced between two."""

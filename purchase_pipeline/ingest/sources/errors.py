@@ -17,13 +17,19 @@ _TRANSIENT_STATUSES = {408, 425, 429}
 
 
 class ApiUnavailableError(PipelineError):
-    """The API did not respond, or responded that it is unavailable."""
+    """The API did not respond, or responded that it is unavailable.
+
+    Attributes:
+        retry_after_seconds: how long it asks to wait; an attribute of the error only if it asks.
+    """
 
     transient = True
+    retry_after_seconds = 0.0
 
     def __init__(self, message: str, retry_after_seconds: float = 0.0, *, hint: str = "") -> None:
         super().__init__(message, hint=hint)
-        self.retry_after_seconds = retry_after_seconds
+        if retry_after_seconds:
+            self.retry_after_seconds = retry_after_seconds
 
 
 class IncompleteResponseError(ApiUnavailableError):

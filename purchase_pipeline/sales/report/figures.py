@@ -193,7 +193,7 @@ def read_sales_figures(engine: sa.Engine) -> SalesFigures:
     # Before opening the connection below: never wait for a second connection while holding one.
     lots, rejects = (
         list(Ledger(engine, PURCHASES).counted().values()),
-        Quarantine(engine, PURCHASES).grouped("reason", None),
+        Quarantine(engine, PURCHASES).grouped("reason"),
     )
     with engine.connect().execution_options(
         isolation_level="REPEATABLE READ", postgresql_readonly=True
