@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -36,7 +37,7 @@ def test_there_is_no_report_before_a_batch_is_loaded(person: Person) -> None:
     ended = person.run("report", "--no-open")
 
     assert ended.returncode == 1
-    assert "No batches loaded yet. Load some first: purchase-pipeline up" in ended.stderr
+    assert re.fullmatch(r"No batches loaded yet. Load some first: \S*purchase-pipeline up\n", ended.stderr)
     assert ended.stdout == ""
 
 
@@ -54,6 +55,18 @@ def test_the_report_includes_newly_loaded_batches(person: Person) -> None:
     assert second.stdout == (person.home / "reports" / "sales-report.html").read_text() + "\n"
     marts = person.run("sql", "revenue-by-month", "--csv").stdout
     assert sum(int(row["purchases"]) for row in csv.DictReader(marts.splitlines())) == 300
+
+
+def test_a_report_that_no_browser_opens_says_so_and_nothing_else(loaded: Person, tmp_path: Path) -> None:
+    opener = tmp_path / "xdg-open"
+    opener.write_text("#!/bin/sh\necho no method available; echo www-browser: not found >&2; exit 3\n")
+    opener.chmod(0o755)
+
+    ended = loaded.run("report", PATH=f"{tmp_path}:{os.environ['PATH']}")
+
+    assert ended.returncode == 0
+    assert ended.stdout == f"{loaded.home / 'reports' / 'sales-report.html'}\n"
+    assert ended.stderr == "Could not open a browser. Open the file above in one.\n"
 
 
 def test_queries_are_listed_shown_and_run(loaded: Person) -> None:

@@ -1,24 +1,25 @@
 """The `rejects` command."""
 
 import sys
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
 
-from purchase_pipeline.cli.feed import chosen_feed
+from purchase_pipeline.cli.completion import batch_names
 from purchase_pipeline.cli.outcome import read_settings, succeeds
 from purchase_pipeline.ingest.printable import printable_json
-from purchase_pipeline.ingest.quarantine import Grouping, Quarantine, RejectGroup
-from purchase_pipeline.ops.quarantine import print_groups, print_rows
-from purchase_pipeline.postgres.connections import engine_for
-from purchase_pipeline.stack.database import database_in_use, database_url
+from purchase_pipeline.ops.lines import print_text
+
+if TYPE_CHECKING:
+    from purchase_pipeline.ingest.quarantine import Grouping, RejectGroup
 
 _DEFAULT_LIMIT = 20
-_GROUPINGS: dict[str | None, Grouping] = {"reason": "reason", "field": "field", "lote": "partition"}
+_GROUPINGS: "dict[str | None, Grouping]" = {"reason": "reason", "field": "field", "lote": "partition"}
 
 
 @click.command()
-@click.option("--lote", help="Only this batch.  [default: all]")
+@click.option("--lote", shell_complete=batch_names, help="Only this batch.  [default: all]")
 @click.option(
     "--by",
     type=click.Choice(["reason", "field", "lote"]),
@@ -40,10 +41,23 @@ def rejects(*, lote: str | None, by: str | None, limit: int | None, as_json: boo
     The rows are in the table compras_rejeitadas. After changing the contract, revalidate them with
     `purchase-pipeline replay`.
     """
+    from purchase_pipeline.cli.feed import chosen_feed, unknown_batch
+    from purchase_pipeline.ingest.ledger import Ledger
+    from purchase_pipeline.ingest.quarantine import Quarantine
+    from purchase_pipeline.ops.quarantine import print_groups, print_rows
+    from purchase_pipeline.ops.summary import program
+    from purchase_pipeline.postgres.connections import engine_for
+    from purchase_pipeline.stack.database import database_in_use, database_url
+
     settings = read_settings()
-    tables, grouping = chosen_feed(settings).tables, _GROUPINGS.get(by)
+    feed, grouping = chosen_feed(settings), _GROUPINGS.get(by)
     with database_in_use(settings):
-        quarantine = Quarantine(engine_for(database_url(settings)), tables)
+        engine = engine_for(database_url(settings))
+        quarantine = Quarantine(engine, feed.tables)
+        count = quarantine.count(lote)
+        is_loaded = bool(count or Ledger(engine, feed.tables).loaded(None if lote is None else [lote]))
+        if lote is not None and not is_loaded and not feed.has_partition(lote):
+            raise unknown_batch(feed, lote)
         if as_json:
             found = (
                 [_as_json(group) for group in quarantine.grouped(grouping, lote)]
@@ -51,14 +65,19 @@ def rejects(*, lote: str | None, by: str | None, limit: int | None, as_json: boo
                 else quarantine.rows(lote, limit)
             )
             click.echo(printable_json(found, sys.stdout.encoding))
+        elif not is_loaded:
+            missing = "No batch is loaded" if lote is None else f"{lote} is not loaded"
+            print_text(
+                Console(), f"{missing}: there are no rejected rows to show. Load first: {program()} up"
+            )
         elif grouping:
             print_groups(quarantine.grouped(grouping, lote), grouping, Console())
         else:
             found = quarantine.rows(lote, limit or _DEFAULT_LIMIT)
-            print_rows(tables, found, quarantine.count(lote), Console())
+            print_rows(feed.tables, found, count, Console())
     return True
 
 
-def _as_json(group: RejectGroup) -> dict[str, object]:
+def _as_json(group: "RejectGroup") -> dict[str, object]:
     what, rows, batches, example = group
     return {"what": what, "rows": rows, "lots": batches, "example": example}

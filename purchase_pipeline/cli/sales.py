@@ -1,13 +1,16 @@
 """The `report` command."""
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import click
 from rich.console import Console
 
 from purchase_pipeline.cli.outcome import read_settings, succeeds
-from purchase_pipeline.ops.sales_report import update_report
+
+_OPENING_SECONDS = 3.0
 
 
 @click.command()
@@ -25,9 +28,11 @@ def report(*, output: Path | None, no_open: bool) -> bool:
     loaded. Exit code 1 if nothing is loaded or the update failed.
 
     \b
-    purchase-pipeline report                        update it and open it in the browser
+    purchase-pipeline report                        update it and open it
     purchase-pipeline report --output sales.html    update it and save a copy
     """
+    from purchase_pipeline.ops.sales_report import update_report
+
     console = Console(stderr=True)
     path = update_report(read_settings(), console)
     if path is None:
@@ -38,6 +43,24 @@ def report(*, output: Path | None, no_open: bool) -> bool:
     if output is not None:
         path = Path(shutil.copyfile(path, output)).absolute()
     click.echo(path)
-    if not no_open and click.launch(path.as_uri()) != 0:
+    if not no_open and not _open(path):
         console.print("Could not open a browser. Open the file above in one.")
     return True
+
+
+def _open(path: Path) -> bool:
+    """Open a file as the desktop does, without what its opener prints; return whether that worked."""
+    opener = "open" if sys.platform == "darwin" else "xdg-open"
+    try:
+        opened = subprocess.Popen(
+            [opener, path.as_uri()],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        return opened.wait(_OPENING_SECONDS) == 0
+    except FileNotFoundError:
+        return False
+    except subprocess.TimeoutExpired:  # it is the browser itself
+        return True

@@ -8,6 +8,7 @@ from psycopg.errors import UndefinedTable
 from rich.console import Console
 from sqlalchemy.exc import ProgrammingError
 
+from purchase_pipeline.cli.completion import query_names
 from purchase_pipeline.cli.outcome import read_settings, succeeds
 from purchase_pipeline.ingest.printable import printable, sheet_cell
 from purchase_pipeline.ops.queries import (
@@ -26,7 +27,7 @@ _MISSING_TABLE_HINT = (
 
 
 @click.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=query_names)
 @click.option("--show", is_flag=True, help="Print the SQL instead of running it.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV, for scripts and spreadsheets.")
 @succeeds
