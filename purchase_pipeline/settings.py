@@ -9,7 +9,7 @@ import re
 from collections.abc import Collection, Iterable
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, get_args
 from urllib.parse import urlsplit
 
 import sqlalchemy as sa
@@ -65,9 +65,11 @@ def _require_postgres_url(secret: SecretStr) -> SecretStr:
     except (sa.exc.ArgumentError, ValueError):
         url = None
     if url is None or not url.drivername.startswith("postgres") or _has_stray_at(secret.get_secret_value()):
+        scheme = re.match(r"[a-z][a-z0-9+]*://", secret.get_secret_value())
+        seen = f", but starts with {scheme[0]}" if scheme and not scheme[0].startswith("postgres") else ""
         raise ValueError(
             "must be postgresql://user:password@host:port/database, "
-            "with @ : / # % in the password as %40 %3A %2F %23 %25"
+            f"with @ : / # % in the password as %40 %3A %2F %23 %25{seen}"
         )
     return secret
 
@@ -142,6 +144,17 @@ def _require_writable_name(path: Path) -> Path:
 
 
 _NUMBERS: dict[object, str] = {int: "a whole number", int | None: "a whole number", float: "a number"}
+_SHOWN_IN_ERRORS = {
+    "lots",
+    "rows",
+    "every",
+    "max_rejected_ratio",
+    "hash_partitions",
+    "api_rate",
+    "postgres_port",
+}
+"""Settings that cannot hold a password, unlike a URL."""
+
 _HTTP_URL = TypeAdapter(HttpUrl)
 _PostgresUrl = Annotated[SecretStr, AfterValidator(_require_postgres_url)]
 _Rate = Annotated[str, AfterValidator(require_rate)]
@@ -320,9 +333,16 @@ def _explained(error: ErrorDetails, options: Collection[str]) -> str:
     name = str(error["loc"][0])
     field = Settings.model_fields.get(name)
     shown = f"--{name}" if name in options else name if field is None else f"PURCHASE_{name.upper()}"
-    if field is None or field.annotation not in _NUMBERS:
-        return f"{shown} {error['msg'].removeprefix('Value error, ')}"
-    return f"{shown} must be {_NUMBERS[field.annotation]}{_bounds(field.metadata)}"
+    seen = f", but is {error['input']!r}" if name in _SHOWN_IN_ERRORS else ""
+    kind = None if field is None else _number_of(field.annotation)
+    if field is None or kind is None:
+        return f"{shown} {error['msg'].removeprefix('Value error, ')}{seen}"
+    return f"{shown} must be {_NUMBERS[kind]}{_bounds(field.metadata)}{seen}"
+
+
+def _number_of(annotation: Any) -> type | None:  # noqa: ANN401  (any type)
+    """Return the kind of number that a field takes, also where it may have none."""
+    return next((kind for kind in (annotation, *get_args(annotation)) if kind in _NUMBERS), None)
 
 
 def _bounds(metadata: Iterable[Any]) -> str:

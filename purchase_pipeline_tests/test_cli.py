@@ -7,12 +7,16 @@ import signal
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import takewhile
 from pathlib import Path
+from threading import Event
 
 import psycopg
 import pytest
 from fastapi import FastAPI
+from starlette.responses import JSONResponse, Response
 
+from purchase_pipeline.ops.logs import SERVICES
 from purchase_pipeline_tests.builders import a_compra
 from purchase_pipeline_tests.person import COMMAND, COUNTS, Person, copy_home
 from purchase_pipeline_tests.serving import served
@@ -288,7 +292,7 @@ def test_a_failed_batch_in_ingest_is_explained_and_does_not_stop_the_others(pers
     assert done.returncode == 1
     assert person.counts() == (300, 3, 300)
     assert done.stdout.count("failed") == 1
-    assert "lote-0002: 5 of the first 5 rows were rejected" in done.stdout
+    assert "  5 of the first 5 rows were rejected" in done.stdout
 
 
 @pytest.mark.proof
@@ -356,11 +360,100 @@ def test_an_unreachable_database_is_named_without_its_password(newcomer: Person)
 
 
 @pytest.mark.proof
+def test_ingest_in_a_terminal_tells_an_outage_once_in_whole_words(person: Person) -> None:
+    away = {"PURCHASE_API_URL": "http://127.0.0.1:9", "TERM": "xterm", "COLUMNS": "80"}
+    terminal = Terminal([COMMAND, "ingest", "--lots", "2", "--rows", "10"], {**person.environment, **away})
+
+    assert terminal.process.wait(180) == 1
+    wait_until(lambda: "Not loaded" in terminal.printed, seconds=10)
+    lines = [re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line) for line in re.split(r"[\r\n]+", terminal.printed)]
+    words = " ".join(" ".join(line for line in lines if not line.startswith("batches ━")).split())
+
+    assert [line for line in lines if len(line) > 80] == []
+    refused = "cannot connect to http://127.0.0.1:9 (Connection refused). Check that the API is running"
+    assert (
+        words.count(refused) == words.count("(Connection refused)") == 2
+    )  # the first retry, the first failure
+    assert re.search(
+        rf"lote-0001: {re.escape(refused)}, and PURCHASE_API_URL. Attempt 2 of 5 in \d\.\d s\.", words
+    )
+    assert re.search(
+        r"✗ lote-0002 failed \(run \w{8}\) for the same reason; run `ingest` or `up` to retry", words
+    )
+    assert "ApiUnavailableError" not in words
+    assert "_fetch_once" not in words
+
+
+@pytest.mark.proof
+def test_up_tells_that_the_api_is_away_when_it_retries_and_that_it_is_back(person: Person) -> None:
+    app, is_away = FastAPI(), Event()
+    is_away.set()
+
+    @app.get("/gerar_compra/{param}")
+    def gerar_compra(param: int) -> Response:
+        if is_away.is_set():
+            return JSONResponse({"detail": "maintenance"}, status_code=503)
+        return JSONResponse([a_compra() for _ in range(param)])
+
+    with served(app) as url:
+        running = person.start(*person.up_words("--lots", "2", "--rows", "10"), PURCHASE_API_URL=url)
+        assert running.stdout is not None
+        before = list(takewhile(lambda line: "returned 503" not in line, running.stdout))
+        is_away.clear()
+        after, _ = running.communicate(timeout=180)
+
+    assert running.returncode == 0, after
+    assert re.fullmatch(
+        r"✗ lote-000[12] failed \(attempt 1, run \w{8}\); next attempt in \d+ s\n", before[-1]
+    )
+    assert re.search(r"The API is available again after .* s\.\n✓ .*  \(after 1 failure\)", after)
+    assert re.search(r"Next: +\S*purchase-pipeline status", after)
+
+
+@pytest.mark.proof
+def test_the_services_of_up_have_the_logs_that_are_shown(person: Person) -> None:
+    with another_batch(person):
+        running = person.start(
+            "up", "--lots", "9", "--port", str(person.port), "--api-port", str(person.api_port)
+        )
+    logs = {path.stem for path in person.home.glob("logs/*.log")}
+    shown = person.run("logs", "daemon", "--lines", "3").stdout.splitlines()
+    running.send_signal(signal.SIGINT)
+    running.communicate(timeout=60)
+
+    assert logs == set(SERVICES)
+    assert len(shown) == 3
+    assert all(line.startswith("daemon | ") for line in shown)
+
+
+def test_an_unknown_batch_is_a_usage_error_and_an_empty_home_has_nothing_to_show(person: Person) -> None:
+    status, verify, rejects, unknown, missing = person.run_all(
+        ["status"],
+        ["verify"],
+        ["rejects"],
+        ["rejects", "--lote", "lote-99"],
+        ["rejects", "--lote", "lote-0001"],
+        PURCHASE_LOTS="3",
+    )
+
+    assert "0 of 3 batches loaded, 0 in progress, 0 failed. No rows yet. Load some first: " in status.stdout
+    assert verify.stdout.startswith("Nothing to verify: no batch is loaded. Load some first: ")
+    assert rejects.stdout.startswith("No batch is loaded: there are no rejected rows to show.")
+    assert unknown.returncode == 2
+    assert (
+        "Unknown batch 'lote-99'; purchases has no such partition: it has lote-0001 to lote-0003"
+        in unknown.stderr
+    )
+    assert missing.returncode == 0
+    assert missing.stdout.startswith("lote-0001 is not loaded: there are no rejected rows to show.")
+
+
+@pytest.mark.proof
 def test_an_unreachable_api_is_named_and_the_batch_fails(person: Person) -> None:
     done = person.ingest("--lots", "1", "--rows", "10", PURCHASE_API_URL="http://127.0.0.1:9")
 
     assert done.returncode == 1
-    assert "incomplete or no response from http://127.0.0.1:9" in " ".join(done.stdout.split())
+    assert "cannot connect to http://127.0.0.1:9 (Connection refused)." in " ".join(done.stdout.split())
     assert "PURCHASE_API_URL" in done.stdout
 
 

@@ -57,9 +57,7 @@ OPTIONS = [
     Case("an option of none", "$pp db-url --nothing", MISUSED, "No such option '--nothing'"),
 ]
 SETTINGS = [
-    Case(
-        "PURCHASE_LOTS=abc", "PURCHASE_LOTS=abc $pp db-url", MISUSED, "PURCHASE_LOTS must be a whole number"
-    ),
+    Case("PURCHASE_LOTS=abc", "PURCHASE_LOTS=abc $pp db-url", MISUSED, "from 1 to 100000, but is 'abc'"),
     Case("PURCHASE_ROWS=2000000", "PURCHASE_ROWS=2000000 $pp ingest", MISUSED, "number from 1 to 1000000"),
     Case(
         "PURCHASE_EVERY=inf", "PURCHASE_EVERY=inf $pp down", MISUSED, "PURCHASE_EVERY must be a number from"
@@ -68,8 +66,8 @@ SETTINGS = [
         "two settings out of bounds",
         "PURCHASE_LOTS=0 PURCHASE_MAX_REJECTED_RATIO=nan $pp down",
         MISUSED,
-        "PURCHASE_LOTS must be a whole number from 1 to 100000; "
-        "PURCHASE_MAX_REJECTED_RATIO must be a number above 0 to 1",
+        "PURCHASE_LOTS must be a whole number from 1 to 100000, but is '0'; "
+        "PURCHASE_MAX_REJECTED_RATIO must be a number above 0 to 1, but is 'nan'",
     ),
     Case("an option and its variable", "PURCHASE_LOTS=0 $pp ingest --lots 0", MISUSED, "--lots must be"),
     Case("a rate without Redis", "PURCHASE_API_RATE=1/second $pp down", MISUSED, "set PURCHASE_REDIS_URL"),

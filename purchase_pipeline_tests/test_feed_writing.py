@@ -325,13 +325,17 @@ def test_each_load_of_a_feed_without_partitions_is_shown(
 ) -> None:
     feed = declare(write=write, max_rejected_ratio=1)
     backlog, printed = Backlog(feed.feed, feed.ledger, feed.instance), StringIO()
-    console = Console(file=printed, width=120)
+    console, begun = Console(file=printed, width=120), datetime.now(UTC)
+    source.rows = {"": [object()]}
+    assert not feed.run().success  # before it is watched, as while the services start
     watch = BacklogWatch(
         backlog,
         LiveProgress(console, 0),
         {},
-        seconds_taken=backlog.seconds_taken,
-        outlook="it will be retried",
+        begun=begun,
+        taken=backlog.taken,
+        outlook=lambda _: "it will be retried",
+        is_retried=True,
     )
     for rows in ([ticket(1), ticket(2)], [ticket(3), {"id": 4}]):
         source.rows = {"": rows}
@@ -345,7 +349,8 @@ def test_each_load_of_a_feed_without_partitions_is_shown(
     loads = [line.split() for line in printed.getvalue().splitlines() if line.startswith("✓")]
     assert [line[-6:-2] for line in loads] == [["2", "rows", "0", "rejected"], ["1", "row", "1", "rejected"]]
     assert all(batch.key in printed.getvalue() for batch in feed.batches)
-    assert "✗ ingest_tickets failed" in printed.getvalue()
+    assert printed.getvalue().count("✗ ingest_tickets failed") == 2
+    assert ("✓ again" in printed.getvalue()) == (write.mode == "replace")
 
 
 # Windows that are loaded again

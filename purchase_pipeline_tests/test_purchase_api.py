@@ -355,29 +355,27 @@ def test_a_refused_connection_is_transient_and_shows_no_password(caplog: pytest.
     ):
         fetched(f"http://ana:segredo@127.0.0.1:{port}", 2, attempts=2)
 
-    assert f"lote-0001: incomplete or no response from http://127.0.0.1:{port} (ConnectError: " in str(
-        failed.value
-    )
+    assert f"lote-0001: cannot connect to http://127.0.0.1:{port} (Connection refused)." in str(failed.value)
     assert "PURCHASE_API_URL" in str(failed.value)
-    assert "ConnectError" in caplog.text
+    assert "Attempt 2 of" in caplog.text
     assert "segredo" not in str(failed.value) + caplog.text
 
 
 @pytest.mark.parametrize(
     ("answer", "saw"),
     [
-        (b"", "RemoteProtocolError"),
-        (b"SSH-2.0-OpenSSH_9.6\r\n", "RemoteProtocolError"),
-        (raw_answer(b'{"a":1}\n', "Content-Length: 16"), "RemoteProtocolError"),
-        (raw_answer(b'8\r\n{"a":1}\n\r\n', "Transfer-Encoding: chunked"), "RemoteProtocolError"),
-        (raw_answer(b'8\r\n{"a":1}\n\r\n8\r\n{"a"', "Transfer-Encoding: chunked"), "RemoteProtocolError"),
+        (b"", "Server disconnected without sending a response"),
+        (b"SSH-2.0-OpenSSH_9.6\r\n", "Server disconnected without sending a response"),
+        (raw_answer(b'{"a":1}\n', "Content-Length: 16"), "peer closed connection"),
+        (raw_answer(b'8\r\n{"a":1}\n\r\n', "Transfer-Encoding: chunked"), "peer closed connection"),
+        (raw_answer(b'8\r\n{"a":1}\n\r\n8\r\n{"a"', "Transfer-Encoding: chunked"), "peer closed connection"),
     ],
     ids=["silence", "not HTTP", "cut length", "cut chunks", "cut in a chunk"],
 )
 def test_a_broken_response_is_transient(answer: bytes, saw: str) -> None:
     with (
         sent_raw(answer) as url,
-        pytest.raises(ApiUnavailableError, match=rf"incomplete or no response .*\({saw}: "),
+        pytest.raises(ApiUnavailableError, match=rf"incomplete or no response .*\({saw}"),
     ):
         fetched(url, 2)
 
@@ -449,7 +447,7 @@ def test_a_response_with_a_wrong_digest_is_incomplete() -> None:
 def test_a_server_that_stops_responding_is_transient() -> None:
     with (
         served(Script(drops(2, seconds_between=5)), lifespan="off") as url,
-        pytest.raises(ApiUnavailableError, match="ReadTimeout"),
+        pytest.raises(ApiUnavailableError, match="timed out"),
     ):
         rows_from(an_api(url, read_seconds=0.3), request(2))
 

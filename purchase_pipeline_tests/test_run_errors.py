@@ -8,9 +8,10 @@ import pytest
 from dagster._core.events import EngineEventData
 from dagster._utils.error import serializable_error_info_from_exc_info
 
-from purchase_pipeline.feeds.run_errors import reason_of
+from purchase_pipeline.feeds.run_errors import Reason, reason_of
+from purchase_pipeline.ingest.sources.errors import ApiUnavailableError
 
-MISSING = "ModuleNotFoundError: No module named 'socksio'"
+MISSING = Reason("No module named 'socksio' (ModuleNotFoundError)", "ModuleNotFoundError")
 KILLED = "the run ended without an error; its worker process may have been killed"
 
 
@@ -36,6 +37,16 @@ def fails() -> None:
 @dg.op
 def gives_up() -> None:
     raise dg.Failure("lote-0001: the API is away") from TimeoutError("10 s")
+
+
+@dg.op
+def is_refused() -> None:
+    raise ApiUnavailableError("lote-0001: returned 503 Service Unavailable.")
+
+
+@dg.op
+def fails_in_two_lines() -> None:
+    raise ValueError("disk full: /data\nLINE 1: COPY")
 
 
 @pytest.fixture
@@ -78,7 +89,22 @@ def test_an_error_in_a_resource_is_the_reason(instance: dg.DagsterInstance) -> N
 
 
 def test_the_message_of_a_failure_is_preferred_to_its_cause(instance: dg.DagsterInstance) -> None:
-    assert "lote-0001: the API is away" in reason_of(failed_run(instance, gives_up), instance)
+    assert reason_of(failed_run(instance, gives_up), instance) == ("lote-0001: the API is away", "Failure")
+
+
+def test_an_error_of_ours_is_told_by_its_message_alone(instance: dg.DagsterInstance) -> None:
+    assert reason_of(failed_run(instance, is_refused), instance) == (
+        "lote-0001: returned 503 Service Unavailable.",
+        "ApiUnavailableError",
+    )
+
+
+def test_the_class_of_another_error_follows_the_first_line_of_its_message(
+    instance: dg.DagsterInstance,
+) -> None:
+    reason = reason_of(failed_run(instance, fails_in_two_lines), instance)
+
+    assert reason.message == "disk full: /data (ValueError)\nLINE 1: COPY"
 
 
 def test_an_error_around_the_runs_process_is_the_reason(instance: dg.DagsterInstance) -> None:
@@ -98,4 +124,4 @@ def test_a_killed_run_is_explained_by_dagsters_message(
 ) -> None:
     run_id = ended_run(instance, "Its process is gone.")
 
-    assert reason_of(run_id, instance) == f"{KILLED} (Its process is gone.)"
+    assert reason_of(run_id, instance) == (f"{KILLED} (Its process is gone.)", "")

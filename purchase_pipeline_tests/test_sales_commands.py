@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -39,7 +40,7 @@ def test_there_is_no_report_before_a_batch_is_loaded(person: Person) -> None:
     ended = person.run("report", "--no-open")
 
     assert ended.returncode == 1
-    assert "No batches loaded yet. Load some first: purchase-pipeline up" in ended.stderr
+    assert re.fullmatch(r"No batches loaded yet. Load some first: \S*purchase-pipeline up\n", ended.stderr)
     assert ended.stdout == ""
 
 
@@ -64,6 +65,18 @@ def test_a_report_can_be_of_one_language(loaded: Person, option: str, code: str)
     ended = loaded.run("report", "--lang", option, "--output", "-")
 
     assert f'<html lang="{code}" data-language="{code}">' in ended.stdout
+
+
+def test_a_report_that_no_browser_opens_says_so_and_nothing_else(loaded: Person, tmp_path: Path) -> None:
+    opener = tmp_path / "xdg-open"
+    opener.write_text("#!/bin/sh\necho no method available; echo www-browser: not found >&2; exit 3\n")
+    opener.chmod(0o755)
+
+    ended = loaded.run("report", PATH=f"{tmp_path}:{os.environ['PATH']}")
+
+    assert ended.returncode == 0
+    assert ended.stdout == f"{loaded.home / 'reports' / 'sales-report.html'}\n"
+    assert ended.stderr == "Could not open a browser. Open the file above in one.\n"
 
 
 def test_queries_are_listed_shown_and_run(loaded: Person) -> None:

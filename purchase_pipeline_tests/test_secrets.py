@@ -180,7 +180,7 @@ def test_no_password_is_seen_whatever_fails(server: EmbeddedPostgres, tmp_path: 
     with ExitStack() as serving, Campaign(tmp_path, server, serving.enter_context(served(api()))) as campaign:
         campaign.wait_for("✓ 1/3", "returned 403")
         serving.close()
-        campaign.wait_for("incomplete or no response from", "ConnectError")
+        campaign.wait_for("cannot connect to", "ApiUnavailableError")
         shut_out(LOADER, server)
         campaign.wait_for("permission denied for database", '"status": "FAILURE", "error"')
         server.stop()

@@ -8,11 +8,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from shutil import get_terminal_size
+from textwrap import fill
 from typing import Any, NoReturn, TextIO
 
 import click
-
-from purchase_pipeline.cli.errors import expected_errors, message_of
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 _OPEN_FILES = 4096
@@ -29,11 +29,15 @@ class CommandLine(click.Group):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="backslashreplace")
         try:
-            super().main(*args, **extra)
-            status: object = 0
+            status: object = super().main(*args, **{**extra, "standalone_mode": False})
         except SystemExit as end:
             status = end.code
-        except expected_errors() as error:
+        except click.Abort:
+            click.echo("Aborted!", err=True)
+            status = 1
+        except click.ClickException as error:
+            status = _report_usage(error)
+        except _expected() as error:
             status = _report(error)
         # At interpreter exit it would be too late to report a failed write.
         fault = _flush(sys.stdout, 1)
@@ -64,12 +68,47 @@ def _raise_open_file_limit() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (min(_OPEN_FILES, hard), hard))
 
 
+# Imported on demand: an error is rare, and completion on Tab should not wait for SQLAlchemy.
+def _expected() -> tuple[type[Exception], ...]:
+    from purchase_pipeline.cli.errors import expected_errors
+
+    return expected_errors()
+
+
 def _report(error: Exception) -> int:
     """Print the error to stderr and return the exit code."""
+    from purchase_pipeline.cli.errors import message_of
+
     if not isinstance(error, BrokenPipeError):  # the reader has closed the pipe, as `head` does
         with suppress(OSError):
-            click.echo(f"Error: {message_of(error)}", err=True)
+            click.echo(_wrapped(f"Error: {message_of(error)}"), err=True)
     return 1
+
+
+def _report_usage(error: click.ClickException) -> int:
+    """Print what click says of an error, and return its exit code; 1 if it cannot be printed."""
+    said = io.StringIO()
+    error.show(said)
+    try:
+        click.echo(_wrapped(said.getvalue()), err=True, nl=False)
+    except OSError:
+        return 1
+    return error.exit_code
+
+
+def _wrapped(text: str) -> str:
+    """Wrap lines between words if they go to a terminal, which would break them within words."""
+    if not sys.stderr.isatty():
+        return text
+    width = get_terminal_size().columns
+    return "".join(_wrapped_line(line, width) for line in text.splitlines(keepends=True))
+
+
+def _wrapped_line(line: str, width: int) -> str:
+    if len(line.rstrip()) <= width:
+        return line
+    end = "\n" if line.endswith("\n") else ""
+    return fill(line, width, break_long_words=False, break_on_hyphens=False) + end
 
 
 def _flush(stream: TextIO, number: int) -> OSError | None:
@@ -102,7 +141,7 @@ def require_own_code() -> None:
 
 def _is_checkout(folder: Path) -> bool:
     # Imported on demand: `--help` needs no settings.
-    from purchase_pipeline.settings import is_checkout  # noqa: PLC0415
+    from purchase_pipeline.settings import is_checkout
 
     return is_checkout(folder)
 

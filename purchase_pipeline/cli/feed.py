@@ -2,16 +2,11 @@
 
 import click
 
+from purchase_pipeline.cli.outcome import chosen_module
 from purchase_pipeline.feeds.feed import Feed
 from purchase_pipeline.feeds.find import find_feed
 from purchase_pipeline.purchases import purchases
 from purchase_pipeline.settings import Settings
-
-
-def chosen_module() -> str | None:
-    """Return the module that the command line names; None for this project's own."""
-    module: str | None = click.get_current_context().find_root().params.get("module")
-    return module
 
 
 def chosen_feed(settings: Settings) -> Feed:
@@ -34,6 +29,6 @@ def require_partition(feed: Feed, key: str) -> None:
         click.UsageError: there is no such partition.
     """
     if not feed.has_partition(key):
-        raise click.UsageError(
-            f"Unknown batch {key!r}; {feed.name} has no such partition (see PURCHASE_LOTS)."
-        )
+        keys = feed.partitions.get_partition_keys() if feed.partitions else []
+        known = f"it has {keys[0]} to {keys[-1]}" if keys else "it has none"
+        raise click.UsageError(f"Unknown batch {key!r}; {feed.name} has no such partition: {known}.")

@@ -3,21 +3,19 @@
 from collections.abc import Callable
 from ipaddress import ip_address
 from math import isnan
-from typing import ParamSpec
+from typing import TYPE_CHECKING, ParamSpec
 
 import click
 from rich.console import Console
 
-from purchase_pipeline.cli.feed import chosen_feed, chosen_module, require_partition
-from purchase_pipeline.cli.outcome import read_settings, settings_errors, succeeds
-from purchase_pipeline.ingest.landing.store import landing_at
-from purchase_pipeline.ops.ingest import run_ingest
-from purchase_pipeline.ops.replay import run_replay
-from purchase_pipeline.ops.up import run_up
+from purchase_pipeline.cli.completion import batch_names
+from purchase_pipeline.cli.outcome import chosen_module, own_console, read_settings, settings_errors, succeeds
 from purchase_pipeline.settings import Settings, new_settings
 from purchase_pipeline.stack.lock import exclusive_use
 from purchase_pipeline.stack.ports import LOOPBACK
-from purchase_pipeline.stack.services import OWN_DEFINITIONS, StackOptions
+
+if TYPE_CHECKING:
+    from purchase_pipeline.stack.services import StackOptions
 
 P = ParamSpec("P")
 
@@ -58,7 +56,7 @@ def _settings(*, lots: int | None, rows: int | None, every: float | None = None)
     return settings if chosen_module() is None else settings.model_copy(update={"api_url": settings.api_url})
 
 
-def _require_two_ports(settings: Settings, options: StackOptions) -> None:
+def _require_two_ports(settings: Settings, options: "StackOptions") -> None:
     if options.ui and options.port == options.api_port and not settings.is_given("api_url"):
         raise click.UsageError(f"--port and --api-port must differ: both are {options.port}.")
 
@@ -100,12 +98,21 @@ def up(  # noqa: PLR0913  (one for each option)
 ) -> bool:
     """Start the local stack and load every batch.
 
+    \b
+    purchase-pipeline up                            50 batches, one every 5 s
+    purchase-pipeline up --lots 3 --defects 0.01    a short tour, with rejects
+    purchase-pipeline up --exit-when-done           for scripts
+
     Starts an embedded PostgreSQL (unless DATABASE_URL is set), the mock API (unless PURCHASE_API_URL is set) and
     Dagster, whose sensor requests the next missing batch every few seconds. Ctrl-C stops what it started; the next `up`
     resumes where this one stopped.
     """
-    settings = _settings(lots=lots, rows=rows, every=every)
+    from purchase_pipeline.cli.feed import chosen_feed
+    from purchase_pipeline.ingest.landing.store import landing_at
+    from purchase_pipeline.ops.up import run_up
+    from purchase_pipeline.stack.services import OWN_DEFINITIONS, StackOptions
 
+    settings = _settings(lots=lots, rows=rows, every=every)
     landing_at(settings.landing_location)  # fail now rather than once for each batch
     options = StackOptions(
         host=host,
@@ -126,15 +133,23 @@ def up(  # noqa: PLR0913  (one for each option)
 def ingest(*, lots: int, rows: int, defects: float, api_port: int) -> bool:
     """Load every missing batch now, without daemon or UI.
 
+    \b
+    purchase-pipeline ingest                        what is missing of 50
+    purchase-pipeline ingest --lots 80              and 30 more
+
     Runs the same Dagster job as `up`, in this process and without pauses; a later `up` shows its runs in the UI. Exit
     code 0 if all batches are loaded, else 1.
     """
-    settings = _settings(lots=lots, rows=rows)
+    from purchase_pipeline.cli.feed import chosen_feed
+    from purchase_pipeline.ingest.landing.store import landing_at
+    from purchase_pipeline.ops.ingest import run_ingest
+    from purchase_pipeline.stack.services import StackOptions
 
+    settings = _settings(lots=lots, rows=rows)
     landing_at(settings.landing_location)
     options = StackOptions(ui=False, api_port=api_port, defects=_defects(settings, defects))
-    with exclusive_use(settings.home):
-        return run_ingest(chosen_feed, settings, options, Console())
+    with exclusive_use(settings.home), own_console() as console:
+        return run_ingest(chosen_feed, settings, options, console)
 
 
 def _defects(settings: Settings, ratio: float) -> float:
@@ -146,16 +161,23 @@ def _defects(settings: Settings, ratio: float) -> float:
 
 
 @click.command()
-@click.option("--lote", help="Only this batch.  [default: every landed batch]")
+@click.option("--lote", shell_complete=batch_names, help="Only this batch.  [default: every landed batch]")
 @click.option("--dry-run", is_flag=True, help="Only list the batches that would be reloaded.")
 @succeeds
 def replay(*, lote: str | None, dry_run: bool) -> bool:
     """Revalidate landed batches after the contract has changed.
 
+    \b
+    purchase-pipeline replay --dry-run              what would be reloaded
+    purchase-pipeline replay --lote lote-0007       one batch
+
     Reloads each batch whose rows validate differently: rows that now pass move from the quarantine to
     the table, rows that no longer pass move back, one transaction for each batch. Reads the landed files, not the API.
     Exit code 0 if all went well; 1 if a batch failed (for example with too many rejects) and kept its old rows.
     """
+    from purchase_pipeline.cli.feed import chosen_feed, require_partition
+    from purchase_pipeline.ops.replay import run_replay
+
     settings = read_settings()
     feed = chosen_feed(settings)
     if lote is not None:

@@ -4,27 +4,42 @@ from importlib import import_module
 from pathlib import Path
 
 import click
+from click.shell_completion import CompletionItem
 from dotenv import load_dotenv
 
 from purchase_pipeline.cli.command_line import CommandLine, require_own_code
+from purchase_pipeline.cli.completion import feed_names
 from purchase_pipeline.stack.start import importing
 
 _COMMANDS = {
-    "up": ("load", "Start the local stack and load every batch."),
-    "ingest": ("load", "Load every missing batch now, without daemon or UI."),
-    "status": ("inspect", "Show loaded, rejected, failed and in-progress batches."),
-    "verify": ("inspect", "Compare every batch with its landed file."),
-    "rejects": ("quarantine", "Show rejected rows and their reasons."),
-    "replay": ("load", "Revalidate landed batches after the contract has changed."),
-    "new": ("new", "Write a feed from one response of an API."),
-    "report": ("sales", "Update the sales report and open it."),
-    "sql": ("sql", "Run a saved query or a statement, or list the saved queries."),
-    "psql": ("sql", "Open psql on the database in use, as a role that only reads."),
-    "db-url": ("local", "Print the URL of the database in use."),
-    "down": ("local", "Stop all services; the data is kept."),
-    "reset": ("local", "Stop all services and remove all local state."),
+    "Start": {
+        "up": ("load", "Start the local stack and load every batch."),
+        "ingest": ("load", "Load every missing batch now, without daemon or UI."),
+    },
+    "Look": {
+        "status": ("inspect", "Show loaded, rejected, failed and in-progress batches."),
+        "verify": ("inspect", "Compare every batch with its landed file."),
+        "rejects": ("quarantine", "Show rejected rows and their reasons."),
+        "logs": ("logs", "Show the logs of the local services."),
+    },
+    "Change": {
+        "replay": ("load", "Revalidate landed batches after the contract has changed."),
+        "new": ("new", "Write a feed from one response of an API."),
+    },
+    "Data": {
+        "report": ("sales", "Update the sales report and open it."),
+        "sql": ("sql", "Run a saved query or a statement, or list the saved queries."),
+        "psql": ("sql", "Open psql on the database in use, as a role that only reads."),
+        "db-url": ("local", "Print the URL of the database in use."),
+    },
+    "Stop": {
+        "down": ("local", "Stop all services; the data is kept."),
+        "reset": ("local", "Stop all services and remove all local state."),
+    },
 }
-"""Each command's module and the first sentence of its help."""
+"""Commands by task: each one's module, and the first sentence of its help."""
+
+_MODULES = {name: module for commands in _COMMANDS.values() for name, (module, _) in commands.items()}
 
 
 class LazyCommands(CommandLine):
@@ -32,22 +47,36 @@ class LazyCommands(CommandLine):
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  (click's signature)
         """Return the command names, in the order of a typical session."""
-        return list(_COMMANDS)
+        return list(_MODULES)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         """Import a command; return None for an unknown name."""
-        if cmd_name not in _COMMANDS:
+        if cmd_name not in _MODULES:
             return None
-        module, _ = _COMMANDS[cmd_name]
         with importing():
-            loaded = import_module(f"purchase_pipeline.cli.{module}")
+            loaded = import_module(f"purchase_pipeline.cli.{_MODULES[cmd_name]}")
         command: click.Command = getattr(loaded, cmd_name.replace("-", "_"))
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        """Write the command list of `--help` without importing the commands."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, summary) for name, (_, summary) in _COMMANDS.items()])
+        """Write the command list of `--help`, by task, without importing the commands."""
+        width = max(map(len, _MODULES))
+        for task, commands in _COMMANDS.items():
+            with formatter.section(task):
+                formatter.write_dl([(f"{name:{width}}", summary) for name, (_, summary) in commands.items()])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete a command's name without importing the commands, or an option."""
+        if incomplete.startswith("-"):
+            return click.Command.shell_complete(self, ctx, incomplete)
+        summaries = {
+            name: summary for commands in _COMMANDS.values() for name, (_, summary) in commands.items()
+        }
+        return [
+            CompletionItem(name, help=summary)
+            for name, summary in summaries.items()
+            if name.startswith(incomplete)
+        ]
 
 
 @click.group(
@@ -58,7 +87,9 @@ class LazyCommands(CommandLine):
     "-m", "--module", help="Module of Dagster definitions with the feed.  [default: this project's]"
 )
 @click.option(
-    "--feed", help="Feed that the command works on.  [default: purchases, or the module's only feed]"
+    "--feed",
+    shell_complete=feed_names,
+    help="Feed that the command works on.  [default: purchases, or the module's only feed]",
 )
 def main(*, module: str | None, feed: str | None) -> None:  # noqa: ARG001  (`feed` is read by `chosen_feed`)
     """Load an HTTP API into PostgreSQL with Dagster, batch by batch: purchases (in lotes), or a feed of your own.
@@ -72,6 +103,10 @@ def main(*, module: str | None, feed: str | None) -> None:  # noqa: ARG001  (`fe
     DAGSTER_POSTGRES_URL (Dagster's storage; default: the database `dagster` on the same server), PURCHASE_API_URL
     (default: a mock API), PURCHASE_LOTS, PURCHASE_ROWS, PURCHASE_EVERY, PURCHASE_MAX_REJECTED_RATIO, PURCHASE_HOME
     (local state; default: .purchase in the project). With -m, also those in the file .env, as `dg` reads them.
+
+    \b
+    Completion on Tab, for ~/.bashrc (zsh: zsh_source; fish: fish_source):
+    eval "$(_PURCHASE_PIPELINE_COMPLETE=bash_source purchase-pipeline)"
     """
     require_own_code()
     if module is not None:

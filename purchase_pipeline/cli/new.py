@@ -76,10 +76,12 @@ def new(  # noqa: PLR0913  (one for each option)
     a sample of the rows. Reads a JSON array, JSON around an array, NDJSON and CSV, also gzip or zstd.
 
     \b
-    purchase-pipeline new orders --from https://api.example.com/v1/orders --token-env ORDERS_TOKEN
+    purchase-pipeline new orders --from https://api.example.com/v1/orders \\
+        --token-env ORDERS_TOKEN
     purchase-pipeline new orders --from https://api.example.com/v1/orders \\
         --partitions daily --param day={partition_key}
-    purchase-pipeline new sales --from 'https://example.com/{start:%Y-%m}.csv.gz' --partitions monthly
+    purchase-pipeline new sales --partitions monthly \\
+        --from 'https://example.com/{start:%Y-%m}.csv.gz'
 
     A template may have {partition_key}, and of a time window {start}, {end} and {last}: {start:%d/%m/%Y}. Secrets are
     read from environment variables; no file has them. No file is overwritten.

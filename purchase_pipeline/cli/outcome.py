@@ -13,10 +13,14 @@ from typing import NoReturn, ParamSpec
 
 import click
 from pydantic import ValidationError
+from rich.console import Console
 
 from purchase_pipeline.settings import Settings, current_settings, explained
 
 P = ParamSpec("P")
+
+_terminals = [1, 2]
+"""Descriptors that print, perhaps to a terminal."""
 
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
@@ -50,8 +54,8 @@ def _stop(signum: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001
 
 
 def _redirect_closed_terminal() -> None:
-    """Redirect stdout and stderr to /dev/null if their reader is gone: a failed write would interrupt the shutdown."""
-    for descriptor in (1, 2):
+    """Redirect what prints to /dev/null if its reader is gone: a failed write would interrupt the shutdown."""
+    for descriptor in _terminals:
         poll = select.poll()
         poll.register(descriptor, 0)
         if any(event & (select.POLLHUP | select.POLLERR) for _, event in poll.poll(0)):
@@ -59,8 +63,26 @@ def _redirect_closed_terminal() -> None:
                 os.dup2(devnull.fileno(), descriptor)
 
 
+@contextmanager
+def own_console() -> Iterator[Console]:
+    """Open a console on a duplicate of stdout: Dagster redirects the original while a run logs in this process."""
+    descriptor = os.dup(sys.stdout.fileno())
+    _terminals.append(descriptor)
+    with os.fdopen(descriptor, "w", encoding=sys.stdout.encoding, errors=sys.stdout.errors) as file:
+        try:
+            yield Console(file=file)
+        finally:
+            _terminals.remove(descriptor)
+
+
 def _ignore(signum: int, frame: FrameType | None) -> None:
     """Do nothing: the shutdown is already in progress."""
+
+
+def chosen_module() -> str | None:
+    """Return the module that the command line names; None for this project's own."""
+    module: str | None = click.get_current_context().find_root().params.get("module")
+    return module
 
 
 def read_settings() -> Settings:

@@ -1,27 +1,32 @@
 """The `rejects` command."""
 
 import sys
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
 
-from purchase_pipeline.cli.feed import chosen_feed, require_partition
+from purchase_pipeline.cli.completion import batch_names
 from purchase_pipeline.cli.outcome import read_settings, succeeds
 from purchase_pipeline.ingest.printable import printable_json
-from purchase_pipeline.ingest.quarantine import Grouping, Quarantine, RejectGroup, Rejects
-from purchase_pipeline.ingest.tables import FeedTables
-from purchase_pipeline.ops.quarantine import landed_rejects, print_groups, print_rows
-from purchase_pipeline.postgres.connections import engine_for
-from purchase_pipeline.stack.database import database_in_use, database_url
+from purchase_pipeline.ops.lines import print_text
+
+if TYPE_CHECKING:
+    from purchase_pipeline.feeds.feed import Feed
+    from purchase_pipeline.ingest.quarantine import Grouping, RejectGroup, Rejects
+    from purchase_pipeline.settings import Settings
 
 _DEFAULT_LIMIT = 20
-_GROUPINGS: dict[str | None, Grouping] = {"reason": "reason", "field": "field", "lote": "partition"}
+_GROUPINGS: "dict[str | None, Grouping]" = {"reason": "reason", "field": "field", "lote": "partition"}
 
 
 @click.command()
-@click.option("--lote", help="Only this batch.  [default: all]")
+@click.option("--lote", shell_complete=batch_names, help="Only this batch.  [default: all]")
 @click.option(
-    "--landed", metavar="LOTE", help="Validate this landed batch again, loaded or not, and show its rows."
+    "--landed",
+    metavar="LOTE",
+    shell_complete=batch_names,
+    help="Validate this landed batch again, loaded or not, and show its rows.",
 )
 @click.option(
     "--by",
@@ -47,33 +52,69 @@ def rejects(
     The rows are in the table compras_rejeitadas. After changing the contract, revalidate them with
     `purchase-pipeline replay`.
     """
+    from purchase_pipeline.cli.feed import chosen_feed, require_partition
+    from purchase_pipeline.ops.quarantine import landed_rejects
+
     if lote is not None and landed is not None:
         raise click.UsageError("--lote is for loaded batches, --landed for landed ones: use one of them.")
     settings = read_settings()
     feed, grouping = chosen_feed(settings), _GROUPINGS.get(by)
-    if landed is not None:
+    if landed is None:
+        _show_loaded(feed, settings, lote, grouping, limit, as_json=as_json)
+    else:
         if not feed.has_increments:  # whose landed loads are no partitions
             require_partition(feed, landed)
-        _show(landed_rejects(feed, settings, landed), feed.tables, grouping, limit, as_json=as_json)
-        return True
-    with database_in_use(settings):
-        quarantine = Quarantine(engine_for(database_url(settings)), feed.tables, lote)
-        _show(quarantine, feed.tables, grouping, limit, as_json=as_json)
+        _show(landed_rejects(feed, settings, landed), feed, grouping, limit, as_json=as_json)
     return True
 
 
-def _show(
-    rejects: Rejects, tables: FeedTables, grouping: Grouping | None, limit: int | None, *, as_json: bool
+def _show_loaded(
+    feed: "Feed",
+    settings: "Settings",
+    lote: str | None,
+    grouping: "Grouping | None",
+    limit: int | None,
+    *,
+    as_json: bool,
 ) -> None:
+    from purchase_pipeline.cli.feed import require_partition
+    from purchase_pipeline.ingest.ledger import Ledger
+    from purchase_pipeline.ingest.quarantine import Quarantine
+    from purchase_pipeline.ops.summary import program
+    from purchase_pipeline.postgres.connections import engine_for
+    from purchase_pipeline.stack.database import database_in_use, database_url
+
+    with database_in_use(settings):
+        engine = engine_for(database_url(settings))
+        quarantine = Quarantine(engine, feed.tables, lote)
+        is_loaded = bool(
+            quarantine.count() or Ledger(engine, feed.tables).loaded(None if lote is None else [lote])
+        )
+        if lote is not None and not is_loaded:
+            require_partition(feed, lote)
+        if is_loaded or as_json:
+            _show(quarantine, feed, grouping, limit, as_json=as_json)
+        else:
+            missing = "No batch is loaded" if lote is None else f"{lote} is not loaded"
+            print_text(
+                Console(), f"{missing}: there are no rejected rows to show. Load first: {program()} up"
+            )
+
+
+def _show(
+    rejects: "Rejects", feed: "Feed", grouping: "Grouping | None", limit: int | None, *, as_json: bool
+) -> None:
+    from purchase_pipeline.ops.quarantine import print_groups, print_rows
+
     if as_json:
         found = [_as_json(group) for group in rejects.grouped(grouping)] if grouping else rejects.rows(limit)
         click.echo(printable_json(found, sys.stdout.encoding))
     elif grouping:
         print_groups(rejects.grouped(grouping), grouping, Console())
     else:
-        print_rows(tables, rejects.rows(limit or _DEFAULT_LIMIT), rejects.count(), Console())
+        print_rows(feed.tables, rejects.rows(limit or _DEFAULT_LIMIT), rejects.count(), Console())
 
 
-def _as_json(group: RejectGroup) -> dict[str, object]:
+def _as_json(group: "RejectGroup") -> dict[str, object]:
     what, rows, batches, example = group
     return {"what": what, "rows": rows, "lots": batches, "example": example}

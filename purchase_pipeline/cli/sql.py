@@ -8,6 +8,7 @@ import sys
 import click
 from rich.console import Console
 
+from purchase_pipeline.cli.completion import query_names
 from purchase_pipeline.cli.outcome import read_settings, succeeds
 from purchase_pipeline.ops.json_rows import load_json, write_json
 from purchase_pipeline.ops.psql import run_psql
@@ -20,7 +21,7 @@ _EXAMPLE = 'purchase-pipeline sql "select count(*) from tabela_compras"'
 
 
 @click.command()
-@click.argument("query", nargs=-1, metavar="[NAME | STATEMENT | -]")
+@click.argument("query", nargs=-1, shell_complete=query_names, metavar="[NAME | STATEMENT | -]")
 @click.option("--show", is_flag=True, help="Print the SQL of a saved query instead of running it.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print all rows as CSV, for scripts and spreadsheets.")
 @click.option("--json", "as_json", is_flag=True, help="Print all rows as a JSON array, one row a line.")

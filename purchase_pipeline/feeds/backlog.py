@@ -18,17 +18,35 @@ from purchase_pipeline.stack.dagster_internals import (
     PARTITION_NAME_TAG,
 )
 
+ATTEMPT_TAG = "attempt"
 _RETRY_WAIT = timedelta(minutes=1)
 _CHECKED_PARTITIONS = 10_000  # per tick, every 5 s; takes 0.1 s
 _FAILED = [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 
 
 class FailedRun(NamedTuple):
-    """A failed run; `what` is its partition, or its job if it has no single partition."""
+    """A failed run.
+
+    Attributes:
+        run_id: Dagster's id of the run.
+        what: its partition, or its job if it has no single partition.
+        reason: what happened, without the name of the partition.
+        error: class of the error, '' if none was recorded.
+        attempt: number of the sensor's request for the partition, 0 if the sensor did not request it.
+    """
 
     run_id: str
     what: str
     reason: str
+    error: str = ""
+    attempt: int = 0
+
+
+class Taken(NamedTuple):
+    """Seconds from the start of a run to the commit of its partition, and those that the run waited before."""
+
+    ran: float
+    queued: float = 0.0
 
 
 class Backlog:
@@ -163,14 +181,17 @@ class Backlog:
 
     def explain(self, run: dg.DagsterRun) -> FailedRun:
         """Return a failed run with its reason."""
-        return FailedRun(
-            run.run_id, self.partition_of(run) or run.job_name, reason_of(run.run_id, self._instance)
-        )
+        what, reason = self.partition_of(run) or run.job_name, reason_of(run.run_id, self._instance)
+        attempt = int(run.tags.get(ATTEMPT_TAG, 0))
+        return FailedRun(run.run_id, what, reason.message.removeprefix(f"{what}: "), reason.error, attempt)
 
-    def seconds_taken(self, one: LoadedPartition) -> float | None:
-        """Return the seconds from the run's request to the partition's commit, or None if the run was deleted."""
+    def taken(self, one: LoadedPartition) -> Taken | None:
+        """Return how long the partition's run took until its commit, or None if the run was deleted."""
         record = self._instance.get_run_record_by_id(one.run_id)
-        return (one.committed_at - record.create_timestamp).total_seconds() if record else None
+        if record is None or record.start_time is None:
+            return None
+        queued = record.start_time - record.create_timestamp.timestamp()
+        return Taken(one.committed_at.timestamp() - record.start_time, queued)
 
     def _runs_of(self, key: str) -> list[dg.RunRecord]:
         records = self._instance.get_run_records(dg.RunsFilter(tags={PARTITION_NAME_TAG: key}))
@@ -203,11 +224,10 @@ class NewCommits:
         return len(self._known) - len(self._missing.keys() & self._known.keys())
 
     def poll(self) -> Iterator[LoadedPartition]:
-        """Yield newly loaded partitions; one that is not consumed is yielded by the next poll."""
+        """Yield what was committed, for the first time or again; what is not consumed is yielded by the next poll."""
         for one in self._backlog.loaded_since(self._newest):
             before = self._known.get(one.key)
-            expected = one.key in self._missing or self._backlog.feed.partitions is None
-            if before is None or (expected and before < one.committed_at):
+            if before is None or before < one.committed_at:
                 self._missing.pop(one.key, None)
                 self._known[one.key] = self._newest = one.committed_at
                 yield one

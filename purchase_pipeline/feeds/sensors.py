@@ -7,9 +7,10 @@ from uuid import uuid4
 
 import dagster as dg
 
-from purchase_pipeline.feeds.backlog import Backlog
+from purchase_pipeline.feeds.backlog import ATTEMPT_TAG, Backlog
 from purchase_pipeline.feeds.declaration import FeedDeclaration
 from purchase_pipeline.feeds.lost_materializations import find_lost_materializations
+from purchase_pipeline.ingest.printable import duration
 
 _DAEMON_INTERVAL_SECONDS = 5.0
 _FIRST_DELAY_SECONDS = 10.0
@@ -35,6 +36,19 @@ def ticks(every_seconds: float) -> tuple[int, int]:
 def delay_after(failures: int) -> timedelta:
     """Return how long to back off after a number of failures: 10 s, doubling up to one hour."""
     return timedelta(seconds=min(_FIRST_DELAY_SECONDS * 2.0 ** (failures - 1), _LONGEST_DELAY_SECONDS))
+
+
+def retry_of(backlog: Backlog, failed: dg.RunRecord, now: datetime) -> str:
+    """Return when the sensor requests the partition of a failed run again, in words."""
+    if failed.dagster_run.is_complete_and_waiting_to_retry:
+        return "Dagster retries the run within a minute"
+    key = backlog.partition_of(failed.dagster_run)
+    own = backlog.own_failures(now - _DAY)
+    failures = sum(backlog.partition_of(record.dagster_run) == key for record in own)
+    if failures >= _MOST_FAILURES_A_DAY:
+        return f"stopped for a day after {failures} failures"
+    seconds = (failed.update_timestamp + delay_after(max(failures, 1)) - now).total_seconds()
+    return f"next attempt in {duration(max(seconds, _DAEMON_INTERVAL_SECONDS))}"
 
 
 def missing_partitions(feed: FeedDeclaration) -> dg.SensorDefinition:
@@ -113,7 +127,7 @@ def _request(feed: FeedDeclaration, backlog: Backlog, key: str) -> dg.RunRequest
     run ids, so no batch is requested twice.
     """
     attempt = backlog.attempts(key) + 1
-    tags = {feed.tables.partition: key, "attempt": str(attempt)}
+    tags = {feed.tables.partition: key, ATTEMPT_TAG: str(attempt)}
     return dg.RunRequest(run_key=f"{key}/{attempt}/{uuid4().hex}", partition_key=key, tags=tags)
 
 

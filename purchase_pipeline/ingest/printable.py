@@ -47,6 +47,14 @@ def quantity(count: int, noun: str) -> str:
     return f"{count:,} {noun}" + ("" if count == 1 else "es" if noun.endswith("ch") else "s")
 
 
+def duration(seconds: float) -> str:
+    """Return a duration to be read by a person: `45 s`, `2 min 5 s`, `1 h 10 min`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = [(hours, "h"), (minutes, "min"), (0 if hours else rest, "s")]
+    return " ".join(f"{count} {unit}" for count, unit in parts if count) or "0 s"
+
+
 def printable_json(value: object, encoding: str = "utf-8") -> str:
     """Return a value as indented JSON for a terminal."""
     text = json.dumps(value, indent=2, ensure_ascii=False, default=datetime.isoformat)

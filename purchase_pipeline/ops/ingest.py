@@ -9,13 +9,17 @@ from time import monotonic
 
 from rich.console import Console
 
-from purchase_pipeline.feeds.backlog import Backlog
+from purchase_pipeline.feeds.backlog import Backlog, Taken
 from purchase_pipeline.feeds.lost_materializations import restore_catalog
 from purchase_pipeline.feeds.partitions import WHOLE
 from purchase_pipeline.ingest.ledger import LoadedPartition
-from purchase_pipeline.ops.console import BacklogWatch, LiveProgress, print_line, print_summary
+from purchase_pipeline.ingest.printable import quantity
+from purchase_pipeline.ops.console import BacklogWatch, LiveProgress
+from purchase_pipeline.ops.lines import print_text
 from purchase_pipeline.ops.pipeline import Declare, Pipeline
+from purchase_pipeline.ops.retries import retries_shown
 from purchase_pipeline.ops.runs import consecutive, job_runs
+from purchase_pipeline.ops.summary import print_next_steps, print_summary
 from purchase_pipeline.settings import Settings
 from purchase_pipeline.stack.dagster_instance import open_instance
 from purchase_pipeline.stack.database import database_in_use
@@ -41,7 +45,7 @@ def run_ingest(declare: Declare, settings: Settings, options: StackOptions, cons
         served.save()
         with open_instance(served) as instance:
             pipeline = Pipeline(declare(served), served, instance)
-            failover = Failover(served, partial(print_line, console))
+            failover = Failover(served, partial(print_text, console))
             failover.wait_for(partial(end_orphaned_runs, served, instance))
             wait_for_mock_api(settings, served, processes)
             succeeded = _load_missing(pipeline, failover, console)
@@ -49,7 +53,8 @@ def run_ingest(declare: Declare, settings: Settings, options: StackOptions, cons
             failover.wait_for(partial(restore_catalog, pipeline.backlog, instance))
         backlog = Backlog(pipeline.feed, pipeline.ledger, pipeline.instance)  # with new increments
         loaded = failover.wait_for(backlog.loaded)
-        print_summary(console, len(backlog.keys), loaded.values(), monotonic() - clock)
+        print_summary(console, backlog.keys, loaded.values(), monotonic() - clock)
+        print_next_steps(console, pipeline.feed, loaded.values(), module=options.module)
     return succeeded and len(loaded) == len(backlog.keys)
 
 
@@ -58,21 +63,30 @@ def _load_missing(pipeline: Pipeline, failover: Failover, console: Console) -> b
     backlog, feed = pipeline.backlog, pipeline.feed
     job = feed.definitions(pipeline.settings).resolve_job_def(feed.job)
     target = len(backlog.keys) + feed.has_increments
-    with LiveProgress(console, target) as progress, job_runs(pipeline, job) as start_run:
+    with (
+        LiveProgress(console, target) as progress,
+        retries_shown(progress.say) as end_retries,
+        job_runs(pipeline, job) as start_run,
+    ):
         loaded = failover.wait_for(backlog.loaded)
         watch = BacklogWatch(
             backlog,
             progress,
             loaded,
             again=backlog.again(loaded),
-            seconds_taken=_seconds_between_commits(),
-            outlook="run `ingest` or `up` to retry it",
+            begun=datetime.now(UTC),
+            taken=_between_commits(),
+            outlook=lambda _: "run `ingest` or `up` to retry it",
+            is_retried=False,
         )
 
         def run(keys: Sequence[str]) -> bool:
             """Run the job for some batches, showing each when it is committed; return whether it succeeded."""
+            before = len(watch.missing)
             succeeded = failover.wait_for(partial(_run_and_watch, partial(start_run, keys), watch.look))
             failover.wait_for(watch.look)
+            if len(watch.missing) < before:
+                end_retries()
             return succeeded
 
         if feed.partitions is None:
@@ -80,21 +94,24 @@ def _load_missing(pipeline: Pipeline, failover: Failover, console: Console) -> b
         for keys in consecutive(list(watch.missing), backlog.keys, feed.partitions_per_run):
             run(keys)
             # A batch that fails ends its run. The remaining ones are run alone: each loads, or says why not.
-            for key in keys if len(keys) > 1 else ():
-                if key in watch.missing:
+            if len(keys) > 1 and (left := [key for key in keys if key in watch.missing]):
+                progress.say(
+                    f"The run stopped at {left[0]}; loading {quantity(len(left), 'batch')} one by one."
+                )
+                for key in left:
                     run([key])
         return not watch.missing
 
 
-def _seconds_between_commits() -> Callable[[LoadedPartition], float]:
+def _between_commits() -> Callable[[LoadedPartition], Taken]:
     last = datetime.now(UTC)
 
-    def seconds(batch: LoadedPartition) -> float:
+    def taken(batch: LoadedPartition) -> Taken:
         nonlocal last
         before, last = last, batch.committed_at
-        return (last - before).total_seconds()
+        return Taken((last - before).total_seconds())
 
-    return seconds
+    return taken
 
 
 def _run_and_watch(start: Callable[[], Future[bool]], look: Callable[[], int]) -> bool:

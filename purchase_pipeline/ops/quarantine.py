@@ -13,6 +13,7 @@ from purchase_pipeline.ingest.landing.store import landing_at
 from purchase_pipeline.ingest.printable import in_brief, printable, quantity
 from purchase_pipeline.ingest.quarantine import Grouping, LandedRejects, RejectGroup
 from purchase_pipeline.ingest.tables import FeedTables
+from purchase_pipeline.ops.lines import print_table, print_text
 from purchase_pipeline.settings import Settings
 
 
@@ -39,7 +40,7 @@ def print_rows(tables: FeedTables, rows: Sequence[dict[str, Any]], count: int, c
             Text(printable(f"{row[tables.partition]} {tables.row_number} {row[tables.row_number]}"), "bold")
         )
         for reason in row["reasons"]:
-            console.print(Text(f"  {in_brief(reason)}"), soft_wrap=True)
+            print_text(console, in_brief(reason), indent=2)
         console.print(Text(f"  {printable(row['original'])}", "dim"), no_wrap=True, overflow="ellipsis")
     more = "" if count == len(rows) else f"; showing {len(rows)} (use --limit for more, --json for all)"
     console.print(f"{quantity(count, 'rejected row')}{more}.", highlight=False)
@@ -53,4 +54,4 @@ def print_groups(groups: Sequence[RejectGroup], by: Grouping, console: Console) 
     for group in groups:
         what, example = Text(in_brief(group.what)), Text(printable(group.example))
         table.add_row(what, f"{group.rows:,}", f"{group.partitions:,}", example)
-    console.print(table)
+    print_table(console, table)

@@ -11,7 +11,8 @@ from purchase_pipeline.ingest.landing.store import Landing
 from purchase_pipeline.ingest.ledger import LoadedPartition
 from purchase_pipeline.ingest.printable import printable
 from purchase_pipeline.ingest.reconciliation import Verifier
-from purchase_pipeline.ops.console import print_failure
+from purchase_pipeline.ops.failures import print_failure
+from purchase_pipeline.ops.lines import print_text
 from purchase_pipeline.ops.pipeline import Pipeline
 from purchase_pipeline.ops.runs import StartRun, job_runs
 from purchase_pipeline.settings import Settings
@@ -32,7 +33,7 @@ def run_replay(
         if not changed:
             console.print("All batches match the current contract; nothing to do.")
         elif dry_run:
-            console.print(f"Would reload: {', '.join(changed)}", soft_wrap=True, highlight=False)
+            print_text(console, f"Would reload: {', '.join(changed)}")
         else:
             job = feed.definitions(settings).resolve_job_def(feed.job)
             with job_runs(pipeline, job, [table.name for table in feed.tables.both]) as run:

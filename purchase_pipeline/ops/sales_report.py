@@ -11,9 +11,11 @@ from rich.console import Console
 from purchase_pipeline.definitions import build_definitions
 from purchase_pipeline.ingest.ledger import LEDGER, LoadedPartition
 from purchase_pipeline.ingest.printable import quantity
-from purchase_pipeline.ops.console import print_failure
+from purchase_pipeline.ops.failures import print_failure
+from purchase_pipeline.ops.lines import print_text
 from purchase_pipeline.ops.pipeline import Pipeline
 from purchase_pipeline.ops.runs import consecutive, job_runs
+from purchase_pipeline.ops.summary import program
 from purchase_pipeline.purchases import purchases
 from purchase_pipeline.sales.report.file import Language, ReportFile
 from purchase_pipeline.sales.tables import SALES_BY_LOT
@@ -28,7 +30,7 @@ def update_report(settings: Settings, console: Console, language: Language | Non
     with Pipeline.open(purchases(settings), settings) as pipeline:
         loaded = pipeline.backlog.loaded()
         if not loaded:
-            console.print("No batches loaded yet. Load some first: purchase-pipeline up")
+            print_text(console, f"No batches loaded yet. Load some first: {program()} up")
             return None
         stale, begun = _stale_lots(pipeline.engine, loaded), datetime.now(UTC)
         with console.status(f"Aggregating {quantity(len(stale), 'batch')}, updating marts and report ..."):

@@ -1,5 +1,6 @@
 """Status: batches loaded, in progress and failed; rows received, loaded and rejected, and whether they balance."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from pydantic import AwareDatetime, BaseModel
@@ -10,12 +11,13 @@ from rich.text import Text
 from purchase_pipeline.feeds.feed import Feed
 from purchase_pipeline.ingest.ledger import totals
 from purchase_pipeline.ingest.printable import printable
+from purchase_pipeline.ops.lines import few, print_table, print_text
 from purchase_pipeline.ops.pipeline import Pipeline
+from purchase_pipeline.ops.summary import program
 from purchase_pipeline.settings import Settings
 from purchase_pipeline.stack.clock import seconds_ahead
 
 _RECENT = timedelta(days=1)
-_NAMED = 5
 
 
 class LotStatus(BaseModel):
@@ -94,45 +96,54 @@ def read_status(feed: Feed, settings: Settings) -> Status:
 def print_status(status: Status, console: Console) -> None:
     """Print a table with a row for each batch, then the totals."""
     if status.lots:
-        table = Table("batch", "received", "loaded", "rejected", "balanced", "committed at (UTC)")
-        table.columns[0].no_wrap, table.columns[-1].overflow = True, "fold"
-        for column in table.columns[1:4]:
-            column.justify = "right"
-        for lot in status.lots:
-            table.add_row(
-                Text(printable(lot.lote)),
-                f"{lot.received:,}",
-                f"{lot.loaded:,}",
-                f"{lot.rejected:,}",
-                "yes" if lot.conserved else "[red]NO[/]",
-                f"{lot.committed_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
-            )
-        console.print(table)
-    console.print(
-        f"{status.loaded} of {status.wanted} batches loaded, {len(status.in_flight)} in progress, "
-        f"{len(status.failed)} failed. Rows: {status.rows_received:,} received = {status.rows_loaded:,} loaded + "
-        f"{status.rows_rejected:,} rejected: {'balanced' if status.conserved else '[red]NOT BALANCED[/]'}.",
-        highlight=False,
-        soft_wrap=True,
-    )
-    if status.beyond_target:
-        console.print(
-            f"Also loaded, beyond the target and not counted above: {_few(status.beyond_target)}",
-            soft_wrap=True,
+        print_table(console, _table(status.lots))
+    print_text(console, _totals(status))
+    for said in _remarks(status):
+        print_text(console, said)
+
+
+def _table(lots: list[LotStatus]) -> Table:
+    table = Table("batch", box=None, pad_edge=False)
+    table.columns[0].overflow = "fold"  # a longer key goes on in the next line, and nothing else is cut
+    for name in ("received", "loaded", "rejected"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for name in ("balanced", "committed at (UTC)"):
+        table.add_column(name, no_wrap=True)
+    for lot in lots:
+        table.add_row(
+            Text(printable(lot.lote)),
+            f"{lot.received:,}",
+            f"{lot.loaded:,}",
+            f"{lot.rejected:,}",
+            "yes" if lot.conserved else "[red]NO[/]",
+            f"{lot.committed_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
         )
+    return table
+
+
+def _totals(status: Status) -> Text:
+    batches = (
+        f"{status.loaded} of {status.wanted} batches loaded, {len(status.in_flight)} in progress, "
+        f"{len(status.failed)} failed."
+    )
+    if not status.lots:
+        return Text(f"{batches} No rows yet. Load some first: {program()} up")
+    rows = (
+        f" Rows: {status.rows_received:,} received = {status.rows_loaded:,} loaded + "
+        f"{status.rows_rejected:,} rejected: "
+    )
+    return Text.assemble(batches, rows, "balanced" if status.conserved else ("NOT BALANCED", "red"), ".")
+
+
+def _remarks(status: Status) -> Iterator[str]:
+    if status.beyond_target:
+        yield f"Also loaded, beyond the target and not counted above: {few(status.beyond_target)}"
     if status.clock_behind_seconds:
-        console.print(
+        yield (
             f"The clock is {status.clock_behind_seconds:,.0f} s behind the sensor's last tick: no batch is "
-            "requested until it catches up or `purchase-pipeline up` starts.",
-            soft_wrap=True,
+            "requested until it catches up or `purchase-pipeline up` starts."
         )
     if status.failed:
-        console.print(
-            "Failed within the last day and not loaded since: "
-            + ", ".join(key or "the whole" for key in status.failed),
-            soft_wrap=True,
+        yield "Failed within the last day and not loaded since: " + ", ".join(
+            key or "the whole" for key in status.failed
         )
-
-
-def _few(lots: list[str]) -> str:
-    return ", ".join(lots[:_NAMED]) + (f" and {len(lots) - _NAMED} more" if len(lots) > _NAMED else "")

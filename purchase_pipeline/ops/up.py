@@ -3,22 +3,23 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from time import monotonic, sleep
 
+import dagster as dg
 import httpx
 from rich.console import Console
 from rich.markup import escape
+from rich.text import Text
 
+from purchase_pipeline.feeds.backlog import Backlog
+from purchase_pipeline.feeds.sensors import retry_of
 from purchase_pipeline.ingest.printable import quantity
-from purchase_pipeline.ops.console import (
-    FAILURES_TO_GIVE_UP,
-    BacklogWatch,
-    LiveProgress,
-    print_line,
-    print_summary,
-)
+from purchase_pipeline.ops.console import FAILURES_TO_GIVE_UP, BacklogWatch, LiveProgress
+from purchase_pipeline.ops.lines import print_text
 from purchase_pipeline.ops.pipeline import Declare, Pipeline
+from purchase_pipeline.ops.summary import print_next_steps, print_summary
 from purchase_pipeline.settings import Settings
 from purchase_pipeline.stack.clock import ClockWatch, forget_future_ticks
 from purchase_pipeline.stack.daemon_lock import DaemonLock, only_daemon
@@ -72,25 +73,39 @@ def run_up(
     Gives up when each missing batch has failed `FAILURES_TO_GIVE_UP` times. Without `exit_when_done`, the stack then
     keeps running, loading and retrying until it is interrupted.
     """
-    clock = monotonic()
+    clock, begun = monotonic(), datetime.now(UTC)
     with running_stack(declare, settings, options, console) as stack:
         backlog = stack.pipeline.backlog
+
+        def summarize() -> None:
+            loaded = stack.database.wait_for(backlog.loaded)
+            if backlog.keys:  # otherwise nothing is loaded before its schedule
+                print_summary(console, backlog.keys, loaded.values(), monotonic() - clock)
+            ui = http_url(options.host, options.port) if options.ui else ""
+            print_next_steps(console, stack.pipeline.feed, loaded.values(), module=options.module, ui=ui)
+
         with LiveProgress(console, len(backlog.keys)) as progress:
             watch = BacklogWatch(
                 backlog,
                 progress,
                 stack.database.wait_for(backlog.loaded),
-                seconds_taken=backlog.seconds_taken,
-                outlook="it will be retried",
+                begun=begun,
+                taken=backlog.taken,
+                outlook=partial(_outlook, backlog),
+                is_retried=True,
             )
             complete = _until_loaded(stack, watch, progress.say)
-        if backlog.keys:  # otherwise nothing is loaded before its schedule
-            loaded = stack.database.wait_for(backlog.loaded)
-            print_summary(console, len(backlog.keys), loaded.values(), monotonic() - clock)
+        summarize()
         if not exit_when_done:
             console.print("The stack keeps running. Press Ctrl-C to stop it; the data is kept.")
-            _until_interrupted(stack, watch, partial(print_line, console))
+            _until_interrupted(stack, watch, partial(print_text, console), summarize)
+        elif not complete:
+            print_text(console, f"Giving up after {FAILURES_TO_GIVE_UP} failures of each.")
     return complete
+
+
+def _outlook(backlog: Backlog, failed: dg.RunRecord) -> str:
+    return retry_of(backlog, failed, datetime.now(UTC))
 
 
 @contextmanager
@@ -113,7 +128,7 @@ def running_stack(
         stack.callback(console.print, "Stopping all services ...")
         pipeline = Pipeline(declare(settings), settings, instance)
         _print_addresses(pipeline, options, console)
-        watch = Failover(settings, partial(print_line, console))
+        watch = Failover(settings, partial(print_text, console))
         yield Stack(processes, pipeline, watch, daemon_lock, clock)
 
 
@@ -137,7 +152,7 @@ def _print_addresses(pipeline: Pipeline, options: StackOptions, console: Console
     for name, value in lines.items():
         console.print(f"[bold]{name:<13}[/]{escape(value)}", highlight=False, soft_wrap=True)
     if not is_loopback(options.host):
-        console.print(_EXPOSED.format(host=options.host), highlight=False, soft_wrap=True)
+        print_text(console, Text.from_markup(_EXPOSED.format(host=options.host)))
 
 
 def _until_loaded(stack: Stack, watch: BacklogWatch, say: Callable[[str], None]) -> bool:
@@ -148,7 +163,6 @@ def _until_loaded(stack: Stack, watch: BacklogWatch, say: Callable[[str], None])
         if stack.database.returns > returns:
             watch.reset_failures()
         elif hopeless:
-            say(f"Giving up on {', '.join(watch.missing)} after {FAILURES_TO_GIVE_UP} failures.")
             return False
         sleep(_POLL_SECONDS)
     return True
@@ -161,9 +175,16 @@ def _look(stack: Stack, watch: BacklogWatch, say: Callable[[str], None]) -> bool
     return bool(watch.missing) and watch.has_given_up()
 
 
-def _until_interrupted(stack: Stack, watch: BacklogWatch, say: Callable[[str], None]) -> None:
+def _until_interrupted(
+    stack: Stack, watch: BacklogWatch, say: Callable[[str], None], summarize: Callable[[], None]
+) -> None:
+    """Keep the stack running; once what was missing is loaded, summarize again."""
+    missing = bool(watch.missing)
     while True:
         stack.database.attempt(lambda: _look(stack, watch, say))
+        if missing and not watch.missing:
+            missing = False
+            summarize()
         sleep(_POLL_SECONDS)
 
 

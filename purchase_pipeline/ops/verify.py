@@ -10,7 +10,8 @@ from purchase_pipeline.feeds.feed import Feed
 from purchase_pipeline.ingest.landing.store import landing_at
 from purchase_pipeline.ingest.printable import printable, quantity
 from purchase_pipeline.ingest.reconciliation import VerifiedPartition, Verifier
-from purchase_pipeline.ops.console import print_line
+from purchase_pipeline.ops.lines import print_text
+from purchase_pipeline.ops.summary import program
 from purchase_pipeline.postgres.connections import engine_for
 from purchase_pipeline.settings import Settings
 from purchase_pipeline.stack.database import database_in_use, database_url
@@ -40,18 +41,20 @@ def print_verified(batches: Sequence[VerifiedPartition], console: Console) -> No
     for batch in differing:
         console.print(Text(f"✗ {printable(batch.key)}", "red"))
         for difference in batch.differences:
-            print_line(console, f"  {difference}")
+            print_text(console, difference, indent=2)
+    if not batches:
+        print_text(console, f"Nothing to verify: no batch is loaded. Load some first: {program()} up")
+        return
     loaded, rejected = sum(batch.loaded for batch in batches), sum(batch.rejected for batch in batches)
     differ = quantity(len(differing), "batch") + (" differs" if len(differing) == 1 else " differ")
-    console.print(
+    verified = (
         f"{quantity(len(batches), 'batch')} verified row by row ({loaded:,} loaded, {rejected:,} rejected): "
-        + (f"[red]{differ}[/]." if differing else "[green]no differences[/]."),
-        highlight=False,
-        soft_wrap=True,
     )
+    found = (differ, "red") if differing else ("no differences", "green")
+    print_text(console, Text.assemble(verified, found, "."))
     if differing:
-        console.print(
+        print_text(
+            console,
             "To reload a batch, materialize it in the Dagster UI. If the contract has changed, or a row was edited by "
             "hand, run `purchase-pipeline replay`. If a batch was being loaded just now, run `verify` again.",
-            soft_wrap=True,
         )

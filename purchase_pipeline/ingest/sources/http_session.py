@@ -1,6 +1,7 @@
 """The requests of one partition: pages, retries, the deadline, the format of each response."""
 
 import hashlib
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 Throttle = Callable[[float], None]
 
 _ERROR_LENGTH = 200
+_ERRNO = re.compile(r"^\[Errno -?\d+\] ")
 
 
 @dataclass(frozen=True)
@@ -136,9 +138,14 @@ class _Series:
                 labelled(self.label, f"response not complete after {source.timeout_seconds:g} s.")
             )
         origin = url.copy_with(userinfo=b"", raw_path=b"/")
-        summary = one_line(f"{type(error).__name__}: {error}", _ERROR_LENGTH)
+        summary = one_line(_ERRNO.sub("", str(error)) or type(error).__name__, _ERROR_LENGTH).rstrip(".")
+        address = str(origin).rstrip("/")
+        if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+            message = f"cannot connect to {address} ({summary})."
+        else:
+            message = f"incomplete or no response from {address} ({summary})."
         return ApiUnavailableError(
-            labelled(self.label, f"incomplete or no response from {str(origin).rstrip('/')} ({summary})."),
+            labelled(self.label, message),
             hint=f"Check that the API is running, and {name_of_variable(source.url) or 'its URL'}.",
         )
 

@@ -43,17 +43,26 @@ def retrying(
     """
 
     def wait(state: tenacity.RetryCallState) -> float:
-        error = state.outcome.exception() if state.outcome else None
-        requested = getattr(error, "retry_after_seconds", 0.0)
+        requested = getattr(_error_of(state), "retry_after_seconds", 0.0)
         return min(max(requested, _EXPONENTIAL_WAIT(state)), longest_wait_seconds)
+
+    def log(state: tenacity.RetryCallState) -> None:
+        attempt = state.attempt_number + 1
+        _LOGGER.warning(
+            "%s Attempt %d of %d in %.1f s.", _error_of(state), attempt, attempts, state.upcoming_sleep
+        )
 
     return tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(transient),
         stop=tenacity.stop_after_attempt(attempts) | tenacity.stop_before_delay(seconds),
         wait=wait,
-        before_sleep=tenacity.before_sleep_log(_LOGGER, logging.WARNING),
+        before_sleep=log,
         reraise=True,
     )
+
+
+def _error_of(state: tenacity.RetryCallState) -> BaseException | None:
+    return state.outcome.exception() if state.outcome else None
 
 
 def _retry_after_seconds(stated: str) -> float:
