@@ -5,7 +5,7 @@ import dagster as dg
 from purchase_pipeline.feeds.resources import FeedIOManager, by_name, fixed
 from purchase_pipeline.purchases import purchases
 from purchase_pipeline.sales.assets import sales_marts, sales_report, sums
-from purchase_pipeline.sales.automation import refresh_sales, stale_sales, sum_lots
+from purchase_pipeline.sales.automation import stale_sales
 from purchase_pipeline.sales.resources import ReportFileResource
 from purchase_pipeline.settings import Settings, current_settings
 from purchase_pipeline.stack.database import database_url
@@ -23,7 +23,6 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     url = by_name("DATABASE_URL", database_url(settings))
     sales = dg.Definitions(
         assets=[sums(feed.partitions), sales_marts, sales_report],
-        jobs=[sum_lots, refresh_sales],
         sensors=[stale_sales],
         resources={
             "report_file": fixed(ReportFileResource(database_url=url, path=str(settings.report_file))),

@@ -32,7 +32,7 @@ def resource_config(resource: str, config: dict[str, Any]) -> dict[str, Any]:
 
 def test_every_resource_of_every_job_is_listed_above() -> None:
     assert set(REPOSITORY.get_top_level_resources()) == CHOICES.keys()
-    assert set(JOBS) == {"__ASSET_JOB", "ingest_lote", "sum_lots", "refresh_sales"}
+    assert set(JOBS) == {"__ASSET_JOB", "ingest_lote"}
 
 
 @pytest.mark.parametrize("job", JOBS)
