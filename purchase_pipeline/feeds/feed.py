@@ -69,5 +69,6 @@ def _schedule(job: str, cron: str) -> dg.ScheduleDefinition:
         name=f"{job}_schedule",
         job_name=job,
         cron_schedule=cron,
+        description="Loads what is new, or everything again, at these times.",
         default_status=dg.DefaultScheduleStatus.RUNNING,
     )
