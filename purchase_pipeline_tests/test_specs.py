@@ -58,7 +58,7 @@ def test_columns_have_the_contracts_descriptions_and_bounds(database_url: str, t
     assert {name: descriptions[name] for name in CompraSchema.model_fields} == {
         name: field.description for name, field in CompraSchema.model_fields.items()
     }
-    assert (told["rows_received"].value, told["rows_rejected"].value) == (5, 0)
+    assert (told["source_rows"].value, told["rows_rejected"].value) == (5, 0)
     lineage = told["dagster/column_lineage"].value
     assert isinstance(lineage, dg.TableColumnLineage)
     assert list(lineage.deps_by_column["price"]) == [dg.TableColumnDep(dg.AssetKey("raw_purchases"), "price")]

@@ -21,6 +21,8 @@ from purchase_pipeline.feeds.table_assets import table_assets
 from purchase_pipeline.settings import Settings, current_settings
 from purchase_pipeline.stack.database import database_url
 
+_PREVIEW_ROWS = 5
+
 
 @dataclass(kw_only=True)
 class Feed(FeedDeclaration):
@@ -58,7 +60,13 @@ class Feed(FeedDeclaration):
                 self.source_key: declared_resource(self.source, f"`{self.source!r}`"),
                 self.landing_key: fixed(LandingResource(location=self.landing_location(settings))),
                 self.ledger_key: ledger_resource(self.tables, url),
-                self.io_manager_key: fixed(FeedIOManager(database_url=url)),
+                self.io_manager_key: fixed(
+                    FeedIOManager(
+                        database_url=url,
+                        schema_drift=self.write.schema_drift,
+                        preview_rows=_PREVIEW_ROWS,
+                    )
+                ),
             },
             executor=dg.in_process_executor,
         )

@@ -73,7 +73,7 @@ def _materialization(feed: FeedDeclaration, asset: str, one: LoadedPartition) ->
         partition=one.key,
         metadata={
             "dagster/partition_row_count": rows.get(asset, one.received),
-            "rows_received": one.received,
+            "source_rows": one.received,
             "rows_rejected": one.rejected,
             "committed_at": dg.MetadataValue.timestamp(one.committed_at),
             "loaded_by": dg.MetadataValue.dagster_run(one.run_id),

@@ -18,8 +18,6 @@ from purchase_pipeline.ingest.load import LandedSlices
 from purchase_pipeline.postgres import PerPartition, Together
 from purchase_pipeline.postgres.dagster_internals import RawMetadataValue
 
-_PREVIEW_ROWS = 5
-
 
 def table_assets(feed: FeedDeclaration) -> dg.AssetsDefinition:
     """Return the assets of both tables."""
@@ -89,9 +87,11 @@ def _table(feed: FeedDeclaration, table: sa.Table, **more: Any) -> dg.AssetSpec:
         tags=dict(feed.tags),
         **more,
     )
-    metadata: dict[str, Any] = {"preview_rows": _PREVIEW_ROWS}
+    metadata = dict[str, Any]()
     if feed.partitions is not None or feed.has_increments:
-        metadata |= {"partition_expr": feed.tables.partition, "partition_by": "key"}
+        metadata["partition_expr"] = feed.tables.partition
+    if isinstance(feed.partitions, dg.TimeWindowPartitionsDefinition | dg.MultiPartitionsDefinition):
+        metadata["partition_by"] = "key"  # not by time, not by dimension
     if table is feed.tables.accepted:
         metadata |= _write_metadata(feed)
     if feed.hash_partitions is not None:
@@ -102,7 +102,7 @@ def _table(feed: FeedDeclaration, table: sa.Table, **more: Any) -> dg.AssetSpec:
 def _write_metadata(feed: FeedDeclaration) -> dict[str, Any]:
     """Return the IO manager's options for the table of accepted rows."""
     write, tables = feed.write, feed.tables
-    metadata: dict[str, Any] = {"schema_drift": write.schema_drift}
+    metadata = dict[str, Any]()
     if write.merges:
         origin = {tables.partition, tables.row_number} - {write.newest}
         metadata |= {
@@ -141,7 +141,7 @@ def _slices(
         yield key, one.slices(), {"source_rows": received, "digest": one.landed.digest}
         refused = one.validation.rejected
         counts.update(partitions=1, received=received, rejected=len(refused))
-        loaded = loaded_metadata(one.landed, len(refused), raw, feed.tables.contract)
+        loaded = loaded_metadata(len(refused), raw, feed.tables.contract)
         partition = None if feed.partitions is None else key
         context.add_asset_metadata(loaded, accepted.name, partition)
         context.add_asset_metadata(rejected_metadata(refused, received), rejected.name, partition)

@@ -18,7 +18,6 @@ from purchase_pipeline.sales.report.file import ReportFile
 
 _POSTGRES = PGDialect()  # type: ignore[no-untyped-call]  # SQLAlchemy's own
 _DOCUMENTATION = "docs/sales.md"
-_PREVIEW_ROWS = 10
 _PURCHASES = dg.AssetKey(TABELA_COMPRAS.name)
 _SUMS = dg.AssetKey(tables.SALES_BY_LOT.name)
 # These runs need only the database, so a failure is probably transient.
@@ -37,13 +36,7 @@ def _query_metadata(query: sa.SelectBase) -> dict[str, Any]:
 def _spec(table: sa.Table, **more: Any) -> dg.AssetSpec:  # noqa: ANN401  (AssetSpec's types)
     kinds = {"postgres", "sql"}
     spec = table_spec(table, _DOCUMENTATION, group_name=GROUP, kinds=kinds, owners=OWNERS, tags=TAGS, **more)
-    return spec.merge_attributes(
-        metadata={
-            "row_model": f"{tables.__name__}:{table.name.upper()}",
-            "preview_rows": _PREVIEW_ROWS,
-            "schema_drift": "evolve",  # a table of an earlier version is extended
-        }
-    ).with_io_manager_key("io_manager")
+    return spec.with_io_manager_key("io_manager")
 
 
 def sums(lotes: dg.PartitionsDefinition[str] | None) -> dg.AssetsDefinition:

@@ -1,12 +1,26 @@
-"""The resource of the sales report."""
+"""The resources of the sales assets: the marts' IO manager, and the report."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import dagster as dg
+import sqlalchemy as sa
 from pydantic import Field
 
+from purchase_pipeline.feeds.resources import FeedIOManager
 from purchase_pipeline.postgres.connections import engine_for
+from purchase_pipeline.sales.marts import MARTS
 from purchase_pipeline.sales.report.file import ReportFile
+from purchase_pipeline.sales.tables import SALES_BY_LOT
+
+
+class MartIOManager(FeedIOManager):
+    """Stores the marts as they are declared."""
+
+    @staticmethod
+    def declared_tables() -> Sequence[sa.Table]:
+        """Return the tables of the marts."""
+        return [SALES_BY_LOT, *(mart.table for mart in MARTS)]
 
 
 class ReportFileResource(dg.ConfigurableResource[ReportFile]):
