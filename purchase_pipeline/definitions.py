@@ -6,7 +6,7 @@ from purchase_pipeline.feeds.resources import by_name, fixed
 from purchase_pipeline.purchases import purchases
 from purchase_pipeline.sales.assets import sales_marts, sales_report, sums
 from purchase_pipeline.sales.automation import stale_sales
-from purchase_pipeline.sales.resources import MartIOManager, ReportFileResource
+from purchase_pipeline.sales.resources import MartIOManager, ReportFileResource, SalesTotalsResource
 from purchase_pipeline.settings import Settings, current_settings
 from purchase_pipeline.stack.database import database_url
 
@@ -28,6 +28,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         sensors=[stale_sales],
         resources={
             "report_file": fixed(ReportFileResource(database_url=url, path=str(settings.report_file))),
+            "sales_totals": fixed(SalesTotalsResource(database_url=url)),
             "io_manager": fixed(
                 MartIOManager(
                     database_url=url,

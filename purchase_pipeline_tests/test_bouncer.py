@@ -258,7 +258,7 @@ def test_the_whole_pipeline_runs_on_one_connection(
         pipeline = a_pipeline(api_url, tmp_path, url)
         for _ in range(2):  # anew, then over old rows and rejects
             assert all(ingest(pipeline, lote, rows=500, refetch=True).success for lote in lots)
-        assert sum_up(pipeline, *lots).success
+        assert sum_up(pipeline, lots[0], lots[1]).success
         assert update_marts(pipeline).success
 
     verifier = Verifier(engine_for(url), PURCHASES, landing_at(str(tmp_path)))

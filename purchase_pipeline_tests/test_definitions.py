@@ -17,6 +17,7 @@ CHOICES = {
     "purchases_landing": {"location": "/tmp/elsewhere"},  # noqa: S108  (nothing is written)
     "purchases_ledger": {"database_url": "postgresql://evil.example/shop"},
     "report_file": {"path": "/home/ana/.bashrc", "database_url": "postgresql://evil.example/shop"},
+    "sales_totals": {"database_url": "postgresql://evil.example/shop"},
     "purchases_io_manager": {"database_url": "postgresql://evil.example/shop", "schema": "pg_catalog"},
     "io_manager": {"database_url": "postgresql://evil.example/shop", "schema": "pg_catalog"},
 }

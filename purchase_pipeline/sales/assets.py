@@ -11,11 +11,19 @@ from purchase_pipeline.feeds.specs import table_spec
 from purchase_pipeline.purchases import DATABASE_POOL, OWNERS, TABELA_COMPRAS, TAGS
 from purchase_pipeline.sales import tables
 from purchase_pipeline.sales.automation import GROUP, when_batch_loaded, when_updated
+from purchase_pipeline.sales.checks import (
+    SUMS_MATCH,
+    evaluate_mart_checks,
+    mart_checks,
+    sums_match_the_purchases,
+)
 from purchase_pipeline.sales.lineage import column_lineage
 from purchase_pipeline.sales.marts import MARTS, Mart
 from purchase_pipeline.sales.queries import sums_of_lots
 from purchase_pipeline.sales.report.file import ReportFile
+from purchase_pipeline.sales.totals import SalesTotals
 
+_Result = dg.MaterializeResult[sa.SelectBase] | dg.AssetCheckResult
 _POSTGRES = PGDialect()  # type: ignore[no-untyped-call]  # SQLAlchemy's own
 _DOCUMENTATION = "docs/sales.md"
 _PURCHASES = dg.AssetKey(TABELA_COMPRAS.name)
@@ -49,15 +57,24 @@ def sums(lotes: dg.PartitionsDefinition[str] | None) -> dg.AssetsDefinition:
                 tables.SALES_BY_LOT, deps=[_PURCHASES], automation_condition=when_batch_loaded()
             ).merge_attributes(metadata={"partition_expr": "lote"})
         ],
+        check_specs=[SUMS_MATCH],
         partitions_def=lotes,
         pool=DATABASE_POOL,
+        can_subset=True,
         backfill_policy=dg.BackfillPolicy.single_run(),
         retry_policy=_RETRIES,
     )
-    def asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult[sa.SelectBase]:
-        """Aggregate the batches of the run in one statement."""
-        query = sums_of_lots(context.partition_keys)
-        return dg.MaterializeResult(value=query, metadata=_query_metadata(query))
+    def asset(
+        context: dg.AssetExecutionContext, sales_totals: dg.ResourceParam[SalesTotals]
+    ) -> Iterator[_Result]:
+        """Aggregate the batches of the run in one statement, and check the sums."""
+        of_some_lots = context.has_partition_key or context.has_partition_key_range
+        lots = list(context.partition_keys) if of_some_lots else None
+        if context.selected_asset_keys:
+            query = sums_of_lots(lots or [])
+            yield dg.MaterializeResult(value=query, metadata=_query_metadata(query))
+        if context.selected_asset_check_keys:
+            yield sums_match_the_purchases(sales_totals, lots)
 
     return asset
 
@@ -70,17 +87,21 @@ def _mart_spec(mart: Mart) -> dg.AssetSpec:
 
 @dg.multi_asset(
     specs=[_mart_spec(mart) for mart in MARTS],
+    check_specs=mart_checks(),
     pool=DATABASE_POOL,
     can_subset=True,
     retry_policy=_RETRIES,
 )
-def sales_marts(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[sa.SelectBase]]:
-    """Update the selected marts, each in one statement and one transaction."""
+def sales_marts(
+    context: dg.AssetExecutionContext, sales_totals: dg.ResourceParam[SalesTotals]
+) -> Iterator[_Result]:
+    """Update the selected marts, each in one statement and one transaction, and check their sums."""
     for mart in MARTS:
         key = dg.AssetKey(mart.table.name)
         if key in context.selected_asset_keys:
             query = mart.query()
             yield dg.MaterializeResult(asset_key=key, value=query, metadata=_query_metadata(query))
+    yield from evaluate_mart_checks(sales_totals, context.selected_asset_check_keys)
 
 
 @dg.asset(

@@ -1,4 +1,4 @@
-"""The resources of the sales assets: the marts' IO manager, and the report."""
+"""The resources of the sales assets: the marts' IO manager, their totals, and the report."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +12,7 @@ from purchase_pipeline.postgres.connections import engine_for
 from purchase_pipeline.sales.marts import MARTS
 from purchase_pipeline.sales.report.file import ReportFile
 from purchase_pipeline.sales.tables import SALES_BY_LOT
+from purchase_pipeline.sales.totals import SalesTotals
 
 
 class MartIOManager(FeedIOManager):
@@ -21,6 +22,16 @@ class MartIOManager(FeedIOManager):
     def declared_tables() -> Sequence[sa.Table]:
         """Return the tables of the marts."""
         return [SALES_BY_LOT, *(mart.table for mart in MARTS)]
+
+
+class SalesTotalsResource(dg.ConfigurableResource[SalesTotals]):
+    """The database of the marts, whose totals are checked."""
+
+    database_url: str = Field(repr=False)
+
+    def create_resource(self, context: dg.InitResourceContext) -> SalesTotals:  # noqa: ARG002
+        """Return the reader of totals."""
+        return SalesTotals(engine_for(self.database_url))
 
 
 class ReportFileResource(dg.ConfigurableResource[ReportFile]):
