@@ -27,6 +27,7 @@ VARIABLES = (
     "PURCHASE_HOME",
     "PURCHASE_LANDING",
     "PURCHASE_ALLOWED_HOSTS",
+    "PURCHASE_REPOSITORY_URL",
 )
 
 
@@ -62,6 +63,7 @@ def test_defaults() -> None:
         home,
         None,
         (),
+        None,
     )
     assert (settings.landing_location, settings.dagster_home, settings.postgres_home) == (
         str(home / "landing"),
@@ -84,6 +86,7 @@ def test_the_environment_overrides_the_defaults(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setenv("PURCHASE_HOME", str(tmp_path))
     monkeypatch.setenv("PURCHASE_LANDING", "s3://raw/lots")
     monkeypatch.setenv("PURCHASE_ALLOWED_HOSTS", "dagster.example, [fd00::7]:8443")
+    monkeypatch.setenv("PURCHASE_REPOSITORY_URL", "https://ana:token@git.example/shop/pipeline")
 
     settings = Settings()
 
@@ -103,6 +106,7 @@ def test_the_environment_overrides_the_defaults(monkeypatch: pytest.MonkeyPatch,
         tmp_path,
         "s3://raw/lots",
         ("dagster.example", "[fd00::7]:8443"),
+        "https://git.example/shop/pipeline",
     )
     assert settings.landing_location == "s3://raw/lots"
     assert all(settings.is_given(field) for field in Settings.model_fields)
@@ -233,6 +237,7 @@ def test_a_later_command_reads_the_saved_settings(monkeypatch: pytest.MonkeyPatc
         tmp_path / "it's a \\ home",
         "s3://raw/lots",
         (),
+        None,
     )
 
 
