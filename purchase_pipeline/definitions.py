@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from purchase_pipeline.feeds.links import linked, with_own_code
 from purchase_pipeline.feeds.resources import by_name, fixed
 from purchase_pipeline.purchases import purchases
 from purchase_pipeline.sales.assets import sales_marts, sales_report, sums
@@ -24,7 +25,9 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     feed = purchases(settings)
     url = by_name("DATABASE_URL", database_url(settings))
     sales = dg.Definitions(
-        assets=[sums(feed.partitions), sales_marts, sales_report],
+        assets=linked(
+            with_own_code([sums(feed.partitions), sales_marts, sales_report]), settings.repository_url
+        ),
         sensors=[stale_sales],
         resources={
             "report_file": fixed(ReportFileResource(database_url=url, path=str(settings.report_file))),

@@ -6,6 +6,8 @@ import dagster as dg
 
 from purchase_pipeline.feeds.checks import table_checks
 from purchase_pipeline.feeds.declaration import FeedDeclaration
+from purchase_pipeline.feeds.descriptions import with_raw_facts
+from purchase_pipeline.feeds.links import linked
 from purchase_pipeline.feeds.raw_asset import raw_asset
 from purchase_pipeline.feeds.resources import (
     FeedIOManager,
@@ -50,7 +52,10 @@ class Feed(FeedDeclaration):
             description="Load one partition from the API into both tables, and check it.",
         )
         return dg.Definitions(
-            assets=[api_spec(self), raw_asset(self), table_assets(self)],
+            assets=linked(
+                [api_spec(self), with_raw_facts(self, raw_asset(self)), table_assets(self)],
+                settings.repository_url,
+            ),
             asset_checks=[table_checks(self)],
             jobs=[job],
             sensors=[] if self.partitions is None else [missing_partitions(self)],

@@ -9,6 +9,8 @@ import sqlalchemy as sa
 from pydantic import Field, create_model
 
 from purchase_pipeline.feeds.declaration import FeedDeclaration
+from purchase_pipeline.feeds.descriptions import table_description
+from purchase_pipeline.feeds.links import code_of
 from purchase_pipeline.feeds.metadata import loaded_metadata, rejected_metadata
 from purchase_pipeline.feeds.partitions import keys_of
 from purchase_pipeline.feeds.specs import table_spec
@@ -81,7 +83,8 @@ def table_assets(feed: FeedDeclaration) -> dg.AssetsDefinition:
 def _table(feed: FeedDeclaration, table: sa.Table, **more: Any) -> dg.AssetSpec:  # noqa: ANN401  (AssetSpec's types)
     spec = table_spec(
         table,
-        feed.documentation,
+        table_description(feed, table),
+        {**feed.pages, **code_of(feed.tables.contract)},
         kinds={"postgres", "table"},
         owners=list(feed.owners),
         tags=dict(feed.tags),

@@ -7,7 +7,9 @@ import dagster as dg
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
+from purchase_pipeline.feeds.links import page
 from purchase_pipeline.feeds.specs import table_spec
+from purchase_pipeline.ingest.ledger import Ledger
 from purchase_pipeline.purchases import DATABASE_POOL, OWNERS, TABELA_COMPRAS, TAGS
 from purchase_pipeline.sales import tables
 from purchase_pipeline.sales.automation import GROUP, when_batch_loaded, when_updated
@@ -17,11 +19,13 @@ from purchase_pipeline.sales.checks import (
     mart_checks,
     sums_match_the_purchases,
 )
+from purchase_pipeline.sales.descriptions import REPORT_DESCRIPTION, figures, table_description
 from purchase_pipeline.sales.lineage import column_lineage
 from purchase_pipeline.sales.marts import MARTS, Mart
 from purchase_pipeline.sales.queries import sums_of_lots
 from purchase_pipeline.sales.report.file import ReportFile
 from purchase_pipeline.sales.totals import SalesTotals
+from purchase_pipeline.settings import REPORT_PATH
 
 _Result = dg.MaterializeResult[sa.SelectBase] | dg.AssetCheckResult
 _POSTGRES = PGDialect()  # type: ignore[no-untyped-call]  # SQLAlchemy's own
@@ -43,7 +47,10 @@ def _query_metadata(query: sa.SelectBase) -> dict[str, Any]:
 
 def _spec(table: sa.Table, **more: Any) -> dg.AssetSpec:  # noqa: ANN401  (AssetSpec's types)
     kinds = {"postgres", "sql"}
-    spec = table_spec(table, _DOCUMENTATION, group_name=GROUP, kinds=kinds, owners=OWNERS, tags=TAGS, **more)
+    description, links = table_description(table, more["deps"]), page(_DOCUMENTATION)
+    spec = table_spec(
+        table, description, links, group_name=GROUP, kinds=kinds, owners=OWNERS, tags=TAGS, **more
+    )
     return spec.with_io_manager_key("io_manager")
 
 
@@ -113,10 +120,15 @@ def sales_marts(
     owners=OWNERS,
     tags=TAGS,
     kinds={"html", "file"},
-    metadata={"documentation": dg.MetadataValue.path(_DOCUMENTATION)},
+    description=REPORT_DESCRIPTION,
+    metadata=page(_DOCUMENTATION),
 )
-def sales_report(report_file: dg.ResourceParam[ReportFile]) -> dg.MaterializeResult[None]:
-    """One self-contained HTML file, in Portuguese and English. Open it with `purchase-pipeline report`."""
+def sales_report(
+    report_file: dg.ResourceParam[ReportFile],
+    sales_totals: dg.ResourceParam[SalesTotals],
+    purchases_ledger: dg.ResourceParam[Ledger],
+) -> dg.MaterializeResult[None]:
+    """Write the report, and show its main figures."""
     size = report_file.write()
-    path = dg.MetadataValue.path(report_file.path)
-    return dg.MaterializeResult(metadata={"report": path, "bytes": size})
+    links = {"report": dg.MetadataValue.url(REPORT_PATH), "file": dg.MetadataValue.path(report_file.path)}
+    return dg.MaterializeResult(metadata={**links, **figures(sales_totals, purchases_ledger), "bytes": size})

@@ -59,16 +59,14 @@ class SalesTotals:
         with self._engine.connect() as connection:
             return [LotTotals(*row) for row in connection.execute(_totals_of_lots(lots))]
 
-    def customers(self) -> tuple[int, int]:
-        """Return how many customers the age bands have together, and how many there are among the purchases."""
-        bands = sa.select(sa.func.coalesce(sa.func.sum(CUSTOMERS_BY_AGE_BAND.c.customers), 0))
+    def customers_in_bands(self) -> int:
+        """Return how many customers the age bands have together."""
+        return self._number(sa.select(sa.func.coalesce(sa.func.sum(CUSTOMERS_BY_AGE_BAND.c.customers), 0)))
+
+    def customers(self) -> int:
+        """Return how many customers there are among the purchases; this reads them all."""
         customer = sa.select(_PURCHASE.client_name, _PURCHASE.client_lastname, _PURCHASE.birthday_client)
-        there = sa.select(sa.func.count()).select_from(customer.distinct().subquery())
-        with self._engine.connect() as connection:
-            counted, distinct = connection.execute(
-                sa.select(bands.scalar_subquery(), there.scalar_subquery())
-            ).one()
-        return int(counted), distinct
+        return self._number(sa.select(sa.func.count()).select_from(customer.distinct().subquery()))
 
     def is_superseded(self, table: sa.Table, source: sa.Table) -> bool:
         """Return whether a table's source was written after the table."""
@@ -76,6 +74,10 @@ class SalesTotals:
         with self._engine.connect() as connection:
             newer: bool | None = connection.scalar(sa.select(written[source.name] > written[table.name]))
         return bool(newer)
+
+    def _number(self, query: sa.Select[Any]) -> int:
+        with self._engine.connect() as connection:
+            return int(connection.execute(query).scalar_one())
 
 
 def _totals_of(table: sa.Table) -> sa.Select[Any]:
