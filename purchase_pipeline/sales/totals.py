@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from purchase_pipeline.ingest.ledger import LEDGER
 from purchase_pipeline.purchases import TABELA_COMPRAS
+from purchase_pipeline.sales.queries import number_of_customers
 from purchase_pipeline.sales.tables import CUSTOMERS_BY_AGE_BAND, SALES_BY_LOT
 
 _PURCHASE = TABELA_COMPRAS.c
@@ -64,9 +65,8 @@ class SalesTotals:
         return self._number(sa.select(sa.func.coalesce(sa.func.sum(CUSTOMERS_BY_AGE_BAND.c.customers), 0)))
 
     def customers(self) -> int:
-        """Return how many customers there are among the purchases; this reads them all."""
-        customer = sa.select(_PURCHASE.client_name, _PURCHASE.client_lastname, _PURCHASE.birthday_client)
-        return self._number(sa.select(sa.func.count()).select_from(customer.distinct().subquery()))
+        """Return how many customers there are among the purchases."""
+        return self._number(number_of_customers())
 
     def is_superseded(self, table: sa.Table, source: sa.Table) -> bool:
         """Return whether a table's source was written after the table."""
