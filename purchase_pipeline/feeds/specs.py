@@ -1,7 +1,8 @@
 """Assets that are described, not computed here: the API of a feed, and what those of tables have in common.
 
 A pool limits how many runs use the API or the database at once: set its limit with `dagster instance concurrency set
-orders_api 4`, or in the UI under Deployment > Concurrency. A pool without a limit admits all runs.
+orders_api 4`, or in the UI under Deployment > Concurrency. By default a pool admits as many runs as there may be
+at once (`default_limit` in `dagster.yaml`).
 """
 
 from collections.abc import Mapping
