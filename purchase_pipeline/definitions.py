@@ -2,13 +2,16 @@
 
 import dagster as dg
 
-from purchase_pipeline.feeds.resources import FeedIOManager, by_name, fixed
+from purchase_pipeline.feeds.links import linked, with_own_code
+from purchase_pipeline.feeds.resources import by_name, fixed
 from purchase_pipeline.purchases import purchases
 from purchase_pipeline.sales.assets import sales_marts, sales_report, sums
-from purchase_pipeline.sales.automation import refresh_sales, stale_sales, sum_lots
-from purchase_pipeline.sales.resources import ReportFileResource
+from purchase_pipeline.sales.automation import stale_sales
+from purchase_pipeline.sales.resources import MartIOManager, ReportFileResource, SalesTotalsResource
 from purchase_pipeline.settings import Settings, current_settings
 from purchase_pipeline.stack.database import database_url
+
+_PREVIEW_ROWS = 10
 
 
 @dg.definitions
@@ -22,12 +25,20 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     feed = purchases(settings)
     url = by_name("DATABASE_URL", database_url(settings))
     sales = dg.Definitions(
-        assets=[sums(feed.partitions), sales_marts, sales_report],
-        jobs=[sum_lots, refresh_sales],
+        assets=linked(
+            with_own_code([sums(feed.partitions), sales_marts, sales_report]), settings.repository_url
+        ),
         sensors=[stale_sales],
         resources={
             "report_file": fixed(ReportFileResource(database_url=url, path=str(settings.report_file))),
-            "io_manager": fixed(FeedIOManager(database_url=url)),
+            "sales_totals": fixed(SalesTotalsResource(database_url=url)),
+            "io_manager": fixed(
+                MartIOManager(
+                    database_url=url,
+                    schema_drift="evolve",  # a table of an earlier version is extended
+                    preview_rows=_PREVIEW_ROWS,
+                )
+            ),
         },
         executor=dg.in_process_executor,
     )

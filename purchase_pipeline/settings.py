@@ -28,6 +28,10 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 DATABASE_NAME = "etl_fakedata"
 DAGSTER_DATABASE_NAME = "dagster"
+REPORT_PATH = "/sales-report"
+"""Where Dagster's web server serves the sales report."""
+PROJECT = Path(__file__).resolve().parent.parent
+"""Folder of the project, if this is a checkout."""
 _SETTINGS_FILE = "campaign.env"
 _EXPORTED_FIELDS = (
     "lots",
@@ -54,8 +58,7 @@ def is_checkout(folder: Path) -> bool:
 
 def _default_home() -> Path:
     """Return `.purchase` in the project's folder, or in the current folder if the package is installed."""
-    project = Path(__file__).resolve().parent.parent
-    return (project if is_checkout(project) else Path.cwd()) / ".purchase"
+    return (PROJECT if is_checkout(PROJECT) else Path.cwd()) / ".purchase"
 
 
 def _require_postgres_url(secret: SecretStr) -> SecretStr:
@@ -111,6 +114,12 @@ def _url_problem(url: str) -> str:
     )
 
 
+def _without_login(url: str) -> str:
+    """Remove user and password; either may be a token."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
 def _require_location(location: str) -> str:
     """Accept a bucket's URL or a folder's path; do not quote it in errors, as it may contain a key."""
     scheme, is_address, rest = location.partition("://")
@@ -157,6 +166,7 @@ _SHOWN_IN_ERRORS = {
 
 _HTTP_URL = TypeAdapter(HttpUrl)
 _PostgresUrl = Annotated[SecretStr, AfterValidator(_require_postgres_url)]
+_PublicUrl = Annotated[str, AfterValidator(_require_http_url), AfterValidator(_without_login)]
 _Rate = Annotated[str, AfterValidator(require_rate)]
 
 
@@ -223,6 +233,11 @@ class Settings(BaseSettings):
         description="Host names of a reverse proxy for Dagster's UI: dagster.example.com",
     )
 
+    repository_url: _PublicUrl | None = Field(
+        default=None,
+        description="Web address of this repository, to which Dagster's UI links: https://host/owner/name",
+    )
+
     @model_validator(mode="after")
     def _require_redis_for_a_rate(self) -> Self:
         if self.api_rate and not self.redis_url:
@@ -287,12 +302,6 @@ class Settings(BaseSettings):
         file.touch(mode=0o600)
         file.chmod(0o600)  # the file may already exist
         file.write_text("".join(lines), encoding="utf-8")
-
-
-def _without_login(url: str) -> str:
-    """Remove user and password; either may be a token."""
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def _quoted(value: str) -> str:

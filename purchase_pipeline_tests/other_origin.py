@@ -18,12 +18,14 @@ from purchase_pipeline_tests.browsers import watched_page
 from purchase_pipeline_tests.serving import served
 
 _LAUNCH = """mutation { launchRun(executionParams: {
-  selector: {repositoryName: "__repository__", repositoryLocationName: "purchase_pipeline", jobName: %s}
+  selector: {repositoryName: "__repository__", repositoryLocationName: "purchase_pipeline", jobName: %s,
+    assetSelection: %s}
   runConfigData: %s, executionMetadata: {tags: [{key: "from", value: "another origin"}%s]}
 }) { __typename } }"""
 _LAUNCHED = (
     '{ runsOrError(filter: {tags: [{key: "from", value: "another origin"}]}) { ... on Runs { count } } }'
 )
+_REPORT = '[{path: ["sales_report"]}]'
 _PARTITION = ', {key: "dagster/partition", value: "lote-0001"}'
 
 
@@ -73,9 +75,9 @@ def launches(dagster: str, api: str, *, file: str, database: str) -> list[str]:
     }
     overwrite = {"resources": {"report_file": {"config": {"path": file, "database_url": database}}}}
     return [
-        _by_get(dagster, _launch("ingest_lote", elsewhere, _PARTITION)),
-        _by_get(dagster, _launch("refresh_sales", overwrite)),
-        _by_get(dagster, _launch("refresh_sales", {})),
+        _by_get(dagster, _launch("ingest_lote", "null", elsewhere, _PARTITION)),
+        _by_get(dagster, _launch("__ASSET_JOB", _REPORT, overwrite)),
+        _by_get(dagster, _launch("__ASSET_JOB", _REPORT, {})),
     ]
 
 
@@ -86,8 +88,8 @@ def launched(dagster: str) -> int:
     return count
 
 
-def _launch(job: str, config: dict[str, Any], tags: str = "") -> str:
-    return _LAUNCH % (json.dumps(job), json.dumps(json.dumps(config)), tags)
+def _launch(job: str, assets: str, config: dict[str, Any], tags: str = "") -> str:
+    return _LAUNCH % (json.dumps(job), assets, json.dumps(json.dumps(config)), tags)
 
 
 def _by_get(dagster: str, query: str) -> str:

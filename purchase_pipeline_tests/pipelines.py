@@ -16,6 +16,8 @@ from purchase_pipeline.definitions import build_definitions
 from purchase_pipeline.feeds.feed import Feed
 from purchase_pipeline.ingest.sources.request import Source
 from purchase_pipeline.purchases import purchases
+from purchase_pipeline.sales.marts import MARTS
+from purchase_pipeline.sales.tables import SALES_BY_LOT
 from purchase_pipeline.settings import Settings, current_settings
 from purchase_pipeline_tests.databases import Databases
 from purchase_pipeline_tests.serving import served
@@ -68,6 +70,26 @@ def ingest(  # noqa: PLR0913  (one a setting of the job)
         },
         instance=instance,
         raise_on_error=False,
+    )
+
+
+def sum_up(
+    pipeline: dg.Definitions, first: str, last: str, instance: dg.DagsterInstance | None = None
+) -> dg.ExecuteInProcessResult:
+    """Aggregate consecutive lots in one run, and return how it went."""
+    ends = {ASSET_PARTITION_RANGE_START_TAG: first, ASSET_PARTITION_RANGE_END_TAG: last}
+    return pipeline.resolve_implicit_global_asset_job_def().execute_in_process(
+        asset_selection=[dg.AssetKey(SALES_BY_LOT.name)], tags=ends, instance=instance, raise_on_error=False
+    )
+
+
+def update_marts(
+    pipeline: dg.Definitions, instance: dg.DagsterInstance | None = None
+) -> dg.ExecuteInProcessResult:
+    """Update all marts in one run, and return how it went."""
+    marts = [dg.AssetKey(mart.table.name) for mart in MARTS]
+    return pipeline.resolve_implicit_global_asset_job_def().execute_in_process(
+        asset_selection=marts, instance=instance, raise_on_error=False
     )
 
 

@@ -28,7 +28,7 @@ from purchase_pipeline.stack.database import dagster_storage_url
 from purchase_pipeline_tests.bouncer import Bouncer, a_bouncer
 from purchase_pipeline_tests.direct_io import DirectIOManager, Place
 from purchase_pipeline_tests.person import Person
-from purchase_pipeline_tests.pipelines import a_pipeline, ingest
+from purchase_pipeline_tests.pipelines import a_pipeline, ingest, sum_up, update_marts
 from purchase_pipeline_tests.serving import served
 
 pytestmark = pytest.mark.proof  # of the database, whatever the Python
@@ -258,9 +258,8 @@ def test_the_whole_pipeline_runs_on_one_connection(
         pipeline = a_pipeline(api_url, tmp_path, url)
         for _ in range(2):  # anew, then over old rows and rejects
             assert all(ingest(pipeline, lote, rows=500, refetch=True).success for lote in lots)
-        for job, partition in (("sum_lots", lots[0]), ("sum_lots", lots[1]), ("refresh_sales", None)):
-            run = pipeline.resolve_job_def(job).execute_in_process(partition_key=partition)
-            assert run.success
+        assert sum_up(pipeline, lots[0], lots[1]).success
+        assert update_marts(pipeline).success
 
     verifier = Verifier(engine_for(url), PURCHASES, landing_at(str(tmp_path)))
     assert [verifier.verify(lote) for lote in verifier.partitions()] == [

@@ -19,11 +19,12 @@ def test_a_dead_run_is_retried_twice_and_a_failed_step_never_and_none_lasts_for_
 
     with open_instance(settings) as instance:
         retries = (instance.run_retries_max_retries, instance.run_retries_retry_on_asset_or_op_failure)
-        runs = instance.get_concurrency_config().run_queue_config
+        concurrency = instance.get_concurrency_config()
+        runs = concurrency.run_queue_config
         monitoring = instance.get_settings("run_monitoring")
 
     assert instance.run_retries_enabled
     assert retries == (2, False)
     assert runs is not None
-    assert runs.max_concurrent_runs == 2
+    assert runs.max_concurrent_runs == concurrency.pool_config.default_pool_limit == 2
     assert (monitoring["enabled"], monitoring["max_runtime_seconds"]) == (True, 900)

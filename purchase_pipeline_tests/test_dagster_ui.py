@@ -146,6 +146,13 @@ def test_checks_are_read_without_opening_anything(dagster: Dagster) -> None:
     dagster.see("1 batch: 500 rows received, 490 loaded + 10 rejected.")
 
 
+def test_pools_have_a_limit(dagster: Dagster) -> None:
+    dagster.open("/deployment/concurrency")
+
+    for pool in ("purchase_api", "purchase_database"):
+        dagster.see(pool)
+
+
 def test_the_sales_follow_by_themselves(dagster: Dagster, person: Person) -> None:
     report = person.home / "reports" / "sales-report.html"
 
@@ -153,11 +160,13 @@ def test_the_sales_follow_by_themselves(dagster: Dagster, person: Person) -> Non
 
     dagster.open("/assets/sales_report?view=overview")
     dagster.see(str(report))
-    page = dagster.page
-    page.goto(report.as_uri())
+    with dagster.page.expect_popup() as opened:
+        dagster.page.get_by_role("link", name="/sales-report").first.click()
+    page = opened.value
     article = page.locator("article:visible")
     expect(article.get_by_text("980", exact=True).first).to_be_visible()
     assert article.locator(".plot").count() > 5
+    assert page.evaluate("self.origin") == "null"  # its scripts are not Dagster's
 
 
 @pytest.fixture

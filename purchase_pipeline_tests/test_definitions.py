@@ -17,6 +17,7 @@ CHOICES = {
     "purchases_landing": {"location": "/tmp/elsewhere"},  # noqa: S108  (nothing is written)
     "purchases_ledger": {"database_url": "postgresql://evil.example/shop"},
     "report_file": {"path": "/home/ana/.bashrc", "database_url": "postgresql://evil.example/shop"},
+    "sales_totals": {"database_url": "postgresql://evil.example/shop"},
     "purchases_io_manager": {"database_url": "postgresql://evil.example/shop", "schema": "pg_catalog"},
     "io_manager": {"database_url": "postgresql://evil.example/shop", "schema": "pg_catalog"},
 }
@@ -32,7 +33,7 @@ def resource_config(resource: str, config: dict[str, Any]) -> dict[str, Any]:
 
 def test_every_resource_of_every_job_is_listed_above() -> None:
     assert set(REPOSITORY.get_top_level_resources()) == CHOICES.keys()
-    assert set(JOBS) == {"__ASSET_JOB", "ingest_lote", "check_purchases", "sum_lots", "refresh_sales"}
+    assert set(JOBS) == {"__ASSET_JOB", "ingest_lote", "check_purchases"}
 
 
 @pytest.mark.parametrize("job", JOBS)

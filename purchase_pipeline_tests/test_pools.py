@@ -28,8 +28,10 @@ def test_every_step_has_a_pool() -> None:
 
     assert load["raw_purchases"] == purchases(current_settings()).api_pool == "purchase_api"
     assert load["validated_purchases"] == DATABASE_POOL == "purchase_database"
-    assert set(pools_of("sum_lots").values()) == {DATABASE_POOL}
-    assert set(pools_of("refresh_sales").values()) == {DATABASE_POOL}
+    steps = [
+        asset for asset in defs().resolve_asset_graph().assets_defs if asset.is_executable and asset.keys
+    ]
+    assert {step.op.pool for step in steps} == {"purchase_api", DATABASE_POOL}
 
 
 def queue(context: WorkspaceProcessContext) -> None:

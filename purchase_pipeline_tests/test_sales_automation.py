@@ -14,7 +14,7 @@ from purchase_pipeline.ingest.ledger import Ledger
 from purchase_pipeline.purchases import PURCHASES
 from purchase_pipeline.sales.automation import GROUP
 from purchase_pipeline.sales.marts import MARTS
-from purchase_pipeline_tests.pipelines import a_feed, a_pipeline, ingest
+from purchase_pipeline_tests.pipelines import a_feed, a_pipeline, ingest, sum_up, update_marts
 from purchase_pipeline_tests.serving import served
 
 pytestmark = pytest.mark.proof
@@ -45,9 +45,7 @@ class Automation:
 
     def sum_up(self, *lots: str) -> bool:
         """Aggregate consecutive batches in one run, and return whether it succeeded."""
-        ends = {"dagster/asset_partition_range_start": lots[0], "dagster/asset_partition_range_end": lots[-1]}
-        job = self.pipeline.resolve_job_def("sum_lots")
-        return job.execute_in_process(tags=ends, instance=self.instance, raise_on_error=False).success
+        return sum_up(self.pipeline, lots[0], lots[-1], self.instance).success
 
 
 @pytest.fixture
@@ -101,8 +99,7 @@ def test_wiped_assets_are_materialized_again(automation: Automation) -> None:
     automation.asked()
     automation.sum_up(*lots)
     automation.asked()
-    refresh = automation.pipeline.resolve_job_def("refresh_sales")
-    assert refresh.execute_in_process(instance=automation.instance).success
+    assert update_marts(automation.pipeline, automation.instance).success
     assert automation.asked() == ([], set())
 
     wiped = MARTS[0].table.name
@@ -131,7 +128,7 @@ def test_aggregating_a_batch_does_not_load_it(automation: Automation, engine: sa
         {f"dagster/asset_partition_range_{end}": lote for end, lote in ends.items()},
     ):
         run = automation.instance.create_run_for_job(
-            automation.pipeline.resolve_job_def("sum_lots"),
+            automation.pipeline.resolve_implicit_global_asset_job_def(),
             tags=tags,
             status=dg.DagsterRunStatus.STARTED,
             asset_selection=frozenset({dg.AssetKey("sales_by_lot")}),

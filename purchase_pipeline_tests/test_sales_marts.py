@@ -13,7 +13,7 @@ from purchase_pipeline.sales.lineage import column_lineage
 from purchase_pipeline.sales.marts import MARTS
 from purchase_pipeline.sales.queries import customers_by_month_and_store
 from purchase_pipeline.sales.tables import SALES_BY_LOT
-from purchase_pipeline_tests.pipelines import a_pipeline, ingest
+from purchase_pipeline_tests.pipelines import a_pipeline, ingest, sum_up, update_marts
 from purchase_pipeline_tests.serving import served
 
 LOTS = ("lote-0001", "lote-0002", "lote-0003")
@@ -46,14 +46,8 @@ def load(pipeline: dg.Definitions, *lots: str, rows: int = 3000, refetch: bool =
         assert ingest(pipeline, lote, rows=rows, refetch=refetch).success
 
 
-def sum_up(pipeline: dg.Definitions, first: str, last: str) -> dg.ExecuteInProcessResult:
-    ends = {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}
-    return pipeline.resolve_job_def("sum_lots").execute_in_process(tags=ends)
-
-
 def refresh(pipeline: dg.Definitions) -> None:
-    marts = [dg.AssetKey(mart.table.name) for mart in MARTS]
-    assert pipeline.resolve_job_def("refresh_sales").execute_in_process(asset_selection=marts).success
+    assert update_marts(pipeline).success
 
 
 def table(engine: sa.Engine, name: str, *by: str) -> pd.DataFrame:
@@ -111,7 +105,7 @@ def test_customers_by_age(pipeline: dg.Definitions, engine: sa.Engine) -> None:
             )
         )
 
-    sum_up(pipeline, LOTS[0], LOTS[-1])
+    assert sum_up(pipeline, LOTS[0], LOTS[-1]).success
     refresh(pipeline)
 
     found = purchases(engine)
@@ -167,7 +161,7 @@ def test_the_marts_by_month_and_store(pipeline: dg.Definitions, engine: sa.Engin
 
 def test_a_reloaded_batch_is_aggregated_again(pipeline: dg.Definitions, engine: sa.Engine) -> None:
     load(pipeline, *LOTS)
-    sum_up(pipeline, LOTS[0], LOTS[-1])
+    assert sum_up(pipeline, LOTS[0], LOTS[-1]).success
 
     load(pipeline, "lote-0002", rows=50, refetch=True)
     assert sum_up(pipeline, "lote-0002", "lote-0002").success
@@ -204,7 +198,7 @@ def test_lineage_goes_through_subqueries() -> None:
 
 def test_a_mart_can_hold_the_largest_possible_revenue(pipeline: dg.Definitions, engine: sa.Engine) -> None:
     load(pipeline, "lote-0001", "lote-0002", rows=10)
-    sum_up(pipeline, "lote-0001", "lote-0002")
+    assert sum_up(pipeline, "lote-0001", "lote-0002").success
     refresh(pipeline)
     with engine.begin() as connection:
         for made in (SALES_BY_LOT, *(mart.table for mart in MARTS)):  # as created by an earlier version

@@ -28,6 +28,7 @@ VARIABLES = (
     "PURCHASE_LANDING",
     "PURCHASE_POSTGRES_PORT",
     "PURCHASE_ALLOWED_HOSTS",
+    "PURCHASE_REPOSITORY_URL",
 )
 
 
@@ -64,6 +65,7 @@ def test_defaults() -> None:
         None,
         None,
         (),
+        None,
     )
     assert (settings.landing_location, settings.dagster_home, settings.postgres_home) == (
         str(home / "landing"),
@@ -87,6 +89,7 @@ def test_the_environment_overrides_the_defaults(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setenv("PURCHASE_LANDING", "s3://raw/lots")
     monkeypatch.setenv("PURCHASE_POSTGRES_PORT", "5433")
     monkeypatch.setenv("PURCHASE_ALLOWED_HOSTS", "dagster.example, [fd00::7]:8443")
+    monkeypatch.setenv("PURCHASE_REPOSITORY_URL", "https://ana:token@git.example/shop/pipeline")
 
     settings = Settings()
 
@@ -107,6 +110,7 @@ def test_the_environment_overrides_the_defaults(monkeypatch: pytest.MonkeyPatch,
         "s3://raw/lots",
         5433,
         ("dagster.example", "[fd00::7]:8443"),
+        "https://git.example/shop/pipeline",
     )
     assert settings.landing_location == "s3://raw/lots"
     assert all(settings.is_given(field) for field in Settings.model_fields)
@@ -240,6 +244,7 @@ def test_a_later_command_reads_the_saved_settings(monkeypatch: pytest.MonkeyPatc
         "s3://raw/lots",
         5433,
         (),
+        None,
     )
 
 

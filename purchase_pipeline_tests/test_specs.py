@@ -1,6 +1,7 @@
 """Metadata of the assets in Dagster's catalog, before and after a run."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,7 +14,11 @@ from dagster._core.test_utils import freeze_time
 
 from mock_api.app import create_app
 from purchase_pipeline.contracts import CompraSchema
-from purchase_pipeline.definitions import defs
+from purchase_pipeline.definitions import build_definitions, defs
+from purchase_pipeline.feeds.specs import api_spec
+from purchase_pipeline.ingest.sources.http import HttpSource
+from purchase_pipeline.purchases import purchases
+from purchase_pipeline.settings import Settings, current_settings
 from purchase_pipeline_tests.pipelines import a_pipeline, ingest
 from purchase_pipeline_tests.serving import served
 
@@ -30,7 +35,41 @@ def test_every_asset_has_description_owners_and_documentation(name: str) -> None
     assert spec.owners == ["team:purchases"]
     assert spec.kinds
     assert spec.tags["domain"] == "purchases"
-    assert (PROJECT / spec.metadata["documentation"].value).is_file()
+    assert (PROJECT / spec.metadata["documentation"].value.removeprefix("/")).is_file()
+
+
+@pytest.mark.parametrize("name", sorted(SPECS.keys() - {"purchase_api", "raw_purchases", "sales_report"}))
+def test_every_table_says_where_its_rows_come_from_and_what_identifies_one(name: str) -> None:
+    summary, *facts = (SPECS[name].description or "").split("\n- ")
+
+    assert summary
+    assert {"**Source:**", "**Grain:**", "**Key:**"} <= {fact.split(" ")[0] for fact in facts}
+
+
+def test_pages_and_code_are_linked_in_the_repository_if_its_address_is_known() -> None:
+    repository = "https://git.example.com/shop/pipeline"
+
+    specs = build_definitions(Settings(repository_url=repository)).resolve_all_asset_specs()
+
+    pages = {spec.metadata["documentation"].value for spec in specs}
+    assert pages == {f"{repository}/blob/HEAD/docs/{page}.md" for page in ("reliability", "sales")}
+    code = [
+        reference
+        for spec in specs
+        if "dagster/code_references" in spec.metadata
+        for reference in spec.metadata["dagster/code_references"].code_references
+    ]
+    assert {reference.url.rpartition("#L")[0] for reference in code} == {
+        f"{repository}/blob/HEAD/purchase_pipeline/{module}.py"
+        for module in ("contracts/purchase", "sales/assets")
+    }
+
+
+def test_the_address_of_an_api_is_shown_without_what_may_be_secret() -> None:
+    source = HttpSource("https://me:secret@api.example.com/v2?key=secret#secret")
+    feed = replace(purchases(current_settings()), source=source, variables={})
+
+    assert api_spec(feed).metadata["url"] == dg.MetadataValue.url("https://api.example.com/v2")
 
 
 def constraints(schema: dg.TableSchema) -> dict[str, tuple[bool, list[str]]]:
@@ -58,7 +97,7 @@ def test_columns_have_the_contracts_descriptions_and_bounds(database_url: str, t
     assert {name: descriptions[name] for name in CompraSchema.model_fields} == {
         name: field.description for name, field in CompraSchema.model_fields.items()
     }
-    assert (told["rows_received"].value, told["rows_rejected"].value) == (5, 0)
+    assert (told["source_rows"].value, told["rows_rejected"].value) == (5, 0)
     lineage = told["dagster/column_lineage"].value
     assert isinstance(lineage, dg.TableColumnLineage)
     assert list(lineage.deps_by_column["price"]) == [dg.TableColumnDep(dg.AssetKey("raw_purchases"), "price")]

@@ -32,20 +32,27 @@ def every_row_is_loaded_or_rejected(ledger: Ledger, keys: _Keys) -> dg.AssetChec
     return dg.AssetCheckResult(
         passed=bool(counts) and not lost,
         description=summary,
-        metadata={**rows._asdict(), **_if_any("unbalanced_partitions", lost)},
+        metadata={
+            "partitions": len(counts),
+            "unbalanced": len(lost),
+            **rows._asdict(),
+            **_if_any("unbalanced_partitions", lost),
+        },
     )
 
 
 def row_numbers_are_gap_free(ledger: Ledger, keys: _Keys) -> dg.AssetCheckResult:
     """In every partition, the row numbers of both tables together are 1, 2, 3, ...: no gaps or duplicates."""
-    found = [
-        f"{key}: gaps={gaps}, duplicates={duplicates}"
-        for key, gaps, duplicates in ledger.gaps_and_duplicates(keys)
-    ]
+    wrong = ledger.gaps_and_duplicates(keys)
+    found = [f"{key}: gaps={gaps}, duplicates={duplicates}" for key, gaps, duplicates in wrong]
     return dg.AssetCheckResult(
         passed=not found,
         description="; ".join(map(in_markdown, found)) or "No gaps or duplicates.",
-        metadata=_if_any("partitions_with_gaps_or_duplicates", found),
+        metadata={
+            "gaps": sum(gaps for _, gaps, _ in wrong),
+            "duplicates": sum(duplicates for _, _, duplicates in wrong),
+            **_if_any("partitions_with_gaps_or_duplicates", found),
+        },
     )
 
 
@@ -55,7 +62,7 @@ def tables_match_the_contract(ledger: Ledger, keys: _Keys) -> dg.AssetCheckResul
     return dg.AssetCheckResult(
         passed=not differences,
         description="; ".join(map(in_markdown, differences)) or "No differences.",
-        metadata=_if_any("differences", differences),
+        metadata={"columns_that_differ": len(differences), **_if_any("differences", differences)},
     )
 
 

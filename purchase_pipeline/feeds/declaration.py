@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 
 from purchase_pipeline.errors import PipelineError
 from purchase_pipeline.feeds.declaration_problems import problems_of
+from purchase_pipeline.feeds.links import page
 from purchase_pipeline.feeds.partitions import WHOLE, end_of_window, keys_sort_by_time
 from purchase_pipeline.ingest.sources.request import Source
 from purchase_pipeline.ingest.tables import FeedTables, feed_tables
@@ -197,6 +198,4 @@ class FeedDeclaration:
     @property
     def pages(self) -> dict[str, dg.MetadataValue[Any]]:
         """The metadata of the page that documents the feed, if any."""
-        return (
-            {} if self.documentation is None else {"documentation": dg.MetadataValue.path(self.documentation)}
-        )
+        return page(self.documentation)

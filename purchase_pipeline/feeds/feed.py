@@ -6,6 +6,8 @@ import dagster as dg
 
 from purchase_pipeline.feeds.checks import table_checks
 from purchase_pipeline.feeds.declaration import FeedDeclaration
+from purchase_pipeline.feeds.descriptions import with_raw_facts
+from purchase_pipeline.feeds.links import linked
 from purchase_pipeline.feeds.raw_asset import raw_asset
 from purchase_pipeline.feeds.resources import (
     FeedIOManager,
@@ -22,6 +24,7 @@ from purchase_pipeline.settings import Settings, current_settings
 from purchase_pipeline.stack.database import database_url
 
 _DAILY = "0 4 * * *"
+_PREVIEW_ROWS = 5
 
 
 @dataclass(kw_only=True)
@@ -56,7 +59,10 @@ class Feed(FeedDeclaration):
             description="Check all loaded partitions: once a day, or by hand after a change of the tables in SQL.",
         )
         return dg.Definitions(
-            assets=[api_spec(self), raw_asset(self), table_assets(self)],
+            assets=linked(
+                [api_spec(self), with_raw_facts(self, raw_asset(self)), table_assets(self)],
+                settings.repository_url,
+            ),
             asset_checks=[table_checks(self)],
             jobs=[job, checks],
             sensors=[] if self.partitions is None else [missing_partitions(self)],
@@ -69,7 +75,13 @@ class Feed(FeedDeclaration):
                 self.source_key: declared_resource(self.source, f"`{self.source!r}`"),
                 self.landing_key: fixed(LandingResource(location=self.landing_location(settings))),
                 self.ledger_key: ledger_resource(self.tables, url),
-                self.io_manager_key: fixed(FeedIOManager(database_url=url)),
+                self.io_manager_key: fixed(
+                    FeedIOManager(
+                        database_url=url,
+                        schema_drift=self.write.schema_drift,
+                        preview_rows=_PREVIEW_ROWS,
+                    )
+                ),
             },
             executor=dg.in_process_executor,
         )
@@ -80,5 +92,6 @@ def _schedule(job: str, cron: str) -> dg.ScheduleDefinition:
         name=f"{job}_schedule",
         job_name=job,
         cron_schedule=cron,
+        description="Loads what is new, or everything again, at these times.",
         default_status=dg.DefaultScheduleStatus.RUNNING,
     )

@@ -92,7 +92,7 @@ def _materialization(
         metadata={
             "dagster/partition_row_count": rows.get(asset, one.received),
             **({"dagster/row_count": in_table[asset]} if asset in in_table else {}),
-            "rows_received": one.received,
+            "source_rows": one.received,
             "rows_rejected": one.rejected,
             "committed_at": dg.MetadataValue.timestamp(one.committed_at),
             "loaded_by": dg.MetadataValue.dagster_run(one.run_id),

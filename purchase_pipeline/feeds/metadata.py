@@ -37,12 +37,11 @@ def landed_metadata(
 
 
 def loaded_metadata(
-    landed: LandedPartition, rejected: int, raw: dg.AssetKey, contract: type[BaseModel]
+    rejected: int, raw: dg.AssetKey, contract: type[BaseModel]
 ) -> dict[str, RawMetadataValue]:
-    """Return the metadata of a partition's accepted rows; the IO manager adds its own."""
+    """Return the metadata of a partition's accepted rows; the IO manager adds its own, with the rows received."""
     lineage = {name: [dg.TableColumnDep(raw, name)] for name in contract.model_fields}
     return {
-        "rows_received": landed.rows,
         "rows_rejected": rejected,
         "dagster/column_lineage": dg.TableColumnLineage(lineage),
     }

@@ -20,6 +20,13 @@ _DAY = timedelta(days=1)
 # that still fails needs a person.
 _MOST_FAILURES_A_DAY = 10
 _NAMED = 5
+_DESCRIPTION = """\
+Missing batches: in the target, not loaded, not in progress, and not backed off after a failure.
+
+Each tick starts from the database: failed batches are retried, wiped ones are loaded again, and a larger target loads
+only the new ones. Materializations lost by Dagster's catalog are reported again; the cursor holds the time of the next
+such scan, and nothing else.
+"""
 
 
 def ticks(every_seconds: float) -> tuple[int, int]:
@@ -58,18 +65,13 @@ def missing_partitions(feed: FeedDeclaration) -> dg.SensorDefinition:
     @dg.sensor(
         name=feed.sensor,
         job_name=feed.job,
+        description=_DESCRIPTION,
         minimum_interval_seconds=interval,
         default_status=dg.DefaultSensorStatus.RUNNING,
         required_resource_keys={feed.ledger_key},
     )
     # Called directly, as in tests, Dagster also passes the resources by name.
     def sensor(context: dg.SensorEvaluationContext, **_: object) -> dg.SensorResult:
-        """Missing batches: in the target, not loaded, not in progress, and not backed off after a failure.
-
-        Each tick starts from the database: failed batches are retried, wiped ones are loaded again, and a larger
-        target loads only the new ones. Materializations lost by Dagster's catalog are reported again; the cursor
-        holds the time of the next such scan, and nothing else.
-        """
         now = datetime.now(UTC)
         backlog = Backlog(feed, getattr(context.resources, feed.ledger_key), context.instance)
         target, not_loaded, in_progress = len(backlog.keys), backlog.missing(), backlog.in_progress()
@@ -84,7 +86,7 @@ def missing_partitions(feed: FeedDeclaration) -> dg.SensorDefinition:
         loaded = set(backlog.keys).difference(not_loaded, in_progress)
         scan = find_lost_materializations(backlog, loaded, context.instance, due=context.cursor, now=now)
         return dg.SensorResult(
-            run_requests=[_request(feed, backlog, key) for key in chosen],
+            run_requests=[_request(backlog, key) for key in chosen],
             skip_reason=None if chosen else f"{summary}.",
             asset_events=scan.lost,
             cursor=scan.next_scan,
@@ -119,7 +121,7 @@ class BackedOff(NamedTuple):
         return text
 
 
-def _request(feed: FeedDeclaration, backlog: Backlog, key: str) -> dg.RunRequest:
+def _request(backlog: Backlog, key: str) -> dg.RunRequest:
     """Request a run for a batch, with a unique run key.
 
     Dagster never starts a run key twice (dagster #15982), so each attempt needs its own. The attempt number alone is
@@ -127,8 +129,9 @@ def _request(feed: FeedDeclaration, backlog: Backlog, key: str) -> dg.RunRequest
     run ids, so no batch is requested twice.
     """
     attempt = backlog.attempts(key) + 1
-    tags = {feed.tables.partition: key, ATTEMPT_TAG: str(attempt)}
-    return dg.RunRequest(run_key=f"{key}/{attempt}/{uuid4().hex}", partition_key=key, tags=tags)
+    return dg.RunRequest(
+        run_key=f"{key}/{attempt}/{uuid4().hex}", partition_key=key, tags={ATTEMPT_TAG: str(attempt)}
+    )
 
 
 def _backed_off(backlog: Backlog, now: datetime) -> BackedOff:

@@ -10,6 +10,8 @@ from pydantic import Field, create_model
 
 from purchase_pipeline.errors import PipelineError
 from purchase_pipeline.feeds.declaration import FeedDeclaration
+from purchase_pipeline.feeds.descriptions import table_description
+from purchase_pipeline.feeds.links import code_of
 from purchase_pipeline.feeds.metadata import loaded_metadata, rejected_metadata
 from purchase_pipeline.feeds.partitions import keys_of
 from purchase_pipeline.feeds.specs import table_spec
@@ -19,8 +21,6 @@ from purchase_pipeline.ingest.load import LandedSlices
 from purchase_pipeline.postgres import PerPartition, Together
 from purchase_pipeline.postgres.dagster_internals import RawMetadataValue
 from purchase_pipeline.postgres.failures import expected_failures
-
-_PREVIEW_ROWS = 5
 
 
 class NotLandedError(PipelineError):
@@ -90,15 +90,18 @@ def table_assets(feed: FeedDeclaration) -> dg.AssetsDefinition:
 def _table(feed: FeedDeclaration, table: sa.Table, **more: Any) -> dg.AssetSpec:  # noqa: ANN401  (AssetSpec's types)
     spec = table_spec(
         table,
-        feed.documentation,
+        table_description(feed, table),
+        {**feed.pages, **code_of(feed.tables.contract)},
         kinds={"postgres", "table"},
         owners=list(feed.owners),
         tags=dict(feed.tags),
         **more,
     )
-    metadata: dict[str, Any] = {"preview_rows": _PREVIEW_ROWS}
+    metadata = dict[str, Any]()
     if feed.partitions is not None or feed.has_increments:
-        metadata |= {"partition_expr": feed.tables.partition, "partition_by": "key"}
+        metadata["partition_expr"] = feed.tables.partition
+    if isinstance(feed.partitions, dg.TimeWindowPartitionsDefinition | dg.MultiPartitionsDefinition):
+        metadata["partition_by"] = "key"  # not by time, not by dimension
     if table is feed.tables.accepted:
         metadata |= _write_metadata(feed)
     if feed.hash_partitions is not None:
@@ -109,7 +112,7 @@ def _table(feed: FeedDeclaration, table: sa.Table, **more: Any) -> dg.AssetSpec:
 def _write_metadata(feed: FeedDeclaration) -> dict[str, Any]:
     """Return the IO manager's options for the table of accepted rows."""
     write, tables = feed.write, feed.tables
-    metadata: dict[str, Any] = {"schema_drift": write.schema_drift}
+    metadata = dict[str, Any]()
     if write.merges:
         origin = {tables.partition, tables.row_number} - {write.newest}
         metadata |= {
@@ -147,7 +150,7 @@ def _slices(
         yield key, one.slices(), {"source_rows": received, "digest": one.landed.digest}
         refused = one.validation.rejected
         counts.update(partitions=1, received=received, rejected=len(refused))
-        loaded = loaded_metadata(one.landed, len(refused), raw, feed.tables.contract)
+        loaded = loaded_metadata(len(refused), raw, feed.tables.contract)
         partition = None if feed.partitions is None else key
         context.add_asset_metadata(loaded, accepted.name, partition)
         context.add_asset_metadata(rejected_metadata(refused, received), rejected.name, partition)

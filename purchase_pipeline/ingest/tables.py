@@ -125,16 +125,18 @@ def _origin(partition: str, row_number: str) -> list[sa.Column[Any]]:
 
 def _rejection_columns() -> list[sa.Column[Any]]:
     """Return the columns of `RejectedRow` without the row number, and when and by whom it was rejected."""
-    texts = ARRAY(sa.Text)
+    texts, hidden = ARRAY(sa.Text), {"preview": False}  # a person reads the reasons first
     return [
         _required("fields", texts, "Fields that failed validation; empty for the whole row"),
         _required("reasons", texts, "Validation errors, one sentence each"),
         _required("original", sa.Text(), "The row as received, at most 4,000 characters"),
-        _required("original_sha256", sa.Text(), "SHA-256 of the whole row as received, hexadecimal"),
-        _required("first_seen", sa.DateTime(timezone=True), "When this row was first rejected"),
-        _required("run_id", sa.Text(), "Dagster run that last rejected the row"),
+        _required(
+            "original_sha256", sa.Text(), "SHA-256 of the whole row as received, hexadecimal", **hidden
+        ),
+        _required("first_seen", sa.DateTime(timezone=True), "When this row was first rejected", **hidden),
+        _required("run_id", sa.Text(), "Dagster run that last rejected the row", **hidden),
     ]
 
 
-def _required(name: str, kind: sa.types.TypeEngine[Any], comment: str) -> sa.Column[Any]:
-    return sa.Column(name, kind, nullable=False, comment=comment)
+def _required(name: str, kind: sa.types.TypeEngine[Any], comment: str, **info: Any) -> sa.Column[Any]:  # noqa: ANN401
+    return sa.Column(name, kind, nullable=False, comment=comment, info=info)

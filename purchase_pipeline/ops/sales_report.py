@@ -17,9 +17,12 @@ from purchase_pipeline.ops.pipeline import Pipeline
 from purchase_pipeline.ops.runs import consecutive, job_runs
 from purchase_pipeline.ops.summary import program
 from purchase_pipeline.purchases import purchases
+from purchase_pipeline.sales.marts import MARTS
 from purchase_pipeline.sales.report.file import Language, ReportFile
 from purchase_pipeline.sales.tables import SALES_BY_LOT
 from purchase_pipeline.settings import Settings
+
+_FROM_SUMS = [*(mart.table.name for mart in MARTS), "sales_report"]
 
 
 def update_report(settings: Settings, console: Console, language: Language | None = None) -> Path | None:
@@ -34,9 +37,9 @@ def update_report(settings: Settings, console: Console, language: Language | Non
             return None
         stale, begun = _stale_lots(pipeline.engine, loaded), datetime.now(UTC)
         with console.status(f"Aggregating {quantity(len(stale), 'batch')}, updating marts and report ..."):
-            job = build_definitions(settings).resolve_job_def
-            succeeded = _run(pipeline, job("sum_lots"), consecutive(stale, settings.lote_names))
-            succeeded = succeeded and _run(pipeline, job("refresh_sales"), [[]])
+            assets = build_definitions(settings).resolve_implicit_global_asset_job_def()
+            succeeded = _run(pipeline, assets, [SALES_BY_LOT.name], consecutive(stale, settings.lote_names))
+            succeeded = succeeded and _run(pipeline, assets, _FROM_SUMS, [[]])
         if not succeeded:
             _print_failures(pipeline, begun, console)
         elif language:
@@ -53,9 +56,11 @@ def _stale_lots(engine: sa.Engine, loaded: Mapping[str, LoadedPartition]) -> lis
     return [key for key, lot in loaded.items() if key not in known or known[key] < lot.committed_at]
 
 
-def _run(pipeline: Pipeline, job: dg.JobDefinition, runs: Iterable[Sequence[str]]) -> bool:
-    """Run a job for each group of batches; stop at the first run that fails."""
-    with job_runs(pipeline, job) as start_run:
+def _run(
+    pipeline: Pipeline, job: dg.JobDefinition, assets: Sequence[str], runs: Iterable[Sequence[str]]
+) -> bool:
+    """Materialize assets for each group of batches; stop at the first run that fails."""
+    with job_runs(pipeline, job, assets) as start_run:
         return all(start_run(lots).result() for lots in runs)
 
 

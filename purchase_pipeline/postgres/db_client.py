@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -26,11 +27,12 @@ class PostgresClient(DbClient[sa.Connection]):
     Dagster's base class has only static methods; some are instance methods here, because they need the engine.
     """
 
-    def __init__(self, engine: sa.Engine, options: WriteOptions) -> None:
+    def __init__(self, engine: sa.Engine, options: WriteOptions, tables: Sequence[sa.Table] = ()) -> None:
         self._engine = engine
         # Explicit, because a role may default to read-only. Reads do not set it: they may go to a standby.
         self._writing = engine.execution_options(postgresql_readonly=False)
         self._options = options
+        self._declared = {table.name: table for table in tables}
 
     def close(self) -> None:
         """Close the engine's connections."""
@@ -66,7 +68,8 @@ class PostgresClient(DbClient[sa.Connection]):
         Raises:
             UnusableMetadataError: metadata that are not valid options.
         """
-        return self._options.updated(
+        declared = self._declared.get(context.asset_key.path[-1]) if context.has_asset_key else None
+        return replace(self._options, declared=declared).updated(
             context.definition_metadata or {}, {**_output_metadata(context), **metadata}
         )
 

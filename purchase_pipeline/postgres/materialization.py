@@ -11,24 +11,35 @@ from purchase_pipeline.postgres.markdown import in_markdown
 from purchase_pipeline.postgres.schema.types import sql
 from purchase_pipeline.postgres.write.batches import WriteResult
 from purchase_pipeline.postgres.write.upsert import MergeResult
+from purchase_pipeline.postgres.write_options import WriteOptions
 
 
-def write_metadata(written: WriteResult, *, preview: bool) -> dict[str, RawMetadataValue]:
-    """Return the metadata of one write, except for row counts of the table."""
-    seconds = max(written.seconds, 1e-9)
-    metadata: dict[str, RawMetadataValue] = {
-        "rows_written": written.copied.rows,
-        "bytes_copied": written.copied.bytes,
-        "rows_per_second": round(written.copied.rows / seconds),
-        "seconds": round(written.seconds, 3),
-    }
+def write_metadata(
+    written: WriteResult, counts: Mapping[str, RawMetadataValue], options: WriteOptions
+) -> dict[str, RawMetadataValue]:
+    """Return the metadata of one write; with the row counts of the table, no number stands there twice."""
+    metadata = {**counts}
+    # Of a replaced table or partition, its row count is that of the rows written.
+    if options.write_mode != "replace" or not counts:
+        metadata["rows_written"] = written.copied.rows
+    if written.copied.bytes:  # a query's rows are not copied
+        metadata["bytes_copied"] = written.copied.bytes
+        metadata["rows_per_second"] = round(written.copied.rows / max(written.seconds, 1e-9))
+    metadata["seconds"] = round(written.seconds, 3)
     if isinstance(written.copied, MergeResult):
         metadata |= {name: rows for name, rows in written.copied.counts().items() if rows is not None}
     if written.table is not None:
         metadata["dagster/column_schema"] = column_schema(written.table, written.declared)
-    if preview:
-        metadata["preview"] = dg.MetadataValue.md(markdown_table(written.preview))
+    if options.preview_rows:
+        metadata["preview"] = dg.MetadataValue.md(markdown_table(_shown(written)))
     return metadata
+
+
+def _shown(written: WriteResult) -> Sequence[Mapping[str, Any]]:
+    """Return the preview without the columns that their declaration hides: `info={"preview": False}`."""
+    declared = () if written.declared is None else written.declared.columns
+    hidden = {column.name for column in declared if not column.info.get("preview", True)}
+    return [{name: value for name, value in row.items() if name not in hidden} for row in written.preview]
 
 
 def column_schema(table: sa.Table, declared: sa.Table | None = None) -> dg.TableSchema:
@@ -65,6 +76,8 @@ def markdown_table(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _cell(value: object) -> str:
+    if isinstance(value, list):
+        return "; ".join(map(_cell, value))
     return "NULL" if value is None else in_markdown(value).replace("|", "\\|")
 
 

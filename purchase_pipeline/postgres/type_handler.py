@@ -157,7 +157,7 @@ def _write_one(
         with closing_iterator(batches_of(value)) as batches:
             written = write_batches(connection, target.table_slice, from_source(batches), options)
     counts = record_write(connection, context, target, written, options)
-    return write_metadata(written, preview=options.preview_rows > 0) | counts
+    return write_metadata(written, counts, options)
 
 
 def _loading() -> Any:  # noqa: ANN401

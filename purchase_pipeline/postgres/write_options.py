@@ -92,7 +92,7 @@ class WriteOptions:
             duplicate_keys=_one_of(DuplicateKeys, "duplicate_keys", metadata, self.duplicate_keys),
             upsert_ignores=_names("upsert_ignores", metadata),
             schema_drift=_one_of(DriftPolicy, "schema_drift", metadata, self.schema_drift),
-            declared=_declared(metadata.get("row_model")),
+            declared=_declared(metadata["row_model"]) if "row_model" in metadata else self.declared,
             preview_rows=_number("preview_rows", metadata, self.preview_rows, "rows", _ROWS),
             hash_partitions=_number(
                 "hash_partitions", metadata, self.hash_partitions, "partitions, 2 to 1,024", _PARTITIONS

@@ -4,8 +4,6 @@ from typing import Any
 
 import dagster as dg
 
-from purchase_pipeline.sales import tables
-
 GROUP = "sales"
 _INTERVAL_SECONDS = 30
 
@@ -45,16 +43,4 @@ stale_sales = dg.AutomationConditionSensorDefinition(
     default_status=dg.DefaultSensorStatus.RUNNING,
     minimum_interval_seconds=_INTERVAL_SECONDS,
     run_tags={"dagster/priority": "-1"},  # batches have priority
-)
-
-_SUMS = dg.AssetSelection.assets(tables.SALES_BY_LOT.name)
-
-sum_lots = dg.define_asset_job(
-    "sum_lots", selection=_SUMS, description="Aggregates of each batch, for the sales marts."
-)
-
-refresh_sales = dg.define_asset_job(
-    "refresh_sales",
-    selection=dg.AssetSelection.groups(GROUP) - _SUMS,
-    description="The sales marts and the report, from the aggregates of each batch.",
 )

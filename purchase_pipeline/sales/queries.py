@@ -148,6 +148,12 @@ def _age_bands() -> sa.FromClause:
     return sa.values(*columns, name="bands").data([*bands, (f"{oldest}+", oldest, _OLDEST)])
 
 
+def number_of_customers() -> sa.Select[Any]:
+    """Return how many customers there are among the purchases; this reads them all."""
+    customer = sa.select(_PURCHASE.client_name, _PURCHASE.client_lastname, _PURCHASE.birthday_client)
+    return sa.select(sa.func.count()).select_from(customer.distinct().subquery())
+
+
 def _cut_of(columns: Sequence[sa.Column[Any]]) -> str:
     """Return a cut that has these columns; each cut counts every purchase once."""
     names = {column.name for column in columns}

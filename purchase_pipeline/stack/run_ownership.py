@@ -8,7 +8,7 @@ from pathlib import Path
 import dagster as dg
 import psutil
 
-LAUNCHED_BY_TAG = "purchase_pipeline/launched_by"
+LAUNCHED_BY_TAG = ".dagster/launched_by"  # with the prefix of the tags that Dagster's UI hides
 
 
 def this_launcher() -> str:

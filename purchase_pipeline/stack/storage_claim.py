@@ -15,7 +15,8 @@ MARK = "purchase_pipeline_storage"
 """A table without columns that marks the database; Dagster cannot wipe it."""
 
 CODE_LOCATION = "purchase_pipeline"
-JOBS = ("ingest_lote", "check_purchases", "sum_lots", "refresh_sales")
+JOBS = ("ingest_lote", "check_purchases")
+_EARLIER_JOBS = ("sum_lots", "refresh_sales")  # jobs of version 0.1
 _AD_HOC_JOBS = ("__ASSET_JOB",)  # Dagster's name for runs without a job
 _LOCK = 7_035_612_002  # used by nothing else in that database
 _SHOWN = 3
@@ -77,7 +78,7 @@ def _foreign_content(connection: "psycopg.Connection[Any]", tables: list[str]) -
         return f"tables that are not Dagster's: {_listed(tables)}"
     if locations := _column(connection, _OTHER_LOCATIONS, CODE_LOCATION):
         return f"runs of another code location: {_listed(locations)}"
-    if jobs := _column(connection, _OTHER_JOBS, [*JOBS, *_AD_HOC_JOBS]):
+    if jobs := _column(connection, _OTHER_JOBS, [*JOBS, *_EARLIER_JOBS, *_AD_HOC_JOBS]):
         return f"runs of jobs that are not this pipeline's: {_listed(jobs)}"
     return ""
 

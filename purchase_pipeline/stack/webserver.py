@@ -14,6 +14,7 @@ from dagster_webserver.webserver import DagsterWebserver
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute, Mount
 
 from purchase_pipeline.settings import current_settings
 from purchase_pipeline.stack.dagster_internals import (
@@ -25,6 +26,7 @@ from purchase_pipeline.stack.dagster_internals import (
     workspace_options,
     workspace_opts_to_load_target,
 )
+from purchase_pipeline.stack.pages import ROUTES
 from purchase_pipeline.stack.ports import LOOPBACK
 from purchase_pipeline.stack.same_origin import SameOriginMiddleware
 
@@ -45,6 +47,12 @@ class SameOriginWebserver(DagsterWebserver[WorkspaceProcessContext, BaseWorkspac
         """Check a request's origin first."""
         guard = Middleware(SameOriginMiddleware, allowed_hosts=self._allowed_hosts)
         return [guard, *super().build_middleware()]
+
+    def build_routes(self) -> list[BaseRoute]:
+        """Serve our pages, and what is left as Dagster does: its UI has any path."""
+        prefix = self._app_path_prefix
+        ours = [Mount(prefix, routes=ROUTES)] if prefix else ROUTES
+        return [*ours, *super().build_routes()]  # type: ignore[no-untyped-call]  # Dagster left it so
 
     async def graphql_http_endpoint(self, request: Request) -> Response:
         """Serve queries by POST, and the playground by GET (Dagster decides by the Accept header)."""

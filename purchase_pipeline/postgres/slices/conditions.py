@@ -88,7 +88,9 @@ def readable_query(table_slice: TableSlice) -> str:
     columns: list[sa.ColumnElement[Any]] = [sa.column(name) for name in table_slice.columns or ()]
     query = sa.select(*columns or [sa.literal_column("*")]).select_from(table)
     for dimension in table_slice.partition_dimensions or ():
-        query = query.where(_condition(expression_of(table, dimension), dimension.partitions))
+        partitions = dimension.partitions
+        ordered = partitions if isinstance(partitions, TimeWindow) else sorted(partitions)
+        query = query.where(_condition(expression_of(table, dimension), ordered))
     return str(query.compile(dialect=_READABLE, compile_kwargs={"literal_binds": True}))
 
 

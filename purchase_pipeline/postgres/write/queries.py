@@ -41,6 +41,7 @@ _GOES_INTO = {
     "json": {"json", "jsonb"},
 }
 """Base types to data_clause a query's columns may be assigned, by family: the same as for frames."""
+_SORTED = (sa.Boolean, sa.Date, sa.DateTime, sa.Integer, sa.Numeric, sa.String)
 _UNNAMED = "?column?"  # PostgreSQL's name for a column without one
 
 
@@ -130,9 +131,9 @@ def _types_of(connection: sa.Connection, query: sa.SelectBase, table: str) -> di
 def _first_rows(
     connection: sa.Connection, table: sa.Table | None, table_slice: TableSlice, count: int
 ) -> Sequence[Mapping[str, Any]]:
+    """Return the first rows by the table's columns, in their order, that can be sorted."""
     if table is None or not count:
         return []
-    return [
-        dict(row)
-        for row in connection.execute(slice_query(connection, table, table_slice).limit(count)).mappings()
-    ]
+    order = [column for column in table.columns if isinstance(column.type, _SORTED)]
+    query = slice_query(connection, table, table_slice).order_by(*order).limit(count)
+    return [dict(row) for row in connection.execute(query).mappings()]
