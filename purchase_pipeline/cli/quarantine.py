@@ -1,6 +1,8 @@
 """The `rejects` command."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
@@ -54,33 +56,34 @@ def rejects(
     """
     from purchase_pipeline.cli.feed import chosen_feed, require_partition
     from purchase_pipeline.ops.quarantine import landed_rejects
+    from purchase_pipeline.ops.summary import program
 
     if lote is not None and landed is not None:
         raise click.UsageError("--lote is for loaded batches, --landed for landed ones: use one of them.")
     settings = read_settings()
     feed, grouping = chosen_feed(settings), _GROUPINGS.get(by)
-    if landed is None:
-        _show_loaded(feed, settings, lote, grouping, limit, as_json=as_json)
-    else:
+    if landed is not None:
         if not feed.has_increments:  # whose landed loads are no partitions
             require_partition(feed, landed)
         _show(landed_rejects(feed, settings, landed), feed, grouping, limit, as_json=as_json)
+        return True
+    with _loaded_rejects(feed, settings, lote) as (found, is_loaded):
+        if is_loaded or as_json:
+            _show(found, feed, grouping, limit, as_json=as_json)
+        else:
+            missing = "No batch is loaded" if lote is None else f"{lote} is not loaded"
+            print_text(
+                Console(), f"{missing}: there are no rejected rows to show. Load first: {program()} up"
+            )
     return True
 
 
-def _show_loaded(
-    feed: "Feed",
-    settings: "Settings",
-    lote: str | None,
-    grouping: "Grouping | None",
-    limit: int | None,
-    *,
-    as_json: bool,
-) -> None:
+@contextmanager
+def _loaded_rejects(feed: "Feed", settings: "Settings", lote: str | None) -> "Iterator[tuple[Rejects, bool]]":
+    """Open the quarantine of the feed or of one batch; the second value is whether anything is loaded."""
     from purchase_pipeline.cli.feed import require_partition
     from purchase_pipeline.ingest.ledger import Ledger
     from purchase_pipeline.ingest.quarantine import Quarantine
-    from purchase_pipeline.ops.summary import program
     from purchase_pipeline.postgres.connections import engine_for
     from purchase_pipeline.stack.database import database_in_use, database_url
 
@@ -92,13 +95,7 @@ def _show_loaded(
         )
         if lote is not None and not is_loaded:
             require_partition(feed, lote)
-        if is_loaded or as_json:
-            _show(quarantine, feed, grouping, limit, as_json=as_json)
-        else:
-            missing = "No batch is loaded" if lote is None else f"{lote} is not loaded"
-            print_text(
-                Console(), f"{missing}: there are no rejected rows to show. Load first: {program()} up"
-            )
+        yield quarantine, is_loaded
 
 
 def _show(
