@@ -48,7 +48,7 @@ def rejects(
     \b
     purchase-pipeline rejects --by reason           the most common reasons
     purchase-pipeline rejects --lote lote-0007      the rows of one batch
-    purchase-pipeline rejects --landed lote-0013    the rows for which a batch was not loaded
+    purchase-pipeline rejects --landed lote-0013    of a batch that was not loaded
     purchase-pipeline rejects --json | jq           for scripts
 
     The rows are in the table compras_rejeitadas. After changing the contract, revalidate them with

@@ -37,7 +37,7 @@ def sql(*, query: tuple[str, ...], show: bool, as_csv: bool, as_json: bool, time
     purchase-pipeline sql revenue-by-month          run one
     purchase-pipeline sql revenue-by-month --show   print its SQL, to start from
     purchase-pipeline sql "select * from tabela_compras limit 9"
-    purchase-pipeline sql --csv < query.sql         read the statement from a file, or from a pipe (-)
+    purchase-pipeline sql --csv < query.sql         read it from a file or pipe (-)
 
     A single word is a name, anything else a statement. It runs as a read-only role, in a read-only transaction. Ctrl-C
     cancels it. --csv and --json print values exactly, as they arrive; without them the first rows are shown.
@@ -70,7 +70,7 @@ def psql(context: click.Context, /, arguments: tuple[str, ...]) -> bool:
     purchase-pipeline psql                          \\d lists the tables, \\q leaves
     purchase-pipeline psql -c '\\d tabela_compras'   one command, then leave
     purchase-pipeline psql -f query.sql
-    purchase-pipeline psql -U purchase_loader       as the role that owns the tables
+    purchase-pipeline psql -U purchase_loader       as the tables' owner
 
     All arguments go to psql (`-?` lists them), and its exit code is the command's. Starts the embedded server if
     it is not running, and stops it afterwards. On your own server, psql connects as DATABASE_URL's user, in read-only
