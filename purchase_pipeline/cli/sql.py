@@ -37,7 +37,7 @@ def sql(*, query: tuple[str, ...], show: bool, as_csv: bool, as_json: bool, time
     purchase-pipeline sql revenue-by-month          run one
     purchase-pipeline sql revenue-by-month --show   print its SQL, to start from
     purchase-pipeline sql "select * from tabela_compras limit 9"
-    purchase-pipeline sql --csv < query.sql         read it from a file or pipe (-)
+    purchase-pipeline sql --csv < query.sql         read a file, or a pipe (-)
 
     A single word is a name, anything else a statement. It runs as a read-only role, in a read-only transaction. Ctrl-C
     cancels it. --csv and --json print values exactly, as they arrive; without them the first rows are shown.

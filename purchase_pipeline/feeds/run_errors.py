@@ -37,10 +37,11 @@ def reason_of(run_id: str, instance: dg.DagsterInstance) -> Reason:
         if event is None:
             continue
         data = event.event_specific_data
+        error: SerializableErrorInfo | None = getattr(data, "error", None)
         if isinstance(failure := getattr(data, "user_failure_data", None), UserFailureData):
-            name = _innermost(data.error).cls_name if data.error else None
+            name = _innermost(error).cls_name if error else None
             errors[event.event_type] = Reason((failure.description or "").strip(), name or "")
-        elif error := getattr(data, "error", None):
+        elif error:
             errors[event.event_type] = _as_reason(_innermost(error))
         elif event.event_type == dg.DagsterEventType.RUN_FAILURE and event.message:
             ends.append(event.message.strip())
