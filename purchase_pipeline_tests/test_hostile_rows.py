@@ -169,7 +169,7 @@ def test_the_report_shows_hostile_values(loaded: tuple[Person, str], running: Br
 
         for text in (r"red \x1b[31mred\x1b[2J", "</script></text><script>alert(1)</script>", r"\ufffe\uffff"):
             expect(watched.page.get_by_role("rowheader", name=text).first).to_be_visible()
-        drawn = " ".join(watched.page.locator("svg text").all_text_contents())
+        drawn = " ".join(watched.page.locator(".plot").all_text_contents())
         assert r"red \x1b[31mred" in drawn
         assert watched.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert (watched.requested, watched.complaints) == ([address], [])
