@@ -84,11 +84,14 @@ def run_up(
             ui = http_url(options.host, options.port) if options.ui else ""
             print_next_steps(console, stack.pipeline.feed, loaded.values(), module=options.module, ui=ui)
 
+        loaded = stack.database.wait_for(backlog.loaded)
+        # Others were loaded while the services started: they are shown as any other.
+        before = {key: batch for key, batch in loaded.items() if batch.committed_at < begun}
         with LiveProgress(console, len(backlog.keys)) as progress:
             watch = BacklogWatch(
                 backlog,
                 progress,
-                stack.database.wait_for(backlog.loaded),
+                before,
                 begun=begun,
                 taken=backlog.taken,
                 outlook=partial(_outlook, backlog),
