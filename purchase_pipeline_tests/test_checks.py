@@ -161,6 +161,7 @@ def test_the_daily_job_checks_batches_that_were_loaded_before(
     ]
     schedules = {each.job_name: each for each in pipeline.get_repository_def().schedule_defs}
     assert schedules["check_purchases"].default_status is dg.DefaultScheduleStatus.RUNNING
+    assert schedules["check_purchases"].description == "Checks all loaded partitions, at these times."
 
 
 def test_checks_of_a_database_that_is_away_explain_themselves(tmp_path: Path) -> None:

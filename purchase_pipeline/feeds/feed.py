@@ -24,6 +24,7 @@ from purchase_pipeline.settings import Settings, current_settings
 from purchase_pipeline.stack.database import database_url
 
 _DAILY = "0 4 * * *"
+_LOADS = "Loads what is new, or everything again, at these times."
 _PREVIEW_ROWS = 5
 
 
@@ -67,8 +68,8 @@ class Feed(FeedDeclaration):
             jobs=[job, checks],
             sensors=[] if self.partitions is None else [missing_partitions(self)],
             schedules=[
-                _schedule(checks.name, _DAILY),
-                *([] if self.schedule is None else [_schedule(self.job, self.schedule)]),
+                _schedule(checks.name, _DAILY, "Checks all loaded partitions, at these times."),
+                *([] if self.schedule is None else [_schedule(self.job, self.schedule, _LOADS)]),
             ],
             resources={
                 self.feed_key: declared_resource(self, f"The declaration of {self.name}."),
@@ -87,11 +88,11 @@ class Feed(FeedDeclaration):
         )
 
 
-def _schedule(job: str, cron: str) -> dg.ScheduleDefinition:
+def _schedule(job: str, cron: str, description: str) -> dg.ScheduleDefinition:
     return dg.ScheduleDefinition(
         name=f"{job}_schedule",
         job_name=job,
         cron_schedule=cron,
-        description="Loads what is new, or everything again, at these times.",
+        description=description,
         default_status=dg.DefaultScheduleStatus.RUNNING,
     )
