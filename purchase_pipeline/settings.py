@@ -152,7 +152,7 @@ def _require_writable_name(path: Path) -> Path:
     return path.absolute()
 
 
-_NUMBERS: dict[object, str] = {int: "a whole number", int | None: "a whole number", float: "a number"}
+_NUMBERS = {int: "a whole number", float: "a number"}
 _SHOWN_IN_ERRORS = {
     "lots",
     "rows",

@@ -1,6 +1,5 @@
 """What the shell completes on Tab: batches, feeds, saved queries. Nothing here imports Dagster, which takes seconds."""
 
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,9 +34,9 @@ def feed_names(context: click.Context, option: click.Parameter, typed: str) -> l
 
 def query_names(context: click.Context, argument: click.Parameter, typed: str) -> list[str]:  # noqa: ARG001
     """Return the saved queries."""
-    folder = files("purchase_pipeline.sales.saved_queries")
-    names = sorted(entry.name for entry in folder.iterdir())
-    return [name.removesuffix(".sql") for name in names if name.endswith(".sql") and name.startswith(typed)]
+    from purchase_pipeline.ops.queries import saved_queries
+
+    return [name for name in saved_queries() if name.startswith(typed)]
 
 
 def _settings() -> "Settings | None":

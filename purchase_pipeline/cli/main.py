@@ -39,7 +39,7 @@ _COMMANDS = {
 }
 """Commands by task: each one's module, and the first sentence of its help."""
 
-_MODULES = {name: module for commands in _COMMANDS.values() for name, (module, _) in commands.items()}
+_BY_NAME = {name: entry for commands in _COMMANDS.values() for name, entry in commands.items()}
 
 
 class LazyCommands(CommandLine):
@@ -47,20 +47,21 @@ class LazyCommands(CommandLine):
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  (click's signature)
         """Return the command names, in the order of a typical session."""
-        return list(_MODULES)
+        return list(_BY_NAME)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         """Import a command; return None for an unknown name."""
-        if cmd_name not in _MODULES:
+        if cmd_name not in _BY_NAME:
             return None
+        module, _ = _BY_NAME[cmd_name]
         with importing():
-            loaded = import_module(f"purchase_pipeline.cli.{_MODULES[cmd_name]}")
+            loaded = import_module(f"purchase_pipeline.cli.{module}")
         command: click.Command = getattr(loaded, cmd_name.replace("-", "_"))
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Write the command list of `--help`, by task, without importing the commands."""
-        width = max(map(len, _MODULES))
+        width = max(map(len, _BY_NAME))
         for task, commands in _COMMANDS.items():
             with formatter.section(task):
                 formatter.write_dl([(f"{name:{width}}", summary) for name, (_, summary) in commands.items()])
@@ -69,12 +70,9 @@ class LazyCommands(CommandLine):
         """Complete a command's name without importing the commands, or an option."""
         if incomplete.startswith("-"):
             return click.Command.shell_complete(self, ctx, incomplete)
-        summaries = {
-            name: summary for commands in _COMMANDS.values() for name, (_, summary) in commands.items()
-        }
         return [
             CompletionItem(name, help=summary)
-            for name, summary in summaries.items()
+            for name, (_, summary) in _BY_NAME.items()
             if name.startswith(incomplete)
         ]
 

@@ -91,7 +91,7 @@ def _loaded_rejects(feed: "Feed", settings: "Settings", lote: str | None) -> "It
         engine = engine_for(database_url(settings))
         quarantine = Quarantine(engine, feed.tables, lote)
         is_loaded = bool(
-            quarantine.count() or Ledger(engine, feed.tables).loaded(None if lote is None else [lote])
+            quarantine.rows(limit=1) or Ledger(engine, feed.tables).loaded(None if lote is None else [lote])
         )
         if lote is not None and not is_loaded:
             require_partition(feed, lote)

@@ -47,31 +47,29 @@ def find_lost_materializations(
     wait = max(_SHORTEST_INTERVAL, len(backlog.keys) * _INTERVAL_PER_PARTITION)
     if due and now < datetime.fromisoformat(due) <= now + wait:  # later than that: the clock was set back
         return CatalogScan([], due)
-    lost = _lost_materializations(backlog, loaded, instance)
+    lost = _lost_materializations(backlog, loaded, instance, most=_MOST_EVENTS_A_TICK)
     return CatalogScan(lost, (now if len(lost) == _MOST_EVENTS_A_TICK else now + wait).isoformat())
 
 
 def restore_catalog(backlog: Backlog, instance: dg.DagsterInstance) -> int:
-    """Report lost materializations until none is left, and return their number; none of partitions in progress."""
-    restored = 0
-    if backlog.feed.partitions is not None:
-        loaded = set(backlog.loaded()) - backlog.in_progress()
-        while lost := _lost_materializations(backlog, loaded, instance):
-            for event in lost:
-                instance.report_runless_asset_event(event)
-            restored += len(lost)
-    return restored
+    """Report all lost materializations, except those of partitions in progress, and return their number."""
+    if backlog.feed.partitions is None:
+        return 0
+    lost = _lost_materializations(backlog, set(backlog.loaded()) - backlog.in_progress(), instance)
+    for event in lost:
+        instance.report_runless_asset_event(event)
+    return len(lost)
 
 
 def _lost_materializations(
-    backlog: Backlog, loaded: Collection[str], instance: dg.DagsterInstance
+    backlog: Backlog, loaded: Collection[str], instance: dg.DagsterInstance, most: int | None = None
 ) -> list[dg.AssetMaterialization]:
-    """Return the materializations that the catalog lacks, at most as many as a tick may report."""
+    """Return the materializations that the catalog lacks, or the first ones of them."""
     lost = sorted(
         (key, asset.to_user_string())
         for asset in backlog.feed.assets
         for key in set(loaded) - instance.get_materialized_partitions(asset)
-    )[:_MOST_EVENTS_A_TICK]
+    )[:most]
     if not lost:
         return []
     known, stored = backlog.loaded_among(sorted({key for key, _ in lost})), backlog.stored()

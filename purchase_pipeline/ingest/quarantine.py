@@ -1,6 +1,5 @@
 """Rejected rows and their reasons: those in the quarantine, and those of a landed partition."""
 
-import re
 from collections import defaultdict, deque
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, Protocol
@@ -11,7 +10,7 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 from purchase_pipeline.ingest.landing.manifest import LandedPartition
 from purchase_pipeline.ingest.landing.store import Landing
 from purchase_pipeline.ingest.tables import FeedTables
-from purchase_pipeline.ingest.validation import PARTICULARS, RejectedRow, RowValidation
+from purchase_pipeline.ingest.validation import PARTICULARS, RejectedRow, RowValidation, kinds_of
 
 Grouping = Literal["reason", "field", "partition"]
 
@@ -65,7 +64,7 @@ class LandedRejects:
         groups = defaultdict[str, list[RejectedRow]](list)
         for row in self._rejected:
             texts = {"reason": row.reasons, "field": row.fields, "partition": [self._partition]}[by]
-            for what in dict.fromkeys(re.sub(PARTICULARS, "", text) for text in texts or [_WHOLE_ROW]):
+            for what in kinds_of(texts or [_WHOLE_ROW]):
                 groups[what].append(row)
         return [
             RejectGroup(

@@ -96,9 +96,14 @@ class TooManyRejectsError(PipelineError):
         ]
 
 
+def kinds_of(reasons: Iterable[str]) -> list[str]:
+    """Return the reasons of a row without the values seen, each once."""
+    return list(dict.fromkeys(re.sub(PARTICULARS, "", reason) for reason in reasons))
+
+
 def most_common_reasons(reasons: Iterable[Sequence[str]], count: int) -> list[tuple[str, int]]:
     """Return the most common reasons, without the values seen, and their numbers of rows."""
-    kinds = (dict.fromkeys(re.sub(PARTICULARS, "", reason) for reason in row) for row in reasons)
+    kinds = map(kinds_of, reasons)
     return Counter(kind for row in kinds for kind in row).most_common(count)
 
 
