@@ -4,15 +4,13 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import get_args
 
 import click
 from rich.console import Console
 
 from purchase_pipeline.cli.outcome import read_settings, succeeds
-
-if TYPE_CHECKING:
-    from purchase_pipeline.sales.report.file import Language
+from purchase_pipeline.sales.report import Language
 
 _OPENING_SECONDS = 3.0
 
@@ -25,12 +23,12 @@ _OPENING_SECONDS = 3.0
 )
 @click.option(
     "--lang",
-    type=click.Choice(["pt", "en"]),
+    type=click.Choice(get_args(Language)),
     help="Open in Portuguese or English, whatever the reader's browser speaks.",
 )
 @click.option("--no-open", is_flag=True, help="Do not open it in a browser.")
 @succeeds
-def report(*, output: Path | None, lang: "Language | None", no_open: bool) -> bool:
+def report(*, output: Path | None, lang: Language | None, no_open: bool) -> bool:
     """Update the sales report and open it.
 
     The report is one self-contained HTML file, in Portuguese and English; it opens in the browser's language, unless

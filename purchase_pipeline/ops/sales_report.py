@@ -18,7 +18,8 @@ from purchase_pipeline.ops.runs import consecutive, job_runs
 from purchase_pipeline.ops.summary import program
 from purchase_pipeline.purchases import purchases
 from purchase_pipeline.sales.marts import MARTS
-from purchase_pipeline.sales.report.file import Language, ReportFile
+from purchase_pipeline.sales.report import Language
+from purchase_pipeline.sales.report.file import ReportFile
 from purchase_pipeline.sales.tables import SALES_BY_LOT
 from purchase_pipeline.settings import Settings
 

@@ -2,11 +2,10 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
 
 import sqlalchemy as sa
 
-Language = Literal["pt", "en"]
+from purchase_pipeline.sales.report import Language
 
 
 class ReportFile:

@@ -16,6 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from purchase_pipeline.ingest.printable import printable
+from purchase_pipeline.sales.report import Language
 from purchase_pipeline.sales.report.cube import figures_json, has_filters
 from purchase_pipeline.sales.report.customer_exhibits import ages, returning
 from purchase_pipeline.sales.report.day_exhibits import compared, seasons, weekdays
@@ -31,7 +32,6 @@ from purchase_pipeline.sales.report.exhibits import (
     stores,
 )
 from purchase_pipeline.sales.report.figures import Period, SalesFigures
-from purchase_pipeline.sales.report.file import Language
 from purchase_pipeline.sales.report.headline import headline
 from purchase_pipeline.sales.report.month_exhibits import months
 from purchase_pipeline.sales.report.panels_exhibit import panels
