@@ -427,11 +427,13 @@ def test_the_services_of_up_have_the_logs_that_are_shown(person: Person) -> None
 
 
 def test_an_unknown_batch_is_a_usage_error_and_an_empty_home_has_nothing_to_show(person: Person) -> None:
-    status, verify, rejects, unknown, missing = person.run_all(
+    status, verify, rejects, *unknown, not_loaded, missing = person.run_all(
         ["status"],
         ["verify"],
         ["rejects"],
         ["rejects", "--lote", "lote-99"],
+        ["verify", "--lote", "lote-99"],
+        ["verify", "--lote", "lote-0001"],
         ["rejects", "--lote", "lote-0001"],
         PURCHASE_LOTS="3",
     )
@@ -439,11 +441,14 @@ def test_an_unknown_batch_is_a_usage_error_and_an_empty_home_has_nothing_to_show
     assert "0 of 3 batches loaded, 0 in progress, 0 failed. No rows yet. Load some first: " in status.stdout
     assert verify.stdout.startswith("Nothing to verify: no batch is loaded. Load some first: ")
     assert rejects.stdout.startswith("No batch is loaded: there are no rejected rows to show.")
-    assert unknown.returncode == 2
-    assert (
-        "Unknown batch 'lote-99'; purchases has no such partition: it has lote-0001 to lote-0003"
-        in unknown.stderr
-    )
+    for refused in unknown:
+        assert refused.returncode == 2
+        assert (
+            "Unknown batch 'lote-99'; purchases has no such partition: it has lote-0001 to lote-0003"
+            in refused.stderr
+        )
+    assert not_loaded.returncode == 1
+    assert "lote-0001\n  not loaded" in not_loaded.stdout
     assert missing.returncode == 0
     assert missing.stdout.startswith("lote-0001 is not loaded: there are no rejected rows to show.")
 

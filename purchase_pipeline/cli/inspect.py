@@ -55,12 +55,15 @@ def verify(*, lote: str | None, as_json: bool) -> bool:
     against the ledger. Changes nothing. Exit code 0 if there are no differences; otherwise lists them and exits with 1.
     A batch that is being loaded at the moment may differ: run the command again.
     """
-    from purchase_pipeline.cli.feed import chosen_feed
+    from purchase_pipeline.cli.feed import chosen_feed, require_partition
     from purchase_pipeline.ops.verify import print_verified, verified_batches
 
     settings = read_settings()
+    feed = chosen_feed(settings)
     # Progress goes to stderr: stdout may be JSON.
-    found = verified_batches(chosen_feed(settings), settings, lote, Console(stderr=True))
+    found = verified_batches(feed, settings, lote, Console(stderr=True))
+    if lote is not None and not any(batch.loaded or batch.rejected for batch in found):
+        require_partition(feed, lote)
     if as_json:
         click.echo(printable_json([_as_json(batch) for batch in found], sys.stdout.encoding))
     else:

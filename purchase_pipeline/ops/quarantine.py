@@ -48,6 +48,9 @@ def print_rows(tables: FeedTables, rows: Sequence[dict[str, Any]], count: int, c
 
 def print_groups(groups: Sequence[RejectGroup], by: Grouping, console: Console) -> None:
     """Print the groups as a table."""
+    if not groups:
+        console.print("0 rejected rows.", highlight=False)
+        return
     table = Table("batch" if by == "partition" else by, "rows", "batches", "first example")
     for column in table.columns[1:3]:
         column.justify = "right"

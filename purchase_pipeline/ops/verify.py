@@ -28,7 +28,10 @@ def verified_batches(
     with database_in_use(settings), progress.status("Verifying ...") as status:
         landing = landing_at(feed.landing_location(settings))
         verifier = Verifier(engine_for(database_url(settings)), feed.tables, landing)
-        found, keys = list[VerifiedPartition](), verifier.partitions() if key is None else [key]
+        found, keys = list[VerifiedPartition](), verifier.partitions()
+        if key is not None and key not in keys:
+            return [VerifiedPartition(key, 0, 0, ["not loaded"])]
+        keys = keys if key is None else [key]
         for batch in verifier.verify_each(keys):
             found.append(batch)
             status.update(f"Verified {escape(printable(batch.key))}, {len(found)} of {len(keys)} ...")
