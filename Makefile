@@ -6,7 +6,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 LOCKED := $(PIP) install --quiet --require-hashes --no-deps --requirement
 COMPILE := $(BIN)/uv pip compile --system-certs --universal --generate-hashes --no-emit-index-url \
-	--python-version 3.11 --custom-compile-command "make lock" --quiet pyproject.toml --group build
+	--python-version 3.11 --custom-compile-command "make lock" --quiet pyproject.toml \
+	--extra app --group build
 
 ifneq ($(words x$(VENV)x),1)
 $(error VENV must be a path without spaces: make VENV=/path/to/folder ...)
