@@ -23,7 +23,6 @@ RUN cd /opt/venv/lib/python3.13/site-packages \
 
 FROM dependencies AS project
 COPY pyproject.toml README.md ./
-COPY mock_api ./mock_api
 COPY purchase_pipeline ./purchase_pipeline
 RUN pip --python /opt/venv wheel --no-deps --no-build-isolation --no-cache-dir --wheel-dir /dist .
 
@@ -45,6 +44,9 @@ COPY --from=dependencies /opt/venv /opt/venv
 # the lock does not satisfy the project's requirements.
 RUN --mount=type=bind,from=project,source=/dist,target=/dist \
     pip --python /opt/venv install --no-cache-dir --no-index --no-deps /dist/*.whl && pip --python /opt/venv check
+# Not in the wheel.
+COPY mock_api /opt/venv/lib/python3.13/site-packages/mock_api
+RUN /opt/venv/bin/python -m compileall -q /opt/venv/lib/python3.13/site-packages/mock_api
 COPY purchase_pipeline/stack/dagster.yaml deploy/workspace.yaml /opt/dagster/
 COPY deploy/entrypoint.sh /usr/local/bin/
 

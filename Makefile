@@ -6,7 +6,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 LOCKED := $(PIP) install --quiet --require-hashes --no-deps --requirement
 COMPILE := $(BIN)/uv pip compile --system-certs --universal --generate-hashes --no-emit-index-url \
-	--python-version 3.11 --custom-compile-command "make lock" --quiet pyproject.toml --group build
+	--python-version 3.11 --custom-compile-command "make lock" --quiet pyproject.toml \
+	--extra app --group build
 
 ifneq ($(words x$(VENV)x),1)
 $(error VENV must be a path without spaces: make VENV=/path/to/folder ...)
@@ -16,7 +17,7 @@ endif
 STALE := $(shell test ! -e '$(VENV)/.installed' || test "$$(cat '$(VENV)/.installed')" = "$$(pwd -P)" || echo stale)
 
 .DEFAULT_GOAL := help
-.PHONY: help up ingest status down reset test compose-test resilience lint docs bench lock audit sbom
+.PHONY: help up ingest status down reset test compose-test resilience lint docs bench lock audit sbom release
 
 help: ## Show this help
 	@echo 'make TARGET [ARGS="--lots 3 ..."]'
@@ -69,11 +70,11 @@ audit: $(VENV)/.installed-dev ## Check requirements.lock for known vulnerabiliti
 		echo 'package index is reachable, or use another service: make audit ARGS="--vulnerability-service osv".'; \
 		exit 1; } >&2
 
-sbom: $(VENV)/.installed-dev ## Write dist/sbom.cdx.json: the pinned dependencies with hashes (CycloneDX, reproducible)
-	@mkdir -p dist
-	@$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible \
-		--output-file dist/sbom.cdx.json requirements.lock
-	@echo "Wrote dist/sbom.cdx.json"
+sbom: $(VENV)/.installed-dev ## Write dist/sbom.cdx.json: the pinned dependencies with hashes and licences (CycloneDX)
+	@$(BIN)/python .ci/sbom.py
+
+release: $(VENV)/.installed-dev ## Build, check and test the sdist and the wheel, with SBOM and changes, in dist/release
+	@VENV=$(VENV) .ci/release
 
 $(VENV)/.installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; ok = (3, 11) <= sys.version_info < (3, 14); print("" if ok else "Python 3.11 to 3.13 is required; $(PYTHON) is " + sys.version.split()[0] + ". Choose another: make PYTHON=python3.13 ..."); sys.exit(not ok)'

@@ -1,10 +1,14 @@
 """The base of the error tree.
 
 PipelineError
+ ├─ MissingExtraError
  ├─ ingest/    ApiUnavailableError, ApiRefusedError, TooManyRejectsError, DamagedFileError, LandingUnavailableError, ...
  ├─ stack/     DatabaseUnavailableError, EmbeddedPostgresError, PortTakenError, ServiceFailedError, ...
  └─ postgres/  PostgresWriteError and subclasses with table, column, row and SQLSTATE (see postgres/errors.py)
 """
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class PipelineError(Exception):
@@ -25,3 +29,25 @@ class PipelineError(Exception):
 
     def __str__(self) -> str:
         return f"{super().__str__()} {self.hint}".rstrip()
+
+
+class MissingExtraError(PipelineError):
+    """A package is not installed that one of our optional extras brings."""
+
+
+@contextmanager
+def needs_extra(extra: str, purpose: str) -> Iterator[None]:
+    """Import what only an extra brings; `purpose` is what needs it, as the subject of a sentence.
+
+    Raises:
+        MissingExtraError: a package is not installed.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("purchase_pipeline"):
+            raise
+        raise MissingExtraError(
+            f"{purpose} needs the package {(error.name or '').partition('.')[0]}, which is not installed.",
+            hint=f'Run: pip install "purchase-pipeline[{extra}]"',
+        ) from error

@@ -30,10 +30,14 @@ def defs():
 
 
 class Project:
-    """A project as `create-dagster project shop` makes it, with its commands; `site` has what is installed in it."""
+    """A project as `create-dagster project shop` makes it, with its commands; `site` has what is installed in it.
 
-    def __init__(self, folder: Path, site: Path | None = None) -> None:
+    `programs` is the folder of its environment's programs; by default, of the tests' own.
+    """
+
+    def __init__(self, folder: Path, site: Path | None = None, programs: Path | None = None) -> None:
         self.folder = folder
+        self._programs = programs or Path(sys.executable).parent
         self._path = [str(folder / "src"), *([] if site is None else [str(site)])]
         files = {
             "pyproject.toml": PYPROJECT,
@@ -54,16 +58,15 @@ class Project:
         return done.stdout
 
     def tried(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        programs = Path(sys.executable).parent
         paths = {
-            "PATH": f"{programs}:{os.environ['PATH']}",
-            "VIRTUAL_ENV": str(programs.parent),
+            "PATH": f"{self._programs}:{os.environ['PATH']}",
+            "VIRTUAL_ENV": str(self._programs.parent),
             "PYTHONPATH": os.pathsep.join(self._path),
             "COLUMNS": "200",
         }
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("PURCHASE_")}
         return subprocess.run(
-            [programs / words[0], *words[1:]],
+            [self._programs / words[0], *words[1:]],
             cwd=self.folder,
             env={**inherited, **paths, **environment},
             capture_output=True,

@@ -36,6 +36,7 @@ ELSEWHERE = {
     r"^docker compose (up|down|exec|logs)\b": "purchase_pipeline_tests/compose/test_compose_stack.py",
     r"^make (test|lint|compose-test)\b": ".ci/run",
     r"^make (lock|audit)\b": "purchase_pipeline_tests/test_house.py",
+    r"^make release\b": "purchase_pipeline_tests/test_wheel.py",
     r"^make bench\b|-m benchmarks\b": "purchase_pipeline_tests/test_benchmarks.py",
     r"^make resilience\b|-m resilience drills (?!--list)": "purchase_pipeline_tests/test_drills.py",
     r"-m resilience hosts ": "purchase_pipeline_tests/test_hosts.py",

@@ -278,10 +278,10 @@ def lock(name: str) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("name", "groups"),
     [
-        ("requirements.lock", ["build"]),
-        ("requirements-scale.lock", ["build", "s3", "scale"]),
-        ("requirements-dev.lock", ["build", "dev", "docs"]),
-        ("requirements-bench.lock", ["build", "dev", "docs", "bench"]),
+        ("requirements.lock", ["app", "build"]),
+        ("requirements-scale.lock", ["app", "build", "s3", "scale"]),
+        ("requirements-dev.lock", ["app", "build", "dev", "docs"]),
+        ("requirements-bench.lock", ["app", "build", "dev", "docs", "bench"]),
     ],
 )
 def test_the_lock_agrees_with_the_project(name: str, groups: list[str]) -> None:

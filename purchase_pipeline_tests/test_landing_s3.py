@@ -13,6 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from mock_api.app import create_app
+from purchase_pipeline.errors import MissingExtraError
 from purchase_pipeline.ingest.formats import NDJSON
 from purchase_pipeline.ingest.landing import s3
 from purchase_pipeline.ingest.landing.backend import LandingUnavailableError
@@ -228,7 +229,7 @@ def test_without_s3fs_the_error_says_how_to_install_it(monkeypatch: pytest.Monke
     monkeypatch.setitem(sys.modules, "s3fs", None)
     monkeypatch.delitem(sys.modules, "purchase_pipeline.ingest.landing.s3")
 
-    with pytest.raises(LandingUnavailableError, match=r"s3://raw/lots needs s3fs.*pip install 's3fs>=2026"):
+    with pytest.raises(MissingExtraError, match=r"s3://raw/lots needs the package s3fs.*\[s3\]"):
         landing_at("s3://raw/lots")
 
 

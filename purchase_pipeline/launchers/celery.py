@@ -9,13 +9,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import dagster as dg
-import kombu.exceptions
-import redis.exceptions
-from celery import states
-from dagster_celery.config import TASK_EXECUTE_JOB_NAME, TASK_RESUME_JOB_NAME
-from dagster_celery.launcher import CeleryRunLauncher
-from dagster_celery.tags import DAGSTER_CELERY_TASK_ID_TAG
 
+from purchase_pipeline.errors import needs_extra
 from purchase_pipeline.launchers.health import GracePeriods, MissingWorker
 from purchase_pipeline.stack.dagster_internals import (
     CheckRunHealthResult,
@@ -27,6 +22,14 @@ from purchase_pipeline.stack.dagster_internals import (
     pack_value,
 )
 from purchase_pipeline.stack.run_ownership import LAUNCHED_BY_TAG
+
+with needs_extra("scale", "The Celery run launcher"):
+    import kombu.exceptions
+    import redis.exceptions
+    from celery import states
+    from dagster_celery.config import TASK_EXECUTE_JOB_NAME, TASK_RESUME_JOB_NAME
+    from dagster_celery.launcher import CeleryRunLauncher
+    from dagster_celery.tags import DAGSTER_CELERY_TASK_ID_TAG
 
 _RESPONSE_SECONDS = 2.0
 # One inspection of the workers serves all runs of a poll.

@@ -7,20 +7,23 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec, Self
 
 import dagster as dg
-from dagster_postgres import (
-    DagsterPostgresStorage,
-    PostgresEventLogStorage,
-    PostgresRunStorage,
-    PostgresScheduleStorage,
-)
-from dagster_postgres.utils import create_pg_engine, pg_url_from_config
 
+from purchase_pipeline.errors import needs_extra
 from purchase_pipeline.stack.dagster_internals import (
     AssetCheckExecutionsTable,
     ConfigurableClassData,
     SqlEventLogStorageTable,
     serialize_value,
 )
+
+with needs_extra("app", "Dagster's storage in PostgreSQL"):
+    from dagster_postgres import (
+        DagsterPostgresStorage,
+        PostgresEventLogStorage,
+        PostgresRunStorage,
+        PostgresScheduleStorage,
+    )
+    from dagster_postgres.utils import create_pg_engine, pg_url_from_config
 
 P = ParamSpec("P")
 

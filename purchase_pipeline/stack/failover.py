@@ -6,11 +6,14 @@ from time import monotonic, sleep
 from typing import TypeVar
 
 import sqlalchemy as sa
-from dagster_postgres.utils import DagsterPostgresException
 
+from purchase_pipeline.errors import needs_extra
 from purchase_pipeline.settings import Settings
 from purchase_pipeline.stack.database import DatabaseUnavailableError, database_in_use, is_embedded
 from purchase_pipeline.stack.embedded_postgres.server import EmbeddedPostgresError
+
+with needs_extra("app", "Dagster's storage in PostgreSQL"):
+    from dagster_postgres.utils import DagsterPostgresException
 
 Result = TypeVar("Result")
 

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
 from time import monotonic, sleep
@@ -13,6 +14,7 @@ import dagster as dg
 import httpx
 from rich.console import Console
 
+from purchase_pipeline.errors import PipelineError
 from purchase_pipeline.settings import Settings
 from purchase_pipeline.stack import dagster_internals, start
 from purchase_pipeline.stack.clock import forget_future_ticks
@@ -73,10 +75,18 @@ def mock_api(settings: Settings, options: StackOptions, processes: Processes) ->
     """Start the mock API unless an API is configured; yield settings with its URL.
 
     It is ready once `wait_for_mock_api` returns; other services can be started in the meantime.
+
+    Raises:
+        PipelineError: this is an installed wheel, which has no mock API.
     """
     if settings.is_given("api_url"):
         yield settings
         return
+    if find_spec("mock_api") is None:
+        raise PipelineError(
+            "PURCHASE_API_URL is not set, and the mock API runs only from a clone of this project.",
+            hint="Set PURCHASE_API_URL to the URL of your API, or run the command in a clone after `make up`.",
+        )
     address = http_url(reachable_at(options.host), options.api_port)
     # h11: uvicorn's other parser buffers headers without limit.
     server = [sys.executable, "-m", "uvicorn", "--http", "h11", "--no-access-log"]

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from purchase_pipeline.errors import PipelineError
+from purchase_pipeline.errors import PipelineError, needs_extra
 from purchase_pipeline.ingest.landing.backend import BUCKET_SCHEME, Backend, LandingUnavailableError
 from purchase_pipeline.ingest.landing.local import LocalBackend
 from purchase_pipeline.ingest.landing.manifest import LandedPartition, landed_by, manifest_of, name_of
@@ -137,17 +137,14 @@ def landing_at(address: str) -> Landing:
     """Return the landing in a folder, or in a bucket: `s3://bucket/prefix`.
 
     Raises:
-        LandingUnavailableError: the folder's path is a file, or s3fs is not installed.
+        LandingUnavailableError: the folder's path is a file.
+        MissingExtraError: s3fs is not installed.
     """
     if not address.startswith(BUCKET_SCHEME):
         return Landing(LocalBackend(_folder_at(Path(address))))
-    try:
+    with needs_extra("s3", f"The landing {address}"):
         # Imported on demand: it takes a second.
         from purchase_pipeline.ingest.landing.s3 import S3Backend  # noqa: PLC0415
-    except ImportError as error:
-        raise LandingUnavailableError(
-            f"{address} needs s3fs ({error}).", hint="pip install 's3fs>=2026.3'", transient=False
-        ) from error
     return Landing(S3Backend(address))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from purchase_pipeline.errors import PipelineError
+from purchase_pipeline.errors import needs_extra
 from purchase_pipeline.ingest.api_client import api_client
 from purchase_pipeline.ingest.deadline import request_deadline
 from purchase_pipeline.ingest.formats import RowFormat
@@ -137,11 +137,7 @@ class HttpSource:
 @lru_cache(maxsize=64)
 def _shared_rate(rate: str, redis_url: str | None, api_url: str) -> Throttle:
     """Return a function that waits until the rate allows a request; one for all partitions of a process."""
-    try:
-        # Imported on demand: neither is part of the local stack.
+    with needs_extra("scale", "A request rate"):
+        # Imported on demand: neither Redis nor its client is part of the local stack.
         from purchase_pipeline.ingest.rate_limit import SharedRate  # noqa: PLC0415
-    except ImportError as error:
-        raise PipelineError(
-            f"A request rate needs extra packages ({error}).", hint="pip install 'purchase-pipeline[scale]'"
-        ) from error
     return SharedRate(rate, redis_url, api_url).wait_for_turn

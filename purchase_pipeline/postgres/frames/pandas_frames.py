@@ -29,10 +29,13 @@ _PLAIN = {*_KEPT, float, type(None)}
 _ARROW_CLASSES = {str, bytes, bool, int, date, UUID}
 """Classes that Arrow converts as we do, if a column has only one of them."""
 _MISSING = {type(None), type(pd.NA), type(pd.NaT)}
+_TEXT = pd.Series(dtype="str").dtype
+"""pandas' own dtype of text: `str` in pandas 3, `object` in pandas 2."""
 _WITH_MISSING = {
     pa.int64(): pd.Int64Dtype(),
     pa.bool_(): pd.BooleanDtype(),
-    pa.string(): pd.StringDtype(na_value=np.nan),  # pandas' default, which it cannot infer if all are missing
+    # It cannot infer this one if all are missing.
+    **({pa.string(): _TEXT} if isinstance(_TEXT, pd.StringDtype) else {}),
 }
 _WITH_DTYPE = {"boolean", "integer", "float", "text", "timestamp", "zoned timestamp", "interval"}
 

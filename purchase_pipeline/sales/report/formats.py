@@ -6,9 +6,12 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Literal, NamedTuple
 
-from babel.core import Locale as BabelLocale
-from babel.dates import format_date, format_skeleton, get_day_names, get_month_names
-from babel.numbers import format_compact_currency, format_currency, format_decimal, format_percent
+from purchase_pipeline.errors import needs_extra
+
+with needs_extra("app", "The sales report"):
+    from babel.core import Locale as BabelLocale
+    from babel.dates import format_date, format_skeleton, get_day_names, get_month_names
+    from babel.numbers import format_compact_currency, format_currency, format_decimal, format_percent
 
 _NO_BREAK = "\N{NO-BREAK SPACE}"
 _MINUS = "\N{MINUS SIGN}"

@@ -213,7 +213,8 @@ def _site_packages() -> Path:
     found = importlib.util.find_spec(_PACKAGE)
     if found is None or found.origin is None:
         raise EmbeddedPostgresError(
-            f"The package {_PACKAGE} is not installed.", hint="Install it, or set DATABASE_URL."
+            f"The embedded PostgreSQL needs the package {_PACKAGE}, which is not installed.",
+            hint='Set DATABASE_URL, or run: pip install "purchase-pipeline[app]"',
         )
     return Path(found.origin).parent.parent
 
