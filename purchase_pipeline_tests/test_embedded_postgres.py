@@ -376,7 +376,8 @@ def test_data_of_another_version_is_refused_and_kept(started: EmbeddedPostgres) 
     (data / "PG_VERSION").write_text("17\n")
 
     with pytest.raises(
-        EmbeddedPostgresError, match=r"is of PostgreSQL 17; this is 18.*purchase-pipeline reset"
+        EmbeddedPostgresError,
+        match=r"is of PostgreSQL 17; installed is 18\..*==17\.\*.*backup FILE.*restore FILE",
     ):
         started.start()
 

