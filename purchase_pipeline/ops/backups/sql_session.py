@@ -4,6 +4,7 @@
 """
 
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -15,7 +16,6 @@ from purchase_pipeline.ops.backups.tables import server_major
 from purchase_pipeline.postgres.connections import engine_for
 from purchase_pipeline.stack.client_programs import client_program, libpq_variables
 
-_CHUNK_BYTES = 1 << 20
 _DONE = b"done"
 _BEGIN = b"\\o /dev/null\nBEGIN;\n"
 _PSQL = ("--no-psqlrc", "--quiet", "--no-password", "--set=ON_ERROR_STOP=1")
@@ -47,12 +47,13 @@ class SqlSession:
             stderr=self._errors,
             start_new_session=True,
         ) as reading:
-            with suppress(BrokenPipeError):
-                while chunk := dump.read(_CHUNK_BYTES):
-                    _pipe(reading.stdin).write(chunk)
-            with suppress(BrokenPipeError):
-                _pipe(reading.stdin).close()
-            code = reading.wait()
+            try:
+                with suppress(BrokenPipeError):  # it has ended, and its message says why
+                    shutil.copyfileobj(dump, _pipe(reading.stdin))
+                _close(reading)
+                code = reading.wait()
+            finally:
+                reading.kill()  # it may be waiting for psql, which waits for a lock
         if code:
             self._fail()
         self.run("")
@@ -81,8 +82,7 @@ class SqlSession:
             _pipe(self._process.stdin).flush()
 
     def _fail(self) -> None:
-        with suppress(BrokenPipeError):
-            _pipe(self._process.stdin).close()
+        _close(self._process)
         self._process.wait()
         self._errors.seek(0)
         message = self._errors.read().decode(errors="replace").strip()
@@ -112,8 +112,12 @@ def sql_session(url: str) -> Iterator[SqlSession]:
             yield SqlSession(process, errors, server)
         finally:
             process.terminate()
-            with suppress(BrokenPipeError):
-                _pipe(process.stdin).close()
+            _close(process)
+
+
+def _close(process: "subprocess.Popen[bytes]") -> None:
+    with suppress(BrokenPipeError):  # it has ended before it read all
+        _pipe(process.stdin).close()
 
 
 def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
