@@ -133,7 +133,7 @@ def test_a_backup_while_batches_are_loaded_is_of_one_moment(person: Person, tmp_
     loading = person.start(*person.up_words("--lots", str(lots), "--rows", "2000"))
     settings = settings_of(person)
     try:
-        wait_until(lambda: len(list((person.home / "landing").glob("*.json"))) >= 2, 120)
+        wait_until(lambda: len(list((person.home / "landing").glob("*.json"))) >= 2)
         saved = save_backup(settings, file, quiet)
     finally:
         loading.send_signal(signal.SIGINT)
@@ -310,7 +310,7 @@ def test_an_interrupted_restore_leaves_everything_as_it_was(
         connection.execute("LOCK TABLE tabela_compras IN ACCESS SHARE MODE")  # the restore waits for it
         waiting = b"SELECT FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock'"
         with loaded.start("restore", "--replace", str(file)) as restoring:
-            wait_until(lambda: connection.execute(waiting).rowcount > 0, 120)
+            wait_until(lambda: connection.execute(waiting).rowcount > 0)
             assert list((loaded.home / "landing").glob(".restoring"))
             restoring.send_signal(number)
             code = restoring.wait(60)
@@ -362,7 +362,7 @@ def test_an_interrupted_backup_leaves_the_last_one(loaded: Person, tmp_path: Pat
         connection.execute("LOCK TABLE tabela_compras IN ACCESS EXCLUSIVE MODE")  # pg_dump waits for it
         waiting = b"SELECT FROM pg_locks WHERE NOT granted AND mode = 'AccessShareLock'"
         with loaded.start("backup", str(last)) as saving:
-            wait_until(lambda: connection.execute(waiting).rowcount > 0, 120)
+            wait_until(lambda: connection.execute(waiting).rowcount > 0)
             saving.send_signal(signal.SIGTERM)
             code = saving.wait(60)
 
