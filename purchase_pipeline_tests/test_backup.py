@@ -34,11 +34,13 @@ OIDS = "SELECT count(*) FILTER (WHERE table_oid <> asset::regclass::oid) FROM sl
 
 @pytest.fixture(scope="module")
 def loaded(tmp_path_factory: pytest.TempPathFactory, prepared: Person) -> Iterator[Person]:
-    """A person with three batches, some rows rejected."""
+    """A person with three batches in hash partitions, some rows rejected."""
     person = Person(tmp_path_factory.mktemp("people") / "home")
     copy_home(prepared.home, person.home)
     try:
-        ended = person.ingest("--lots", "3", "--rows", "500", "--defects", "0.02")
+        ended = person.ingest(
+            "--lots", "3", "--rows", "500", "--defects", "0.02", PURCHASE_HASH_PARTITIONS="2"
+        )
         assert ended.returncode == 0, ended.stdout
         person.database_url()  # keeps the server running
         yield person

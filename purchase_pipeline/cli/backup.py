@@ -34,15 +34,15 @@ def backup(*, file: Path) -> bool:
 
 
 @click.command()
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=_FILE)
 @click.option("--replace", is_flag=True, help="Replace the data that is there.")
 @succeeds
 def restore(*, file: Path, replace: bool) -> bool:
     """Restore what `backup` has saved.
 
     \b
-    purchase-pipeline restore purchases.zip            into an empty home
-    purchase-pipeline restore --replace purchases.zip  in place of its data
+    purchase-pipeline restore purchases.zip             into an empty home
+    purchase-pipeline restore --replace purchases.zip   into one with data
 
     Stop `up` first. The whole file is checked, then all of it is restored or, if anything fails or you interrupt it,
     nothing. Works on another machine, in another folder, and between the embedded server and DATABASE_URL, where tables

@@ -15,7 +15,12 @@ from purchase_pipeline.ops.backups.archive import DAGSTER_DUMP, DATA_DUMP, SETTI
 from purchase_pipeline.ops.backups.landed_files import LandedFiles
 from purchase_pipeline.ops.backups.saving import Say, landed_files
 from purchase_pipeline.ops.backups.sql_session import sql_session
-from purchase_pipeline.ops.backups.tables import completing_statements, filled_tables, server_major
+from purchase_pipeline.ops.backups.tables import (
+    completing_statements,
+    filled_tables,
+    preparing_statements,
+    server_major,
+)
 from purchase_pipeline.ops.lines import few
 from purchase_pipeline.postgres.connections import engine_for
 from purchase_pipeline.settings import Settings
@@ -105,6 +110,8 @@ def _restore(
             staged = opened.enter_context(landed.replaced_by(archive))
         data = opened.enter_context(sql_session(data_url))
         dagster = opened.enter_context(sql_session(dagster_url))
+        with engine_for(data_url).connect() as connection:
+            data.run(preparing_statements(connection, backup))
         for session, member in ((dagster, DAGSTER_DUMP), (data, DATA_DUMP)):
             say(f"Restoring {member} ...")
             with archive.open(member) as dump:

@@ -18,6 +18,10 @@ _TABLES = sa.text("""
     AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_class.oid AND deptype = 'e') -- an extension's
     ORDER BY nspname, relname
 """)
+_PARTITIONS = sa.text("""
+    SELECT nspname, relname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+    WHERE relispartition AND relkind IN ('r', 'p') AND pg_partition_root(pg_class.oid) = to_regclass(:table)
+""")
 _ROLES = sa.text("SELECT rolname FROM pg_roles WHERE rolname NOT LIKE 'pg\\_%' ORDER BY rolname")
 
 
@@ -64,6 +68,22 @@ def filled_tables(connection: sa.Connection, tables: Sequence[SavedTable]) -> li
             sa.select(sa.exists().select_from(sa.table(table.name, schema=table.schema_name)))
         )
     ]
+
+
+def preparing_statements(connection: sa.Connection, backup: Backup) -> str:
+    """Return the SQL before the dump: drop the partitions that are there.
+
+    pg_restore drops the constraints of tables first, which PostgreSQL refuses for those of a partition.
+    """
+    names = [sql.Identifier(table.schema_name, table.name).as_string(None) for table in backup.tables]
+    partitions = [
+        sql.Identifier(*row)
+        for name in names
+        for row in connection.execute(_PARTITIONS, {"table": name}).all()
+    ]
+    if not partitions:
+        return ""
+    return sql.SQL("DROP TABLE {};\n").format(sql.SQL(", ").join(partitions)).as_string(None)
 
 
 def completing_statements(backup: Backup) -> str:
