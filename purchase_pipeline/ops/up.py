@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.text import Text
 
 from purchase_pipeline.feeds.backlog import Backlog
-from purchase_pipeline.feeds.sensors import retry_of
+from purchase_pipeline.feeds.backoff import retry_of
 from purchase_pipeline.ingest.printable import quantity
 from purchase_pipeline.ops.console import FAILURES_TO_GIVE_UP, BacklogWatch, LiveProgress
 from purchase_pipeline.ops.lines import print_text
