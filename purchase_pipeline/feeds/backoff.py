@@ -7,7 +7,7 @@ from typing import NamedTuple
 import dagster as dg
 
 from purchase_pipeline.feeds.backlog import Backlog
-from purchase_pipeline.ingest.printable import duration
+from purchase_pipeline.ingest.printable import duration, few
 
 DAEMON_INTERVAL_SECONDS = 5.0
 """How often Dagster's daemon looks whether a sensor is due."""
@@ -18,7 +18,6 @@ _DAY = timedelta(days=1)
 # The tenth failure comes an hour and a half after the first, longer than most outages of an API or a database. A batch
 # that still fails needs a person.
 _MOST_FAILURES_A_DAY = 10
-_NAMED = 5
 
 
 def delay_after(failures: int) -> timedelta:
@@ -56,9 +55,8 @@ class BackedOff(NamedTuple):
         short = len(self.for_a_while & set(missing))
         text = f" ({short} backing off after a failure)" if short else ""
         if long:
-            more = f" and {len(long) - _NAMED} more" if len(long) > _NAMED else ""
             text += (
-                f"; stopped for a day after {_MOST_FAILURES_A_DAY} failures: {', '.join(long[:_NAMED])}{more}. "
+                f"; stopped for a day after {_MOST_FAILURES_A_DAY} failures: {few(long)}. "
                 "Fix the cause that the last run's error shows, then materialize the batch in the UI or run "
                 "`purchase-pipeline ingest`"
             )
