@@ -104,16 +104,16 @@ def metrics(*, output: Path | None, port: int | None, host: str) -> bool:
     from prometheus_client import generate_latest
 
     from purchase_pipeline.cli.feed import chosen_feeds
-    from purchase_pipeline.ops.metrics import registry_of, serve_metrics, write_metrics
+    from purchase_pipeline.ops.metrics import open_registry, serve_metrics, write_metrics
 
     if output is not None and port is not None:
         raise click.UsageError("Use either --output or --serve.")
     settings = read_settings()
-    registry = registry_of(chosen_feeds(settings), settings)
-    if port is not None:
-        serve_metrics(registry, settings, host, port)
-    elif output is not None:
-        write_metrics(registry, output)
-    else:
-        click.echo(generate_latest(registry).decode(), nl=False)
+    with open_registry(chosen_feeds(settings), settings) as registry:
+        if port is not None:
+            serve_metrics(registry, settings, host, port)
+        elif output is not None:
+            write_metrics(registry, output)
+        else:
+            click.echo(generate_latest(registry).decode(), nl=False)
     return True

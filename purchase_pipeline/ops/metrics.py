@@ -1,8 +1,8 @@
 """`metrics`: the metrics of feeds for Prometheus, as text, as a file, or served over HTTP."""
 
 import os
-from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import dagster as dg
@@ -88,11 +88,13 @@ class PipelineCollector(Collector):
         return list(metrics_of(backlogs, instance))
 
 
-def registry_of(feeds: Sequence[Feed], settings: Settings) -> CollectorRegistry:
-    """Return the registry that Prometheus's client writes as text."""
+@contextmanager
+def open_registry(feeds: Sequence[Feed], settings: Settings) -> Iterator[CollectorRegistry]:
+    """Yield the registry that Prometheus's client writes as text; close its connections at the end."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(PipelineCollector(feeds, settings))
-    return registry
+    with closing(PipelineCollector(feeds, settings)) as collector:
+        registry.register(collector)
+        yield registry
 
 
 def write_metrics(registry: CollectorRegistry, file: Path) -> None:

@@ -85,7 +85,7 @@ def _begun(failing: Failing, known: list[str]) -> Mapping[str, tuple[Incident, F
 def _failing_alert(
     error: str, incident: Incident, run: FailedRun, failing: Failing, ui_url: str | None
 ) -> Alert:
-    lasted = duration((failing.now - incident.since).total_seconds())
+    lasted = _lasted(incident, failing)
     if failing.feed.partitions is None:
         title, outlook = f"{_what(failing.feed, incident)} failed", _BY_SCHEDULE
     elif incident.given_up:
@@ -97,7 +97,7 @@ def _failing_alert(
 
 
 def _resolved_alert(error: str, incident: Incident, failing: Failing) -> Alert:
-    lasted = duration((failing.now - incident.since).total_seconds())
+    lasted = _lasted(incident, failing)
     title = f"{_what(failing.feed, incident)} resolved after {lasted}"
     return _alert("resolved", title, [], error, incident, failing.feed)
 
@@ -125,3 +125,7 @@ def _what(feed: FeedDeclaration, incident: Incident) -> str:
     if feed.partitions is None:
         return f"{feed.name}: load"
     return f"{feed.name}: {quantity(len(incident.partitions), 'batch')} ({few(incident.partitions)})"
+
+
+def _lasted(incident: Incident, failing: Failing) -> str:
+    return duration(60 * round((failing.now - incident.since).total_seconds() / 60))

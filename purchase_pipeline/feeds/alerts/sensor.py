@@ -4,6 +4,7 @@ Dagster's own sensors of failed runs would send a message for each run, fifty wh
 back. The cursor has what each channel was told. A message that was not delivered is not in it, and is sent again.
 """
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -25,7 +26,13 @@ The cursor has what each channel was told. A message that a channel did not take
 _CURSOR = TypeAdapter(dict[str, Told])
 
 
-def alert_sensors(feed: FeedDeclaration, settings: Settings) -> list[dg.SensorDefinition]:
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def alert_sensors(
+    feed: FeedDeclaration, settings: Settings, clock: Callable[[], datetime] = _now
+) -> list[dg.SensorDefinition]:
     """Return the sensor of a feed's alerts; none if no channel is switched on."""
     switched_on = channels(settings)
     if not switched_on:
@@ -41,7 +48,7 @@ def alert_sensors(feed: FeedDeclaration, settings: Settings) -> list[dg.SensorDe
     # Called directly, as in tests, Dagster also passes the resources by name.
     def sensor(context: dg.SensorEvaluationContext, **_: object) -> dg.SensorResult:
         backlog = Backlog(feed, getattr(context.resources, feed.ledger_key), context.instance)
-        failing = Failing(backlog, datetime.now(UTC))
+        failing = Failing(backlog, clock())
         told = {name: Told() for name in switched_on} | _CURSOR.validate_json(context.cursor or "{}")
         problems = [
             problem
