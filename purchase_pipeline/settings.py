@@ -170,8 +170,8 @@ def require_rate(rate: str) -> str:
 
 
 def _require_log_format(name: str) -> str:
-    if name not in {"text", "json"}:
-        raise ValueError("must be text or json")
+    if name not in {"colored", "json"}:
+        raise ValueError("must be colored or json")
     return name
 
 
@@ -299,8 +299,8 @@ class Settings(BaseSettings):
         le=65_535,
         description="Port on 127.0.0.1 where `up` serves metrics for Prometheus; default: none",
     )
-    log_format: Annotated[Literal["text", "json"], BeforeValidator(_require_log_format)] = Field(
-        default="text", description="Logs of services and runs: text, or a JSON object a line"
+    log_format: Annotated[Literal["colored", "json"], BeforeValidator(_require_log_format)] = Field(
+        default="colored", description="Logs of the services: colored text, or a JSON object a line"
     )
 
     @model_validator(mode="after")

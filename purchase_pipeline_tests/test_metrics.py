@@ -1,9 +1,11 @@
 """Metrics: their values, the format, the rules, and a real Prometheus that scrapes them."""
 
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from time import time
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -14,6 +16,7 @@ from pydantic import SecretStr
 
 from mock_api.app import create_app
 from purchase_pipeline.cli.main import main
+from purchase_pipeline.feeds import Feed, FunctionSource
 from purchase_pipeline.feeds.backlog import Backlog
 from purchase_pipeline.feeds.metrics import metrics_of
 from purchase_pipeline.ingest.ledger import Ledger
@@ -21,11 +24,12 @@ from purchase_pipeline.ops.metrics import open_registry, write_metrics
 from purchase_pipeline.purchases import purchases
 from purchase_pipeline.settings import Settings, current_settings
 from purchase_pipeline.stack.dagster_instance import open_instance
+from purchase_pipeline_tests.documents import PROJECT
 from purchase_pipeline_tests.pipelines import a_pipeline, ingest
 from purchase_pipeline_tests.programs import program
 from purchase_pipeline_tests.prometheus_server import PROMETHEUS, prometheus
 from purchase_pipeline_tests.serving import free_port, served
-from purchase_pipeline_tests.two_feeds import shops, weather
+from purchase_pipeline_tests.two_feeds import Reading, shops, weather
 from purchase_pipeline_tests.waiting import wait_until
 
 
@@ -124,6 +128,29 @@ def test_the_oldest_missing_window_ends_when_its_data_are_complete(
     ends = {key[1:]: value for key, value in found.items() if "oldest_missing" in key[0]}
     assert ends == {("weather",): 1767657600}  # 2026-01-06T00:00Z; the shops have no time
     assert found["purchase_pipeline_partitions_missing", "shops"] == 2
+
+
+def test_a_load_by_schedule_that_fails_after_a_success_has_failed(
+    settings: Settings, engine: sa.Engine
+) -> None:
+    loads: list[list[dict[str, Any]]] = [
+        [{"station": "s1", "day": "2026-01-05", "celsius": 3.5}],
+        [{"station": "s1"}],
+    ]
+    feed = Feed(name="last", contract=Reading, source=FunctionSource(lambda _: iter(loads.pop(0))))
+    job = feed.definitions(settings).resolve_job_def(feed.job)
+
+    with open_instance(settings) as instance:
+        succeeded = [
+            job.execute_in_process(instance=instance, raise_on_error=False).success for _ in range(2)
+        ]
+        backlogs = [Backlog(feed, Ledger(engine, feed.tables), instance)]
+        found = {one.name: one.value for family in metrics_of(backlogs, instance) for one in family.samples}
+
+    assert succeeded == [True, False]
+    assert [found[f"purchase_pipeline_partitions_{kind}"] for kind in ("loaded", "failed", "exhausted")] == [
+        1, 1, 1,
+    ]  # fmt: skip
 
 
 def test_a_scrape_costs_the_same_statements_whatever_has_failed(registry: CollectorRegistry) -> None:
@@ -242,4 +269,17 @@ def test_a_real_prometheus_reads_them_and_an_alert_fires(registry: CollectorRegi
         assert server.value('purchase_pipeline_partitions_loaded{feed="purchases"}') == 1
         alert = server.firing()["PurchasePipelineBatchesExhausted"]
 
-    assert alert["summary"] == "1 batches of purchases failed ten times within a day and are not tried again."
+    assert alert["summary"] == "1 batches of purchases have failed and are not tried again soon."
+
+
+@pytest.mark.parametrize("page", ["docs/monitoring.md", "docs/pt-BR/monitoring.md"])
+def test_the_page_lists_every_metric(page: str, settings: Settings, engine: sa.Engine) -> None:
+    with open_instance(settings) as instance:
+        known = {
+            family.name
+            for family in metrics_of([Backlog(shops, Ledger(engine, shops.tables), instance)], instance)
+        }
+
+    listed = re.findall(r"^\| `(\w+)` \|", (PROJECT / page).read_text(), re.MULTILINE)
+
+    assert set(listed) == known | {"purchase_pipeline_database_up"}

@@ -5,25 +5,24 @@ All are gauges, as rows and partitions can be deleted; moments are timestamps, f
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import dagster as dg
 from prometheus_client.core import GaugeMetricFamily
 
 from purchase_pipeline.feeds.backlog import Backlog
-from purchase_pipeline.feeds.backoff import backed_off
+from purchase_pipeline.feeds.failing import Failing
 from purchase_pipeline.feeds.partitions import end_of_window
 from purchase_pipeline.ingest.ledger import LoadedPartition, totals
 
 PREFIX = "purchase_pipeline"
-_RECENT = timedelta(days=1)
 _OF_A_FEED = {
     "partitions_target": "Partitions that exist now.",
     "partitions_loaded": "Partitions of the target that are loaded.",
     "partitions_missing": "Partitions of the target that are not loaded, or are due again.",
     "partitions_in_progress": "Partitions of the target with a queued or running run.",
-    "partitions_failed": "Partitions that failed within the last day and are missing, without a run.",
-    "partitions_exhausted": "Missing partitions that are not tried again for a day, after ten failures.",
+    "partitions_failed": "Partitions that failed within the last day and were not loaded since, without a run.",
+    "partitions_exhausted": "Failed partitions that are not tried again soon: ten failures, or only a schedule.",
     "rows_received": "Rows received in the loaded partitions.",
     "rows_loaded": "Rows accepted in the loaded partitions.",
     "rows_rejected": "Rows in quarantine of the loaded partitions.",
@@ -63,17 +62,15 @@ def _values(backlog: Backlog, now: datetime) -> dict[str, float]:
     loaded = backlog.loaded()
     missing = backlog.missing_beside({key: one.committed_at for key, one in loaded.items()})
     in_progress = backlog.in_progress()
-    failures = backlog.failures(now - _RECENT)
-    failed = {backlog.partition_of(record.dagster_run) for record in failures}
-    exhausted = backed_off(backlog, now).for_a_day
+    failing = Failing(backlog, now)
     rows = totals(loaded.values())
     return {
         "partitions_target": len(backlog.keys),
         "partitions_loaded": len(loaded),
         "partitions_missing": len(missing),
         "partitions_in_progress": len(in_progress),
-        "partitions_failed": len(failed & set(missing) - in_progress),
-        "partitions_exhausted": len(exhausted & set(missing)),
+        "partitions_failed": len(failing.runs.keys() - in_progress),
+        "partitions_exhausted": len(failing.given_up),
         **{f"rows_{name}": count for name, count in rows._asdict().items()},
         **_newest(backlog, loaded),
         **_oldest(backlog, missing),

@@ -4,14 +4,17 @@ Its configuration is the run launcher's. The pipeline is imported before the fir
 processes start quickly.
 """
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import dagster as dg
 from celery import Celery
+from celery.signals import setup_logging
 from dagster_celery.config import TASK_EXECUTE_JOB_NAME, TASK_RESUME_JOB_NAME
 
 from purchase_pipeline.launchers.celery import WatchfulCeleryRunLauncher
+from purchase_pipeline.settings import current_settings
 from purchase_pipeline.stack.dagster_instance import keep_connections
 from purchase_pipeline.stack.dagster_internals import (
     ExecuteRunArgs,
@@ -19,6 +22,7 @@ from purchase_pipeline.stack.dagster_internals import (
     ResumeRunArgs,
     _execute_run_command_body,
     _resume_run_command_body,
+    get_structlog_json_formatter,
     unpack_value,
 )
 
@@ -35,6 +39,17 @@ def _app() -> Celery:
 
 
 app = _app()
+
+
+def _log_json(loglevel: int, **_: object) -> None:
+    """Log as the other services do; a receiver of the signal replaces Celery's own formats."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(get_structlog_json_formatter())
+    logging.basicConfig(level=loglevel, handlers=[handler])
+
+
+if current_settings().log_format == "json":
+    setup_logging.connect(_log_json)
 
 
 # Like dagster-celery's tasks, which however open a connection per statement: fifty a run.

@@ -23,7 +23,7 @@ from purchase_pipeline.settings import Settings
 from purchase_pipeline.stack.dagster_instance import keep_connections, open_instance
 from purchase_pipeline.stack.dagster_internals import configure_loggers
 from purchase_pipeline.stack.database import database_url, require_database
-from purchase_pipeline.stack.log_format import dagster_log_format, run_quietly
+from purchase_pipeline.stack.log_format import run_quietly
 from purchase_pipeline.stack.ports import require_free
 from purchase_pipeline.stack.same_origin import SameOriginMiddleware
 
@@ -111,6 +111,6 @@ def write_metrics(registry: CollectorRegistry, file: Path) -> None:
 def serve_metrics(registry: CollectorRegistry, settings: Settings, host: str, port: int) -> None:
     """Serve the metrics until interrupted, one scrape at a time."""
     require_free(port, "metrics", "--serve ", host)
-    configure_loggers(formatter=dagster_log_format(settings))
+    configure_loggers(formatter=settings.log_format)
     app = SameOriginMiddleware(make_asgi_app(registry), [host, *settings.allowed_hosts])
     run_quietly(app, host, port, settings, lifespan="off")

@@ -17,7 +17,6 @@ from typing import Any
 from purchase_pipeline.settings import current_settings
 from purchase_pipeline.stack import preloaded
 from purchase_pipeline.stack.dagster_internals import DagsterApiServer, api_cli, grpc_server
-from purchase_pipeline.stack.log_format import dagster_log_format
 
 _LONGEST_FOLDER = 70  # a socket's path is limited to 103 bytes on macOS, 107 on Linux
 
@@ -41,7 +40,7 @@ def main() -> None:
     if preloaded.MODULE in os.environ:
         preloaded.load("dagster_postgres", "dagster._grpc.impl")  # Dagster would, with garbage collection
     grpc_server.DagsterApiServer = ForkingApiServer  # type: ignore[misc]  # where the command finds it
-    log = ["--log-format", dagster_log_format(current_settings())]
+    log = ["--log-format", current_settings().log_format]
     api_cli(["grpc", *log, *arguments], prog_name="purchase_pipeline.stack.code_server")
 
 

@@ -44,7 +44,7 @@ from dagster._serdes import (
     unpack_value,
 )
 from dagster._utils.interrupts import setup_interrupt_handlers
-from dagster._utils.log import configure_loggers
+from dagster._utils.log import configure_loggers, get_structlog_json_formatter
 from dagster_shared.cli import WorkspaceOpts, workspace_options
 from dagster_shared.error import SerializableErrorInfo
 from dagster_shared.serdes.serdes import JsonSerializableValue
@@ -100,6 +100,7 @@ __all__ = [
     "api_cli",
     "configure_loggers",
     "deserialize_value",
+    "get_structlog_json_formatter",
     "grpc_server",
     "pack_value",
     "serialize_value",

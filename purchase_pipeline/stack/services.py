@@ -20,7 +20,7 @@ from purchase_pipeline.stack.dagster_instance import dagster_environment, open_i
 from purchase_pipeline.stack.dagster_internals import NOT_FINISHED_STATUSES
 from purchase_pipeline.stack.database import is_embedded
 from purchase_pipeline.stack.failover import DATABASE_AWAY
-from purchase_pipeline.stack.log_format import dagster_log_format, uvicorn_log_config
+from purchase_pipeline.stack.log_format import uvicorn_log_config
 from purchase_pipeline.stack.ports import LOOPBACK, http_url, reachable_at, require_free
 from purchase_pipeline.stack.processes import Processes, Service, ServiceFailedError, stop_leftovers
 from purchase_pipeline.stack.run_ownership import (
@@ -146,7 +146,7 @@ def _start_dagster(
     processes.start(Service("code_server", [*code_server, *code, "--socket", str(code_socket)], environment))
     client = dagster_internals.DagsterGrpcClient(socket=str(code_socket))
     _wait_until(lambda: pings(client), processes, "code_server")
-    daemon = [*_START, _DAEMON, "run", "--log-format", dagster_log_format(settings)]
+    daemon = [*_START, _DAEMON, "run", "--log-format", settings.log_format]
     processes.start(Service("daemon", [*daemon, "-w", workspace], environment))
     if settings.metrics_port is not None:
         metrics = [*_START, _COMMANDS, "-m", options.module, "metrics", "--serve", str(settings.metrics_port)]

@@ -25,7 +25,7 @@ from purchase_pipeline.stack.dagster_internals import (
     workspace_options,
     workspace_opts_to_load_target,
 )
-from purchase_pipeline.stack.log_format import dagster_log_format, run_quietly
+from purchase_pipeline.stack.log_format import run_quietly
 from purchase_pipeline.stack.pages import ROUTES
 from purchase_pipeline.stack.ports import LOOPBACK
 from purchase_pipeline.stack.same_origin import SameOriginMiddleware
@@ -85,7 +85,7 @@ def main(  # noqa: PLR0913  (one a documented option)
     Set the host names of a reverse proxy in PURCHASE_ALLOWED_HOSTS.
     """
     settings = current_settings()
-    configure_loggers(formatter=dagster_log_format(settings))
+    configure_loggers(formatter=settings.log_format)
     setup_interrupt_handlers()
     target = workspace_opts_to_load_target(WorkspaceOpts.extract_from_cli_options(workspace))
     with dg.DagsterInstance.get() as instance:

@@ -10,9 +10,9 @@ from typing import Literal, NamedTuple
 from pydantic import BaseModel
 
 from purchase_pipeline.feeds.alerts.channels import Alert
-from purchase_pipeline.feeds.alerts.failing import Failing
 from purchase_pipeline.feeds.backlog import FailedRun
 from purchase_pipeline.feeds.declaration import FeedDeclaration
+from purchase_pipeline.feeds.failing import Failing
 from purchase_pipeline.ingest.printable import duration, few, in_brief, quantity
 
 _GIVEN_UP = (

@@ -11,10 +11,10 @@ import dagster as dg
 from pydantic import TypeAdapter
 
 from purchase_pipeline.feeds.alerts.channels import Deliver, UndeliveredAlertError, channels
-from purchase_pipeline.feeds.alerts.failing import Failing
 from purchase_pipeline.feeds.alerts.incidents import Change, Told, changes
 from purchase_pipeline.feeds.backlog import Backlog
 from purchase_pipeline.feeds.declaration import FeedDeclaration
+from purchase_pipeline.feeds.failing import Failing
 from purchase_pipeline.settings import Settings
 
 _INTERVAL_SECONDS = 29  # evaluated every 30 s: the daemon looks every 5 s
