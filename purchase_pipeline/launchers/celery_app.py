@@ -22,9 +22,9 @@ from purchase_pipeline.stack.dagster_internals import (
     ResumeRunArgs,
     _execute_run_command_body,
     _resume_run_command_body,
-    get_structlog_json_formatter,
     unpack_value,
 )
+from purchase_pipeline.stack.log_format import json_handler, use_log_format
 
 
 def _app() -> Celery:
@@ -43,13 +43,12 @@ app = _app()
 
 def _log_json(loglevel: int, **_: object) -> None:
     """Log as the other services do; a receiver of the signal replaces Celery's own formats."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(get_structlog_json_formatter())
-    logging.basicConfig(level=loglevel, handlers=[handler])
+    logging.basicConfig(level=loglevel, handlers=[json_handler()])
 
 
 if current_settings().log_format == "json":
     setup_logging.connect(_log_json)
+    use_log_format(current_settings())
 
 
 # Like dagster-celery's tasks, which however open a connection per statement: fifty a run.

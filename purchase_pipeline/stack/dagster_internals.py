@@ -43,6 +43,7 @@ from dagster._serdes import (
     serialize_value,
     unpack_value,
 )
+from dagster._utils import log as dagster_log
 from dagster._utils.interrupts import setup_interrupt_handlers
 from dagster._utils.log import configure_loggers, get_structlog_json_formatter
 from dagster_shared.cli import WorkspaceOpts, workspace_options
@@ -99,6 +100,7 @@ __all__ = [
     "_resume_run_command_body",
     "api_cli",
     "configure_loggers",
+    "dagster_log",
     "deserialize_value",
     "get_structlog_json_formatter",
     "grpc_server",

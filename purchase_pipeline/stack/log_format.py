@@ -1,11 +1,16 @@
-"""Logs of uvicorn's servers in the format of PURCHASE_LOG_FORMAT; Dagster's programs take it as `--log-format`."""
+"""Logs in the format of PURCHASE_LOG_FORMAT, where Dagster's option `--log-format` does not reach.
 
+These are uvicorn's servers, and the console logger of runs and sensors.
+"""
+
+import logging
 from importlib.resources import files
 from typing import Literal
 
 from starlette.types import ASGIApp
 
 from purchase_pipeline.settings import Settings
+from purchase_pipeline.stack.dagster_internals import dagster_log, get_structlog_json_formatter
 
 
 def uvicorn_log_config(settings: Settings) -> str | None:
@@ -23,3 +28,20 @@ def run_quietly(
 
     log_config = uvicorn_log_config(settings) or uvicorn.config.LOGGING_CONFIG
     uvicorn.run(app, host=host, port=port, lifespan=lifespan, log_config=log_config, log_level="warning")
+
+
+def use_log_format(settings: Settings) -> None:
+    """Let runs and sensors of this process log in the format; in Dagster (1.13) theirs is always text."""
+    if settings.log_format == "json":
+        dagster_log.coloredlogs.install = _install_json  # type: ignore[attr-defined]  # where its function looks
+
+
+def _install_json(*, logger: logging.Logger, **_: object) -> None:
+    logger.addHandler(json_handler())
+
+
+def json_handler() -> logging.Handler:
+    """Return a handler that writes as `--log-format json` does, to stderr."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(get_structlog_json_formatter())
+    return handler
