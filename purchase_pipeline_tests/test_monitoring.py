@@ -129,3 +129,35 @@ def test_uvicorn_logs_json_too(tmp_path: Path) -> None:
     entries = [json.loads(line) for line in log.read_text().splitlines()]
     assert f"Uvicorn running on http://127.0.0.1:{port}" in str(entries)
     assert {entry["level"] for entry in entries} == {"info"}
+
+
+FAILING = """
+import dagster as dg
+from purchase_pipeline.settings import Settings
+from purchase_pipeline.stack.log_format import use_log_format
+
+use_log_format(Settings(log_format="json"))
+
+@dg.asset
+def broken(context) -> None:
+    context.log.warning("Zero is \\"near\\".")
+    raise ValueError("no\\nrow")
+
+@dg.sensor(job=dg.define_asset_job("load", [broken]))
+def looking(context):
+    context.log.info("Nothing to do.")
+
+dg.materialize([broken], raise_on_error=False)
+with dg.build_sensor_context() as context:
+    looking(context)
+"""
+
+
+def test_runs_and_sensors_log_json_and_name_the_run() -> None:
+    ran = subprocess.run([sys.executable, "-c", FAILING], capture_output=True, text=True, check=True)
+
+    entries = [json.loads(line) for line in ran.stderr.splitlines()]
+    (said,) = (entry for entry in entries if entry["event"].endswith('Zero is "near".'))
+    assert (said["level"], said["step_key"], said["run_id"] in said["event"]) == ("warning", "broken", True)
+    assert [entry["event"] for entry in entries if "Nothing to do." in entry["event"]] != []
+    assert any("ValueError: no\nrow" in entry["event"] for entry in entries if entry["level"] == "error")

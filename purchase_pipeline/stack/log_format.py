@@ -4,8 +4,9 @@ These are uvicorn's servers, and the console logger of runs and sensors.
 """
 
 import logging
+from collections.abc import MutableMapping
 from importlib.resources import files
-from typing import Literal
+from typing import Any, Literal
 
 from starlette.types import ASGIApp
 
@@ -42,6 +43,17 @@ def _install_json(*, logger: logging.Logger, **_: object) -> None:
 
 def json_handler() -> logging.Handler:
     """Return a handler that writes as `--log-format json` does, to stderr."""
+    formatter = get_structlog_json_formatter()
+    formatter.processors = (_name_the_run, *formatter.processors)
     handler = logging.StreamHandler()
-    handler.setFormatter(get_structlog_json_formatter())
+    handler.setFormatter(formatter)
     return handler
+
+
+def _name_the_run(_logger: object, _method: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Replace Dagster's objects, which are not JSON, by the names of the run and the step."""
+    about = entry.pop("dagster_meta", None) or {}
+    for name in ("dagster_event", "dagster_event_batch_metadata"):
+        entry.pop(name, None)
+    named = ("run_id", "job_name", "step_key", "repository_name", "instigator_name")
+    return {**entry, **{name: about[name] for name in named if about.get(name)}}
