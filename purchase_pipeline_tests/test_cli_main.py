@@ -126,6 +126,8 @@ def test_a_commands_help_names_its_exit_codes_where_it_has_some_of_its_own(name:
             "logs dagster",
             "'dagster' is not one of 'mock_api', 'code_server', 'daemon', 'metrics', 'webserver'",
         ),
+        ("metrics --output a.prom --serve 9464", "Use either --output or --serve."),
+        ("metrics --serve 0", "Invalid value for '--serve': 0 is not in the range 1<=x<=65535"),
         ("logs --lines few", "Invalid value for '--lines' / '-n': 'few' is not a valid integer range"),
     ],
 )
