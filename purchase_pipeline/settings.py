@@ -9,7 +9,7 @@ import re
 from collections.abc import Collection, Iterable
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 from urllib.parse import urlsplit
 
 import sqlalchemy as sa
@@ -120,6 +120,38 @@ def _without_login(url: str) -> str:
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
+def _require_webhook(secret: SecretStr) -> SecretStr:
+    """Reject invalid webhook URLs without quoting them: whoever has one can post."""
+    try:
+        _HTTP_URL.validate_python(secret.get_secret_value())
+    except ValueError:  # pydantic's too
+        raise ValueError("must be http://host/path or https://host/path") from None
+    return secret
+
+
+def _require_smtp_url(secret: SecretStr) -> SecretStr:
+    """Reject invalid mail servers without quoting them, as they may contain a password."""
+    try:
+        parts = urlsplit(secret.get_secret_value())
+        valid = parts.scheme in {"smtp", "smtps"} and parts.hostname and parts.port != 0
+    except ValueError:
+        valid = False
+    if not valid or parts.path.strip("/") or parts.query or parts.fragment:
+        raise ValueError(
+            "must be smtp://user:password@host:587 (STARTTLS if the server has it) or smtps://user:password@host:465, "
+            "with @ : / # % in user and password as %40 %3A %2F %23 %25"
+        )
+    return secret
+
+
+def _split_addresses(addresses: str) -> tuple[str, ...]:
+    """Split comma-separated mail addresses."""
+    found = tuple(address.strip() for address in addresses.split(",") if address.strip())
+    if not all(re.fullmatch(r"[^@\s]+@[^@\s]+", address) for address in found):
+        raise ValueError("must be comma-separated mail addresses: ops@example.com,ana@example.com")
+    return found
+
+
 def _require_location(location: str) -> str:
     """Accept a bucket's URL or a folder's path; do not quote it in errors, as it may contain a key."""
     scheme, is_address, rest = location.partition("://")
@@ -135,6 +167,12 @@ def require_rate(rate: str) -> str:
     if not re.fullmatch(r"[1-9]\d*/([1-9]\d*)?(second|minute|hour|day)", rate):
         raise ValueError("must be a rate such as 600/minute, 10/second or 5/2second")
     return rate
+
+
+def _require_log_format(name: str) -> str:
+    if name not in {"colored", "json"}:
+        raise ValueError("must be colored or json")
+    return name
 
 
 def _split_hosts(hosts: str) -> tuple[str, ...]:
@@ -161,12 +199,16 @@ _SHOWN_IN_ERRORS = {
     "hash_partitions",
     "api_rate",
     "postgres_port",
+    "metrics_port",
+    "log_format",
 }
 """Settings that cannot hold a password, unlike a URL."""
 
 _HTTP_URL = TypeAdapter(HttpUrl)
 _PostgresUrl = Annotated[SecretStr, AfterValidator(_require_postgres_url)]
 _PublicUrl = Annotated[str, AfterValidator(_require_http_url), AfterValidator(_without_login)]
+_WebhookUrl = Annotated[SecretStr, AfterValidator(_require_webhook)]
+_SmtpUrl = Annotated[SecretStr, AfterValidator(_require_smtp_url)]
 _Rate = Annotated[str, AfterValidator(require_rate)]
 
 
@@ -237,6 +279,38 @@ class Settings(BaseSettings):
         default=None,
         description="Web address of this repository, to which Dagster's UI links: https://host/owner/name",
     )
+
+    ui_url: _PublicUrl | None = Field(
+        default=None,
+        description="Address of Dagster's UI for people who read alerts: https://dagster.example.com",
+    )
+    alert_webhook: _WebhookUrl | None = Field(
+        default=None, description="Webhook that gets alerts as JSON, such as an incoming webhook of Slack"
+    )
+    alert_mail: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_addresses)] = Field(
+        default=(), validate_default=False, description="Mail addresses that get alerts"
+    )
+    alert_smtp: _SmtpUrl | None = Field(
+        default=None, description="Mail server for alerts: smtp://user:password@host:587, or smtps://"
+    )
+    metrics_port: int | None = Field(
+        default=None,
+        ge=1024,
+        le=65_535,
+        description="Port on 127.0.0.1 where `up` serves metrics for Prometheus; default: none",
+    )
+    log_format: Annotated[Literal["colored", "json"], BeforeValidator(_require_log_format)] = Field(
+        default="colored", description="Logs of the services: colored text, or a JSON object a line"
+    )
+
+    @model_validator(mode="after")
+    def _require_a_server_for_mail(self) -> Self:
+        if bool(self.alert_mail) != bool(self.alert_smtp):
+            raise ValueError(
+                "PURCHASE_ALERT_MAIL and PURCHASE_ALERT_SMTP need each other: set both "
+                "(ops@example.com and smtp://user:password@host:587), or neither"
+            )
+        return self
 
     @model_validator(mode="after")
     def _require_redis_for_a_rate(self) -> Self:

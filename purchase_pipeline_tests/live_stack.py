@@ -29,7 +29,7 @@ class LiveStack:
     """One home folder and the `up` that works in it, which may be started, killed and started again.
 
     `environment` goes before what this process has, of which no setting of the pipeline is handed on. The server is
-    the stack's own, or the one of another home where `DATABASE_URL` leads to it. Commands work on the feed of `module`.
+    the stack's own, or the one of another home where `DATABASE_URL` leads to it. Commands work on a module's feed.
     """
 
     def __init__(
@@ -39,9 +39,11 @@ class LiveStack:
         environment: Mapping[str, str] | None = None,
         server_home: Path | None = None,
         module: str | None = None,
+        feed: str | None = None,
     ) -> None:
         self.home = home
-        self._feed = [] if module is None else ["-m", module]
+        options = {"-m": module, "--feed": feed}
+        self._feed = [word for name, value in options.items() if value for word in (name, value)]
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(_OURS)},
             "PURCHASE_HOME": str(home),
@@ -105,15 +107,15 @@ class LiveStack:
 
     def daemons(self) -> list[psutil.Process]:
         """Return Dagster's daemon; it may be being started again."""
-        return self._saying("dagster._daemon.cli")
+        return self.saying("dagster._daemon.cli")
 
     def code_servers(self) -> list[psutil.Process]:
         """Return the code server; it may be being started again."""
-        return self._saying("purchase_pipeline.stack.code_server")
+        return self.saying("purchase_pipeline.stack.code_server")
 
     def workers(self) -> list[psutil.Process]:
         """Return the processes that each do one run."""
-        forked = self._saying("multiprocessing.forkserver")
+        forked = self.saying("multiprocessing.forkserver")
         servers = {process.pid for process in forked}
         return [process for process in forked if process.ppid() in servers]
 
@@ -150,7 +152,8 @@ class LiveStack:
             return connection.execute(query.encode(), values).fetchall()
         return []
 
-    def _saying(self, *words: str) -> list[psutil.Process]:
+    def saying(self, *words: str) -> list[psutil.Process]:
+        """Return the processes whose command line has all these words."""
         found = []
         for process in self.running():
             with suppress(psutil.Error):

@@ -122,7 +122,12 @@ def test_a_commands_help_names_its_exit_codes_where_it_has_some_of_its_own(name:
             "--lote is for loaded batches, --landed for landed ones",
         ),
         ("report --output", "Option '--output' requires an argument"),
-        ("logs dagster", "'dagster' is not one of 'mock_api', 'code_server', 'daemon', 'webserver'"),
+        (
+            "logs dagster",
+            "'dagster' is not one of 'mock_api', 'code_server', 'daemon', 'metrics', 'webserver'",
+        ),
+        ("metrics --output a.prom --serve 9464", "Use either --output or --serve."),
+        ("metrics --serve 0", "Invalid value for '--serve': 0 is not in the range 1<=x<=65535"),
         ("logs --lines few", "Invalid value for '--lines' / '-n': 'few' is not a valid integer range"),
     ],
 )

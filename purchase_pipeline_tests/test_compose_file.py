@@ -287,13 +287,13 @@ def test_every_setting_that_is_passed_on_exists() -> None:
     assert given == {key for key in SERVICES["worker"]["environment"] if key.startswith("PURCHASE_")}
 
     of_the_stack = {"PURCHASE_DATABASE_URL", "PURCHASE_DAGSTER_POSTGRES_URL", "PURCHASE_HOME"}
-    of_the_embedded_server = {"PURCHASE_POSTGRES_PORT"}
+    of_up = {"PURCHASE_POSTGRES_PORT", "PURCHASE_METRICS_PORT"}
     is_a_volume = {"PURCHASE_LANDING"}  # shared by all containers
     of_the_ui = {
         key for key in SERVICES["webserver"]["environment"] if key not in SERVICES["daemon"]["environment"]
     }
     assert of_the_ui == {"PURCHASE_ALLOWED_HOSTS"}
-    assert given == known - of_the_stack - of_the_embedded_server - is_a_volume - of_the_ui
+    assert given == known - of_the_stack - of_up - is_a_volume - of_the_ui
 
 
 def test_the_api_accepts_the_host_name_of_its_url() -> None:

@@ -41,6 +41,8 @@ ELSEWHERE = {
     r"^make resilience\b|-m resilience drills (?!--list)": "purchase_pipeline_tests/test_drills.py",
     r"-m resilience hosts ": "purchase_pipeline_tests/test_hosts.py",
     r"^dagster instance concurrency set ": "purchase_pipeline_tests/test_pools.py",
+    r"^PURCHASE_METRICS_PORT=": "purchase_pipeline_tests/test_monitoring.py",
+    r"promtool test rules|^prometheus ": "purchase_pipeline_tests/test_metrics.py",
     r"^git clone ": "purchase_pipeline_tests/newcomer.py",
     r" -f first\.py |'TABLE sales'": "purchase_pipeline_tests/test_postgres_documentation.py",
     r"^python3 -m venv |^pip install ": ".ci/run",

@@ -1,5 +1,6 @@
 """Runs on Celery survive the loss of their worker or broker."""
 
+import json
 import os
 import subprocess
 import sys
@@ -223,3 +224,25 @@ def test_scale_settings_match_the_local_ones() -> None:
     longest_run = scale["run_monitoring"]["max_runtime_seconds"]
     options = scale["run_launcher"]["config"]["config_source"]
     assert options["broker_transport_options"]["visibility_timeout"] > longest_run
+
+
+def test_a_worker_logs_json_if_it_is_told_to(
+    instance: dg.DagsterInstance, started: ExitStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert instance
+    monkeypatch.setenv("PURCHASE_LOG_FORMAT", "json")
+    monkeypatch.setenv("PYTHONWARNINGS", "ignore")  # one of running as root comes before the first log
+    log = tmp_path / "worker.log"
+    with log.open("w") as written:
+        worker = psutil.Popen(
+            [*worker_command("json"), "--loglevel", "INFO"], stdout=subprocess.DEVNULL, stderr=written
+        )
+    started.callback(worker.wait)
+    started.callback(worker.kill)
+
+    wait_until(lambda: "ready" in log.read_text(), "the worker")
+
+    entries = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [entry["event"] for entry in entries if entry["logger"] == "celery.apps.worker"] == [
+        "celery@json ready."
+    ]

@@ -6,7 +6,8 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
-from purchase_pipeline.ops.lines import few, print_text
+from purchase_pipeline.ingest.printable import few
+from purchase_pipeline.ops.lines import print_text
 
 SENTENCE = "incomplete or no response from http://127.0.0.1:8129 (refused). Check that the API is running."
 URL = (

@@ -33,7 +33,7 @@ from purchase_pipeline_tests.person import COMMAND
 from purchase_pipeline_tests.serving import free_port, served
 
 # Each with characters that a URL must escape; the server trusts its socket, and asks for none of them.
-PASSWORDS = {role: f"{role}Cofre/{role}Chave@{role}Fim" for role in ("api", LOADER, DAGSTER)}
+PASSWORDS = {role: f"{role}Cofre/{role}Chave@{role}Fim" for role in ("api", "alerts", LOADER, DAGSTER)}
 SECRETS = [f"{role}{part}" for role in PASSWORDS for part in ("Cofre", "Chave", "Fim")]
 SECRETS.append(base64.b64encode(f"ana:{PASSWORDS['api']}".encode()).decode()[:40])  # as HTTP sends it
 
@@ -98,6 +98,9 @@ class Campaign:
         return {
             "PURCHASE_HOME": str(self.home),
             "PURCHASE_API_URL": api_url.replace("://", f"://ana:{password['api']}@"),
+            "PURCHASE_ALERT_WEBHOOK": f"http://127.0.0.1:9/{password['alerts']}",
+            "PURCHASE_ALERT_SMTP": f"smtp://ana:{password['alerts']}@127.0.0.1:9",
+            "PURCHASE_ALERT_MAIL": "ana@example.com",
             "DATABASE_URL": self.server.url(DATABASE_NAME, LOADER).replace("@", f":{password[LOADER]}@"),
             "DAGSTER_POSTGRES_URL": self.server.url(DAGSTER_DATABASE_NAME, DAGSTER).replace(
                 "@", f":{password[DAGSTER]}@"

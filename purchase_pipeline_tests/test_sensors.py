@@ -11,7 +11,8 @@ import sqlalchemy as sa
 
 from mock_api.app import create_app
 from purchase_pipeline.feeds.backlog import Backlog
-from purchase_pipeline.feeds.sensors import delay_after, missing_partitions, ticks
+from purchase_pipeline.feeds.backoff import delay_after
+from purchase_pipeline.feeds.sensors import missing_partitions, ticks
 from purchase_pipeline.ingest.ledger import Ledger
 from purchase_pipeline.purchases import PURCHASES, purchases
 from purchase_pipeline.settings import current_settings

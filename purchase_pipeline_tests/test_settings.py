@@ -7,10 +7,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 import purchase_pipeline
-from purchase_pipeline.settings import Settings, current_settings, is_environment_variable, new_settings
+from purchase_pipeline.settings import (
+    Settings,
+    current_settings,
+    explained,
+    is_environment_variable,
+    new_settings,
+)
 from purchase_pipeline.stack.database import shown_database_url
 
 VARIABLES = (
@@ -29,6 +35,12 @@ VARIABLES = (
     "PURCHASE_POSTGRES_PORT",
     "PURCHASE_ALLOWED_HOSTS",
     "PURCHASE_REPOSITORY_URL",
+    "PURCHASE_UI_URL",
+    "PURCHASE_ALERT_WEBHOOK",
+    "PURCHASE_ALERT_MAIL",
+    "PURCHASE_ALERT_SMTP",
+    "PURCHASE_METRICS_PORT",
+    "PURCHASE_LOG_FORMAT",
 )
 
 
@@ -66,6 +78,12 @@ def test_defaults() -> None:
         None,
         (),
         None,
+        None,
+        None,
+        (),
+        None,
+        None,
+        "colored",
     )
     assert (settings.landing_location, settings.dagster_home, settings.postgres_home) == (
         str(home / "landing"),
@@ -90,6 +108,12 @@ def test_the_environment_overrides_the_defaults(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setenv("PURCHASE_POSTGRES_PORT", "5433")
     monkeypatch.setenv("PURCHASE_ALLOWED_HOSTS", "dagster.example, [fd00::7]:8443")
     monkeypatch.setenv("PURCHASE_REPOSITORY_URL", "https://ana:token@git.example/shop/pipeline")
+    monkeypatch.setenv("PURCHASE_UI_URL", "https://dagster.example")
+    monkeypatch.setenv("PURCHASE_ALERT_WEBHOOK", "https://hooks.example/secret")
+    monkeypatch.setenv("PURCHASE_ALERT_MAIL", "ops@example.com, ana@example.com")
+    monkeypatch.setenv("PURCHASE_ALERT_SMTP", "smtps://ana:secret@mail.example")
+    monkeypatch.setenv("PURCHASE_METRICS_PORT", "9464")
+    monkeypatch.setenv("PURCHASE_LOG_FORMAT", "json")
 
     settings = Settings()
 
@@ -111,6 +135,12 @@ def test_the_environment_overrides_the_defaults(monkeypatch: pytest.MonkeyPatch,
         5433,
         ("dagster.example", "[fd00::7]:8443"),
         "https://git.example/shop/pipeline",
+        "https://dagster.example",
+        SecretStr("https://hooks.example/secret"),
+        ("ops@example.com", "ana@example.com"),
+        SecretStr("smtps://ana:secret@mail.example"),
+        9464,
+        "json",
     )
     assert settings.landing_location == "s3://raw/lots"
     assert all(settings.is_given(field) for field in Settings.model_fields)
@@ -245,7 +275,44 @@ def test_a_later_command_reads_the_saved_settings(monkeypatch: pytest.MonkeyPatc
         5433,
         (),
         None,
+        None,
+        None,
+        (),
+        None,
+        None,
+        "colored",
     )
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({"ALERT_WEBHOOK": "hooks.example/secret"}, "PURCHASE_ALERT_WEBHOOK must be http://host/path or"),
+        ({"ALERT_SMTP": "smtp://ana:secret@mail.example/x"}, "PURCHASE_ALERT_SMTP must be smtp://user"),
+        ({"ALERT_SMTP": "http://ana:secret@mail.example"}, "PURCHASE_ALERT_SMTP must be smtp://user"),
+        ({"ALERT_SMTP": "smtp://ana:secret@mail.example:x"}, "PURCHASE_ALERT_SMTP must be smtp://user"),
+        ({"ALERT_MAIL": "secret"}, "PURCHASE_ALERT_MAIL must be comma-separated mail addresses"),
+        ({"ALERT_MAIL": "ops@example.com"}, "PURCHASE_ALERT_MAIL and PURCHASE_ALERT_SMTP need each other"),
+        ({"ALERT_SMTP": "smtp://ana:secret@mail.example"}, "need each other"),
+        ({"LOG_FORMAT": "text"}, "PURCHASE_LOG_FORMAT must be colored or json, but is 'text'"),
+        (
+            {"METRICS_PORT": "80"},
+            "PURCHASE_METRICS_PORT must be a whole number from 1024 to 65535, but is '80'",
+        ),
+    ],
+)
+def test_invalid_monitoring_is_explained_without_secrets(
+    variables: dict[str, str], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(f"PURCHASE_{name}", value)
+
+    with pytest.raises(ValidationError) as raised:
+        Settings()
+
+    said = explained(raised.value)
+    assert message in said
+    assert "secret" not in said + str(raised.value)
 
 
 def settings_seen_from(checkout: Path, action: str) -> str:

@@ -1,14 +1,17 @@
-"""Read-only commands: `status`, `verify`."""
+"""Read-only commands: `status`, `verify`, `metrics`."""
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
 
+from purchase_pipeline.cli.addresses import PORT, checked_address
 from purchase_pipeline.cli.completion import batch_names
 from purchase_pipeline.cli.outcome import read_settings, succeeds
 from purchase_pipeline.ingest.printable import printable_json
+from purchase_pipeline.stack.ports import LOOPBACK
 
 if TYPE_CHECKING:
     from purchase_pipeline.ingest.reconciliation import VerifiedPartition
@@ -74,3 +77,46 @@ def verify(*, lote: str | None, as_json: bool) -> bool:
 def _as_json(batch: "VerifiedPartition") -> dict[str, object]:
     key, loaded, rejected, differences = batch
     return {"lote": key, "loaded": loaded, "rejected": rejected, "differences": differences}
+
+
+@click.command()
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write to this file, for node_exporter's textfile collector.",
+)
+@click.option("--serve", "port", type=PORT, metavar="PORT", help="Serve them over HTTP, until Ctrl-C.")
+@click.option(
+    "--host",
+    callback=checked_address,
+    default=LOOPBACK,
+    show_default=True,
+    help="IP address that --serve listens on.",
+)
+@succeeds
+def metrics(*, output: Path | None, port: int | None, host: str) -> bool:
+    """Print metrics for Prometheus, write them to a file, or serve them.
+
+    \b
+    purchase-pipeline metrics                       print them
+    purchase-pipeline metrics --serve 9464          http://127.0.0.1:9464/metrics
+
+    With -m, of all feeds of the module. Starts nothing: without a database the only metric is
+    purchase_pipeline_database_up 0, and the exit code is still 0.
+    """
+    from prometheus_client import generate_latest
+
+    from purchase_pipeline.cli.feed import chosen_feeds
+    from purchase_pipeline.ops.metrics import open_registry, serve_metrics, write_metrics
+
+    if output is not None and port is not None:
+        raise click.UsageError("Use either --output or --serve.")
+    settings = read_settings()
+    with open_registry(chosen_feeds(settings), settings) as registry:
+        if port is not None:
+            serve_metrics(registry, settings, host, port)
+        elif output is not None:
+            write_metrics(registry, output)
+        else:
+            click.echo(generate_latest(registry).decode(), nl=False)
+    return True

@@ -1,13 +1,13 @@
 """Commands that load batches: `up`, `ingest`, `replay`."""
 
 from collections.abc import Callable
-from ipaddress import ip_address
 from math import isnan
 from typing import TYPE_CHECKING, ParamSpec
 
 import click
 from rich.console import Console
 
+from purchase_pipeline.cli.addresses import PORT, checked_address
 from purchase_pipeline.cli.completion import batch_names
 from purchase_pipeline.cli.outcome import chosen_module, own_console, read_settings, settings_errors, succeeds
 from purchase_pipeline.settings import Settings, new_settings
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 
-_PORT = click.IntRange(1, 65_535)
-
 
 def _no_nan(context: click.Context, option: click.Parameter, ratio: float) -> float:  # noqa: ARG001  (click's signature)
     if isnan(ratio):  # FloatRange accepts it
@@ -30,7 +28,7 @@ def _no_nan(context: click.Context, option: click.Parameter, ratio: float) -> fl
 
 def _load_options(command: Callable[P, None]) -> Callable[P, None]:
     for option in (
-        click.option("--api-port", type=_PORT, default=8000, show_default=True, help="Port of the mock API."),
+        click.option("--api-port", type=PORT, default=8000, show_default=True, help="Port of the mock API."),
         click.option(
             "--defects",
             type=click.FloatRange(0, 1),
@@ -61,20 +59,13 @@ def _require_two_ports(settings: Settings, options: "StackOptions") -> None:
         raise click.UsageError(f"--port and --api-port must differ: both are {options.port}.")
 
 
-def _ip_address(context: click.Context, option: click.Parameter, host: str) -> str:  # noqa: ARG001  (click's signature)
-    try:
-        return str(ip_address(host))
-    except ValueError as error:
-        raise click.BadParameter(f"{host!r} is not an IP address such as {LOOPBACK} or ::1.") from error
-
-
 @click.command()
 @_load_options
 @click.option("--every", type=float, help="Seconds between two batches.  [default: PURCHASE_EVERY, or 5]")
-@click.option("--port", type=_PORT, default=3000, show_default=True, help="Port of the Dagster UI.")
+@click.option("--port", type=PORT, default=3000, show_default=True, help="Port of the Dagster UI.")
 @click.option(
     "--host",
-    callback=_ip_address,
+    callback=checked_address,
     default=LOOPBACK,
     show_default=True,
     help="IP address that the Dagster UI and the mock API listen on. Anyone who can reach it can run code here.",

@@ -22,7 +22,7 @@ def logs(*, service: str | None, follow: bool, lines: int) -> bool:
     purchase-pipeline logs daemon --lines 100       more lines of one
     purchase-pipeline logs --follow                 and what is added
 
-    Services are mock_api, code_server, daemon and webserver. The log of each run is in Dagster's UI.
+    Services are mock_api, code_server, daemon, metrics and webserver. The log of each run is in Dagster's UI.
     """
     home = read_settings().home
     chosen = [ServiceLog(home, name) for name in ([service] if service else SERVICES)]

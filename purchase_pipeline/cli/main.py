@@ -20,6 +20,7 @@ _COMMANDS = {
         "status": ("inspect", "Show loaded, rejected, failed and in-progress batches."),
         "verify": ("inspect", "Compare every batch with its landed file."),
         "rejects": ("quarantine", "Show rejected rows and their reasons."),
+        "metrics": ("inspect", "Print metrics for Prometheus, write them to a file, or serve them."),
         "logs": ("logs", "Show the logs of the local services."),
     },
     "Change": {

@@ -113,9 +113,14 @@ class Backlog:
 
         With up to 10,000 partitions a wiped one is found at once; with more, within a few ticks.
         """
-        loaded = self._loaded_keys(checked_ratio=min(1.0, _CHECKED_PARTITIONS / max(1, len(self.keys))))
+        return self.missing_beside(
+            self._loaded_keys(checked_ratio=min(1.0, _CHECKED_PARTITIONS / max(1, len(self.keys))))
+        )
+
+    def missing_beside(self, committed: Mapping[str, datetime]) -> list[str]:
+        """Return the partitions of the target that are not among those committed, or are due again."""
         due = self.feed.due(self.keys)
-        return [key for key in self.keys if key not in loaded or (due and loaded[key] < due[key])]
+        return [key for key in self.keys if key not in committed or (due and committed[key] < due[key])]
 
     def again(self, loaded: Mapping[str, LoadedPartition]) -> list[str]:
         """Return the loaded partitions that the next `ingest` loads again: those that are due, and a whole."""

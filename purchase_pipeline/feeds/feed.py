@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import dagster as dg
 
+from purchase_pipeline.feeds.alerts.sensor import alert_sensors
 from purchase_pipeline.feeds.checks import table_checks
 from purchase_pipeline.feeds.declaration import FeedDeclaration
 from purchase_pipeline.feeds.descriptions import with_raw_facts
@@ -66,7 +67,10 @@ class Feed(FeedDeclaration):
             ),
             asset_checks=[table_checks(self)],
             jobs=[job, checks],
-            sensors=[] if self.partitions is None else [missing_partitions(self)],
+            sensors=[
+                *([] if self.partitions is None else [missing_partitions(self)]),
+                *alert_sensors(self, settings),
+            ],
             schedules=[
                 _schedule(checks.name, _DAILY, "Checks all loaded partitions, at these times."),
                 *([] if self.schedule is None else [_schedule(self.job, self.schedule, _LOADS)]),

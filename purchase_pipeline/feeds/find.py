@@ -27,7 +27,7 @@ def find_feed(module: str, name: str | None) -> Feed:
     Raises:
         UnknownFeedError: the module cannot be imported, or has no such feed.
     """
-    feeds = {feed.name: feed for feed in _feeds(_imported(module))}
+    feeds = {feed.name: feed for feed in find_feeds(module)}
     if name is None and len(feeds) == 1:
         return next(iter(feeds.values()))
     if name in feeds:
@@ -37,6 +37,15 @@ def find_feed(module: str, name: str | None) -> Feed:
         f"{module} has no feed {name!r}." if name else f"{module} has {len(feeds)} feeds.",
         hint=f"Name one with --feed. Feeds of {module}: {known}.",
     )
+
+
+def find_feeds(module: str) -> list[Feed]:
+    """Return all feeds of a module's definitions.
+
+    Raises:
+        UnknownFeedError: the module cannot be imported.
+    """
+    return list(_feeds(_imported(module)))
 
 
 def _imported(module: str) -> ModuleType:

@@ -6,13 +6,14 @@ Values are stored exactly, and escaped only where they are shown. Markdown, whic
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from unicodedata import category
 
 _JOINERS = "\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}"  # Persian, Hindi and many emoji need them
 _LONGEST_RUN = 80  # characters without whitespace
 _LONGEST = 500
+_SHOWN_KEYS = 5
 _RUN = re.compile(rf"\S{{{_LONGEST_RUN + 1},}}")
 _STARTS_A_FORMULA = tuple("=+-@\t\r")
 
@@ -45,6 +46,12 @@ def labelled(label: str, message: str) -> str:
 def quantity(count: int, noun: str) -> str:
     """Return a count with its noun: `1 row`, `2 rows`, `3 batches`."""
     return f"{count:,} {noun}" + ("" if count == 1 else "es" if noun.endswith("ch") else "s")
+
+
+def few(keys: Sequence[str]) -> str:
+    """Return the first keys, and how many more there are."""
+    more = len(keys) - _SHOWN_KEYS
+    return printable(", ".join(keys[:_SHOWN_KEYS]) + (f" and {more} more" if more > 0 else ""))
 
 
 def duration(seconds: float) -> str:

@@ -4,14 +4,17 @@ Its configuration is the run launcher's. The pipeline is imported before the fir
 processes start quickly.
 """
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import dagster as dg
 from celery import Celery
+from celery.signals import setup_logging
 from dagster_celery.config import TASK_EXECUTE_JOB_NAME, TASK_RESUME_JOB_NAME
 
 from purchase_pipeline.launchers.celery import WatchfulCeleryRunLauncher
+from purchase_pipeline.settings import current_settings
 from purchase_pipeline.stack.dagster_instance import keep_connections
 from purchase_pipeline.stack.dagster_internals import (
     ExecuteRunArgs,
@@ -21,6 +24,7 @@ from purchase_pipeline.stack.dagster_internals import (
     _resume_run_command_body,
     unpack_value,
 )
+from purchase_pipeline.stack.log_format import json_handler, use_log_format
 
 
 def _app() -> Celery:
@@ -35,6 +39,16 @@ def _app() -> Celery:
 
 
 app = _app()
+
+
+def _log_json(loglevel: int, **_: object) -> None:
+    """Log as the other services do; a receiver of the signal replaces Celery's own formats."""
+    logging.basicConfig(level=loglevel, handlers=[json_handler()])
+
+
+if current_settings().log_format == "json":
+    setup_logging.connect(_log_json)
+    use_log_format(current_settings())
 
 
 # Like dagster-celery's tasks, which however open a connection per statement: fifty a run.

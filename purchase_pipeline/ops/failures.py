@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.text import Text
 
 from purchase_pipeline.feeds.backlog import FailedRun
-from purchase_pipeline.ingest.printable import duration, printable, quantity
-from purchase_pipeline.ops.lines import few, print_text
+from purchase_pipeline.ingest.printable import duration, few, printable, quantity
+from purchase_pipeline.ops.lines import print_text
 
 _API_AWAY = "ApiUnavailableError"
 _FIRST_REMINDER_SECONDS = 15.0

@@ -10,7 +10,6 @@ from rich.text import Text
 from purchase_pipeline.ingest.printable import printable
 
 _PIPE_COLUMNS = 200
-_SHOWN_KEYS = 5
 
 
 def print_text(console: Console, text: str | Text, indent: int = 0) -> None:
@@ -43,9 +42,3 @@ def _line_starts(text: str, width: int) -> Iterator[int]:
         if word.end() - start > width and word.start() > start:
             start = word.start()
             yield start
-
-
-def few(keys: list[str]) -> str:
-    """Return the first keys of a list, and how many more there are."""
-    more = len(keys) - _SHOWN_KEYS
-    return printable(", ".join(keys[:_SHOWN_KEYS]) + (f" and {more} more" if more > 0 else ""))

@@ -12,7 +12,7 @@ from rich.text import Text
 from purchase_pipeline.ingest.printable import printable
 from purchase_pipeline.ops.lines import print_text
 
-SERVICES = ("mock_api", "code_server", "daemon", "webserver")
+SERVICES = ("mock_api", "code_server", "daemon", "metrics", "webserver")
 """The services of `up`, in the order of their start; each has a log of its name."""
 
 _POLL_SECONDS = 0.5

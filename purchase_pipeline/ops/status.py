@@ -10,8 +10,8 @@ from rich.text import Text
 
 from purchase_pipeline.feeds.feed import Feed
 from purchase_pipeline.ingest.ledger import totals
-from purchase_pipeline.ingest.printable import printable
-from purchase_pipeline.ops.lines import few, print_table, print_text
+from purchase_pipeline.ingest.printable import few, printable
+from purchase_pipeline.ops.lines import print_table, print_text
 from purchase_pipeline.ops.pipeline import Pipeline
 from purchase_pipeline.ops.summary import program
 from purchase_pipeline.settings import Settings

@@ -11,8 +11,8 @@ from rich.text import Text
 
 from purchase_pipeline.feeds.feed import Feed
 from purchase_pipeline.ingest.ledger import LoadedPartition, totals
-from purchase_pipeline.ingest.printable import quantity
-from purchase_pipeline.ops.lines import few, print_text
+from purchase_pipeline.ingest.printable import few, quantity
+from purchase_pipeline.ops.lines import print_text
 from purchase_pipeline.stack.services import OWN_DEFINITIONS
 
 _PROGRAM = "purchase-pipeline"

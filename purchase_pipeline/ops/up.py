@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.text import Text
 
 from purchase_pipeline.feeds.backlog import Backlog
-from purchase_pipeline.feeds.sensors import retry_of
+from purchase_pipeline.feeds.backoff import retry_of
 from purchase_pipeline.ingest.printable import quantity
 from purchase_pipeline.ops.console import FAILURES_TO_GIVE_UP, BacklogWatch, LiveProgress
 from purchase_pipeline.ops.lines import print_text
@@ -30,7 +30,7 @@ from purchase_pipeline.stack.database import (
     shown_tcp_url,
 )
 from purchase_pipeline.stack.failover import Failover
-from purchase_pipeline.stack.ports import http_url, is_loopback
+from purchase_pipeline.stack.ports import LOOPBACK, http_url, is_loopback
 from purchase_pipeline.stack.processes import Processes
 from purchase_pipeline.stack.services import (
     OWN_DEFINITIONS,
@@ -149,6 +149,11 @@ def _print_addresses(pipeline: Pipeline, options: StackOptions, console: Console
         "Dagster UI": http_url(options.host, options.port) if options.ui else "off (--no-ui)",
         **({"Purchase API": str(httpx.URL(settings.api_url).copy_with(userinfo=b""))} if own else {}),
         "PostgreSQL": shown_database_url(settings),
+        **(
+            {"Metrics": f"{http_url(LOOPBACK, settings.metrics_port)}/metrics"}
+            if settings.metrics_port
+            else {}
+        ),
         **({"SQL clients": f"{by_tcp}  (password: purchase-pipeline db-url --tcp)"} if by_tcp else {}),
         "Target": target,
     }

@@ -14,8 +14,10 @@ import tempfile
 from multiprocessing.util import get_temp_dir
 from typing import Any
 
+from purchase_pipeline.settings import current_settings
 from purchase_pipeline.stack import preloaded
 from purchase_pipeline.stack.dagster_internals import DagsterApiServer, api_cli, grpc_server
+from purchase_pipeline.stack.log_format import use_log_format
 
 _LONGEST_FOLDER = 70  # a socket's path is limited to 103 bytes on macOS, 107 on Linux
 
@@ -39,7 +41,10 @@ def main() -> None:
     if preloaded.MODULE in os.environ:
         preloaded.load("dagster_postgres", "dagster._grpc.impl")  # Dagster would, with garbage collection
     grpc_server.DagsterApiServer = ForkingApiServer  # type: ignore[misc]  # where the command finds it
-    api_cli(["grpc", *arguments], prog_name="purchase_pipeline.stack.code_server")
+    settings = current_settings()
+    use_log_format(settings)
+    log = ["--log-format", settings.log_format]
+    api_cli(["grpc", *log, *arguments], prog_name="purchase_pipeline.stack.code_server")
 
 
 def _make_socket_folder() -> None:

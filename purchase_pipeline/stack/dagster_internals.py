@@ -43,8 +43,9 @@ from dagster._serdes import (
     serialize_value,
     unpack_value,
 )
+from dagster._utils import log as dagster_log
 from dagster._utils.interrupts import setup_interrupt_handlers
-from dagster._utils.log import configure_loggers
+from dagster._utils.log import configure_loggers, get_structlog_json_formatter
 from dagster_shared.cli import WorkspaceOpts, workspace_options
 from dagster_shared.error import SerializableErrorInfo
 from dagster_shared.serdes.serdes import JsonSerializableValue
@@ -99,7 +100,9 @@ __all__ = [
     "_resume_run_command_body",
     "api_cli",
     "configure_loggers",
+    "dagster_log",
     "deserialize_value",
+    "get_structlog_json_formatter",
     "grpc_server",
     "pack_value",
     "serialize_value",

@@ -174,6 +174,20 @@ def database_in_use(settings: Settings) -> Iterator[None]:
         yield
 
 
+def require_database(settings: Settings) -> None:
+    """Check that the database is there, without starting the embedded server or keeping it running.
+
+    Raises:
+        DatabaseUnavailableError: it is not, or an external database cannot hold the pipeline's tables.
+    """
+    if not is_embedded(settings):
+        _require_given(settings)
+    elif not _embedded(settings).is_running():
+        raise DatabaseUnavailableError(
+            "The embedded PostgreSQL is not running.", hint="Start it with `purchase-pipeline up`."
+        )
+
+
 @contextmanager
 def own_database_in_use(url: str) -> Iterator[None]:
     """Keep the embedded server running within the block if the URL is its own."""

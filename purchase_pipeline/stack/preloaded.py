@@ -37,3 +37,7 @@ def load(*names: str) -> None:
 
 if MODULE in os.environ and "multiprocessing.forkserver" in sys.modules:
     load(*BY_EVERY_RUN)  # frozen, so that a run's garbage collection does not copy these pages
+    from purchase_pipeline.settings import current_settings
+    from purchase_pipeline.stack.log_format import use_log_format
+
+    use_log_format(current_settings())

@@ -22,6 +22,7 @@ from purchase_pipeline.stack.dagster_instance import dagster_environment, open_i
 from purchase_pipeline.stack.dagster_internals import NOT_FINISHED_STATUSES
 from purchase_pipeline.stack.database import is_embedded
 from purchase_pipeline.stack.failover import DATABASE_AWAY
+from purchase_pipeline.stack.log_format import uvicorn_log_config
 from purchase_pipeline.stack.ports import LOOPBACK, http_url, reachable_at, require_free
 from purchase_pipeline.stack.processes import Processes, Service, ServiceFailedError, stop_leftovers
 from purchase_pipeline.stack.run_ownership import (
@@ -35,6 +36,7 @@ from purchase_pipeline.stack.storage_claim import CODE_LOCATION
 OWN_DEFINITIONS = "purchase_pipeline.definitions"
 _START = (sys.executable, "-m", start.__name__)
 _DAEMON = "dagster._daemon.cli"  # `dagster-daemon`
+_COMMANDS = "purchase_pipeline.cli.main"
 _START_SECONDS = 60.0
 _RUN_END_SECONDS = 20.0
 _LONGEST_SOCKET_FOLDER = 70
@@ -68,6 +70,8 @@ def clear_leftovers(settings: Settings, options: StackOptions, console: Console)
         require_free(options.api_port, "mock API", "--api-port ", options.host)
     if options.ui:
         require_free(options.port, "Dagster UI", "--port ", options.host)
+    if settings.metrics_port is not None:
+        require_free(settings.metrics_port, "metrics", "PURCHASE_METRICS_PORT=")
 
 
 @contextmanager
@@ -90,7 +94,9 @@ def mock_api(settings: Settings, options: StackOptions, processes: Processes) ->
     address = http_url(reachable_at(options.host), options.api_port)
     # h11: uvicorn's other parser buffers headers without limit.
     server = [sys.executable, "-m", "uvicorn", "--http", "h11", "--no-access-log"]
-    command = [*server, "--factory", "mock_api.app:create_app"]
+    log_config = uvicorn_log_config(settings)
+    log = [] if log_config is None else ["--log-config", log_config]
+    command = [*server, *log, "--factory", "mock_api.app:create_app"]
     environment = {"MOCK_API_DEFECTS": str(options.defects)}
     service = Service(
         "mock_api", [*command, "--host", options.host, "--port", str(options.api_port)], environment
@@ -141,6 +147,8 @@ def _start_dagster(
 ) -> None:
     # A socket, not a port: access to a code server means running code.
     environment = dagster_environment(settings)
+    if options.ui and settings.ui_url is None:
+        environment["PURCHASE_UI_URL"] = http_url(reachable_at(options.host), options.port)
     workspace = str(write_workspace(settings, code_socket))
     # Not `code-server start`, which wraps this process and outlives it without serving.
     code_server = [*_START, "purchase_pipeline.stack.code_server"]
@@ -148,7 +156,11 @@ def _start_dagster(
     processes.start(Service("code_server", [*code_server, *code, "--socket", str(code_socket)], environment))
     client = dagster_internals.DagsterGrpcClient(socket=str(code_socket))
     _wait_until(lambda: pings(client), processes, "code_server")
-    processes.start(Service("daemon", [*_START, _DAEMON, "run", "-w", workspace], environment))
+    daemon = [*_START, _DAEMON, "run", "--log-format", settings.log_format]
+    processes.start(Service("daemon", [*daemon, "-w", workspace], environment))
+    if settings.metrics_port is not None:
+        metrics = [*_START, _COMMANDS, "-m", options.module, "metrics", "--serve", str(settings.metrics_port)]
+        processes.start(Service("metrics", metrics, environment))
     if options.ui:
         webserver = [*_START, "purchase_pipeline.stack.webserver"]
         address = ["-h", options.host, "-p", str(options.port)]
@@ -168,8 +180,8 @@ def _stop_dagster(instance: dg.DagsterInstance, processes: Processes) -> None:
     with suppress(*DATABASE_AWAY):
         while instance.get_runs_count(running) and monotonic() < deadline:
             sleep(0.2)
-    processes.stop("webserver")
-    processes.stop("code_server")
+    for name in ("webserver", "metrics", "code_server"):
+        processes.stop(name)
 
 
 def end_orphaned_runs(settings: Settings, instance: dg.DagsterInstance) -> int:

@@ -8,7 +8,6 @@ from typing import Any
 
 import click
 import dagster as dg
-import uvicorn
 from dagster_webserver.version import __version__
 from dagster_webserver.webserver import DagsterWebserver
 from starlette.middleware import Middleware
@@ -26,6 +25,7 @@ from purchase_pipeline.stack.dagster_internals import (
     workspace_options,
     workspace_opts_to_load_target,
 )
+from purchase_pipeline.stack.log_format import run_quietly
 from purchase_pipeline.stack.pages import ROUTES
 from purchase_pipeline.stack.ports import LOOPBACK
 from purchase_pipeline.stack.same_origin import SameOriginMiddleware
@@ -84,15 +84,16 @@ def main(  # noqa: PLR0913  (one a documented option)
 
     Set the host names of a reverse proxy in PURCHASE_ALLOWED_HOSTS.
     """
-    configure_loggers()
+    settings = current_settings()
+    configure_loggers(formatter=settings.log_format)
     setup_interrupt_handlers()
     target = workspace_opts_to_load_target(WorkspaceOpts.extract_from_cli_options(workspace))
     with dg.DagsterInstance.get() as instance:
         instance.optimize_for_webserver(db_statement_timeout, _POOL_RECYCLE_SECONDS, db_pool_max_overflow)
         with WorkspaceProcessContext(instance, target, version=__version__, read_only=read_only) as context:
-            hosts = [host, *current_settings().allowed_hosts]
+            hosts = [host, *settings.allowed_hosts]
             app = SameOriginWebserver(context, path_prefix, hosts).create_asgi_app()
-            uvicorn.run(app, host=host, port=port, log_level="warning")
+            run_quietly(app, host, port, settings)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""Alerts of failing feeds: what fails, what was announced of it, and the channels that deliver it."""
