@@ -6,7 +6,7 @@ a file that was cut short is not one. Without this program: `unzip`, then `pg_re
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
 from tempfile import NamedTemporaryFile
 from typing import Literal
@@ -90,16 +90,17 @@ def whole_archive(file: Path) -> Iterator[tuple[ZipFile, Backup]]:
     Raises:
         BackupFileError: it is not a backup, or not whole.
     """
-    try:
-        with ZipFile(file) as archive:
+    with ExitStack() as opened:
+        try:
+            archive = opened.enter_context(ZipFile(file))
             backup = Backup.model_validate_json(archive.read(_MANIFEST))
             _require_whole(file, archive, backup)
-            yield archive, backup
-    except (BadZipFile, KeyError, ValidationError, EOFError) as error:
-        raise BackupFileError(
-            f"{file} is not a complete backup of this version or an older one ({_first_line(error)}).",
-            hint="Nothing was changed. Choose another backup.",
-        ) from error
+        except (BadZipFile, KeyError, ValidationError, EOFError) as error:
+            raise BackupFileError(
+                f"{file} is not a complete backup of this version or an older one ({_first_line(error)}).",
+                hint="Nothing was changed. Choose another backup.",
+            ) from error
+        yield archive, backup
 
 
 def landed_members(archive: ZipFile) -> list[str]:
