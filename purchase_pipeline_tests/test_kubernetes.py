@@ -150,8 +150,8 @@ def test_every_setting_exists_and_the_storage_has_the_timeouts_of_the_local_stac
     known = {f"PURCHASE_{name.upper()}" for name in Settings.model_fields}
     url = given["DAGSTER_POSTGRES_URL"]
     settings = Settings(
-        database_url=given["DATABASE_URL"],  # type: ignore[arg-type]  # as the environment has it
-        dagster_postgres_url=url.partition("?")[0],  # type: ignore[arg-type]  # the same
+        database_url=given["DATABASE_URL"],
+        dagster_postgres_url=url.partition("?")[0],
     )
 
     assert {name for name in given if name.startswith("PURCHASE_")} <= known

@@ -187,7 +187,7 @@ def test_a_batch_is_loaded_by_a_job(
     assert job["spec"]["template"]["spec"]["automountServiceAccountToken"] is False
 
     code, ui = cluster.ports["--port=4000"], cluster.ports["--port=3000"]
-    assert DagsterGrpcClient(port=code, host="127.0.0.1").health_check_query() == "SERVING"
+    assert DagsterGrpcClient(port=code, host="127.0.0.1").health_check_query() == "SERVING"  # type: ignore[no-untyped-call]  # Dagster left it so
     wait_until(lambda: answers(f"http://127.0.0.1:{ui}/server_info"), "the probe of the webserver")
     assert httpx.get(f"http://127.0.0.1:{ui}/", headers={"Host": "other.example"}).status_code == 403
 

@@ -25,8 +25,21 @@ NAVIGATION = {
         "docs/postgres-io-manager",
         "docs/faq",
     ],
-    "Run it": ["docs/operations", "docs/docker", "docs/scaling", "docs/sales", "docs/troubleshooting"],
-    "Recipes": ["docs/recipes", "docs/recipes/dbt", "docs/recipes/systemd", "docs/recipes/alerts"],
+    "Run it": [
+        "docs/operations",
+        "docs/docker",
+        "docs/scaling",
+        "docs/kubernetes",
+        "docs/sales",
+        "docs/troubleshooting",
+    ],
+    "Recipes": [
+        "docs/recipes",
+        "docs/recipes/dbt",
+        "docs/recipes/systemd",
+        "docs/recipes/alerts",
+        "docs/recipes/login",
+    ],
     "Reference": ["docs/feeds", "docs/site/api/feeds", "docs/site/api/postgres", "docs/glossary"],
     "Why, and how well": [
         "docs/architecture",
@@ -39,7 +52,7 @@ NAVIGATION = {
         "README.pt-BR",
         *(
             f"docs/pt-BR/{page}"
-            for page in ("getting-started", "commands", "your-own-api", "troubleshooting")
+            for page in ("getting-started", "commands", "your-own-api", "kubernetes", "troubleshooting")
         ),
     ],
 }
