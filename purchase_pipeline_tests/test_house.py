@@ -317,8 +317,9 @@ def test_every_pin_has_its_hashes_and_no_host_is_named(name: str) -> None:
 def test_what_two_locks_share_has_one_version(smaller: str, larger: str) -> None:
     fewer, more = lock(smaller), lock(larger)
 
-    assert {name: entry.partition(" \\")[0] for name, entry in fewer.items()} == {
-        name: more[name].partition(" \\")[0] for name in fewer
+    # Without markers: the larger lock may need the same version on more platforms.
+    assert {name: entry.partition(" ")[0] for name, entry in fewer.items()} == {
+        name: more[name].partition(" ")[0] for name in fewer
     }
 
 
