@@ -14,7 +14,8 @@ from purchase_pipeline_tests.manifests import Manifest
 from purchase_pipeline_tests.serving import served
 
 Process = subprocess.Popen[bytes]
-_JOBS = "/apis/batch/v1/namespaces/{namespace}/jobs"
+_BATCH = "/apis/batch/v1/namespaces/{namespace}"
+_CORE = "/api/v1/namespaces/{namespace}"
 
 
 class KubernetesApi:
@@ -22,8 +23,8 @@ class KubernetesApi:
 
     def __init__(self, start: Callable[[Manifest], Process]) -> None:
         self.jobs: dict[str, Manifest] = {}
+        self.processes: dict[str, Process] = {}
         self.requests = set[tuple[str, str]]()
-        self._processes: dict[str, Process] = {}
         self._start = start
 
     async def create(self, request: Request) -> Response:
@@ -31,21 +32,35 @@ class KubernetesApi:
         self.requests.add(("create", "jobs"))
         job: Manifest = await request.json()
         name = job["metadata"]["name"]
-        self.jobs[name] = job
-        self._processes[name] = self._start(job)
+        self.jobs[name], self.processes[name] = job, self._start(job)
         return JSONResponse(job, status_code=201)
 
     async def status(self, request: Request) -> Response:
         """Report whether a Job's process still runs, and how it ended."""
         self.requests.add(("get", "jobs/status"))
         name = request.path_params["name"]
-        code = self._processes[name].poll()
+        code = self.processes[name].poll()
         status = {"active": 1} if code is None else {"failed" if code else "succeeded": 1}
         return JSONResponse({**self.jobs[name], "status": status})
 
+    async def pods(self, request: Request) -> Response:
+        """List the one pod of a Job, which has the Job's name."""
+        self.requests.add(("list", "pods"))
+        name = request.query_params["labelSelector"].removeprefix("job-name=")
+        found = [{"metadata": {"name": name}}] if name in self.processes else []
+        return JSONResponse({"apiVersion": "v1", "kind": "PodList", "metadata": {}, "items": found})
+
+    async def delete(self, request: Request) -> Response:
+        """Delete a Job, or the pod that it left, whose process ends."""
+        kind = request.path_params["kind"]
+        self.requests.add(("delete", kind))
+        if kind == "pods":
+            self.processes[request.path_params["name"]].kill()
+        return JSONResponse({"apiVersion": "v1", "kind": "Status", "status": "Success"})
+
     def kill(self) -> None:
         """End the processes of all Jobs."""
-        for process in self._processes.values():
+        for process in self.processes.values():
             process.kill()
             process.wait()
 
@@ -55,8 +70,11 @@ def kubernetes_api(start: Callable[[Manifest], Process]) -> Iterator[tuple[Kuber
     """Serve the API; yield it with the text of a kubeconfig."""
     api = KubernetesApi(start)
     routes = [
-        Route(_JOBS, api.create, methods=["POST"]),
-        Route(f"{_JOBS}/{{name}}/status", api.status, methods=["GET"]),
+        Route(f"{_BATCH}/jobs", api.create, methods=["POST"]),
+        Route(f"{_BATCH}/jobs/{{name}}/status", api.status, methods=["GET"]),
+        Route(f"{_BATCH}/{{kind}}/{{name}}", api.delete, methods=["DELETE"]),
+        Route(f"{_CORE}/pods", api.pods, methods=["GET"]),
+        Route(f"{_CORE}/{{kind}}/{{name}}", api.delete, methods=["DELETE"]),
     ]
     with served(Starlette(routes=routes)) as url:
         try:

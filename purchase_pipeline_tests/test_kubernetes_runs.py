@@ -35,6 +35,7 @@ from purchase_pipeline_tests.s3 import access, an_object_store
 from purchase_pipeline_tests.serving import answers, free_port, served
 from purchase_pipeline_tests.test_kubernetes import VERSIONS, restricted
 from purchase_pipeline_tests.waiting import wait_until
+from purchase_pipeline_tests.waiting_job import waiting
 
 pytestmark = pytest.mark.proof
 
@@ -208,3 +209,14 @@ def test_tags_of_a_run_cannot_choose_its_pod(launcher: K8sRunLauncher) -> None:
 
     with pytest.raises(Exception, match=r"violated the allowed list: container_config\.image"):
         launcher.get_container_context_for_run(dg.DagsterRun(job_name="any", tags=tags))
+
+
+def test_a_terminated_run_loses_its_pod(launcher: K8sRunLauncher, api: KubernetesApi) -> None:
+    run = launcher._instance.create_run_for_job(waiting, status=dg.DagsterRunStatus.STARTED)  # noqa: SLF001  (as above)
+    pod = api.processes[f"dagster-run-{run.run_id}"] = subprocess.Popen(["/bin/sleep", "600"])
+
+    assert launcher.terminate(run.run_id)
+
+    assert pod.wait(10) != 0
+    assert ("delete", "jobs") in api.requests
+    assert api.requests <= granted()
