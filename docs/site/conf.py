@@ -39,6 +39,7 @@ NAVIGATION = {
         "docs/recipes/systemd",
         "docs/recipes/alerts",
         "docs/recipes/login",
+        "docs/recipes/openlineage",
     ],
     "Reference": ["docs/feeds", "docs/site/api/feeds", "docs/site/api/postgres", "docs/glossary"],
     "Why, and how well": [
