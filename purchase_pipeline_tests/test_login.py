@@ -132,6 +132,16 @@ def line_of(user: tuple[str, str]) -> str:
     return f"{user[0]}:{hashed.stdout}"
 
 
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End a process; a webserver may wait for a client that keeps its connection."""
+    process.terminate()
+    try:
+        process.wait(15)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The page's configuration at work: a free port instead of 443."""
@@ -157,8 +167,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
                 *options,
             ]
             webserver = subprocess.Popen(command, env=environment, cwd=PROJECT)
-            started.callback(webserver.wait)
-            started.callback(webserver.terminate)
+            started.callback(end, webserver)
         start_nginx(started, folder, outside, inside)
         addresses = [f"http://127.0.0.1:{port}/server_info" for port in inside]
         wait_until(lambda: all(map(answers, addresses)), "both webservers", 120)
@@ -174,8 +183,7 @@ def start_nginx(started: ExitStack, folder: Path, outside: int, inside: list[int
     nginx = subprocess.Popen(
         [program("nginx", package="nginx-light"), "-p", str(folder), "-c", "nginx.conf", "-e", "stderr"]
     )
-    started.callback(nginx.wait)
-    started.callback(nginx.terminate)
+    started.callback(end, nginx)
 
 
 @pytest.mark.parametrize("path", ["/", "/graphql", "/server_info", "/sales-report"])
