@@ -1,7 +1,7 @@
 # One image for all services: mock API, code server, web server, daemon (see docker-compose.yml).
 # Dependencies are installed from requirements.lock with hashes: nothing is resolved or compiled here. All of the lock
 # is installed, so that `pip check` passes; files that no container needs are then removed.
-# The target `scale` adds the Celery worker and support for landing batches in a bucket.
+# The target `scale` adds the Celery worker, the run launcher for Kubernetes, and landing batches in a bucket.
 
 FROM python:3.13-slim AS dependencies
 RUN apt-get update && apt-get install --yes --no-install-recommends binutils && rm -r /var/lib/apt/lists/*

@@ -58,7 +58,7 @@ bench: $(VENV)/.installed-bench ## Run the benchmarks, which take most of an hou
 
 lock: $(VENV)/.installed-dev ## Pin the newest versions allowed by pyproject.toml
 	$(COMPILE) --upgrade --output-file requirements.lock
-	$(COMPILE) --upgrade --extra s3 --extra scale --constraint requirements.lock --output-file requirements-scale.lock
+	$(COMPILE) --upgrade --extra kubernetes --extra s3 --extra scale --constraint requirements.lock --output-file requirements-scale.lock
 	$(COMPILE) --upgrade --group dev --group docs --constraint requirements-scale.lock --output-file requirements-dev.lock
 	$(COMPILE) --upgrade --group dev --group docs --group bench --constraint requirements-dev.lock \
 		--output-file requirements-bench.lock

@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import shlex
 import tomllib
 from collections.abc import Callable, Iterator
 from configparser import RawConfigParser
@@ -57,6 +58,7 @@ READ: dict[str, Callable[[str], object]] = {
     "yaml": yaml.safe_load,
     "json": json.loads,
     "ini": lambda text: RawConfigParser().read_string(text),
+    "nginx": lambda text: shlex.split(text, comments=True),  # test_login.py lets nginx read it
 }
 RUN = {"bash", "console", "sql"}
 

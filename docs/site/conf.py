@@ -30,10 +30,17 @@ NAVIGATION = {
         "docs/monitoring",
         "docs/docker",
         "docs/scaling",
+        "docs/kubernetes",
         "docs/sales",
         "docs/troubleshooting",
     ],
-    "Recipes": ["docs/recipes", "docs/recipes/dbt", "docs/recipes/systemd"],
+    "Recipes": [
+        "docs/recipes",
+        "docs/recipes/dbt",
+        "docs/recipes/systemd",
+        "docs/recipes/login",
+        "docs/recipes/openlineage",
+    ],
     "Reference": ["docs/feeds", "docs/site/api/feeds", "docs/site/api/postgres", "docs/glossary"],
     "Why, and how well": [
         "docs/architecture",
@@ -46,7 +53,14 @@ NAVIGATION = {
         "README.pt-BR",
         *(
             f"docs/pt-BR/{page}"
-            for page in ("getting-started", "commands", "your-own-api", "monitoring", "troubleshooting")
+            for page in (
+                "getting-started",
+                "commands",
+                "your-own-api",
+                "monitoring",
+                "kubernetes",
+                "troubleshooting",
+            )
         ),
     ],
 }
