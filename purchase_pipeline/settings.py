@@ -41,6 +41,9 @@ _EXPORTED_FIELDS = (
     "hash_partitions",
     "api_url",
     "landing",
+    "landing_retention_days",
+    "quarantine_retention_days",
+    "run_retention_days",
     "postgres_port",
 )
 
@@ -198,6 +201,9 @@ _SHOWN_IN_ERRORS = {
     "max_rejected_ratio",
     "hash_partitions",
     "api_rate",
+    "landing_retention_days",
+    "quarantine_retention_days",
+    "run_retention_days",
     "postgres_port",
     "metrics_port",
     "log_format",
@@ -262,6 +268,24 @@ class Settings(BaseSettings):
     landing: Annotated[str, AfterValidator(_require_location)] | None = Field(
         default=None,
         description="Raw batches: a folder, or s3://bucket/prefix; default: a folder in PURCHASE_HOME",
+    )
+    landing_retention_days: int | None = Field(
+        default=None,
+        ge=1,
+        le=36_500,
+        description="Days that the landed files of loaded batches are kept; default: for ever",
+    )
+    quarantine_retention_days: int | None = Field(
+        default=None,
+        ge=1,
+        le=36_500,
+        description="Days that the rejected rows of loaded batches are kept; default: for ever",
+    )
+    run_retention_days: int | None = Field(
+        default=None,
+        ge=1,
+        le=36_500,
+        description="Days that finished runs and their logs are kept in Dagster; default: for ever",
     )
     postgres_port: int | None = Field(
         default=None,

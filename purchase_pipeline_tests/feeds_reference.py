@@ -23,6 +23,7 @@ BEGIN, END = "<!-- attributes: begin -->", "<!-- attributes: end -->"
 CHAPTERS = {
     "Feed": ["Feed"],
     "Writing": ["Write", "Since"],
+    "Retention": ["Retention"],
     "Sources": ["HttpSource", "FunctionSource", "PartitionRequest", "Page"],
     "Authentication": ["BearerToken", "ApiKey", "BasicAuth", "OAuth2ClientCredentials"],
     "Pages": ["NoPages", "LinkHeader", "NextLink", "PageNumber", "Offset", "Cursor"],

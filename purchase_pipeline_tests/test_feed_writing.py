@@ -17,6 +17,9 @@ from purchase_pipeline.contracts import Integer, LongText, Moment
 from purchase_pipeline.feeds import Feed, FunctionSource, HttpSource, Since, Write
 from purchase_pipeline.feeds.backlog import Backlog
 from purchase_pipeline.feeds.declaration import FeedDeclarationError
+from purchase_pipeline.feeds.pruning import Pruning
+from purchase_pipeline.ingest.landing.store import landing_at
+from purchase_pipeline.ingest.retention import Retention
 from purchase_pipeline.ingest.writing import WriteError
 from purchase_pipeline.ops.console import BacklogWatch, LiveProgress
 from purchase_pipeline.postgres import SchemaDriftError
@@ -284,6 +287,28 @@ def test_an_older_increment_may_be_loaded_again(declare: Declare, source: Changi
 
     assert feed.stored("id, title") == [(1, "new"), (2, "only here")]
     assert feed.differences() == {}
+
+
+def test_the_newest_increment_stays_landed_when_the_others_are_pruned(
+    declare: Declare, source: ChangingSource
+) -> None:
+    feed = declare(since=Since("changed"), **INCREMENTAL)
+    for hour in range(3):
+        source.rows = {"": [ticket(1, hour=hour), {"id": 2}]}
+        feed.load()
+    counts, landing = feed.counts(), landing_at(feed.feed.landing_location(feed.settings))
+
+    pruning = Pruning(feed.feed, Retention(landing_days=1, quarantine_days=1), None)
+    later = datetime.now(UTC) + timedelta(days=2)
+    *_, freed = pruning.freed(feed.ledger, landing, feed.instance, later)
+
+    assert (freed.files, freed.rejected_rows) == (2, 2)
+    newest = landing.newest()
+    assert newest is not None
+    assert newest.partition == feed.batches[-1].key
+    assert (feed.counts(), feed.differences()) == (counts, {})
+    feed.load()
+    assert feed.counts() == [*counts, counts[-1]]
 
 
 @pytest.mark.parametrize("emptied", ["DELETE FROM tickets", "DROP TABLE tickets"])

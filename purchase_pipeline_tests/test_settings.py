@@ -32,6 +32,9 @@ VARIABLES = (
     "PURCHASE_HASH_PARTITIONS",
     "PURCHASE_HOME",
     "PURCHASE_LANDING",
+    "PURCHASE_LANDING_RETENTION_DAYS",
+    "PURCHASE_QUARANTINE_RETENTION_DAYS",
+    "PURCHASE_RUN_RETENTION_DAYS",
     "PURCHASE_POSTGRES_PORT",
     "PURCHASE_ALLOWED_HOSTS",
     "PURCHASE_REPOSITORY_URL",
@@ -76,6 +79,9 @@ def test_defaults() -> None:
         home,
         None,
         None,
+        None,
+        None,
+        None,
         (),
         None,
         None,
@@ -105,6 +111,9 @@ def test_the_environment_overrides_the_defaults(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setenv("PURCHASE_HASH_PARTITIONS", "64")
     monkeypatch.setenv("PURCHASE_HOME", str(tmp_path))
     monkeypatch.setenv("PURCHASE_LANDING", "s3://raw/lots")
+    monkeypatch.setenv("PURCHASE_LANDING_RETENTION_DAYS", "90")
+    monkeypatch.setenv("PURCHASE_QUARANTINE_RETENTION_DAYS", "365")
+    monkeypatch.setenv("PURCHASE_RUN_RETENTION_DAYS", "30")
     monkeypatch.setenv("PURCHASE_POSTGRES_PORT", "5433")
     monkeypatch.setenv("PURCHASE_ALLOWED_HOSTS", "dagster.example, [fd00::7]:8443")
     monkeypatch.setenv("PURCHASE_REPOSITORY_URL", "https://ana:token@git.example/shop/pipeline")
@@ -132,6 +141,9 @@ def test_the_environment_overrides_the_defaults(monkeypatch: pytest.MonkeyPatch,
         64,
         tmp_path,
         "s3://raw/lots",
+        90,
+        365,
+        30,
         5433,
         ("dagster.example", "[fd00::7]:8443"),
         "https://git.example/shop/pipeline",
@@ -250,12 +262,14 @@ def test_a_later_command_reads_the_saved_settings(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("PURCHASE_API_URL", "http://api:9000/it's")
     monkeypatch.setenv("PURCHASE_LANDING", "s3://raw/lots")
     monkeypatch.setenv("PURCHASE_HASH_PARTITIONS", "16")
+    monkeypatch.setenv("PURCHASE_RUN_RETENTION_DAYS", "30")
     monkeypatch.setenv("PURCHASE_POSTGRES_PORT", "5433")
     campaign = new_settings(lots=3, rows=70, every=0.5)
     campaign.save()
     monkeypatch.delenv("PURCHASE_API_URL")
     monkeypatch.delenv("PURCHASE_LANDING")
     monkeypatch.delenv("PURCHASE_HASH_PARTITIONS")
+    monkeypatch.delenv("PURCHASE_RUN_RETENTION_DAYS")
     monkeypatch.delenv("PURCHASE_POSTGRES_PORT")
 
     settings = current_settings()
@@ -272,6 +286,9 @@ def test_a_later_command_reads_the_saved_settings(monkeypatch: pytest.MonkeyPatc
         16,
         tmp_path / "it's a \\ home",
         "s3://raw/lots",
+        None,
+        None,
+        30,
         5433,
         (),
         None,

@@ -25,6 +25,10 @@ _COMMANDS = {
     },
     "Change": {
         "replay": ("load", "Revalidate landed batches after the contract has changed."),
+        "prune": (
+            "prune",
+            "Delete landed files, rejected rows and runs that are older than their retention.",
+        ),
         "new": ("new", "Write a feed from one response of an API."),
     },
     "Data": {

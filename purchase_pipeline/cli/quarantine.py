@@ -1,7 +1,7 @@
 """The `rejects` command."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ from rich.console import Console
 
 from purchase_pipeline.cli.completion import batch_names
 from purchase_pipeline.cli.outcome import read_settings, succeeds
-from purchase_pipeline.ingest.printable import printable_json
+from purchase_pipeline.ingest.printable import printable_json, quantity
 from purchase_pipeline.ops.lines import print_text
 
 if TYPE_CHECKING:
@@ -67,9 +67,12 @@ def rejects(
             require_partition(feed, landed)
         _show(landed_rejects(feed, settings, landed), feed, grouping, limit, as_json=as_json)
         return True
-    with _loaded_rejects(feed, settings, lote) as (found, is_loaded):
+    with _loaded_rejects(feed, settings, lote) as (found, is_loaded, pruned):
         if is_loaded or as_json:
             _show(found, feed, grouping, limit, as_json=as_json)
+            if pruned and not as_json:
+                rows, batches = quantity(sum(pruned.values()), "rejected row"), quantity(len(pruned), "batch")
+                print_text(Console(), f"Also {rows} of {batches}, pruned since.")
         else:
             missing = "No batch is loaded" if lote is None else f"{lote} is not loaded"
             print_text(
@@ -79,8 +82,10 @@ def rejects(
 
 
 @contextmanager
-def _loaded_rejects(feed: "Feed", settings: "Settings", lote: str | None) -> "Iterator[tuple[Rejects, bool]]":
-    """Open the quarantine of the feed or of one batch; the second value is whether anything is loaded."""
+def _loaded_rejects(
+    feed: "Feed", settings: "Settings", lote: str | None
+) -> "Iterator[tuple[Rejects, bool, Mapping[str, int]]]":
+    """Open the quarantine of the feed or of one batch; with it whether anything is loaded, and how much was pruned."""
     from purchase_pipeline.cli.feed import require_partition
     from purchase_pipeline.ingest.ledger import Ledger
     from purchase_pipeline.ingest.quarantine import Quarantine
@@ -90,12 +95,11 @@ def _loaded_rejects(feed: "Feed", settings: "Settings", lote: str | None) -> "It
     with database_in_use(settings):
         engine = engine_for(database_url(settings))
         quarantine = Quarantine(engine, feed.tables, lote)
-        is_loaded = bool(
-            quarantine.rows(limit=1) or Ledger(engine, feed.tables).loaded(None if lote is None else [lote])
-        )
+        ledger, keys = Ledger(engine, feed.tables), None if lote is None else [lote]
+        is_loaded = bool(quarantine.rows(limit=1) or ledger.loaded(keys))
         if lote is not None and not is_loaded:
             require_partition(feed, lote)
-        yield quarantine, is_loaded
+        yield quarantine, is_loaded, ledger.pruned_rejects(keys)
 
 
 def _show(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from purchase_pipeline.feeds.feed import Feed
     from purchase_pipeline.ingest.formats import Csv, Json, NdJson
+    from purchase_pipeline.ingest.retention import Retention
     from purchase_pipeline.ingest.sources.auth import ApiKey, BasicAuth, BearerToken, OAuth2ClientCredentials
     from purchase_pipeline.ingest.sources.function import FunctionSource
     from purchase_pipeline.ingest.sources.http import HttpSource
@@ -33,6 +34,7 @@ _MODULES = {
         ("Cursor", "LinkHeader", "NextLink", "NoPages", "Offset", "PageNumber"), "ingest.sources.pages"
     ),
     **dict.fromkeys(("Page", "PartitionRequest"), "ingest.sources.request"),
+    "Retention": "ingest.retention",
     **dict.fromkeys(("Since", "Write"), "ingest.writing"),
 }
 
@@ -55,6 +57,7 @@ __all__ = [
     "Page",
     "PageNumber",
     "PartitionRequest",
+    "Retention",
     "Since",
     "Write",
 ]

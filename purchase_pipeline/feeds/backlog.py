@@ -88,8 +88,9 @@ class Backlog:
         return self._ledger.counted(list(self.loaded()))
 
     def stored(self) -> Totals:
-        """Return the row counts of all loaded partitions, also of those beyond the target."""
-        return totals(self._ledger.loaded().values())
+        """Return the rows of all loaded partitions in the tables, also of those beyond the target."""
+        loaded = self._ledger.loaded().values()
+        return totals(one._replace(rejected=0) if one.rejects_pruned_at else one for one in loaded)
 
     def beyond_target(self) -> list[str]:
         """Return the loaded partitions beyond the target: the number of partitions was reduced."""

@@ -13,6 +13,7 @@ from purchase_pipeline.errors import PipelineError
 from purchase_pipeline.feeds.declaration_problems import problems_of
 from purchase_pipeline.feeds.links import page
 from purchase_pipeline.feeds.partitions import WHOLE, end_of_window, keys_sort_by_time
+from purchase_pipeline.ingest.retention import Retention
 from purchase_pipeline.ingest.sources.request import Source
 from purchase_pipeline.ingest.tables import FeedTables, feed_tables
 from purchase_pipeline.ingest.writing import REPLACE, Since, Write
@@ -48,6 +49,7 @@ class FeedDeclaration:
         partitions_per_run: most partitions that `ingest` loads in one run, each committed alone.
         hash_partitions: number of PostgreSQL's hash partitions of tables that do not exist yet.
         freshness: Dagster's freshness policy of the table of accepted rows.
+        retention: how many days landed files and rejected rows are kept; by default those of the settings.
         api_asset: name of the API, or function, in the lineage; by default `<name>_api`.
         raw_asset: name of the asset of raw partitions; by default `raw_<name>`.
         job: name of the job that loads partitions; by default `ingest_<name>`.
@@ -82,6 +84,7 @@ class FeedDeclaration:
     partitions_per_run: int = 100
     hash_partitions: int | None = None
     freshness: dg.FreshnessPolicy | None = None
+    retention: Retention | None = None
     api_asset: str = ""
     raw_asset: str = ""
     job: str = ""

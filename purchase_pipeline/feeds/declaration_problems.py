@@ -8,6 +8,7 @@ import dagster as dg
 import sqlalchemy as sa
 
 from purchase_pipeline.feeds.partitions import variable_names
+from purchase_pipeline.ingest.retention import Retention
 from purchase_pipeline.ingest.sources.function import FunctionSource
 from purchase_pipeline.ingest.sources.http import HttpSource
 from purchase_pipeline.ingest.sources.http_attributes import problem_of
@@ -20,12 +21,18 @@ if TYPE_CHECKING:
 Problem = tuple[str, str]
 """What is wrong, and what to do."""
 
+
+def _is_days(days: Any) -> bool:  # noqa: ANN401  (what was declared)
+    return days is None or (type(days) is int and days in range(1, 36_501))
+
+
 _BOUNDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "max_rejected_ratio": (lambda ratio: 0 < ratio <= 1, "a ratio above 0, at most 1"),
     "min_rejected_rows": (lambda rows: rows >= 0, "a number of rows, from 0"),
     "every": (lambda seconds: 0 < seconds < inf, "seconds, above 0"),
     "reload_windows": (lambda windows: windows in range(1_000_000), "a number of windows, from 0"),
     "partitions_per_run": (lambda keys: keys in range(1, 1_000_000), "a number of partitions, from 1"),
+    "retention": (lambda kept: all(map(_is_days, vars(kept or Retention()).values())), "days, from 1"),
     "hash_partitions": (lambda parts: parts in {None, 0, *range(2, 1025)}, "a number from 2 to 1,024"),
 }
 _WITH_OVERLAP = (sa.DateTime, sa.Date, sa.Integer, sa.Numeric)

@@ -9,6 +9,7 @@ from purchase_pipeline.feeds.checks import table_checks
 from purchase_pipeline.feeds.declaration import FeedDeclaration
 from purchase_pipeline.feeds.descriptions import with_raw_facts
 from purchase_pipeline.feeds.links import linked
+from purchase_pipeline.feeds.pruning import prune_job
 from purchase_pipeline.feeds.raw_asset import raw_asset
 from purchase_pipeline.feeds.resources import (
     FeedIOManager,
@@ -21,6 +22,7 @@ from purchase_pipeline.feeds.resources import (
 from purchase_pipeline.feeds.sensors import missing_partitions
 from purchase_pipeline.feeds.specs import api_spec
 from purchase_pipeline.feeds.table_assets import table_assets
+from purchase_pipeline.ingest.retention import Retention
 from purchase_pipeline.settings import Settings, current_settings
 from purchase_pipeline.stack.database import database_url
 
@@ -36,6 +38,12 @@ class Feed(FeedDeclaration):
     def landing_location(self, settings: Settings) -> str:
         """Return where the raw partitions are: a folder's path, or a bucket's URL."""
         return self.landing or f"{settings.landing_location.rstrip('/')}/{self.name}"
+
+    def retention_in(self, settings: Settings) -> Retention:
+        """Return how long landed files and rejected rows are kept: as declared, else by the settings."""
+        return self.retention or Retention(
+            landing_days=settings.landing_retention_days, quarantine_days=settings.quarantine_retention_days
+        )
 
     def definitions(self, settings: Settings | None = None) -> dg.Definitions:
         """Return the feed's assets, checks, job, sensor and resources.
@@ -60,19 +68,23 @@ class Feed(FeedDeclaration):
             selection=dg.AssetSelection.checks_for_assets(*self.assets),
             description="Check all loaded partitions: once a day, or by hand after a change of the tables in SQL.",
         )
+        retention, run_days = self.retention_in(settings), settings.run_retention_days
+        is_kept_for_ever = retention == Retention() and run_days is None
+        prunes = [] if is_kept_for_ever else [prune_job(self, retention, run_days)]
         return dg.Definitions(
             assets=linked(
                 [api_spec(self), with_raw_facts(self, raw_asset(self)), table_assets(self)],
                 settings.repository_url,
             ),
             asset_checks=[table_checks(self)],
-            jobs=[job, checks],
+            jobs=[job, checks, *prunes],
             sensors=[
                 *([] if self.partitions is None else [missing_partitions(self)]),
                 *alert_sensors(self, settings),
             ],
             schedules=[
                 _schedule(checks.name, _DAILY, "Checks all loaded partitions, at these times."),
+                *(_schedule(each.name, _DAILY, "Deletes what is older, at these times.") for each in prunes),
                 *([] if self.schedule is None else [_schedule(self.job, self.schedule, _LOADS)]),
             ],
             resources={

@@ -27,6 +27,17 @@ class NotLandedError(PipelineError):
     """A partition that is to be validated has no landed file."""
 
 
+def not_landed(feed: FeedDeclaration, key: str, landing: Landing, hint: str) -> NotLandedError:
+    """Return the error for a partition without a landed file, which says if it was pruned."""
+    pruned = landing.find_pruned(key)
+    if pruned is None:
+        return NotLandedError(f"{key or feed.name} has no landed file in {landing.backend}.", hint=hint)
+    return NotLandedError(
+        f"The landed file of {key or feed.name} was pruned on {pruned.pruned_at:%Y-%m-%d}.",
+        hint=f"To fetch the partition from its source again, materialize {feed.raw_asset}.",
+    )
+
+
 def table_assets(feed: FeedDeclaration) -> dg.AssetsDefinition:
     """Return the assets of both tables."""
     accepted, rejected = feed.tables.both
@@ -132,10 +143,7 @@ def _landed(feed: FeedDeclaration, key: str, landing: Landing, increment: str) -
     wanted = increment or key
     landed = landing.newest() if feed.has_increments and not increment else landing.find(wanted)
     if landed is None:
-        raise NotLandedError(
-            f"{wanted or feed.name} has no landed file in {landing.backend}.",
-            hint=f"Materialize {feed.raw_asset} for it first.",
-        )
+        raise not_landed(feed, wanted, landing, f"Materialize {feed.raw_asset} for it first.")
     return landed
 
 

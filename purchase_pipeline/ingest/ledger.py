@@ -6,11 +6,12 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.sql.selectable import NamedFromClause
 
 from purchase_pipeline.ingest.tables import FeedTables
 from purchase_pipeline.postgres.slices.ledger import ledger_table, recorded_cursor
 
-_Entry = sa.FromClause
+_Entry = NamedFromClause
 LEDGER = ledger_table()
 # `committed_at` is set before the commit, so an entry may become visible after a later one. A run is limited to 15
 # minutes; the rest is a margin for a clock that is set back.
@@ -18,7 +19,10 @@ _LONGEST_COMMIT = timedelta(hours=1)
 
 
 class LoadedPartition(NamedTuple):
-    """Row counts of a partition, the digest of its raw file, and the run that loaded it."""
+    """Row counts of a partition, the digest of its raw file, the run that loaded it, and what was pruned of it.
+
+    Rejected rows that were pruned are counted: as many as the ledger has recorded with their load.
+    """
 
     key: str
     received: int
@@ -27,6 +31,7 @@ class LoadedPartition(NamedTuple):
     committed_at: datetime
     digest: str
     run_id: str
+    rejects_pruned_at: datetime | None = None
 
     @property
     def balanced(self) -> bool:
@@ -52,14 +57,19 @@ class Ledger:
     """Reads the ledger and the tables of a feed.
 
     A partition is loaded if both its slices, accepted and rejected rows, were committed from the same raw file and
-    their rows still exist. A wiped partition counts as missing. Rows that are upserted or inserted by keys may be those
-    of another partition by now: partitions are missing if the whole table is empty, and their rows are those counted
-    when they were written.
+    their rows still exist, or the rejected ones were pruned. A wiped partition counts as missing. Rows that are
+    upserted or inserted by keys may be those of another partition by now: partitions are missing if the whole table is
+    empty, and their rows are those counted when they were written.
     """
 
     def __init__(self, engine: sa.Engine, tables: FeedTables) -> None:
         self._engine = engine
         self._tables = tables
+
+    @property
+    def engine(self) -> sa.Engine:
+        """The database of the ledger and the tables."""
+        return self._engine
 
     def ping(self) -> bool:
         """Return true if the database responds."""
@@ -102,7 +112,9 @@ class Ledger:
         accepted, rejected = LEDGER.alias("accepted"), LEDGER.alias("rejected")
         merges = self._tables.write.merges
         loaded = self._written(accepted) if merges else self._count(self._tables.accepted, accepted)
-        query = self._loaded(accepted, rejected, loaded, self._count(self._tables.rejected, accepted))
+        counted = self._count(self._tables.rejected, accepted)
+        kept_or_pruned = sa.case((pruned_at(rejected).is_not(None), rejected.c.rows), else_=counted)
+        query = self._loaded(accepted, rejected, loaded, kept_or_pruned)
         return self._read(query.where(_is_one_of(keys, accepted.c.partition)))
 
     def has_entry(self, key: str, digest: str) -> bool:
@@ -128,8 +140,12 @@ class Ledger:
             return connection.execute(sa.select(cursor)).scalar() if connection.scalar(a_row) else None
 
     def gaps_and_duplicates(self, keys: Sequence[str] | None = None) -> Sequence[tuple[str, int, int]]:
-        """Return `(key, gaps, duplicates)` of each partition whose row numbers, over both tables, are not 1, 2, ..."""
+        """Return `(key, gaps, duplicates)` of each partition whose row numbers, over both tables, are not 1, 2, ...
+
+        Pruned rows are gaps, so as many gaps as rejected rows were pruned are none.
+        """
         tables = self._tables
+        pruned = self._pruned()
         counted = sa.union_all(
             *(
                 sa.select(
@@ -153,16 +169,25 @@ class Ledger:
             .subquery()
         )
         duplicates = sa.func.coalesce(sa.func.max(duplicated.c.rows), 0)
-        gaps = sa.func.max(counted.c.last) - sa.func.sum(counted.c.rows) + duplicates
+        last = sa.func.max(sa.func.greatest(pruned.c.source_rows, counted.c.last))
+        missing = sa.func.coalesce(sa.func.max(pruned.c.rows), 0)
+        gaps = last - sa.func.sum(counted.c.rows) - missing + duplicates
         query = (
             sa.select(counted.c.key, gaps, duplicates)
             .outerjoin(duplicated, duplicated.c.key == counted.c.key)
+            .outerjoin(pruned, pruned.c.partition == counted.c.key)
             .group_by(counted.c.key)
             .having(sa.or_(gaps != 0, duplicates != 0))
             .order_by(counted.c.key)
         )
         with self._engine.connect() as connection:
             return [(name, int(gap), int(duplicate)) for name, gap, duplicate in connection.execute(query)]
+
+    def pruned_rejects(self, keys: Sequence[str] | None = None) -> dict[str, int]:
+        """Return how many rejected rows were pruned, by partition."""
+        pruned = self._pruned()
+        query = sa.select(pruned.c.partition, pruned.c.rows).where(_is_one_of(keys, pruned.c.partition))
+        return {row.partition: row.rows for row in self._rows(query)}
 
     def differences_from_contract(self) -> list[str]:
         """Return the differences between the tables' columns and the contract, one sentence each."""
@@ -197,6 +222,7 @@ class Ledger:
             sa.func.greatest(accepted.c.committed_at, rejected.c.committed_at),
             accepted.c.digest,
             accepted.c.run_id,
+            pruned_at(rejected),
         )
         return self._committed(counts, accepted, rejected)
 
@@ -219,6 +245,14 @@ class Ledger:
         of_the_feed = LEDGER.c.asset.in_([table.name for table in self._tables.both])
         return sa.select(LEDGER.c.partition).where(of_the_feed, LEDGER.c.committed_at >= since)
 
+    def _pruned(self) -> sa.Subquery:
+        """Select the partitions whose rejected rows were pruned, with the number of those and of all received."""
+        entry = LEDGER.alias("pruned_entry")
+        query = sa.select(entry.c.partition, entry.c.source_rows, entry.c.rows).where(
+            entry.c.asset == self._tables.rejected.name, pruned_at(entry).is_not(None)
+        )
+        return query.subquery("pruned")
+
     def _written(self, entry: _Entry) -> sa.ColumnElement[int]:
         return rows_written(entry) if self._tables.write.merges else entry.c.rows
 
@@ -233,7 +267,13 @@ class Ledger:
         if table is self._tables.accepted and self._tables.write.merges:
             return sa.or_(self._written(entry) == 0, a_row.scalar_subquery().is_not(None))
         there = a_row.where(key == entry.c.partition).scalar_subquery()
-        return sa.or_(entry.c.rows == 0, there.is_not(None))
+        return sa.or_(entry.c.rows == 0, there.is_not(None), pruned_at(entry).is_not(None))
+
+
+def pruned_at(entry: _Entry) -> sa.ColumnElement[datetime | None]:
+    """Return when a retention deleted the rows of an entry; also of a ledger that does not have the column yet."""
+    recorded = sa.func.to_jsonb(entry.table_valued()).op("->>")("pruned_at")
+    return sa.cast(recorded, sa.DateTime(timezone=True))
 
 
 def rows_written(entry: _Entry) -> sa.ColumnElement[int]:

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from functools import cached_property
 from itertools import chain, islice
 from typing import Any, NamedTuple
@@ -12,7 +13,7 @@ from purchase_pipeline.errors import PipelineError
 from purchase_pipeline.ingest.landing.manifest import LandedPartition
 from purchase_pipeline.ingest.landing.pages import DamagedFileError
 from purchase_pipeline.ingest.landing.store import Landing
-from purchase_pipeline.ingest.ledger import LEDGER, rows_written
+from purchase_pipeline.ingest.ledger import LEDGER, pruned_at, rows_written
 from purchase_pipeline.ingest.merged_rows import merged_differences
 from purchase_pipeline.ingest.printable import quantity
 from purchase_pipeline.ingest.row_splitter import UnreadableResponseError
@@ -40,12 +41,18 @@ class MissingTableError(PipelineError):
 
 
 class VerifiedPartition(NamedTuple):
-    """The result of verifying one partition; `differences` is empty if it is correct."""
+    """The result of verifying one partition; `differences` is empty if it is correct.
+
+    Rows are not compared with a landed file that was pruned, but with the ledger by their number; nor are rejected rows
+    that were pruned.
+    """
 
     key: str
     loaded: int
     rejected: int
     differences: list[str]
+    file_pruned_at: datetime | None = None
+    rejects_pruned_at: datetime | None = None
 
 
 class Verifier:
@@ -111,20 +118,25 @@ class Verifier:
         if self._tables.write.merges and (name := self._tables.accepted.name) in recorded:
             # Rows may be those of another partition by now; each is compared below.
             counts[name] = recorded[name] = entries[name].written
+        rejects_pruned_at = snapshot.rejects_pruned_at(partition)
+        if rejects_pruned_at is not None:
+            counts[self._tables.rejected.name] += recorded[self._tables.rejected.name]
         differences = [
             *_ledger_differences(recorded, counts),
             *_received_differences(entries, sum(counts.values())),
         ]
-        landed = self._landing.find(partition)
+        landed = self._landing.find(partition) or self._landing.find_pruned(partition)
         if landed is None:
             differences.append(
                 f"no landed file in {self._landing.backend}, or a damaged manifest {partition}.json"
             )
         else:
             differences += _file_differences(landed, entries)
-            differences += self._row_differences(snapshot, landed)
+            if landed.pruned_at is None:
+                differences += self._row_differences(snapshot, landed)
         loaded, rejected = counts.values()
-        return VerifiedPartition(partition, loaded, rejected, differences)
+        file_pruned_at = None if landed is None else landed.pruned_at
+        return VerifiedPartition(partition, loaded, rejected, differences, file_pruned_at, rejects_pruned_at)
 
     def is_stored_as_validated(self, landed: LandedPartition) -> bool:
         """Return whether validating a landed partition again gives the stored rows, rejects and reasons."""
@@ -156,6 +168,8 @@ class Verifier:
                     found = list(self._compare(map(self._with_numbers, accepted), loaded, tables.accepted))
         except (DamagedFileError, MissingRowsError, UnreadableResponseError) as error:
             return [str(error)]
+        if snapshot.rejects_pruned_at(landed.partition) is not None:
+            return found
         kept = snapshot.rows(tables.rejected, RejectedRow._fields[1:], landed.partition)
         return [*found, *self._compare(iter(validation.rejected), kept, tables.rejected)]
 
@@ -224,9 +238,14 @@ class _Snapshot:
             with self.connection.execute(ordered, execution_options=paged) as stored:
                 yield from stored
 
+    def rejects_pruned_at(self, partition: str) -> datetime | None:
+        """Return when the partition's rejected rows were pruned, or None."""
+        entry = self.entries.get(partition, {}).get(self._tables.rejected.name)
+        return None if entry is None else entry.pruned_at
+
     def _entries(self) -> dict[str, dict[str, _Entry]]:
         names = [table.name for table in self._tables.both]
-        query = sa.select(LEDGER.c.partition, *_ENTRY_COLUMNS)
+        query = sa.select(LEDGER.c.partition, *_ENTRY_COLUMNS, pruned_at(LEDGER).label("pruned_at"))
         if self._tables.write.merges:
             query = query.add_columns(rows_written(LEDGER).label("written"))
         found = defaultdict[str, dict[str, _Entry]](dict)

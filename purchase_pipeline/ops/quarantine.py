@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from purchase_pipeline.feeds.feed import Feed
-from purchase_pipeline.feeds.table_assets import NotLandedError
+from purchase_pipeline.feeds.table_assets import not_landed
 from purchase_pipeline.ingest.landing.store import landing_at
 from purchase_pipeline.ingest.printable import in_brief, printable, quantity
 from purchase_pipeline.ingest.quarantine import Grouping, LandedRejects, RejectGroup
@@ -26,10 +26,7 @@ def landed_rejects(feed: Feed, settings: Settings, key: str) -> LandedRejects:
     landing = landing_at(feed.landing_location(settings))
     landed = landing.find(key)
     if landed is None:
-        raise NotLandedError(
-            f"{key or feed.name} has no landed file in {landing.backend}.",
-            hint="Load it first: `purchase-pipeline ingest`.",
-        )
+        raise not_landed(feed, key, landing, "Load it first: `purchase-pipeline ingest`.")
     return LandedRejects(landed, landing, feed.tables)
 
 

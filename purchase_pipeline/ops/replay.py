@@ -1,18 +1,19 @@
 """Revalidate landed batches after the contract has changed, and reload those that differ."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 
 from rich.console import Console
 
 from purchase_pipeline.feeds.backlog import Backlog
 from purchase_pipeline.feeds.feed import Feed
-from purchase_pipeline.ingest.landing.store import Landing
+from purchase_pipeline.feeds.table_assets import not_landed
+from purchase_pipeline.ingest.landing.manifest import LandedPartition
 from purchase_pipeline.ingest.ledger import LoadedPartition
 from purchase_pipeline.ingest.printable import printable
 from purchase_pipeline.ingest.reconciliation import Verifier
 from purchase_pipeline.ops.failures import print_failure
-from purchase_pipeline.ops.lines import print_text
+from purchase_pipeline.ops.lines import few, print_text
 from purchase_pipeline.ops.pipeline import Pipeline
 from purchase_pipeline.ops.runs import StartRun, job_runs
 from purchase_pipeline.settings import Settings
@@ -24,12 +25,17 @@ def run_replay(
     """Reload, from their landed files, the batches whose rows now validate differently; return whether all went well.
 
     The API is not called. Batches that have not landed are skipped; one that failed with too many rejects is retried.
+
+    Raises:
+        NotLandedError: the landed file of one of the given batches was pruned.
     """
     with Pipeline.open(feed, settings) as pipeline:
         with console.status("Validating landed batches against the current contract ..."):
             verifier = Verifier(pipeline.engine, feed.tables, pipeline.landing)
             known = pipeline.backlog.keys if keys is None else keys
-            changed = _validated_differently(verifier, pipeline.landing, known)
+            landed = list(filter(None, map(pipeline.landing.find, known)))
+            changed = _validated_differently(verifier, landed)
+        _report_pruned(pipeline, set(known) - {one.partition for one in landed}, keys, console)
         if not changed:
             console.print("All batches match the current contract; nothing to do.")
         elif dry_run:
@@ -41,9 +47,23 @@ def run_replay(
     return True
 
 
-def _validated_differently(verifier: Verifier, landing: Landing, keys: Sequence[str]) -> list[str]:
+def _report_pruned(
+    pipeline: Pipeline, missing: Collection[str], keys: Sequence[str] | None, console: Console
+) -> None:
+    """Print which batches were pruned; refuse those that the user named."""
+    pruned = sorted(key for key in missing if pipeline.landing.find_pruned(key))
+    if pruned and keys is not None:
+        raise not_landed(pipeline.feed, pruned[0], pipeline.landing, "")
+    if pruned:
+        print_text(
+            console,
+            f"Skipped, as their landed files were pruned: {few(pruned)}. To fetch a batch from the API again, "
+            "materialize it in the Dagster UI.",
+        )
+
+
+def _validated_differently(verifier: Verifier, landed: Sequence[LandedPartition]) -> list[str]:
     loaded = set(verifier.partitions())
-    landed = filter(None, map(landing.find, keys))
     return [
         one.partition
         for one in landed

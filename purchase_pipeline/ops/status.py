@@ -29,6 +29,7 @@ class LotStatus(BaseModel):
     rejected: int
     conserved: bool
     committed_at: AwareDatetime
+    rejects_pruned_at: AwareDatetime | None = None
 
 
 class Status(BaseModel):
@@ -75,6 +76,7 @@ def read_status(feed: Feed, settings: Settings) -> Status:
             rejected=one.rejected,
             conserved=one.balanced,
             committed_at=one.committed_at,
+            rejects_pruned_at=one.rejects_pruned_at,
         )
         for one in counted.values()
     ]
@@ -143,6 +145,9 @@ def _remarks(status: Status) -> Iterator[str]:
             f"The clock is {status.clock_behind_seconds:,.0f} s behind the sensor's last tick: no batch is "
             "requested until it catches up or `purchase-pipeline up` starts."
         )
+    pruned = [lot.lote for lot in status.lots if lot.rejects_pruned_at]
+    if pruned:
+        yield f"Rejected rows pruned, so counted by the ledger: {few(pruned)}"
     if status.failed:
         yield "Failed within the last day and not loaded since: " + ", ".join(
             key or "the whole" for key in status.failed

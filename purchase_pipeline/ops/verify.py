@@ -1,6 +1,6 @@
 """Verify batches one by one, and print the result."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from rich.console import Console
 from rich.markup import escape
@@ -10,7 +10,7 @@ from purchase_pipeline.feeds.feed import Feed
 from purchase_pipeline.ingest.landing.store import landing_at
 from purchase_pipeline.ingest.printable import printable, quantity
 from purchase_pipeline.ingest.reconciliation import VerifiedPartition, Verifier
-from purchase_pipeline.ops.lines import print_text
+from purchase_pipeline.ops.lines import few, print_text
 from purchase_pipeline.ops.summary import program
 from purchase_pipeline.postgres.connections import engine_for
 from purchase_pipeline.settings import Settings
@@ -50,14 +50,35 @@ def print_verified(batches: Sequence[VerifiedPartition], console: Console) -> No
         return
     loaded, rejected = sum(batch.loaded for batch in batches), sum(batch.rejected for batch in batches)
     differ = quantity(len(differing), "batch") + (" differs" if len(differing) == 1 else " differ")
+    whole = sum(batch.file_pruned_at is None for batch in batches)
+    of_them = "" if whole == len(batches) else f", {whole:,} of them"
     verified = (
-        f"{quantity(len(batches), 'batch')} verified row by row ({loaded:,} loaded, {rejected:,} rejected): "
+        f"{quantity(len(batches), 'batch')} verified{of_them} row by row "
+        f"({loaded:,} loaded, {rejected:,} rejected): "
     )
     found = (differ, "red") if differing else ("no differences", "green")
     print_text(console, Text.assemble(verified, found, "."))
+    for said in _pruned(batches):
+        print_text(console, said)
     if differing:
         print_text(
             console,
             "To reload a batch, materialize it in the Dagster UI. If the contract has changed, or a row was edited by "
             "hand, run `purchase-pipeline replay`. If a batch was being loaded just now, run `verify` again.",
+        )
+
+
+def _pruned(batches: Sequence[VerifiedPartition]) -> Iterator[str]:
+    """Say what could not be compared, because a retention deleted it."""
+    files = {batch.key: batch.file_pruned_at for batch in batches if batch.file_pruned_at}
+    if files:
+        yield (
+            f"Landed files pruned, the last on {max(files.values()):%Y-%m-%d}, so compared by counts and digests only: "
+            f"{few(list(files))}"
+        )
+    rejects = {batch.key: batch.rejects_pruned_at for batch in batches if batch.rejects_pruned_at}
+    if rejects:
+        yield (
+            f"Rejected rows pruned, the last on {max(rejects.values()):%Y-%m-%d}, so counted by the ledger only: "
+            f"{few(list(rejects))}"
         )

@@ -20,7 +20,7 @@ from dagster._core.launcher import (
 from dagster._core.origin import JobPythonOrigin
 from dagster._core.scheduler.instigation import InstigatorState, SensorInstigatorData
 from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
-from dagster._core.storage.event_log import SqlEventLogStorageTable
+from dagster._core.storage.event_log import SqlEventLogStorage, SqlEventLogStorageTable
 from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
 from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_END_TAG,
@@ -28,6 +28,7 @@ from dagster._core.storage.tags import (
     AUTO_RETRY_RUN_ID_TAG,
     GRPC_INFO_TAG,
     PARTITION_NAME_TAG,
+    REPOSITORY_LABEL_TAG,
 )
 from dagster._core.workspace.context import BaseWorkspaceRequestContext, WorkspaceProcessContext
 from dagster._grpc.types import (
@@ -72,6 +73,7 @@ __all__ = [
     "GRPC_INFO_TAG",
     "NOT_FINISHED_STATUSES",
     "PARTITION_NAME_TAG",
+    "REPOSITORY_LABEL_TAG",
     "AssetCheckExecutionsTable",
     "BaseWorkspaceRequestContext",
     "CanCancelExecutionRequest",
@@ -91,6 +93,7 @@ __all__ = [
     "ResumeRunContext",
     "SensorInstigatorData",
     "SerializableErrorInfo",
+    "SqlEventLogStorage",
     "SqlEventLogStorageTable",
     "UserFailureData",
     "WorkerStatus",

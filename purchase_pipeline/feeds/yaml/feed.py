@@ -13,6 +13,7 @@ from purchase_pipeline.feeds.feed import Feed
 from purchase_pipeline.feeds.yaml.attributes import Attributes, attributes_of
 from purchase_pipeline.feeds.yaml.partitions import Freshness, Partitions
 from purchase_pipeline.feeds.yaml.source import HttpSourceInYaml
+from purchase_pipeline.ingest.retention import Retention
 from purchase_pipeline.ingest.sources.function import FunctionSource
 from purchase_pipeline.ingest.writing import Since, Write
 
@@ -100,6 +101,7 @@ FeedAttributes = attributes_of(
         "partitions": Partitions,
         "freshness": Freshness,
         "write": Annotated[attributes_of(Write), AfterValidator(_building(Write))],
+        "retention": Annotated[attributes_of(Retention), AfterValidator(_building(Retention))],
         "since": Annotated[attributes_of(Since), AfterValidator(_building(Since))],
     },
     optional={"contract", "source"},

@@ -46,11 +46,17 @@ class Backend(Protocol):
     def names(self, suffix: str) -> list[str]:
         """Return the names of published files with this suffix."""
 
+    def sizes(self, suffix: str) -> dict[str, int]:
+        """Return the sizes in bytes of published files with this suffix, by name."""
+
+    def remove(self, name: str) -> None:
+        """Remove a file, if it exists."""
+
     def shared_lock(self) -> AbstractContextManager[None]:
         """Hold a shared lock on all files, if the backend has locks."""
 
     def exclusive_lock(self) -> AbstractContextManager[None]:
         """Hold an exclusive lock on all files, if the backend has locks."""
 
-    def prune(self, prefix: str, suffix: str, keep: str) -> None:
+    def remove_superseded(self, prefix: str, suffix: str, keep: str) -> None:
         """Remove superseded files with this prefix and suffix, except `keep`, and leftovers of killed processes."""

@@ -73,6 +73,18 @@ class LocalBackend:
             return [entry.name for entry in entries if entry.name.endswith(suffix)]
         return []
 
+    def sizes(self, suffix: str) -> dict[str, int]:
+        """Return the sizes of files with this suffix."""
+        found = dict[str, int]()
+        for name in self.names(suffix):
+            with suppress(FileNotFoundError):  # replaced meanwhile
+                found[name] = (self._folder / name).stat().st_size
+        return found
+
+    def remove(self, name: str) -> None:
+        """Delete a file. Those who have opened it read it to its end."""
+        (self._folder / name).unlink(missing_ok=True)
+
     @contextmanager
     def shared_lock(self) -> Iterator[None]:
         """Hold the folder's lock, shared."""
@@ -85,7 +97,7 @@ class LocalBackend:
         with self._locked(fcntl.LOCK_EX):
             yield
 
-    def prune(self, prefix: str, suffix: str, keep: str) -> None:
+    def remove_superseded(self, prefix: str, suffix: str, keep: str) -> None:
         """Remove superseded files, and staged files older than an hour: their processes were killed."""
         # Listed once and without a Path for each, as others wait for the lock, and there may be 100,000 files.
         with os.scandir(self._folder) as entries:

@@ -10,7 +10,7 @@ from pydantic import AliasChoices, AwareDatetime, BaseModel, Field, ValidationEr
 
 from purchase_pipeline.ingest.formats import RowFormat, format_of
 
-_SUFFIX = ".zst"
+FILE_SUFFIX = ".zst"
 _PLAIN_NAME = re.compile(r"[\w-]{1,100}")
 _LONGEST_NAME_BYTES = 200  # a file system's limit is 255, with the digest and suffixes
 _EMPTY_NAME = "%"  # never the result of percent-encoding, like "%~"
@@ -40,6 +40,7 @@ class LandedPartition(BaseModel, frozen=True, extra="forbid"):
     Attributes:
         digest: SHA-256 of the pages' content, one after the other.
         refused: it had too many rejected rows to be loaded, so the next run requests it again.
+        pruned_at: when its file was deleted because of its age; the manifest stays.
     """
 
     partition: str = Field(validation_alias=AliasChoices("partition", "lote"))
@@ -50,6 +51,7 @@ class LandedPartition(BaseModel, frozen=True, extra="forbid"):
     file_name: str
     received_at: AwareDatetime
     refused: bool = False
+    pruned_at: AwareDatetime | None = None
 
     @property
     def media_type(self) -> str:
@@ -105,12 +107,14 @@ def name_of(partition: str) -> str:
 
 def file_name_of(partition: str, digest: str) -> str:
     """Return the name of a partition's file, from its key and digest."""
-    return f"{name_of(partition)}.{digest.removeprefix('sha256:')[:16]}{_SUFFIX}"
+    return f"{name_of(partition)}.{digest.removeprefix('sha256:')[:16]}{FILE_SUFFIX}"
 
 
 def manifest_of(landed: LandedPartition) -> bytes:
     """Return the manifest as JSON that ends with a checksum of what precedes it."""
-    text = landed.model_dump_json(indent=2).encode()
+    # Older versions, which may share the landing, refuse a manifest with a field that they do not know.
+    unset = None if landed.pruned_at else {"pruned_at"}
+    text = landed.model_dump_json(indent=2, exclude=unset).encode()
     return text.removesuffix(_END) + _CHECKSUM % _checksum(text.removesuffix(_END))
 
 

@@ -5,7 +5,7 @@ name, and so that two writers of a batch do not remove each other's.
 """
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import timedelta
 from tempfile import NamedTemporaryFile
 from typing import IO, cast
@@ -78,6 +78,17 @@ class S3Backend:
             found = self._objects.find(self._path)
         return [key.rpartition("/")[2] for key in found if key.endswith(suffix)]
 
+    def sizes(self, suffix: str) -> dict[str, int]:
+        """Return the sizes of objects with this suffix."""
+        with self._translated_errors(suffix):
+            found = self._objects.find(self._path, detail=True)
+        return {key.rpartition("/")[2]: facts["size"] for key, facts in found.items() if key.endswith(suffix)}
+
+    def remove(self, name: str) -> None:
+        """Delete an object; a bucket with versions keeps it as a noncurrent one."""
+        with self._translated_errors(name), suppress(FileNotFoundError):
+            self._objects.rm_file(self._key(name))
+
     def shared_lock(self) -> AbstractContextManager[None]:
         """Do nothing: a bucket has no locks."""
         return nullcontext()
@@ -86,7 +97,7 @@ class S3Backend:
         """Do nothing: a bucket has no locks."""
         return nullcontext()
 
-    def prune(self, prefix: str, suffix: str, keep: str) -> None:
+    def remove_superseded(self, prefix: str, suffix: str, keep: str) -> None:
         """Remove objects that are an hour older than the one that superseded them, by the store's clock."""
         with self._translated_errors(prefix):
             found = self._objects.find(self._path, prefix=prefix, detail=True)

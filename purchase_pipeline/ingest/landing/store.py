@@ -2,12 +2,19 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 from purchase_pipeline.errors import PipelineError, needs_extra
 from purchase_pipeline.ingest.landing.backend import BUCKET_SCHEME, Backend, LandingUnavailableError
 from purchase_pipeline.ingest.landing.local import LocalBackend
-from purchase_pipeline.ingest.landing.manifest import LandedPartition, landed_by, manifest_of, name_of
+from purchase_pipeline.ingest.landing.manifest import (
+    FILE_SUFFIX,
+    LandedPartition,
+    landed_by,
+    manifest_of,
+    name_of,
+)
 from purchase_pipeline.ingest.landing.pages import (
     DamagedFileError,
     LandedContent,
@@ -43,6 +50,13 @@ class Landing:
             return self._read(partition)
         return None
 
+    def find_pruned(self, partition: str) -> LandedPartition | None:
+        """Return the manifest of a partition whose file was pruned, or None."""
+        with suppress(FileNotFoundError), self.backend.shared_lock():
+            landed = self._manifest(partition)
+            return landed if landed is not None and landed.pruned_at is not None else None
+        return None
+
     def newest(self) -> LandedPartition | None:
         """Return the partition whose key sorts last, among those whose files have the key as their name."""
         keys = (name.removesuffix(_MANIFEST) for name in self.backend.names(_MANIFEST))
@@ -76,7 +90,7 @@ class Landing:
             with self.backend.exclusive_lock():
                 self.backend.publish(file, landed.file_name)
                 self._write_manifest(landed)
-                self.backend.prune(
+                self.backend.remove_superseded(
                     f"{name_of(partition)}.", Path(landed.file_name).suffix, keep=landed.file_name
                 )
         return landed
@@ -86,6 +100,29 @@ class Landing:
         with self.backend.exclusive_lock():
             if self._read(landed.partition) == landed:
                 self._write_manifest(landed.model_copy(update={"refused": True}))
+
+    def sizes(self) -> dict[str, int]:
+        """Return the sizes in bytes of the landed files, by name."""
+        return self.backend.sizes(FILE_SUFFIX)
+
+    def can_be_pruned(self, partition: str, digest: str, before: datetime) -> bool:
+        """Return whether a partition's content has this digest and was received before a moment."""
+        with self.backend.shared_lock():
+            return self._prunable(partition, digest, before) is not None
+
+    def prune(self, partition: str, digest: str, before: datetime) -> bool:
+        """Delete a partition's file if it can be pruned, and return whether it could; the manifest stays.
+
+        The manifest is replaced first: if the process is killed in between, the next call deletes the file.
+        """
+        with self.backend.exclusive_lock():
+            landed = self._prunable(partition, digest, before)
+            if landed is None:
+                return False
+            if landed.pruned_at is None:
+                self._write_manifest(landed.model_copy(update={"pruned_at": datetime.now(UTC)}))
+            self.backend.remove(landed.file_name)
+        return True
 
     def is_whole(self, landed: LandedPartition) -> bool:
         """Return whether the file has the content that was received; reads all of it."""
@@ -121,11 +158,22 @@ class Landing:
             yield LandedContent(file, landed)
 
     def _read(self, partition: str) -> LandedPartition | None:
+        landed = self._manifest(partition)
+        if landed is None or landed.pruned_at is not None or not self.backend.exists(landed.file_name):
+            return None
+        return landed
+
+    def _prunable(self, partition: str, digest: str, before: datetime) -> LandedPartition | None:
+        landed = self._manifest(partition)
+        if landed is None or landed.refused or landed.digest != digest:
+            return None
+        return landed if landed.received_at < before else None
+
+    def _manifest(self, partition: str) -> LandedPartition | None:
         try:
-            landed = landed_by(self.backend.read(_manifest(partition)), partition)
+            return landed_by(self.backend.read(_manifest(partition)), partition)
         except FileNotFoundError:
             return None
-        return landed if landed is not None and self.backend.exists(landed.file_name) else None
 
     def _write_manifest(self, landed: LandedPartition) -> None:
         with self.backend.staged_file() as file:

@@ -24,8 +24,8 @@ class RecordedRows(NamedTuple):
     Attributes:
         entries: number of entries for the table, or without a table's OID.
         complete: their slices cover all rows of the table, as far as their writers know.
-        table: rows of all entries.
-        slices: rows of the given keys.
+        table: rows of all entries, without those that were pruned.
+        slices: the same of the given keys.
         shared: another asset writes the same table.
     """
 
@@ -69,6 +69,11 @@ def ledger_table(schema: str | None = None) -> sa.Table:
         sa.Column("table_oid", sa.BigInteger, comment="OID of the table"),
         sa.Column(
             "cut_by", sa.Text, comment="How the table is partitioned, if these slices cover all its rows"
+        ),
+        sa.Column(
+            "pruned_at",
+            sa.DateTime(timezone=True),
+            comment="When a retention deleted the slice's rows; `rows` still counts them",
         ),
         comment="One row per slice: its last commit, written in the same transaction",
     )
@@ -152,14 +157,15 @@ def recorded_rows(
     complete = sa.func.coalesce(
         sa.and_(ledger.c.table_oid == table_oid, ledger.c.cut_by == cut_by), sa.false()
     )
-    rows = sa.func.sum(ledger.c.rows)
+    rows = sa.func.sum(ledger.c.rows).filter(ledger.c.pruned_at.is_(None))
+    of_slices = sa.and_(
+        ledger.c.pruned_at.is_(None), ledger.c.partition == sa.any_(sa.literal(list(keys), ARRAY(sa.Text)))
+    )
     query = sa.select(
         sa.func.count(),
         sa.func.coalesce(sa.func.bool_and(complete), sa.false()),
         sa.func.coalesce(rows, 0),
-        sa.func.coalesce(
-            rows.filter(ledger.c.partition == sa.any_(sa.literal(list(keys), ARRAY(sa.Text)))), 0
-        ),
+        sa.func.coalesce(sa.func.sum(ledger.c.rows).filter(of_slices), 0),
     ).where(ledger.c.asset == asset, ours)
     others = (
         ledger.update().values(cut_by=None).where(ledger.c.table_oid == table_oid, ledger.c.asset != asset)
