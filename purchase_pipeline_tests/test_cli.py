@@ -94,14 +94,21 @@ def in_terminal(person: Person, *words: str | Path) -> Terminal:
 
 
 @pytest.mark.proof
-def test_an_interrupted_up_stops_its_services(campaign: Person) -> None:
+def test_an_interrupted_up_stops_its_services_whose_logs_were_shown(campaign: Person) -> None:
     with another_batch(campaign):
-        running = campaign.start(*campaign.up_words(*endless(campaign)))
+        running = campaign.start(
+            "up", *endless(campaign), "--port", str(campaign.port), "--api-port", str(campaign.api_port)
+        )
+    logs = {path.stem for path in campaign.home.glob("logs/*.log")}
+    shown = campaign.run("logs", "daemon", "--lines", "3").stdout.splitlines()
     running.send_signal(signal.SIGINT)
     printed, _ = running.communicate(timeout=60)
 
     assert running.returncode == 130, printed
     assert campaign.processes() == []
+    assert logs == set(SERVICES)
+    assert len(shown) == 3
+    assert all(line.startswith("daemon | ") for line in shown)
 
 
 @pytest.mark.proof
@@ -410,22 +417,6 @@ def test_up_tells_that_the_api_is_away_when_it_retries_and_that_it_is_back(perso
     assert re.search(r"Next: +\S*purchase-pipeline status", after)
 
 
-@pytest.mark.proof
-def test_the_services_of_up_have_the_logs_that_are_shown(person: Person) -> None:
-    with another_batch(person):
-        running = person.start(
-            "up", "--lots", "9", "--port", str(person.port), "--api-port", str(person.api_port)
-        )
-    logs = {path.stem for path in person.home.glob("logs/*.log")}
-    shown = person.run("logs", "daemon", "--lines", "3").stdout.splitlines()
-    running.send_signal(signal.SIGINT)
-    running.communicate(timeout=60)
-
-    assert logs == set(SERVICES)
-    assert len(shown) == 3
-    assert all(line.startswith("daemon | ") for line in shown)
-
-
 def test_an_unknown_batch_is_a_usage_error_and_an_empty_home_has_nothing_to_show(person: Person) -> None:
     status, verify, rejects, *unknown, not_loaded, missing = person.run_all(
         ["status"],
@@ -500,12 +491,12 @@ def test_down_stops_the_server_and_keeps_the_data(person: Person) -> None:
 
 
 @pytest.mark.proof
-def test_reset_removes_all_local_state(newcomer: Person) -> None:
-    newcomer.ingest("--lots", "1", "--rows", "50")
+def test_reset_removes_all_local_state(person: Person) -> None:
+    person.ingest("--lots", "1", "--rows", "50")
 
-    assert newcomer.run("reset").returncode == 1  # stdin is not a terminal
-    assert newcomer.home.exists()
-    assert newcomer.run("reset", "--yes").returncode == 0
-    assert not newcomer.home.exists()
-    assert newcomer.ingest("--lots", "1", "--rows", "20").returncode == 0
-    assert newcomer.counts() == (20, 1, 20)
+    assert person.run("reset").returncode == 1  # stdin is not a terminal
+    assert person.home.exists()
+    assert person.run("reset", "--yes").returncode == 0
+    assert not person.home.exists()
+    assert person.ingest("--lots", "1", "--rows", "20").returncode == 0
+    assert person.counts() == (20, 1, 20)

@@ -14,6 +14,8 @@ import pytest
 from purchase_pipeline_tests.commands import Ended, run_all
 from purchase_pipeline_tests.person import COMMAND, Person
 
+pytestmark = pytest.mark.programs
+
 WORKS, FAILS, MISUSED = 0, 1, 2
 LONG = "x" * 90
 IDLE = "Nothing is running"

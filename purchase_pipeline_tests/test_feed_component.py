@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import fields
 from datetime import date, timedelta
 from pathlib import Path
@@ -393,11 +394,17 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def project(tmp_path: Path, site: Path) -> Iterator[Project]:
-    """A fresh project, without what its commands leave."""
-    project = Project(tmp_path, site)
-    yield project
-    project.run("purchase-pipeline", "reset", "--yes")
+def project(tmp_path: Path, site: Path) -> Project:
+    """A fresh project."""
+    return Project(tmp_path, site)
+
+
+def with_scaffolded_feed(project: Project) -> Path:
+    """Write what `dg scaffold defs` writes, which takes as long as the check that follows, and return the file."""
+    file = project.folder / "src/shop/defs/orders/defs.yaml"
+    file.parent.mkdir()
+    file.write_text(scaffolded("purchase_pipeline.FeedComponent", "orders"))
+    return file
 
 
 def day_of_orders(request: Request) -> JSONResponse:
@@ -418,13 +425,17 @@ def orders_url() -> Iterator[str]:
 
 
 @pytest.mark.proof
-def test_a_scaffolded_feed_loads_in_a_fresh_project(project: Project, orders_url: str) -> None:
+def test_a_scaffolded_feed_loads_in_a_fresh_project(
+    project: Project, orders_url: str, started: ExitStack
+) -> None:
+    started.callback(project.run, "purchase-pipeline", "reset", "--yes")
     yesterday = date.today() - timedelta(days=1)  # noqa: DTZ011  (any of the last days)
     day = str(yesterday - timedelta(days=1))
     (project.folder / ".env").write_text(f"ORDERS_API_URL={orders_url}\n")
 
     components = json.loads(project.run("dg", "list", "components", "--json"))
     project.run("dg", "scaffold", "defs", "purchase_pipeline.FeedComponent", "orders")
+    written = (project.folder / "src/shop/defs/orders/defs.yaml").read_text()
     project.run("dg", "check", "yaml", "--validate-requirements")
     project.run("dg", "check", "defs")
     listed = json.loads(project.run("dg", "list", "defs", "--json"))
@@ -432,6 +443,7 @@ def test_a_scaffolded_feed_loads_in_a_fresh_project(project: Project, orders_url
     feed = ["purchase-pipeline", "-m", "shop.definitions"]
     ingested, url = project.run(*feed, "ingest"), project.run("purchase-pipeline", "db-url").strip()
 
+    assert written == scaffolded("purchase_pipeline.FeedComponent", "orders")
     assert "purchase_pipeline.FeedComponent" in {component["key"] for component in components["items"]}
     assert {"orders", "orders_rejected", "raw_orders"} <= {asset["asset_key"] for asset in listed["assets"]}
     assert "1 of 7 batches already loaded" in ingested
@@ -456,8 +468,7 @@ def test_the_yaml_of_the_page_loads_the_orders_of_the_example(server_url: str) -
 
 @pytest.mark.proof
 def test_a_mistake_is_shown_with_its_line(project: Project) -> None:
-    project.run("dg", "scaffold", "defs", "purchase_pipeline.FeedComponent", "orders")
-    file = project.folder / "src/shop/defs/orders/defs.yaml"
+    file = with_scaffolded_feed(project)
     file.write_text(file.read_text().replace("path: /orders", "pathh: /orders"))
 
     in_yaml = project.tried("dg", "check", "yaml")
@@ -475,8 +486,7 @@ def test_a_mistake_is_shown_with_its_line(project: Project) -> None:
 
 @pytest.mark.proof
 def test_a_value_out_of_bounds_is_shown_with_its_line(project: Project) -> None:
-    project.run("dg", "scaffold", "defs", "purchase_pipeline.FeedComponent", "orders")
-    file = project.folder / "src/shop/defs/orders/defs.yaml"
+    file = with_scaffolded_feed(project)
     file.write_text(
         file.read_text().replace("    path: /orders", "    path: /orders\n    rate: 10/fortnight")
     )

@@ -35,6 +35,8 @@ from purchase_pipeline_tests.tcp_link import Link, Way, at_byte, let_pass, slow
 from purchase_pipeline_tests.tcp_proxy import TcpProxy, proxied
 from purchase_pipeline_tests.waiting import wait_until
 
+pytestmark = pytest.mark.programs
+
 LANDS = """
 import os
 import sys

@@ -38,6 +38,8 @@ from purchase_pipeline_tests.watched_runs import (
     workspace_of,
 )
 
+pytestmark = pytest.mark.programs
+
 SCALE = Path(__file__).parent.parent / "deploy" / "scale" / "dagster.yaml"
 
 

@@ -143,6 +143,7 @@ DRILLS = (
         "backend-terminated",
         "PostgreSQL session terminated at 50 % of COPY (`pg_terminate_backend`)",
         partial(_in_mid_copy, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s"),
+        short=0,
     ),
     _drill(
         "statement-cancelled",

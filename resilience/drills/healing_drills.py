@@ -140,14 +140,14 @@ DRILLS = (
         "history-cleared",
         "A batch's runs deleted in Dagster, the oldest or all, then the batch deleted",
         full=10,
-        short=1,
+        short=0,
         run=partial(_struck, fault=_history_cleared),
     ),
     Drill(
         "catalog-wiped",
         "Assets wiped in Dagster, while ledger and tables have every batch",
         full=10,
-        short=1,
+        short=0,
         run=partial(_struck, fault=_catalog_wiped),
     ),
     Drill(

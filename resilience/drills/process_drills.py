@@ -38,7 +38,7 @@ DRILLS = (
         "worker-of-orders-killed",
         "SIGKILL of the run worker of another feed (orders, in pages) at each of 20 points of a day",
         full=20,
-        short=2,
+        short=0,
         run=partial(worker_killed, subject=ORDERS),
     ),
     Drill(
@@ -52,7 +52,7 @@ DRILLS = (
         "worker-and-code-server-killed",
         "SIGKILL of the run worker and of the code server at once, in mid-COPY",
         full=10,
-        short=1,
+        short=0,
         run=partial(_struck, strike=worker_and_code_server_killed),
     ),
     Drill(

@@ -112,6 +112,7 @@ DRILLS = (
             f"reset-at-{percent}-percent-of-copy",
             f"PostgreSQL's connection reset at {percent} % of COPY",
             partial(_reset_at, percent / 100),
+            short=3 if percent == 50 else 0,
         )
         for percent in (1, 50, 99)
     ),
