@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 from uuid import uuid4
@@ -12,55 +11,20 @@ import pytest
 import sqlalchemy as sa
 
 import io_manager_conformance
-from io_manager_conformance import Columns, Conformance, PartitionExpr, Rows, Subject
-from io_manager_conformance.frames.arrow_frames import ArrowFrames
-from io_manager_conformance.frames.pandas_frames import PandasFrames
-from io_manager_conformance.frames.polars_frames import PolarsFrames
+from io_manager_conformance import Conformance, Subject
 from io_manager_conformance.peers.test_duckdb_pandas import TestDuckDBPandasIOManager
-from purchase_pipeline.postgres import PostgresIOManager
 from purchase_pipeline.postgres.connections import engine_for
+from purchase_pipeline_tests.postgres_subject import (
+    ArrowOnPostgres,
+    PandasOnPostgres,
+    PolarsOnPostgres,
+    drop_all_schemas,
+)
 from purchase_pipeline_tests.test_house import imports_of, roots
 
-__all__ = ["TestDuckDBPandasIOManager"]  # collected here too: the others are not installed
+pytest.mark.proof(TestDuckDBPandasIOManager)  # of another's code: on one Python version
 
 KIT = Path(io_manager_conformance.__file__).parent
-
-
-@dataclass
-class PostgresSubject:
-    """`PostgresIOManager` on an empty database."""
-
-    engine: sa.Engine
-    instance: dg.DagsterInstance
-    unwritable: ClassVar[Columns] = {"name": ["apple", "a\0b"]}
-
-    def io_manager(
-        self,
-        schema: str | None = None,
-        partition_expr: PartitionExpr = None,  # noqa: ARG002  (it is in the metadata)
-    ) -> object:
-        url = self.engine.url.render_as_string(hide_password=False)
-        return PostgresIOManager(database_url=url, schema=schema)
-
-    def stored(self, table: str, schema: str = "public") -> Rows | None:
-        if not sa.inspect(self.engine).has_table(table, schema=schema):
-            return None
-        # SQLAlchemy would remember the columns that the table had in another test.
-        with self.engine.execution_options(compiled_cache=None).connect() as connection:
-            found = connection.execute(sa.select("*").select_from(sa.table(table, schema=schema)))
-            return [dict(row) for row in found.mappings()]
-
-
-class PandasOnPostgres(PostgresSubject, PandasFrames):
-    """pandas frames as PostgreSQL tables."""
-
-
-class PolarsOnPostgres(PostgresSubject, PolarsFrames):
-    """polars frames as PostgreSQL tables."""
-
-
-class ArrowOnPostgres(PostgresSubject, ArrowFrames):
-    """Arrow tables as PostgreSQL tables."""
 
 
 @pytest.fixture(scope="module")
@@ -78,46 +42,36 @@ def shared_engine(server_url: str) -> Iterator[sa.Engine]:
 @pytest.fixture
 def empty_engine(shared_engine: sa.Engine) -> Iterator[sa.Engine]:
     yield shared_engine
-    with shared_engine.begin() as connection:
-        for schema in set(sa.inspect(connection).get_schema_names()) - {"information_schema"}:
-            connection.execute(sa.schema.DropSchema(schema, cascade=True))
-        connection.execute(sa.schema.CreateSchema("public"))
+    drop_all_schemas(shared_engine)
 
 
-class TestPostgresWithPandas(Conformance):
+class OnPostgres(Conformance):
     """All behaviours, none excepted."""
 
     title = "PostgresIOManager"
-    frames = "pandas"
-    distributions = ("purchase-pipeline", "pandas")
+    subject_type: ClassVar[type[PandasOnPostgres | PolarsOnPostgres | ArrowOnPostgres]]
 
     @pytest.fixture
     def subject(self, empty_engine: sa.Engine, instance: dg.DagsterInstance) -> Subject:
-        return PandasOnPostgres(empty_engine, instance)
+        return self.subject_type(empty_engine, instance)
 
 
-class TestPostgresWithPolars(Conformance):
-    """All behaviours, none excepted."""
+class TestPostgresWithPandas(OnPostgres):
+    """pandas frames."""
 
-    title = "PostgresIOManager"
-    frames = "polars"
-    distributions = ("purchase-pipeline", "polars")
-
-    @pytest.fixture
-    def subject(self, empty_engine: sa.Engine, instance: dg.DagsterInstance) -> Subject:
-        return PolarsOnPostgres(empty_engine, instance)
+    frames, subject_type, distributions = "pandas", PandasOnPostgres, ("purchase-pipeline", "pandas")
 
 
-class TestPostgresWithArrow(Conformance):
-    """All behaviours, none excepted."""
+class TestPostgresWithPolars(OnPostgres):
+    """polars frames."""
 
-    title = "PostgresIOManager"
-    frames = "Arrow"
-    distributions = ("purchase-pipeline", "pyarrow")
+    frames, subject_type, distributions = "polars", PolarsOnPostgres, ("purchase-pipeline", "polars")
 
-    @pytest.fixture
-    def subject(self, empty_engine: sa.Engine, instance: dg.DagsterInstance) -> Subject:
-        return ArrowOnPostgres(empty_engine, instance)
+
+class TestPostgresWithArrow(OnPostgres):
+    """Arrow tables."""
+
+    frames, subject_type, distributions = "Arrow", ArrowOnPostgres, ("purchase-pipeline", "pyarrow")
 
 
 def test_the_suite_needs_dagster_and_pytest_alone() -> None:
