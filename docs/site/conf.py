@@ -33,13 +33,15 @@ NAVIGATION = {
         "docs/reliability",
         "docs/performance",
         "docs/performance/figures",
+        "docs/conformance",
+        "docs/conformance/results",
     ],
     "The project": ["CONTRIBUTING", "CHANGELOG"],
     "Português": [
         "README.pt-BR",
         *(
             f"docs/pt-BR/{page}"
-            for page in ("getting-started", "commands", "your-own-api", "troubleshooting")
+            for page in ("getting-started", "commands", "your-own-api", "conformance", "troubleshooting")
         ),
     ],
 }
