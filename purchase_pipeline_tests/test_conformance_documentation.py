@@ -70,9 +70,7 @@ def test_the_example_of_the_guide_tests_an_io_manager_and_writes_its_table(tmp_p
     command = [sys.executable, "-m", "io_manager_conformance", "table", "results/myiomanager-pandas.json"]
     table = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
 
-    assert "1 failed, 1 passed, 75 deselected, 1 xfailed" in tested.stdout.replace("75 ", "75 "), (
-        tested.stdout
-    )
+    assert "1 failed, 1 passed, 74 deselected, 1 xfailed" in tested.stdout, tested.stdout
     assert "A write that fails leaves its partition, and the others, as they were." in tested.stdout
     assert "| An empty frame empties the table | yes |" in table
     assert "| Decimals are kept | **no** |" in table
