@@ -46,6 +46,8 @@ ELSEWHERE = {
     r"promtool test rules|^prometheus ": "purchase_pipeline_tests/test_metrics.py",
     r"^git clone ": "purchase_pipeline_tests/newcomer.py",
     r" -f first\.py |'TABLE sales'": "purchase_pipeline_tests/test_postgres_documentation.py",
+    r"--conformance-json=|-m io_manager_conformance ": "purchase_pipeline_tests/test_conformance_documentation.py",
+    r"^peers/bin/pip |//scratch:secret@": "io_manager_conformance/peers/test_community.py",
     r"^python3 -m venv |^pip install ": ".ci/run",
     r"^uvx |^uv add|^cd demo|^sed -i\.bak|^dg |-m demo\.definitions ": "purchase_pipeline_tests/test_feed_component.py",
     r"s3://|s3\.example\.com": "purchase_pipeline_tests/test_landing_s3.py",

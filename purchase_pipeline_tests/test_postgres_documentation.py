@@ -12,7 +12,6 @@ import sqlalchemy as sa
 
 from purchase_pipeline.postgres import PostgresIOManager
 from purchase_pipeline.postgres.write_options import WriteOptions
-from purchase_pipeline_tests.conformance.report import markdown
 from purchase_pipeline_tests.documents import blocks_of
 from purchase_pipeline_tests.person import Person
 
@@ -64,10 +63,6 @@ def test_the_guides_own_url_takes_assets_with_a_prefix_or_a_schema(person: Perso
 @pytest.mark.parametrize("program", PROGRAMS, ids=range(len(PROGRAMS)))
 def test_every_program_in_the_guide_is_python(program: str) -> None:
     compile(program, str(GUIDE), "exec")
-
-
-def test_the_guide_shows_who_has_which_behaviour() -> None:
-    assert markdown() in GUIDE.read_text()
 
 
 def test_the_guide_documents_every_option() -> None:

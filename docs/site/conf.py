@@ -47,6 +47,8 @@ NAVIGATION = {
         "docs/reliability",
         "docs/performance",
         "docs/performance/figures",
+        "docs/conformance",
+        "docs/conformance/results",
     ],
     "The project": ["CONTRIBUTING", "CHANGELOG"],
     "Português": [
@@ -57,6 +59,7 @@ NAVIGATION = {
                 "getting-started",
                 "commands",
                 "your-own-api",
+                "conformance",
                 "monitoring",
                 "kubernetes",
                 "troubleshooting",

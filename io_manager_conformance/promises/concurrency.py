@@ -1,19 +1,21 @@
-"""Concurrency: what others see of a write, and what comes of two at once."""
+"""Concurrency: readers see a write whole or not at all, and writers do not mix their rows."""
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
+from secrets import token_hex
 from threading import Barrier, Event
 
-from purchase_pipeline_tests.conformance.fruits import shop_table, stock
-from purchase_pipeline_tests.conformance.subject import Columns, Subject
-from purchase_pipeline_tests.conformance.table_under_test import Table, words_of
+from io_manager_conformance.fruits import shop_table, stock
+from io_manager_conformance.subject import Columns, Subject
+from io_manager_conformance.table_under_test import Table, words_of
 
 _ROWS = 4_000
 _TIMES = 2
 
 
 def a_reader_sees_the_old_rows_or_the_new(subject: Subject) -> None:
+    """Who counts the rows during a write sees the old ones or the new ones, never none or some."""
     fruits, done = shop_table(subject), Event()
     fruits.write(_heavy("north", "apple"), "north")
 
@@ -21,7 +23,7 @@ def a_reader_sees_the_old_rows_or_the_new(subject: Subject) -> None:
         seen = set()
         while not done.wait(0.001):
             names = Counter(str(row["name"]) for row in fruits.stored() or ())
-            seen.add((" beside ".join(sorted(names)), names.total()))
+            seen.add((" and ".join(sorted(names)), names.total()))
         return seen
 
     with ThreadPoolExecutor(1) as reader:
@@ -38,6 +40,7 @@ def a_reader_sees_the_old_rows_or_the_new(subject: Subject) -> None:
 
 
 def two_writers_of_one_partition_leave_the_rows_of_one(subject: Subject) -> None:
+    """Of two runs of one partition at the same time one's rows stay, never those of both: retries overlap."""
     fruits = shop_table(subject, apart=True)
     fruits.write(_heavy("west", "pear"), "west")
 
@@ -51,6 +54,7 @@ def two_writers_of_one_partition_leave_the_rows_of_one(subject: Subject) -> None
 
 
 def two_writers_of_different_partitions_succeed(subject: Subject) -> None:
+    """Two partitions may be written at the same time, as a backfill does."""
     fruits = shop_table(subject, apart=True)
     fruits.write(stock("west", "pear"), "west")
 
@@ -62,8 +66,9 @@ def two_writers_of_different_partitions_succeed(subject: Subject) -> None:
 
 
 def the_first_two_writers_of_a_table_succeed(subject: Subject) -> None:
-    for time in range(_TIMES):
-        fruits = shop_table(subject, key=(f"fruits_{time}",), apart=True)
+    """The first two runs of a backfill both find no table, and both succeed."""
+    for _ in range(_TIMES):
+        fruits = shop_table(subject, key=(f"fruits_{token_hex(4)}",), apart=True)
 
         said = _write_at_once(fruits, stock("north", "apple"), stock("south", "fig"))
 

@@ -1,7 +1,4 @@
-"""What the conformance kit must be told of an IO manager.
-
-The kit stands on Dagster and the standard library alone, so that any IO manager can be held against it.
-"""
+"""What the suite needs to know of an IO manager."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -10,12 +7,14 @@ import dagster as dg
 
 Columns = Mapping[str, Sequence[object]]
 Rows = Sequence[Mapping[str, object]]
+PartitionExpr = str | Mapping[str, str] | None
+"""Where a table has its partitions: a column or an expression, one for each dimension, or nowhere."""
 Frame = Any
-"""The subject's own type, of which the kit knows nothing."""
+"""The subject's own type, of which the suite knows nothing."""
 
 
 class Subject(Protocol):
-    """An IO manager under test, with an empty database behind it, and one of the types that it keeps."""
+    """An IO manager under test, with an empty database behind it, and one of the types that it stores."""
 
     @property
     def frame_type(self) -> type:
@@ -23,14 +22,19 @@ class Subject(Protocol):
 
     @property
     def instance(self) -> dg.DagsterInstance:
-        """Where runs are noted; one may serve many subjects."""
+        """Where runs are recorded; one may serve many subjects."""
 
     @property
     def unwritable(self) -> Columns:
         """Columns of two rows: a table of the storage can take the first, and none the second."""
 
-    def io_manager(self, schema: str | None = None) -> object:
-        """Return the IO manager as Dagster takes it for a resource, with this schema in its configuration."""
+    def io_manager(self, schema: str | None = None, partition_expr: PartitionExpr = None) -> object:
+        """Return the IO manager as Dagster takes it as a resource.
+
+        Args:
+            schema: the schema in its configuration.
+            partition_expr: what is in the asset's metadata, for an IO manager that is configured with it instead.
+        """
 
     def make_frame(self, columns: Columns) -> Frame:
         """Return the frame of these columns of plain Python values."""
@@ -45,4 +49,4 @@ class Subject(Protocol):
         """Return the frame's rows in plain Python values: None for whatever is missing."""
 
     def stored(self, table: str, schema: str = "public") -> Rows | None:
-        """Read a table past the IO manager, or return None where there is no such table."""
+        """Read a table with plain SQL, without the IO manager; return None if there is no such table."""

@@ -1,4 +1,4 @@
-"""One asset of the IO manager under test: its table, and all the ways in and out."""
+"""One asset of the IO manager under test: how it is written, read, and looked at."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from typing import Any
 
 import dagster as dg
 
-from purchase_pipeline_tests.conformance.subject import Columns, Frame, Rows, Subject
+from io_manager_conformance.subject import Columns, Frame, PartitionExpr, Rows, Subject
 
 Partition = str | tuple[str, str] | None
 """A key, or the first and last key of a range that one run takes at once, or none."""
@@ -17,19 +17,26 @@ _RANGE_TAGS = ("dagster/asset_partition_range_start", "dagster/asset_partition_r
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """An asset that the IO manager keeps as a table.
+    """An asset that the IO manager stores as a table.
 
     Attributes:
-        schema: what the IO manager's configuration says of it.
-        apart: whether each run has a Dagster instance of its own, so that runs can go on at once.
+        schema: the schema in the IO manager's configuration.
+        apart: whether each run has a Dagster instance of its own, so that runs can take place at the same time.
     """
 
     subject: Subject
     key: Sequence[str] = ("fruits",)
     partitions: dg.PartitionsDefinition[Any] | None = None
+    partition_expr: PartitionExpr = None
     metadata: Mapping[str, object] = field(default_factory=dict)
     schema: str | None = None
     apart: bool = False
+
+    @property
+    def definition_metadata(self) -> Mapping[str, object]:
+        """The metadata of the asset's definition."""
+        expr = {"partition_expr": self.partition_expr} if self.partition_expr else {}
+        return {**self.metadata, **expr}
 
     def write(self, columns: Columns, partition: Partition = None) -> dg.ExecuteInProcessResult:
         """Materialize the asset with these columns."""
@@ -57,9 +64,9 @@ class Table:
         mapping: dg.PartitionMapping | None = None,
         upstream: dg.AssetsDefinition | None = None,
     ) -> Frame:
-        """Return what a downstream asset of the same partitions is given, or an unpartitioned one.
+        """Return what an asset downstream receives, which has the same partitions if one is read.
 
-        Where no upstream is given to be run first, the asset is what another code location would see of it.
+        Without an upstream to be run first, it reads the asset as another code location would.
         """
         frames: list[Frame] = []
         given = dg.AssetIn(
@@ -73,22 +80,24 @@ class Table:
         def reader(frame: Frame) -> None:
             frames.append(frame)
 
-        seen_from_afar = dg.AssetSpec(self.key, partitions_def=self.partitions, metadata=self.metadata)
+        seen_from_afar = dg.AssetSpec(
+            self.key, partitions_def=self.partitions, metadata=self.definition_metadata
+        )
         self.run([upstream or seen_from_afar, reader], partition)
         return frames.pop()
 
     def rows(self, partition: Partition = None) -> Rows:
-        """Return the rows that a downstream asset is given."""
+        """Return the rows that an asset downstream receives."""
         return self.subject.rows_of(self.read(partition))
 
     def stored(self, schema: str = "public") -> Rows | None:
-        """Return what stands in the table, read past the IO manager."""
+        """Return the rows of the table, read without the IO manager."""
         return self.subject.stored(self.key[-1], schema)
 
     def asset(self, value: object, before: Callable[[], object] = lambda: None) -> dg.AssetsDefinition:
-        """Return the asset as a definition that gives this value, after a call."""
+        """Return the definition of the asset, which returns this value after a call."""
 
-        @dg.asset(key=self.key, partitions_def=self.partitions, metadata=self.metadata)
+        @dg.asset(key=self.key, partitions_def=self.partitions, metadata=self.definition_metadata)
         def written() -> Any:  # noqa: ANN401  (a value that is refused is of any type)
             before()
             return value
@@ -108,7 +117,7 @@ class Table:
             assets,
             partition_key=None if isinstance(partition, tuple) else partition,
             tags=dict(zip(_RANGE_TAGS, ends, strict=True)) if ends else None,
-            resources={"io_manager": self.subject.io_manager(self.schema)},
+            resources={"io_manager": self.subject.io_manager(self.schema, self.partition_expr)},
             run_config=QUIET,
             instance=None if self.apart else self.subject.instance,
             raise_on_error=raise_on_error,
@@ -116,13 +125,15 @@ class Table:
 
 
 def words_of(result: dg.ExecuteInProcessResult) -> str:
-    """Return the messages of all errors of a run, without their stacks."""
+    """Return what a run's page shows of its errors: messages and metadata, without the stacks."""
     words = []
-    for event in result.all_events:
-        error = event.step_failure_data.error if event.is_step_failure else None
+    for failure in (event.step_failure_data for event in result.all_events if event.is_step_failure):
+        error = failure.error
         while error:
             words.append(error.message)
             error = error.cause
+        if failure.user_failure_data:
+            words += [f"{name}: {entry.value}" for name, entry in failure.user_failure_data.metadata.items()]
     return "\n".join(words)
 
 

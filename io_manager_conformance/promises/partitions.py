@@ -1,13 +1,14 @@
-"""Partitions: which rows are one partition, told by keys."""
+"""Partitions: a partition is the rows of its key, and writing replaces them alone."""
 
 import dagster as dg
 
-from purchase_pipeline_tests.conformance.fruits import SHOPS, joined, shop_table, stock, two_shops
-from purchase_pipeline_tests.conformance.subject import Subject
-from purchase_pipeline_tests.conformance.table_under_test import expect
+from io_manager_conformance.fruits import SHOPS, joined, shop_table, stock, two_shops
+from io_manager_conformance.subject import Subject
+from io_manager_conformance.table_under_test import expect
 
 
 def replacing_one_partition_leaves_the_others(subject: Subject) -> None:
+    """Writing a partition replaces its rows and no others, because each partition has its own run."""
     fruits = shop_table(subject)
     fruits.write(stock("north", "apple", "pear"), "north")
     fruits.write(stock("south", "fig"), "south")
@@ -17,19 +18,34 @@ def replacing_one_partition_leaves_the_others(subject: Subject) -> None:
     expect(fruits.stored(), stock("north", "quince"), stock("south", "fig"))
 
 
+def a_repeated_write_never_doubles_rows(subject: Subject) -> None:
+    """A row of another partition in the frame is refused, or stored once: a repeated run must not store it twice."""
+    fruits = two_shops(subject)
+    astray = joined(stock("north", "apple"), stock("south", "quince"))
+
+    for _ in range(2):
+        fruits.attempt(subject.make_frame(astray), "north")
+
+    names = [row["name"] for row in fruits.stored() or ()]
+    assert names.count("quince") <= 1, f"stored twice: {names}"
+
+
 def a_downstream_partition_reads_the_same_partition(subject: Subject) -> None:
+    """An asset of the same partitions reads the rows of its own partition alone."""
     fruits = two_shops(subject)
 
     expect(fruits.rows("south"), stock("south", "fig"))
 
 
 def an_unpartitioned_downstream_reads_all_partitions(subject: Subject) -> None:
+    """An asset without partitions reads the rows of all."""
     fruits = two_shops(subject)
 
     expect(fruits.rows(), stock("north", "apple", "pear"), stock("south", "fig"))
 
 
 def a_mapping_to_chosen_partitions_reads_those_alone(subject: Subject) -> None:
+    """A partition mapping to two partitions that are not neighbours reads these two, and none between."""
     fruits = shop_table(subject)
     shops = ("north", "south", "west")
     fruits.write(joined(*(stock(shop, "apple") for shop in shops)), ("north", "west"))
@@ -40,6 +56,7 @@ def a_mapping_to_chosen_partitions_reads_those_alone(subject: Subject) -> None:
 
 
 def an_empty_frame_empties_its_partition_alone(subject: Subject) -> None:
+    """A partition without rows loses its old ones, and the other partitions keep theirs."""
     fruits = two_shops(subject)
 
     fruits.write_empty(stock("north", "apple"), "north")
@@ -48,12 +65,14 @@ def an_empty_frame_empties_its_partition_alone(subject: Subject) -> None:
 
 
 def a_partition_never_written_reads_as_empty(subject: Subject) -> None:
+    """A partition that has no rows reads as a frame without rows, not as an error or as another partition."""
     fruits = two_shops(subject)
 
     expect(fruits.rows("west"))
 
 
 def dynamic_partitions_are_replaced_one_by_one(subject: Subject) -> None:
+    """Partitions that are added at run time are replaced as those known before."""
     fruits = shop_table(subject, dg.DynamicPartitionsDefinition(name="shops"))
     subject.instance.add_dynamic_partitions("shops", ["new", "newer"])
     fruits.write(stock("new", "apple"), "new")
@@ -66,6 +85,7 @@ def dynamic_partitions_are_replaced_one_by_one(subject: Subject) -> None:
 
 
 def a_range_of_keys_is_replaced_in_one_run(subject: Subject) -> None:
+    """A backfill in a single run replaces the partitions of its range, and those outside stay."""
     fruits = shop_table(subject)
     all_shops = joined(*(stock(shop, "apple", "pear") for shop in SHOPS.get_partition_keys()))
     fruits.write(all_shops, ("north", "west"))
@@ -78,7 +98,8 @@ def a_range_of_keys_is_replaced_in_one_run(subject: Subject) -> None:
 
 
 def a_partition_is_found_by_an_expression(subject: Subject) -> None:
-    fruits = shop_table(subject, metadata={"partition_expr": "lower(shop)"})
+    """`partition_expr` may be an SQL expression, for keys that are in no column as they are."""
+    fruits = shop_table(subject, partition_expr="lower(shop)")
     fruits.write(joined(stock("NORTH", "apple", "pear"), stock("SOUTH", "fig")), ("north", "south"))
 
     fruits.write(stock("North", "quince"), "north")
@@ -88,7 +109,8 @@ def a_partition_is_found_by_an_expression(subject: Subject) -> None:
 
 
 def a_partition_is_found_by_a_column_with_capitals(subject: Subject) -> None:
-    fruits = shop_table(subject, metadata={"partition_expr": "soldBy"})
+    """A column whose name SQL would fold to small letters identifies partitions as any other."""
+    fruits = shop_table(subject, partition_expr="soldBy")
     fruits.write({"soldBy": ["north", "south"], "name": ["apple", "fig"]}, ("north", "south"))
 
     fruits.write({"soldBy": ["north"], "name": ["quince"]}, "north")
@@ -97,8 +119,9 @@ def a_partition_is_found_by_a_column_with_capitals(subject: Subject) -> None:
 
 
 def a_partition_is_found_by_a_column_of_numbers(subject: Subject) -> None:
+    """Keys are texts, and the column that they are compared with may be one of numbers, which stay numbers."""
     years = dg.StaticPartitionsDefinition(["2023", "2024"])
-    fruits = shop_table(subject, years, metadata={"partition_expr": "year"})
+    fruits = shop_table(subject, years, partition_expr="year")
     fruits.write({"year": [2023, 2024], "name": ["apple", "fig"]}, ("2023", "2024"))
 
     fruits.write({"year": [2023], "name": ["quince"]}, "2023")
@@ -108,6 +131,7 @@ def a_partition_is_found_by_a_column_of_numbers(subject: Subject) -> None:
 
 
 def a_key_of_any_characters_is_only_a_value(subject: Subject) -> None:
+    """Quotes, percent signs and backslashes in a key are part of a value, because keys may come from outside."""
     keys = ["o'brien'; DROP TABLE fruits; --", '100% %s {x} "hi"', "a\\b:name", "maçã 🍎"]
     fruits = shop_table(subject, dg.StaticPartitionsDefinition(keys))
     fruits.write(joined(*(stock(key, "apple", "pear") for key in keys)), (keys[0], keys[-1]))
@@ -121,7 +145,8 @@ def a_key_of_any_characters_is_only_a_value(subject: Subject) -> None:
 
 
 def a_partitioned_asset_without_an_expression_is_refused_by_name(subject: Subject) -> None:
-    fruits = shop_table(subject, metadata={})
+    """Without `partition_expr` nothing says which rows to replace: the error names the asset and the missing entry."""
+    fruits = shop_table(subject, partition_expr=None)
 
     said = fruits.refusal_of(subject.make_frame(stock("north", "apple")), "north")
 

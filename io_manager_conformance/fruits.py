@@ -1,12 +1,12 @@
-"""What the conformance kit writes: fruits of shops, and of days."""
+"""The data that the behaviours write: fruits of shops, and of days."""
 
 from datetime import datetime
 from typing import Any
 
 import dagster as dg
 
-from purchase_pipeline_tests.conformance.subject import Columns, Subject
-from purchase_pipeline_tests.conformance.table_under_test import Table
+from io_manager_conformance.subject import Columns, Subject
+from io_manager_conformance.table_under_test import Table
 
 SHOPS = dg.StaticPartitionsDefinition(["north", "east", "south", "west"])
 DAYS = dg.DailyPartitionsDefinition("2024-01-01", end_date="2024-01-05")
@@ -15,9 +15,7 @@ SHOP_DAYS = dg.MultiPartitionsDefinition({"shop": SHOPS, "day": DAYS})
 
 def shop_table(subject: Subject, partitions: dg.PartitionsDefinition[Any] = SHOPS, **changes: Any) -> Table:  # noqa: ANN401  (Table's own)
     """Return a table with a partition a shop."""
-    return Table(
-        subject=subject, partitions=partitions, **{"metadata": {"partition_expr": "shop"}, **changes}
-    )
+    return Table(subject=subject, partitions=partitions, **{"partition_expr": "shop", **changes})
 
 
 def two_shops(subject: Subject) -> Table:
@@ -29,13 +27,12 @@ def two_shops(subject: Subject) -> Table:
 
 def day_table(subject: Subject, partitions: dg.PartitionsDefinition[Any] = DAYS) -> Table:
     """Return a table with a partition a time window."""
-    return Table(subject=subject, partitions=partitions, metadata={"partition_expr": "moment"})
+    return Table(subject=subject, partitions=partitions, partition_expr="moment")
 
 
 def shop_day_table(subject: Subject) -> Table:
     """Return a table with a partition a shop a day."""
-    expressions = {"shop": "shop", "day": "moment"}
-    return Table(subject=subject, partitions=SHOP_DAYS, metadata={"partition_expr": expressions})
+    return Table(subject=subject, partitions=SHOP_DAYS, partition_expr={"shop": "shop", "day": "moment"})
 
 
 def shop_day(shop: str, day: str) -> str:

@@ -1,13 +1,13 @@
-"""Time windows: which rows are one day, one hour, or many of them."""
+"""Time windows: a partition is the rows from its start to its end, in its time zone."""
 
 from datetime import date
 from typing import Any
 
 import dagster as dg
 
-from purchase_pipeline_tests.conformance.fruits import DAYS, day_table, joined, picked
-from purchase_pipeline_tests.conformance.subject import Columns, Frame, Subject
-from purchase_pipeline_tests.conformance.table_under_test import expect
+from io_manager_conformance.fruits import DAYS, day_table, joined, picked
+from io_manager_conformance.subject import Columns, Frame, Subject
+from io_manager_conformance.table_under_test import expect
 
 _DAYS_OF_KATHMANDU = dg.DailyPartitionsDefinition(
     "2024-01-01", end_date="2024-01-05", timezone="Asia/Kathmandu"
@@ -16,6 +16,7 @@ _DAYS_OF_KATHMANDU = dg.DailyPartitionsDefinition(
 
 
 def a_day_is_from_midnight_to_midnight(subject: Subject) -> None:
+    """A daily partition includes its midnight and excludes the next, so that each row belongs to one day."""
     fruits = day_table(subject)
     fruits.write(picked("2024-01-01 23:59:59.999999", "apple"), "2024-01-01")
     fruits.write(picked("2024-01-02 00:00:00", "pear"), "2024-01-02")
@@ -34,6 +35,7 @@ def a_day_is_from_midnight_to_midnight(subject: Subject) -> None:
 
 
 def an_hour_is_from_its_start_to_the_next(subject: Subject) -> None:
+    """An hourly partition includes its start and excludes the next hour's."""
     hours = dg.HourlyPartitionsDefinition("2024-01-01-00:00", end_date="2024-01-01-05:00")
     fruits = day_table(subject, hours)
     fruits.write(picked("2024-01-01 02:59:59", "apple"), "2024-01-01-02:00")
@@ -46,6 +48,8 @@ def an_hour_is_from_its_start_to_the_next(subject: Subject) -> None:
 
 
 def a_day_may_be_found_by_a_column_of_dates(subject: Subject) -> None:
+    """The column of a time window may be one of dates."""
+
     def harvest(day: int, name: str) -> Columns:
         return {"moment": [date(2024, 1, day)], "name": [name]}
 
@@ -60,6 +64,7 @@ def a_day_may_be_found_by_a_column_of_dates(subject: Subject) -> None:
 
 
 def a_day_of_another_time_zone_is_its_wall_clock_in_naive_timestamps(subject: Subject) -> None:
+    """Timestamps without a zone are compared with the wall clock of the partitions' zone, as nothing says otherwise."""
     fruits = day_table(subject, _DAYS_OF_KATHMANDU)
     fruits.write(picked("2024-01-01 23:00:00", "apple"), "2024-01-01")
     fruits.write(picked("2024-01-02 01:00:00", "fig"), "2024-01-02")
@@ -71,6 +76,7 @@ def a_day_of_another_time_zone_is_its_wall_clock_in_naive_timestamps(subject: Su
 
 
 def a_day_of_another_time_zone_is_its_instants_in_zoned_timestamps(subject: Subject) -> None:
+    """Timestamps with a zone are compared as instants: a day in Kathmandu begins at 18:15 UTC."""
     fruits = day_table(subject, _DAYS_OF_KATHMANDU)
     first, last, next_day = (
         "2024-01-01 18:15:00+00:00",
@@ -87,6 +93,7 @@ def a_day_of_another_time_zone_is_its_instants_in_zoned_timestamps(subject: Subj
 
 
 def a_range_of_days_is_replaced_in_one_run(subject: Subject) -> None:
+    """A backfill of days in a single run replaces these days, and those outside stay."""
     fruits, (first, second, third, fourth) = day_table(subject), DAYS.get_partition_keys()
     fruits.write(joined(*(picked(day, "apple") for day in (first, second, third, fourth))), (first, fourth))
 
@@ -98,13 +105,14 @@ def a_range_of_days_is_replaced_in_one_run(subject: Subject) -> None:
 
 
 def an_asset_reads_its_own_partition_before(subject: Subject) -> None:
+    """An asset that depends on itself reads its partition of the day before, and none on the first day."""
     fruits, seen = day_table(subject), list[Frame]()
     itself = dg.AssetIn(
         dagster_type=subject.frame_type,
         partition_mapping=dg.TimeWindowPartitionMapping(start_offset=-1, end_offset=-1),
     )
 
-    @dg.asset(name="fruits", ins={"fruits": itself}, partitions_def=DAYS, metadata=fruits.metadata)
+    @dg.asset(name="fruits", ins={"fruits": itself}, partitions_def=DAYS, metadata=fruits.definition_metadata)
     def harvest(context: dg.AssetExecutionContext, fruits: Any) -> Any:  # noqa: ANN401  (any subject's type)
         seen.append(fruits)
         return subject.make_frame(picked(context.partition_key, f"fruit of {context.partition_key}"))

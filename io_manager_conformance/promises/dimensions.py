@@ -1,15 +1,16 @@
-"""Dimensions: which rows are one partition, where a shop and a day tell it together."""
+"""Dimensions: a partition of several dimensions is the rows in which all of them hold."""
 
 from dataclasses import replace
 
-from purchase_pipeline_tests.conformance.fruits import joined, shop_day, shop_day_table, sold
-from purchase_pipeline_tests.conformance.subject import Subject
-from purchase_pipeline_tests.conformance.table_under_test import expect
+from io_manager_conformance.fruits import joined, shop_day, shop_day_table, sold
+from io_manager_conformance.subject import Subject
+from io_manager_conformance.table_under_test import expect
 
 _FIRST, _SECOND = "2024-01-01", "2024-01-02"
 
 
 def a_partition_of_two_dimensions_is_where_both_hold(subject: Subject) -> None:
+    """A partition of a shop and a day has the rows of both, not those of either."""
     fruits = shop_day_table(subject)
     fruits.write(sold("north", _FIRST, "apple"), shop_day("north", _FIRST))
     fruits.write(sold("north", _SECOND, "pear"), shop_day("north", _SECOND))
@@ -23,6 +24,7 @@ def a_partition_of_two_dimensions_is_where_both_hold(subject: Subject) -> None:
 
 
 def a_range_along_one_dimension_is_replaced_in_one_run(subject: Subject) -> None:
+    """A range of shops on one day is replaced in a single run."""
     fruits = shop_day_table(subject)
     fruits.write(sold("north", _SECOND, "apple"), shop_day("north", _SECOND))
     ends = (shop_day("north", _FIRST), shop_day("east", _FIRST))
@@ -36,6 +38,7 @@ def a_range_along_one_dimension_is_replaced_in_one_run(subject: Subject) -> None
 
 
 def a_range_along_both_dimensions_is_replaced_in_one_run(subject: Subject) -> None:
+    """A range of shops and days is replaced in a single run, as Dagster allows to request it."""
     fruits = shop_day_table(subject)
     fruits.write(sold("south", _FIRST, "apple"), shop_day("south", _FIRST))
     ends = (shop_day("north", _FIRST), shop_day("east", _SECOND))
@@ -50,7 +53,8 @@ def a_range_along_both_dimensions_is_replaced_in_one_run(subject: Subject) -> No
 
 
 def a_dimension_without_an_expression_is_refused_by_name(subject: Subject) -> None:
-    fruits = replace(shop_day_table(subject), metadata={"partition_expr": {"day": "moment"}})
+    """A dimension missing from `partition_expr` is refused by name at once, not when rows are replaced."""
+    fruits = replace(shop_day_table(subject), partition_expr={"day": "moment"})
 
     frame = subject.make_frame(sold("north", _FIRST, "apple"))
     said = fruits.refusal_of(frame, shop_day("north", _FIRST))

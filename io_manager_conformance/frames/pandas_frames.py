@@ -1,14 +1,12 @@
-"""Frames of pandas, polars and Arrow, as the conformance kit asks for them."""
+"""pandas frames for a subject."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import polars as pl
-import pyarrow as pa
 
-from purchase_pipeline_tests.conformance.subject import Columns, Rows
+from io_manager_conformance.subject import Columns, Rows
 
 _NULLABLE = {int: "Int64", bool: "boolean"}
 """What keeps integers and booleans as they are beside a missing one; pandas itself would make floats and objects."""
@@ -34,50 +32,6 @@ class PandasFrames:
     def rows_of(self, frame: pd.DataFrame) -> Rows:
         """Return plain Python rows."""
         return [{str(name): _plain(value) for name, value in row.items()} for row in frame.to_dict("records")]
-
-
-class PolarsFrames:
-    """polars."""
-
-    frame_type = pl.DataFrame
-
-    def make_frame(self, columns: Columns) -> pl.DataFrame:
-        """Return a frame of these columns."""
-        return pl.DataFrame({name: list(values) for name, values in columns.items()})
-
-    def emptied(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """Return the frame without its rows."""
-        return frame.clear()
-
-    def columns_of(self, frame: pl.DataFrame) -> Sequence[str]:
-        """Return the columns' names."""
-        return frame.columns
-
-    def rows_of(self, frame: pl.DataFrame) -> Rows:
-        """Return plain Python rows."""
-        return frame.to_dicts()
-
-
-class ArrowFrames:
-    """Arrow tables."""
-
-    frame_type = pa.Table
-
-    def make_frame(self, columns: Columns) -> pa.Table:
-        """Return a table of these columns."""
-        return pa.table({name: list(values) for name, values in columns.items()})
-
-    def emptied(self, frame: pa.Table) -> pa.Table:
-        """Return the table without its rows."""
-        return frame.slice(0, 0)
-
-    def columns_of(self, frame: pa.Table) -> Sequence[str]:
-        """Return the columns' names."""
-        return list(frame.column_names)
-
-    def rows_of(self, frame: pa.Table) -> Rows:
-        """Return plain Python rows."""
-        return list(frame.to_pylist())
 
 
 def _series(values: list[object]) -> pd.Series:

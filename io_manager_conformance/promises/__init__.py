@@ -1,0 +1,1 @@
+"""The behaviours: a module for each promise, which its docstring says in a sentence."""
