@@ -28,10 +28,11 @@ def when_updated(*ignored: dg.AssetKey) -> _Condition:
     another batch is loaded first. After a failure no upstream asset is ignored: it may have been missing, as one that
     is new in this version while a run of the earlier version was still queued.
     """
-    updated = dg.AutomationCondition.any_deps_updated()
+    any_updated = dg.AutomationCondition.any_deps_updated()
+    updated: _Condition = any_updated
     if ignored:
-        after_failure = updated & dg.AutomationCondition.execution_failed()
-        updated = updated.ignore(dg.AssetSelection.assets(*ignored)) | after_failure
+        after_failure = any_updated & dg.AutomationCondition.execution_failed()
+        updated = any_updated.ignore(dg.AssetSelection.assets(*ignored)) | after_failure
     missing = dg.AutomationCondition.missing() & ~dg.AutomationCondition.any_deps_missing()
     may_run = ~dg.AutomationCondition.in_progress()
     wiped = missing & ~dg.AutomationCondition.execution_failed()
