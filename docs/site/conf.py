@@ -25,7 +25,14 @@ NAVIGATION = {
         "docs/postgres-io-manager",
         "docs/faq",
     ],
-    "Run it": ["docs/operations", "docs/docker", "docs/scaling", "docs/sales", "docs/troubleshooting"],
+    "Run it": [
+        "docs/operations",
+        "docs/upgrading",
+        "docs/docker",
+        "docs/scaling",
+        "docs/sales",
+        "docs/troubleshooting",
+    ],
     "Recipes": ["docs/recipes", "docs/recipes/dbt", "docs/recipes/systemd", "docs/recipes/alerts"],
     "Reference": ["docs/feeds", "docs/site/api/feeds", "docs/site/api/postgres", "docs/glossary"],
     "Why, and how well": [
@@ -39,7 +46,7 @@ NAVIGATION = {
         "README.pt-BR",
         *(
             f"docs/pt-BR/{page}"
-            for page in ("getting-started", "commands", "your-own-api", "troubleshooting")
+            for page in ("getting-started", "commands", "your-own-api", "upgrading", "troubleshooting")
         ),
     ],
 }
