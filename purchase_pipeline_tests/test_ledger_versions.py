@@ -1,6 +1,7 @@
 """Ledgers of older and newer versions: read as they are, upgraded by the first write, or refused."""
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from threading import Barrier
 
 import psycopg
@@ -8,7 +9,9 @@ import pytest
 import sqlalchemy as sa
 from pydantic import BaseModel
 
+from purchase_pipeline.ingest.landing.store import landing_at
 from purchase_pipeline.ingest.ledger import Ledger
+from purchase_pipeline.ingest.reconciliation import Verifier
 from purchase_pipeline.ingest.tables import feed_tables
 from purchase_pipeline.ingest.writing import Write
 from purchase_pipeline.postgres.errors import LedgerVersionError
@@ -107,15 +110,18 @@ def test_a_column_that_a_restore_lost_is_added_again(engine: sa.Engine) -> None:
     assert version_in(engine) == LEDGER_VERSION
 
 
-def test_a_newer_ledger_is_refused_for_reading_and_writing(engine: sa.Engine) -> None:
+def test_a_newer_ledger_is_refused_for_reading_and_writing(engine: sa.Engine, tmp_path: Path) -> None:
     prepare(engine)
     run(engine, f"{_NEWER}; CREATE TABLE orders (); CREATE TABLE orders_rejected ()")
 
     refused = r"by a newer version of this program.* version 99.*up to 3"
     with pytest.raises(LedgerVersionError, match=refused):
         prepare(engine)
+    tables = feed_tables(Order, "orders")
     with pytest.raises(LedgerVersionError, match=refused):
-        Ledger(engine, feed_tables(Order, "orders")).loaded()
+        Ledger(engine, tables).loaded()
+    with pytest.raises(LedgerVersionError, match=refused):
+        Verifier(engine, tables, landing_at(str(tmp_path))).partitions()
 
 
 def test_readers_of_an_older_ledger_need_no_column_of_merges(engine: sa.Engine) -> None:

@@ -18,6 +18,7 @@ from purchase_pipeline.ingest.printable import quantity
 from purchase_pipeline.ingest.row_splitter import UnreadableResponseError
 from purchase_pipeline.ingest.tables import FeedTables
 from purchase_pipeline.ingest.validation import MissingRowsError, RejectedRow, RowValidation
+from purchase_pipeline.postgres.slices.ledger_versions import ledger_version
 
 _Entry = sa.Row[*tuple[Any, ...]]
 _ENTRY_COLUMNS = (
@@ -84,9 +85,11 @@ class Verifier:
 
         Raises:
             MissingTableError: a table was dropped.
+            LedgerVersionError: a newer program wrote the ledger.
         """
         tables = (LEDGER, *self._tables.both)
         with self._engine.connect() as connection:
+            ledger_version(connection)
             has_table = sa.inspect(connection).has_table
             missing = [table.name for table in tables if not has_table(table.name)]
             if len(missing) == len(tables):
