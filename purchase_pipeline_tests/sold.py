@@ -7,7 +7,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from purchase_pipeline.postgres.slices.ledger import prepare_ledger, record_slices
+from purchase_pipeline.postgres.slices.ledger import record_slices
+from purchase_pipeline.postgres.slices.ledger_versions import prepare_ledger
 from purchase_pipeline.purchases import COMPRAS_REJEITADAS, TABELA_COMPRAS
 from purchase_pipeline.sales import tables
 from purchase_pipeline.sales.marts import MARTS

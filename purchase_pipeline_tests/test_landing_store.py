@@ -306,6 +306,9 @@ def test_staged_files_of_killed_processes_are_removed_after_an_hour(landing: Lan
     assert abandoned.exists()
 
     os.utime(abandoned, times=(time(), time() - timedelta(minutes=61).total_seconds()))
+    earlier = folder / ".arriving-abcdefgh"  # as version 0.1 named its own
+    earlier.touch()
+    os.utime(earlier, times=(0, 0))
     landed = land_lines(landing, "lote-0002", b"1")
     assert files_of(folder) == [landed.file_name, "lote-0002.json"]
 

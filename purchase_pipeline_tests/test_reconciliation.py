@@ -113,7 +113,6 @@ def test_a_dropped_table_is_named(landing: Landing, engine: sa.Engine) -> None:
             for change in (
                 "original_sha256 = 'x'",
                 "reasons = array_append(reasons, 'another')",
-                "reasons = array_replace(reasons, reasons[1], upper(reasons[1]))",
                 "fields = array_append(fields, 'price')",
                 "original = original || ' '",
             )
@@ -154,6 +153,24 @@ def test_changes_in_the_database_are_found(
         each.format_map(facts) for each in differences
     )
     assert verifier.verify("lote-0002").differences == []
+
+
+def test_reasons_in_the_words_of_an_earlier_version_are_counted_and_replayed(
+    landing: Landing, engine: sa.Engine
+) -> None:
+    landed = landing.find("lote-0001")
+    assert landed is not None
+    verifier = Verifier(engine, PURCHASES, landing)
+    assert verifier.is_stored_as_validated(landed)
+
+    harm(
+        engine,
+        "UPDATE compras_rejeitadas SET reasons = array_replace(reasons, reasons[1], upper(reasons[1])) "
+        "WHERE lote = 'lote-0001'",
+    )
+
+    assert verifier.verify("lote-0001") == ("lote-0001", 490, 10, [], 10)
+    assert not verifier.is_stored_as_validated(landed)
 
 
 def lose(landing: Landing) -> None:

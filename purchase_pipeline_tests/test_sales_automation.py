@@ -12,6 +12,7 @@ from mock_api.app import create_app
 from purchase_pipeline.feeds.backlog import Backlog, Taken
 from purchase_pipeline.ingest.ledger import Ledger
 from purchase_pipeline.purchases import PURCHASES
+from purchase_pipeline.sales import tables
 from purchase_pipeline.sales.automation import GROUP
 from purchase_pipeline.sales.marts import MARTS
 from purchase_pipeline_tests.pipelines import a_feed, a_pipeline, ingest, sum_up, update_marts
@@ -118,6 +119,29 @@ def test_a_batch_whose_aggregation_failed_is_not_retried(automation: Automation,
     assert not automation.sum_up("lote-0001")
 
     assert automation.asked()[0] == []
+
+
+def test_a_mart_that_failed_without_its_source_follows_when_that_is_updated(automation: Automation) -> None:
+    lots = ["lote-0001", "lote-0002", "lote-0003"]
+    load(automation, *lots)
+    automation.asked()
+    automation.sum_up(*lots)
+    automation.asked()
+    assert update_marts(automation.pipeline, automation.instance).success
+    source = dg.AssetMaterialization(tables.CUSTOMERS_BY_MONTH_AND_STORE.name)
+    automation.instance.report_runless_asset_event(source)
+    assert automation.asked() == ([], set())
+
+    mart = tables.CUSTOMERS_BY_AGE_BAND.name
+    run = automation.instance.create_run_for_job(
+        automation.pipeline.resolve_implicit_global_asset_job_def(),
+        asset_selection=frozenset({dg.AssetKey(mart)}),
+    )
+    automation.instance.report_run_failed(run, "its source does not exist")
+    assert automation.asked() == ([], set())
+
+    automation.instance.report_runless_asset_event(source)
+    assert automation.asked() == ([], {mart})
 
 
 def test_aggregating_a_batch_does_not_load_it(automation: Automation, engine: sa.Engine) -> None:

@@ -28,6 +28,7 @@ NAVIGATION = {
     "Run it": [
         "docs/operations",
         "docs/monitoring",
+        "docs/upgrading",
         "docs/docker",
         "docs/scaling",
         "docs/kubernetes",
@@ -61,6 +62,7 @@ NAVIGATION = {
                 "your-own-api",
                 "conformance",
                 "monitoring",
+                "upgrading",
                 "kubernetes",
                 "troubleshooting",
             )

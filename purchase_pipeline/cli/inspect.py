@@ -55,9 +55,9 @@ def verify(*, lote: str | None, as_json: bool) -> bool:
     purchase-pipeline verify --lote lote-0007       one batch
 
     Revalidates the file and compares every row and value with the tables; checks counts, digests, gaps and duplicates
-    against the ledger. A batch whose file was pruned is compared by counts and digest. Changes nothing. Exit code 0 if
-    there are no differences; otherwise lists them and exits with 1. A batch that is being loaded at the moment may
-    differ: run the command again.
+    against the ledger. A batch whose file was pruned is compared by counts and digest. Reasons worded by an earlier
+    version are counted, but are no difference. Changes nothing. Exit code 0 if there are no differences; otherwise
+    lists them and exits with 1. A batch that is being loaded at the moment may differ: run the command again.
     """
     from purchase_pipeline.cli.feed import chosen_feed, require_partition
     from purchase_pipeline.ops.verify import print_verified, verified_batches
@@ -81,6 +81,7 @@ def _as_json(batch: "VerifiedPartition") -> dict[str, object]:
         "loaded": batch.loaded,
         "rejected": batch.rejected,
         "differences": batch.differences,
+        "reworded": batch.reworded,
     }
     pruned = {"file_pruned_at": batch.file_pruned_at, "rejects_pruned_at": batch.rejects_pruned_at}
     return known | {name: None if at is None else at.isoformat() for name, at in pruned.items()}

@@ -10,12 +10,14 @@ from sqlalchemy.sql.selectable import NamedFromClause
 
 from purchase_pipeline.ingest.tables import FeedTables
 from purchase_pipeline.postgres.slices.ledger import ledger_table, recorded_cursor
+from purchase_pipeline.postgres.slices.ledger_versions import ledger_version
 
 _Entry = NamedFromClause
 LEDGER = ledger_table()
 # `committed_at` is set before the commit, so an entry may become visible after a later one. A run is limited to 15
 # minutes; the rest is a margin for a clock that is set back.
 _LONGEST_COMMIT = timedelta(hours=1)
+_MERGES_SINCE = 3  # version of the ledger
 
 
 class LoadedPartition(NamedTuple):
@@ -125,16 +127,17 @@ class Ledger:
             LEDGER.c.digest == digest,
         )
         with self._engine.connect() as connection:
-            if not sa.inspect(connection).has_table(LEDGER.name):
-                return False
-            return connection.execute(sa.select(sa.exists().where(*entry))).scalar_one()
+            return (
+                bool(ledger_version(connection))
+                and connection.execute(sa.select(sa.exists().where(*entry))).scalar_one()
+            )
 
     def greatest(self, field: str) -> Any:  # noqa: ANN401  (of the field's type)
         """Return the greatest committed value of a field that is the cursor; None if the table is missing or empty."""
         table = self._tables.accepted
         cursor = recorded_cursor(None, table.name, None, table.columns[field].type)
         with self._engine.connect() as connection:
-            if not all(map(sa.inspect(connection).has_table, (LEDGER.name, table.name))):
+            if not self._exist(connection, table):
                 return None
             a_row = sa.select(sa.literal(1)).select_from(table).limit(1)
             return connection.execute(sa.select(cursor)).scalar() if connection.scalar(a_row) else None
@@ -202,10 +205,16 @@ class Ledger:
     def _rows(self, query: sa.Select[Any]) -> Sequence[sa.Row[*tuple[Any, ...]]]:
         """Return the query's rows; none if a table is missing."""
         with self._engine.connect() as connection:
-            inspector = sa.inspect(connection)
-            if not all(inspector.has_table(table.name) for table in (LEDGER, *self._tables.both)):
-                return []
-            return connection.execute(query).all()
+            return connection.execute(query).all() if self._exist(connection, *self._tables.both) else []
+
+    def _exist(self, connection: sa.Connection, *tables: sa.Table) -> bool:
+        """Return whether the tables exist, and a ledger that may have entries of the feed.
+
+        A ledger is upgraded by writing, not by reading: until then it has no columns of merges, nor any merge.
+        """
+        needed = _MERGES_SINCE if self._tables.write.merges else 1
+        inspector = sa.inspect(connection)
+        return ledger_version(connection) >= needed and all(inspector.has_table(each.name) for each in tables)
 
     def _loaded(
         self,

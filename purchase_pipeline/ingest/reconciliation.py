@@ -19,6 +19,7 @@ from purchase_pipeline.ingest.printable import quantity
 from purchase_pipeline.ingest.row_splitter import UnreadableResponseError
 from purchase_pipeline.ingest.tables import FeedTables
 from purchase_pipeline.ingest.validation import MissingRowsError, RejectedRow, RowValidation
+from purchase_pipeline.postgres.slices.ledger_versions import ledger_version
 
 _Entry = sa.Row[*tuple[Any, ...]]
 _ENTRY_COLUMNS = (
@@ -31,6 +32,7 @@ _PAGE_ROWS = 2_000
 _PARTITIONS_A_SNAPSHOT = 100
 _TABLES = 2
 _SHOWN = 5
+_REASONS = RejectedRow._fields.index("reasons")
 
 Row = Sequence[Any]
 _END: Row = (float("inf"),)
@@ -45,14 +47,26 @@ class VerifiedPartition(NamedTuple):
 
     Rows are not compared with a landed file that was pruned, but with the ledger by their number; nor are rejected rows
     that were pruned.
+
+    Attributes:
+        reworded: rejected rows whose reasons say the same in other words: those of an earlier version, of the contract
+            or of pydantic.
     """
 
     key: str
     loaded: int
     rejected: int
     differences: list[str]
+    reworded: int = 0
     file_pruned_at: datetime | None = None
     rejects_pruned_at: datetime | None = None
+
+
+class _RowDifferences(NamedTuple):
+    """The differences of a partition's rows, a sentence each, and the number of reworded ones."""
+
+    differences: list[str]
+    reworded: int = 0
 
 
 class Verifier:
@@ -77,9 +91,11 @@ class Verifier:
 
         Raises:
             MissingTableError: a table was dropped.
+            LedgerVersionError: a newer program wrote the ledger.
         """
         tables = (LEDGER, *self._tables.both)
         with self._engine.connect() as connection:
+            ledger_version(connection)
             has_table = sa.inspect(connection).has_table
             missing = [table.name for table in tables if not has_table(table.name)]
             if len(missing) == len(tables):
@@ -125,29 +141,32 @@ class Verifier:
             *_ledger_differences(recorded, counts),
             *_received_differences(entries, sum(counts.values())),
         ]
+        loaded, rejected = counts.values()
         landed = self._landing.find(partition) or self._landing.find_pruned(partition)
         if landed is None:
             differences.append(
                 f"no landed file in {self._landing.backend}, or a damaged manifest {partition}.json"
             )
-        else:
-            differences += _file_differences(landed, entries)
-            if landed.pruned_at is None:
-                differences += self._row_differences(snapshot, landed)
-        loaded, rejected = counts.values()
-        file_pruned_at = None if landed is None else landed.pruned_at
-        return VerifiedPartition(partition, loaded, rejected, differences, file_pruned_at, rejects_pruned_at)
+            return VerifiedPartition(
+                partition, loaded, rejected, differences, rejects_pruned_at=rejects_pruned_at
+            )
+        rows = _RowDifferences([]) if landed.pruned_at else self._row_differences(snapshot, landed)
+        differences += [*_file_differences(landed, entries), *rows.differences]
+        return VerifiedPartition(
+            partition, loaded, rejected, differences, rows.reworded, landed.pruned_at, rejects_pruned_at
+        )
 
     def is_stored_as_validated(self, landed: LandedPartition) -> bool:
         """Return whether validating a landed partition again gives the stored rows, rejects and reasons."""
         with self._engine.connect() as connection:
-            return not self._row_differences(_Snapshot(connection, self._tables, [landed.partition]), landed)
+            found = self._row_differences(_Snapshot(connection, self._tables, [landed.partition]), landed)
+            return found == _RowDifferences([])
 
-    def _row_differences(self, snapshot: "_Snapshot", landed: LandedPartition) -> list[str]:
+    def _row_differences(self, snapshot: "_Snapshot", landed: LandedPartition) -> _RowDifferences:
         """Validate a landed partition again, and return the differences from the tables."""
         tables = self._tables
         if snapshot.missing_columns:
-            return snapshot.missing_columns
+            return _RowDifferences(snapshot.missing_columns)
         validation = RowValidation(
             landed.partition,
             received=landed.rows,
@@ -167,11 +186,13 @@ class Verifier:
                     loaded = snapshot.rows(tables.accepted, tables.contract.model_fields, landed.partition)
                     found = list(self._compare(map(self._with_numbers, accepted), loaded, tables.accepted))
         except (DamagedFileError, MissingRowsError, UnreadableResponseError) as error:
-            return [str(error)]
+            return _RowDifferences([str(error)])
         if snapshot.rejects_pruned_at(landed.partition) is not None:
-            return found
+            return _RowDifferences(found)
         kept = snapshot.rows(tables.rejected, RejectedRow._fields[1:], landed.partition)
-        return [*found, *self._compare(iter(validation.rejected), kept, tables.rejected)]
+        reworded = list[int]()
+        compared = self._compare(iter(validation.rejected), kept, tables.rejected, reworded)
+        return _RowDifferences([*found, *compared], len(reworded))
 
     def _with_numbers(self, accepted: Row) -> Row:
         """Return row number and fields of an accepted row with numbers parsed, as `3.5` equals `3.50`."""
@@ -181,8 +202,17 @@ class Verifier:
                 values[index] = number(values[index])
         return values
 
-    def _compare(self, expected: Iterator[Row], stored: Iterator[Row], table: sa.Table) -> Iterator[str]:
-        """Merge two iterators of rows, ordered by row number, and yield the differences."""
+    def _compare(
+        self,
+        expected: Iterator[Row],
+        stored: Iterator[Row],
+        table: sa.Table,
+        reworded: list[int] | None = None,
+    ) -> Iterator[str]:
+        """Merge two iterators of rows, ordered by row number, and yield the differences.
+
+        Numbers of rejected rows that differ only in the words of their reasons are appended to `reworded` instead.
+        """
         missing, surplus, changed = list[int](), list[int](), list[int]()
         left, right = next(expected, _END), next(stored, _END)
         while (left, right) != (_END, _END):
@@ -191,7 +221,10 @@ class Verifier:
             elif right[0] < left[0]:
                 surplus.append(right[0])
             elif tuple(left) != tuple(right):
-                changed.append(right[0])
+                if reworded is not None and _are_reworded(left, right):
+                    reworded.append(right[0])
+                else:
+                    changed.append(right[0])
             behind = min(left[0], right[0])
             left = next(expected, _END) if left[0] == behind else left
             right = next(stored, _END) if right[0] == behind else right
@@ -259,6 +292,12 @@ class _Snapshot:
         key = self._tables.partition_of(table)
         query = sa.select(key, sa.func.count()).where(key.in_(self._partitions)).group_by(key)
         return dict(self.connection.execute(query).all())
+
+
+def _are_reworded(rejected: Row, stored: Row) -> bool:
+    """Return whether two rejected rows differ only in the words of their reasons."""
+    one, other = list(rejected), list(stored)
+    return len(one.pop(_REASONS)) == len(other.pop(_REASONS)) and one == other
 
 
 def _as_validated(column: sa.Column[Any]) -> sa.ColumnElement[Any]:

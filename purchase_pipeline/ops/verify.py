@@ -66,6 +66,13 @@ def print_verified(batches: Sequence[VerifiedPartition], console: Console) -> No
             "To reload a batch, materialize it in the Dagster UI. If the contract has changed, or a row was edited by "
             "hand, run `purchase-pipeline replay`. If a batch was being loaded just now, run `verify` again.",
         )
+    if reworded := sum(batch.reworded for batch in batches):
+        have = "row has" if reworded == 1 else "rows have"
+        print_text(
+            console,
+            f"{reworded:,} rejected {have} reasons worded by an earlier version of the program or contract. "
+            f"To update them: {program()} replay",
+        )
 
 
 def _pruned(batches: Sequence[VerifiedPartition]) -> Iterator[str]:

@@ -11,6 +11,7 @@ PostgresWriteError
  │   └─ RowsOutsideSliceError  rows that do not belong to the partition being written
  ├─ OutputReplacedError    an op's output that another run replaced before it was read
  ├─ RowsNotClearedError    old rows of the partition that cannot be deleted or seen
+ ├─ LedgerVersionError     a ledger of a newer program, or of an older one that the role may not upgrade
  ├─ DatabaseRefusalError   PostgreSQL rejects the operation: missing privilege, dependent objects, ...
  └─ SchemaDriftError       the data's columns do not match the table's
 """
@@ -137,6 +138,10 @@ class RowsOutsideSliceError(RowsNotStoredError):
 
 class RowsNotClearedError(PostgresWriteError):
     """Old rows of the slice that a trigger, rule or policy of the table keeps: they would be duplicated."""
+
+
+class LedgerVersionError(PostgresWriteError):
+    """A ledger of a newer program, or of an older one that the role may not upgrade."""
 
 
 class DatabaseRefusalError(PostgresWriteError):

@@ -10,12 +10,8 @@ from purchase_pipeline.postgres.dagster_internals import RawMetadataValue
 from purchase_pipeline.postgres.materialization import add_partition_metadata
 from purchase_pipeline.postgres.op_outputs import ledger_name_of_output
 from purchase_pipeline.postgres.slices.keys import reject_equal_keys
-from purchase_pipeline.postgres.slices.ledger import (
-    iso_text,
-    prepare_ledger,
-    record_slices,
-    recorded_cursor,
-)
+from purchase_pipeline.postgres.slices.ledger import iso_text, record_slices, recorded_cursor
+from purchase_pipeline.postgres.slices.ledger_versions import prepare_ledger
 from purchase_pipeline.postgres.slices.partitions import Target
 from purchase_pipeline.postgres.write.batches import WriteResult
 from purchase_pipeline.postgres.write.counts import Counting, Counts

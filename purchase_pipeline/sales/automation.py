@@ -25,11 +25,14 @@ def when_updated(*ignored: dg.AssetKey) -> _Condition:
     """Return the condition for unpartitioned assets: an upstream asset, other than those ignored, was updated.
 
     `eager()` would wait until every batch is loaded and none is in progress. A wiped asset waits for that, unless
-    another batch is loaded first.
+    another batch is loaded first. After a failure no upstream asset is ignored: it may have been missing, as one that
+    is new in this version while a run of the earlier version was still queued.
     """
-    updated = dg.AutomationCondition.any_deps_updated()
+    any_updated = dg.AutomationCondition.any_deps_updated()
+    updated: _Condition = any_updated
     if ignored:
-        updated = updated.ignore(dg.AssetSelection.assets(*ignored))
+        after_failure = any_updated & dg.AutomationCondition.execution_failed()
+        updated = any_updated.ignore(dg.AssetSelection.assets(*ignored)) | after_failure
     missing = dg.AutomationCondition.missing() & ~dg.AutomationCondition.any_deps_missing()
     may_run = ~dg.AutomationCondition.in_progress()
     wiped = missing & ~dg.AutomationCondition.execution_failed()

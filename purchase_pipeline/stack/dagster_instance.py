@@ -6,6 +6,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from purchase_pipeline.errors import PipelineError
 from purchase_pipeline.settings import Settings
 from purchase_pipeline.stack.database import dagster_storage_url
 from purchase_pipeline.stack.storage_claim import CODE_LOCATION
@@ -39,6 +40,31 @@ def open_instance(settings: Settings) -> dg.DagsterInstance:
     configuration = files("purchase_pipeline.stack").joinpath("dagster.yaml").read_text(encoding="utf-8")
     (settings.dagster_home / "dagster.yaml").write_text(configuration, encoding="utf-8")
     return dg.DagsterInstance.from_config(str(settings.dagster_home))
+
+
+class NewerDagsterError(PipelineError):
+    """Dagster's tables were migrated by a newer Dagster than is installed."""
+
+
+def upgrade_storage(instance: dg.DagsterInstance) -> None:
+    """Migrate tables of an older Dagster, as `dagster instance migrate` does. No other Dagster process may be running.
+
+    Raises:
+        NewerDagsterError: a newer Dagster has migrated them.
+    """
+    found, newest = instance.run_storage.alembic_version() or (None, None)
+    if found == newest:
+        return
+    from alembic.util import CommandError  # noqa: PLC0415  (Dagster imports it only when it migrates)
+
+    try:
+        instance.upgrade()
+    except CommandError as error:
+        raise NewerDagsterError(
+            f"Dagster's database has schema {found}, which Dagster {dg.__version__} does not know: a newer Dagster "
+            f"migrated it ({error}).",
+            hint="Install the newer version of this program, or restore the backup from before the upgrade.",
+        ) from error
 
 
 def write_workspace(settings: Settings, code_server_socket: Path) -> Path:

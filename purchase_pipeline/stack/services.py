@@ -18,7 +18,12 @@ from purchase_pipeline.errors import PipelineError
 from purchase_pipeline.settings import Settings
 from purchase_pipeline.stack import dagster_internals, start
 from purchase_pipeline.stack.clock import forget_future_ticks
-from purchase_pipeline.stack.dagster_instance import dagster_environment, open_instance, write_workspace
+from purchase_pipeline.stack.dagster_instance import (
+    dagster_environment,
+    open_instance,
+    upgrade_storage,
+    write_workspace,
+)
 from purchase_pipeline.stack.dagster_internals import NOT_FINISHED_STATUSES
 from purchase_pipeline.stack.database import is_embedded
 from purchase_pipeline.stack.failover import DATABASE_AWAY
@@ -124,6 +129,7 @@ def dagster_services(
 ) -> Iterator[dg.DagsterInstance]:
     """Run Dagster's code server, daemon and, unless disabled, web server; yield the instance."""
     with open_instance(settings) as instance, _private_folder() as private:
+        upgrade_storage(instance)
         end_orphaned_runs(settings, instance)
         forget_future_ticks(instance)
         try:

@@ -13,6 +13,7 @@ from typing import IO
 from purchase_pipeline.ingest.landing.backend import LandingUnavailableError
 
 _STAGED_PREFIX = ".staged-"
+_STAGED_PREFIXES = (_STAGED_PREFIX, ".arriving-")  # the second is of version 0.1
 _ABANDONED_SECONDS = 3600.0
 _FULL = (ENOSPC, EDQUOT)
 _PERMISSIONS = "Check its owner and permissions, or choose another folder with PURCHASE_LANDING."
@@ -105,7 +106,7 @@ class LocalBackend:
         for name in names:
             if name.startswith(prefix) and name.endswith(suffix) and name != keep:
                 (self._folder / name).unlink(missing_ok=True)
-            elif name.startswith(_STAGED_PREFIX):
+            elif name.startswith(_STAGED_PREFIXES):
                 with suppress(FileNotFoundError):
                     if time() - (self._folder / name).stat().st_mtime > _ABANDONED_SECONDS:
                         (self._folder / name).unlink()

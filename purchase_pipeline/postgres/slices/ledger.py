@@ -7,14 +7,13 @@ from typing import Any, NamedTuple
 
 import psycopg
 import sqlalchemy as sa
-from psycopg import sql
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from purchase_pipeline.postgres.errors import PostgresWriteError
-from purchase_pipeline.postgres.schema.tables import create_if_missing
-from purchase_pipeline.postgres.statements import Name, execute, quoted
 
 LEDGER_NAME = "slice_ledger"
+LEDGER_VERSION = 4
+"""Raise it with a column that is added, or with another meaning: `ledger_versions` upgrades, and refuses, by it."""
 _WRONG_TABLE = "42"  # SQLSTATE class of missing columns, indexes and privileges
 
 
@@ -57,55 +56,28 @@ def ledger_table(schema: str | None = None) -> sa.Table:
             server_default=sa.func.clock_timestamp(),
             comment="When the slice was written",
         ),
-        sa.Column("rows_inserted", sa.BigInteger, comment="Of an upsert or insert: new rows"),
-        sa.Column("rows_updated", sa.BigInteger, comment="Of an upsert: existing rows that changed"),
-        sa.Column(
-            "rows_unchanged", sa.BigInteger, comment="Of an upsert or insert: rows that did not change"
-        ),
-        sa.Column("rows_older", sa.BigInteger, comment="Of an upsert by newest: outdated rows, skipped"),
-        sa.Column(
-            "cursor", sa.Text, comment="Of an upsert or insert: the greatest value of its cursor so far"
-        ),
-        sa.Column("table_oid", sa.BigInteger, comment="OID of the table"),
-        sa.Column(
-            "cut_by", sa.Text, comment="How the table is partitioned, if these slices cover all its rows"
-        ),
-        sa.Column(
+        _added(2, "rows_inserted", sa.BigInteger, "Of an upsert or insert: new rows"),
+        _added(2, "rows_updated", sa.BigInteger, "Of an upsert: existing rows that changed"),
+        _added(2, "rows_unchanged", sa.BigInteger, "Of an upsert or insert: rows that did not change"),
+        _added(2, "rows_older", sa.BigInteger, "Of an upsert by newest: outdated rows, skipped"),
+        _added(3, "cursor", sa.Text, "Of an upsert or insert: the greatest value of its cursor so far"),
+        _added(2, "table_oid", sa.BigInteger, "OID of the table"),
+        _added(2, "cut_by", sa.Text, "How the table is partitioned, if these slices cover all its rows"),
+        _added(
+            4,
             "pruned_at",
             sa.DateTime(timezone=True),
-            comment="When a retention deleted the slice's rows; `rows` still counts them",
+            "When a retention deleted the slice's rows; `rows` still counts them",
         ),
-        comment="One row per slice: its last commit, written in the same transaction",
+        comment=f"One row per slice: its last commit, written in the same transaction (version {LEDGER_VERSION})",
     )
 
 
-_COLUMNS = (
-    "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped"
-)
-
-
-def prepare_ledger(connection: sa.Connection, schema: str) -> None:
-    """Create the ledger, or add columns that an older version lacks; concurrent writers do so once.
-
-    Raises:
-        PostgresWriteError: a table of that name exists that is not a ledger.
-    """
-    ledger = ledger_table(schema)
-    name = quoted(Name(schema, LEDGER_NAME))
-    known = set(connection.exec_driver_sql(_COLUMNS, (name,)).scalars())
-    if not known:
-        create_if_missing(connection, [ledger])
-        return
-    missing = [column for column in ledger.columns if column.name not in known]
-    if missing:
-        added = sql.SQL(", ").join(
-            sql.SQL("ADD COLUMN IF NOT EXISTS {} {}").format(
-                sql.Identifier(column.name), sql.SQL(column.type.compile(connection.dialect))
-            )
-            for column in missing
-        )
-        with _ledger_errors(ledger):
-            execute(connection, "ALTER TABLE {ledger} {added}", ledger=Name(schema, LEDGER_NAME), added=added)
+def _added(
+    since: int, name: str, kind: type[sa.types.TypeEngine[Any]] | sa.types.TypeEngine[Any], comment: str
+) -> sa.Column[Any]:
+    """Return a column that a version added to existing ledgers: nullable, without a default."""
+    return sa.Column(name, kind, comment=comment, info={"since": since})
 
 
 def record_slices(connection: sa.Connection, schema: str, entries: Sequence[Mapping[str, Any]]) -> None:
