@@ -169,7 +169,7 @@ def test_reasons_in_the_words_of_an_earlier_version_are_counted_and_replayed(
         "WHERE lote = 'lote-0001'",
     )
 
-    assert verifier.verify("lote-0001") == ("lote-0001", 490, 10, [], 10)
+    assert verifier.verify("lote-0001") == VerifiedPartition("lote-0001", 490, 10, [], reworded=10)
     assert not verifier.is_stored_as_validated(landed)
 
 

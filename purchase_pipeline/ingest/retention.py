@@ -16,7 +16,7 @@ from purchase_pipeline.ingest.landing.store import Landing
 from purchase_pipeline.ingest.ledger import LEDGER, Ledger, LoadedPartition
 from purchase_pipeline.ingest.tables import FeedTables
 from purchase_pipeline.postgres.locks import lock_slice
-from purchase_pipeline.postgres.slices.ledger import prepare_ledger
+from purchase_pipeline.postgres.slices.ledger_versions import prepare_ledger
 
 _ROWS_A_TRANSACTION = 10_000
 _PARTITIONS_A_TRANSACTION = 100

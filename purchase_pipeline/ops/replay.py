@@ -10,10 +10,10 @@ from purchase_pipeline.feeds.feed import Feed
 from purchase_pipeline.feeds.table_assets import not_landed
 from purchase_pipeline.ingest.landing.manifest import LandedPartition
 from purchase_pipeline.ingest.ledger import LoadedPartition
-from purchase_pipeline.ingest.printable import printable
+from purchase_pipeline.ingest.printable import few, printable
 from purchase_pipeline.ingest.reconciliation import Verifier
 from purchase_pipeline.ops.failures import print_failure
-from purchase_pipeline.ops.lines import few, print_text
+from purchase_pipeline.ops.lines import print_text
 from purchase_pipeline.ops.pipeline import Pipeline
 from purchase_pipeline.ops.runs import StartRun, job_runs
 from purchase_pipeline.settings import Settings

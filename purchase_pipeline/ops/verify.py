@@ -8,9 +8,9 @@ from rich.text import Text
 
 from purchase_pipeline.feeds.feed import Feed
 from purchase_pipeline.ingest.landing.store import landing_at
-from purchase_pipeline.ingest.printable import printable, quantity
+from purchase_pipeline.ingest.printable import few, printable, quantity
 from purchase_pipeline.ingest.reconciliation import VerifiedPartition, Verifier
-from purchase_pipeline.ops.lines import few, print_text
+from purchase_pipeline.ops.lines import print_text
 from purchase_pipeline.ops.summary import program
 from purchase_pipeline.postgres.connections import engine_for
 from purchase_pipeline.settings import Settings

@@ -6,10 +6,10 @@ from pathlib import Path
 from rich.console import Console
 
 from purchase_pipeline.ingest.landing.backend import BUCKET_SCHEME
-from purchase_pipeline.ingest.printable import quantity
+from purchase_pipeline.ingest.printable import few, quantity
 from purchase_pipeline.ops.backups.archive import Backup
 from purchase_pipeline.ops.backups.saving import Saved
-from purchase_pipeline.ops.lines import few, print_text
+from purchase_pipeline.ops.lines import print_text
 from purchase_pipeline.ops.summary import program
 
 

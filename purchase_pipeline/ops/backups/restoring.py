@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from psycopg import sql
 
 from purchase_pipeline.errors import PipelineError
-from purchase_pipeline.ingest.printable import quantity
+from purchase_pipeline.ingest.printable import few, quantity
 from purchase_pipeline.ops.backups.archive import DAGSTER_DUMP, DATA_DUMP, SETTINGS, Backup, whole_archive
 from purchase_pipeline.ops.backups.landed_files import LandedFiles
 from purchase_pipeline.ops.backups.saving import Say, landed_files
@@ -21,7 +21,6 @@ from purchase_pipeline.ops.backups.tables import (
     preparing_statements,
     server_major,
 )
-from purchase_pipeline.ops.lines import few
 from purchase_pipeline.postgres.connections import engine_for
 from purchase_pipeline.settings import Settings
 from purchase_pipeline.stack.daemon_lock import only_daemon
