@@ -74,7 +74,7 @@ def test_a_new_ledger_has_the_newest_version(engine: sa.Engine) -> None:
     assert f"(version {LEDGER_VERSION})" in str(ledger_table().comment)
 
 
-@pytest.mark.parametrize(("made", "version"), [(_VERSION_1, 1), (_VERSION_2, 2)])
+@pytest.mark.parametrize(("made", "version"), [(_VERSION_1, 1), (_VERSION_2, 2), (_VERSION_3, 3)])
 def test_an_older_ledger_becomes_like_a_new_one_and_keeps_its_entries(
     engine: sa.Engine, made: str, version: int
 ) -> None:
@@ -92,12 +92,15 @@ def test_an_older_ledger_becomes_like_a_new_one_and_keeps_its_entries(
     assert rows_of(engine, "SELECT asset, partition, rows, committed_at FROM slice_ledger") == before
 
 
-def test_a_ledger_from_before_versions_were_written_down_is_used_as_it_is(engine: sa.Engine) -> None:
-    run(engine, f"{_VERSION_3}; ALTER TABLE slice_ledger ADD note text")
+def test_a_ledger_without_a_comment_and_with_a_column_of_its_owners_is_used_as_it_is(
+    engine: sa.Engine,
+) -> None:
+    prepare(engine)
+    run(engine, "COMMENT ON TABLE slice_ledger IS NULL; ALTER TABLE slice_ledger ADD note text")
 
     prepare(engine)
 
-    assert version_in(engine) == 3
+    assert version_in(engine) == LEDGER_VERSION
     assert rows_of(engine, _COMMENT) == [(None,)]
 
 
@@ -114,7 +117,7 @@ def test_a_newer_ledger_is_refused_for_reading_and_writing(engine: sa.Engine, tm
     prepare(engine)
     run(engine, f"{_NEWER}; CREATE TABLE orders (); CREATE TABLE orders_rejected ()")
 
-    refused = r"by a newer version of this program.* version 99.*up to 3"
+    refused = rf"by a newer version of this program.* version 99.*up to {LEDGER_VERSION}"
     with pytest.raises(LedgerVersionError, match=refused):
         prepare(engine)
     tables = feed_tables(Order, "orders")
