@@ -92,7 +92,15 @@ def test_replay_does_nothing_if_all_batches_match(person: Person) -> None:
     )
     assert "(100 loaded, 0 rejected): no differences." in verified.stdout
     assert json.loads(as_json.stdout) == [
-        {"lote": "lote-0001", "loaded": 100, "rejected": 0, "differences": [], "reworded": 0}
+        {
+            "lote": "lote-0001",
+            "loaded": 100,
+            "rejected": 0,
+            "differences": [],
+            "reworded": 0,
+            "file_pruned_at": None,
+            "rejects_pruned_at": None,
+        }
     ]
     assert rejects.stdout == "0 rejected rows.\n"
     assert no_rejects.stdout == "[]\n"
