@@ -18,7 +18,7 @@ from resilience.drills.half_open import run_half_open
 from resilience.drills.lot_bench import DATABASE, ROLE, LotBench
 from resilience.drills.outcome import Drill, Outcome
 from resilience.drills.postgres_wire import at_copy_byte
-from resilience.drills.trials import Fault, HasStruck, outcome_of, try_once
+from resilience.drills.trials import Fault, HasStruck, outcome_of_struck, try_once
 from resilience.drills.wire_drills import a_lot_on_the_wire, on_the_wire
 
 _PATIENCE_SECONDS = 10.0
@@ -131,7 +131,7 @@ def _comes_true(connection: "psycopg.Connection[tuple[object, ...]]", question: 
 def _run(fault_on: FaultOn, times: int, folder: Path) -> Outcome:
     with a_lot_on_the_wire(folder) as (bench, proxy, copied):
         fault = fault_on(bench, proxy, copied)
-        return outcome_of([try_once(bench, fault) for _ in range(times)])
+        return outcome_of_struck(times, lambda: try_once(bench, fault))
 
 
 def _drill(name: str, fault: str, fault_on: FaultOn, *, full: int = 100, short: int = 2) -> Drill:

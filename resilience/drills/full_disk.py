@@ -12,7 +12,7 @@ from psycopg import sql
 from purchase_pipeline.stack.embedded_postgres.files import ServerFiles
 from resilience.drills.lot_bench import ROLE, LotBench
 from resilience.drills.outcome import Outcome
-from resilience.drills.trials import Fault, HasStruck, outcome_of, try_once
+from resilience.drills.trials import Fault, HasStruck, outcome_of_struck, try_once
 from resilience.drills.wire_drills import a_lot_on_the_wire
 
 _MEGABYTES = 32
@@ -29,7 +29,7 @@ def run_on_a_full_disk(times: int, folder: Path) -> Outcome:
             tables.mkdir(mode=0o700)
             os.chown(tables, place.account.uid, place.account.gid)
             _move_tables(bench, tables)
-            return outcome_of([try_once(bench, _full_disk(room, random)) for _ in range(times)])
+            return outcome_of_struck(times, lambda: try_once(bench, _full_disk(room, random)))
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from purchase_pipeline_tests.tcp_proxy import TcpProxy
 from resilience.drills.lot_bench import DATABASE, LotBench
 from resilience.drills.outcome import Outcome
 from resilience.drills.postgres_wire import at_copy_byte
-from resilience.drills.trials import Trial, outcome_of
+from resilience.drills.trials import Trial, outcome_of_struck
 from resilience.drills.wire_drills import a_lot_on_the_wire
 
 _BOUND_SECONDS = 90.0
@@ -21,7 +21,7 @@ def run_half_open(times: int, folder: Path) -> Outcome:
     Healed is what ended by itself: both runs, each within a minute and a half.
     """
     with a_lot_on_the_wire(folder) as (bench, proxy, copied), ThreadPoolExecutor(1) as runs:
-        return outcome_of([_try_once(bench, proxy, copied, runs) for _ in range(times)])
+        return outcome_of_struck(times, lambda: _try_once(bench, proxy, copied, runs))
 
 
 def _try_once(bench: LotBench, proxy: TcpProxy, copied: int, runs: ThreadPoolExecutor) -> Trial:

@@ -61,6 +61,14 @@ def try_once(bench: LotBench, fault: Fault, *, refetch: bool = False) -> Trial:
     )
 
 
+def outcome_of_struck(times: int, try_one: Callable[[], Trial]) -> Outcome:
+    """Try until the fault has struck so many times; a race is not won each time, so up to twice as often."""
+    trials = list[Trial]()
+    while sum(trial.struck for trial in trials) < times and len(trials) < 2 * times:
+        trials.append(try_one())
+    return outcome_of(trials)
+
+
 def outcome_of(trials: Sequence[Trial], note: str = "") -> Outcome:
     """Count the trials whose fault has struck; all others count for nothing."""
     struck = [trial for trial in trials if trial.struck]

@@ -19,7 +19,7 @@ from resilience.drills.postgres_wire import (
     instead_of_answer_to_commit,
     instead_of_commit,
 )
-from resilience.drills.trials import Fault, HasStruck, outcome_of, try_once
+from resilience.drills.trials import Fault, HasStruck, outcome_of_struck, try_once
 
 _ROWS = 2_000
 _DEFECTS = 0.01
@@ -85,7 +85,7 @@ def on_the_wire(proxy: TcpProxy, policy_for: Callable[[], Policy]) -> Fault:
 def _run(policy_for: PolicyFor, times: int, folder: Path) -> Outcome:
     with a_lot_on_the_wire(folder) as (bench, proxy, copied):
         fault = on_the_wire(proxy, partial(policy_for, copied))
-        return outcome_of([try_once(bench, fault) for _ in range(times)])
+        return outcome_of_struck(times, lambda: try_once(bench, fault))
 
 
 def _reset_at(share: float, copied: int) -> Policy:
