@@ -42,9 +42,9 @@ def _merged(results: Sequence[Results]) -> Sequence[Results]:
     return list(columns.values())
 
 
-def _heading(first: str, columns: Sequence[Results]) -> Iterator[str]:
-    yield _row(first, *(f"{one.title}<br>{one.frames}" for one in columns))
-    yield "|---" * (len(columns) + 1) + "|"
+def _heading(*cells: str) -> Iterator[str]:
+    yield _row(*cells)
+    yield "|---" * len(cells) + "|"
 
 
 def _row(*cells: str) -> str:
@@ -52,11 +52,14 @@ def _row(*cells: str) -> str:
 
 
 def _summary(columns: Sequence[Results]) -> Iterator[str]:
-    yield from _heading("Promise", columns)
-    for promise, behaviours in PROMISES.items():
-        names = [one.__name__ for one in behaviours]
-        yield _row(promise, *(_count(one.behaviours, names) for one in columns))
-    yield _row("**all**", *(f"**{_count(one.behaviours, list(BEHAVIOURS))}**" for one in columns))
+    yield from _heading("IO manager", *(promise.partition(":")[0] for promise in PROMISES), "All")
+    for column in columns:
+        counts = [
+            _count(column.behaviours, [one.__name__ for one in behaviours])
+            for behaviours in PROMISES.values()
+        ]
+        total = _count(column.behaviours, list(BEHAVIOURS))
+        yield _row(f"{column.title}, {column.frames}", *counts, f"**{total}**")
 
 
 def _count(found: Mapping[str, Finding], names: Sequence[str]) -> str:
@@ -69,7 +72,7 @@ def _count(found: Mapping[str, Finding], names: Sequence[str]) -> str:
 
 
 def _behaviours(columns: Sequence[Results]) -> Iterator[str]:
-    yield from _heading("Behaviour", columns)
+    yield from _heading("Behaviour", *(f"{one.title}<br>{one.frames}" for one in columns))
     for promise, behaviours in PROMISES.items():
         yield _row(f"**{promise.partition(':')[0]}**", *("" for _ in columns))
         for one in behaviours:
@@ -97,7 +100,7 @@ def _reasons(columns: Sequence[Results]) -> Iterator[str]:
 
 
 def _versions(columns: Sequence[Results]) -> Iterator[str]:
-    yield from ("| IO manager | tested with |", "|---|---|")
+    yield from _heading("IO manager", "tested with")
     for column in columns:
         versions = ", ".join(f"{name} {number}" for name, number in column.versions.items())
         yield _row(f"{column.title}, {column.frames}", versions)
