@@ -13,7 +13,7 @@ from typing import IO
 from purchase_pipeline.ingest.landing.backend import LandingUnavailableError
 
 _STAGED_PREFIX = ".staged-"
-_STAGED_PREFIXES = (_STAGED_PREFIX, ".arriving-")  # the second is of version 0.1
+_STAGED_PREFIXES = (_STAGED_PREFIX, ".arriving-")  # the second is of the first version, before 2026-11-29
 _ABANDONED_SECONDS = 3600.0
 _FULL = (ENOSPC, EDQUOT)
 _PERMISSIONS = "Check its owner and permissions, or choose another folder with PURCHASE_LANDING."
