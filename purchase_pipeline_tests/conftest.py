@@ -8,12 +8,16 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 
+import dagster as dg
 import psycopg
 import pytest
 import sqlalchemy as sa
 from psycopg import sql
+from pydantic import SecretStr
 
 from purchase_pipeline.postgres.connections import engine_for
+from purchase_pipeline.settings import Settings
+from purchase_pipeline.stack.dagster_instance import open_instance
 from purchase_pipeline.stack.embedded_postgres.server import EmbeddedPostgres
 from purchase_pipeline_tests import leftovers
 from purchase_pipeline_tests.databases import Databases
@@ -109,6 +113,21 @@ def database_url(databases: Databases) -> Iterator[str]:
 def engine(database_url: str) -> sa.Engine:
     """The test's database."""
     return engine_for(database_url)
+
+
+@pytest.fixture
+def instance(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[dg.DagsterInstance]:
+    """Dagster's instance as `up` opens it."""
+    for name in ("DAGSTER_HOME", "DAGSTER_POSTGRES_URL"):
+        monkeypatch.setenv(name, "")  # restored afterwards
+    secret = SecretStr(database_url)
+    settings = Settings(home=tmp_path / "home", database_url=secret, dagster_postgres_url=secret)
+    for name in settings.exported():
+        monkeypatch.setenv(name, "")
+    with open_instance(settings) as instance:
+        yield instance
 
 
 @pytest.fixture

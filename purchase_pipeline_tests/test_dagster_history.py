@@ -1,6 +1,5 @@
 """Old runs are deleted from Dagster's own storage, save what the asset catalog shows of them."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -8,12 +7,9 @@ from typing import Any
 import dagster as dg
 import pytest
 import sqlalchemy as sa
-from pydantic import SecretStr
 
 from mock_api.app import create_app
-from purchase_pipeline.settings import Settings
 from purchase_pipeline.stack.dagster_history import PrunedRun, of_code_location, prune_runs
-from purchase_pipeline.stack.dagster_instance import open_instance
 from purchase_pipeline.stack.run_ownership import LAUNCHED_BY_TAG
 from purchase_pipeline_tests.pipelines import a_pipeline, ingest
 from purchase_pipeline_tests.serving import served
@@ -21,21 +17,6 @@ from purchase_pipeline_tests.serving import served
 ASSETS = [dg.AssetKey(name) for name in ("compras_rejeitadas", "raw_purchases", "tabela_compras")]
 CHECK = dg.AssetCheckKey(dg.AssetKey("tabela_compras"), "every_row_is_loaded_or_rejected")
 LATER = datetime.now(UTC) + timedelta(days=100)
-
-
-@pytest.fixture
-def instance(
-    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[dg.DagsterInstance]:
-    """An instance as `up` opens it."""
-    for name in ("DAGSTER_HOME", "DAGSTER_POSTGRES_URL"):
-        monkeypatch.setenv(name, "")  # restored afterwards
-    secret = SecretStr(database_url)
-    settings = Settings(home=tmp_path / "home", database_url=secret, dagster_postgres_url=secret)
-    for name in settings.exported():
-        monkeypatch.setenv(name, "")
-    with open_instance(settings) as instance:
-        yield instance
 
 
 @pytest.fixture

@@ -3,31 +3,12 @@
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import dagster as dg
 import pytest
 import sqlalchemy as sa
-from pydantic import SecretStr
 
-from purchase_pipeline.settings import Settings
-from purchase_pipeline.stack.dagster_instance import open_instance
 from purchase_pipeline_tests.waiting import wait_until
-
-
-@pytest.fixture
-def instance(
-    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[dg.DagsterInstance]:
-    """An instance as `up` opens it."""
-    for name in ("DAGSTER_HOME", "DAGSTER_POSTGRES_URL"):
-        monkeypatch.setenv(name, "")  # restored afterwards
-    secret = SecretStr(database_url)
-    settings = Settings(home=tmp_path, database_url=secret, dagster_postgres_url=secret)
-    for name in settings.exported():
-        monkeypatch.setenv(name, "")
-    with open_instance(settings) as instance:
-        yield instance
 
 
 @contextmanager
