@@ -52,14 +52,14 @@ def _row(*cells: str) -> str:
 
 
 def _summary(columns: Sequence[Results]) -> Iterator[str]:
-    yield from _heading("IO manager", *(promise.partition(":")[0] for promise in PROMISES), "All")
+    yield from _heading("IO manager", "All", *(promise.partition(":")[0] for promise in PROMISES))
     for column in columns:
         counts = [
             _count(column.behaviours, [one.__name__ for one in behaviours])
             for behaviours in PROMISES.values()
         ]
         total = _count(column.behaviours, list(BEHAVIOURS))
-        yield _row(f"{column.title}, {column.frames}", *counts, f"**{total}**")
+        yield _row(f"{column.title}, {column.frames}", f"**{total}**", *counts)
 
 
 def _count(found: Mapping[str, Finding], names: Sequence[str]) -> str:
