@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
+from unittest.mock import patch
 
 import dagster as dg
 import psycopg
@@ -15,8 +16,9 @@ import sqlalchemy as sa
 from psycopg import sql
 from pydantic import SecretStr
 
+from purchase_pipeline.cli.outcome import STOPPING
 from purchase_pipeline.postgres.connections import engine_for
-from purchase_pipeline.settings import Settings
+from purchase_pipeline.settings import Settings, current_settings
 from purchase_pipeline.stack.dagster_instance import open_instance
 from purchase_pipeline.stack.embedded_postgres.server import EmbeddedPostgres
 from purchase_pipeline_tests import leftovers
@@ -69,6 +71,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def noted(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Record the folder of all `tmp_path`s for the cleanup."""
     leftovers.note(tmp_path_factory.getbasetemp())
+
+
+@pytest.fixture(scope="module", autouse=True)
+def unchanged_process() -> Iterator[None]:
+    """Undo what commands and instances in a file's tests change for all that follow: environment, umask and signals."""
+    stopping = {each: signal.getsignal(each) for each in STOPPING}
+    os.umask(umask := os.umask(0))
+    with patch.dict(os.environ):
+        yield
+    current_settings.cache_clear()
+    os.umask(umask)
+    for each, handler in stopping.items():
+        signal.signal(each, handler)
 
 
 @pytest.fixture(scope="session")

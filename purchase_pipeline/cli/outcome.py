@@ -22,7 +22,8 @@ P = ParamSpec("P")
 _terminals = [1, 2]
 """Descriptors that print, perhaps to a terminal."""
 
-_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+"""Signals that stop a command."""
 
 
 def succeeds(command: Callable[P, bool]) -> Callable[P, None]:
@@ -36,7 +37,7 @@ def succeeds(command: Callable[P, bool]) -> Callable[P, None]:
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
         # Anyone who could write Dagster's configuration or a landed file could run code here or change the data.
         os.umask(0o077)
-        for each in _STOPPING:
+        for each in STOPPING:
             if each != signal.SIGHUP or signal.getsignal(each) != signal.SIG_IGN:
                 signal.signal(each, _stop)
         sys.exit(0 if command(*args, **kwargs) else 1)
@@ -46,7 +47,7 @@ def succeeds(command: Callable[P, bool]) -> Callable[P, None]:
 
 def _stop(signum: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001
     """Exit, which stops all child processes; further signals are ignored until that is done."""
-    for each in _STOPPING:
+    for each in STOPPING:
         if signal.getsignal(each) == _stop:
             signal.signal(each, _ignore)  # not SIG_IGN, which child processes would inherit
     _redirect_closed_terminal()
