@@ -540,6 +540,16 @@ def test_attempts_and_waits_end_within_the_timeout() -> None:
     assert monotonic() - started < 10
 
 
+def test_an_attempt_cut_by_the_timeout_tells_what_the_attempt_before_met() -> None:
+    app = Script(Response(status_code=503, headers={"Retry-After": "1"}), drops(1_000, seconds_between=0.05))
+
+    with served(app, lifespan="off") as url, pytest.raises(ApiUnavailableError) as failed:
+        rows_from(an_api(url, attempts=2, timeout_seconds=3), request(1_000))
+
+    assert "lote-0001: response not complete after 3 s. The attempt before: " in str(failed.value)
+    assert "503" in str(failed.value)
+
+
 def test_an_endless_explanation_of_a_refusal_is_truncated() -> None:
     refusal = b"HTTP/1.1 404 Not Found\r\n\r\n" + b"no " * 10_000_000
 

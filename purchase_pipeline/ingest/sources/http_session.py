@@ -91,7 +91,21 @@ class _Series:
         source = self.session.source
         seconds = self.session.ends_at - monotonic()
         retrier = retrying(ApiUnavailableError, source.attempts, seconds, source.longest_wait_seconds)
-        response: tuple[PageResponse, bytes] = retrier(self._fetch_once, url, add_page)
+        failed: ApiUnavailableError | None = None
+
+        def attempt() -> tuple[PageResponse, bytes]:
+            nonlocal failed
+            try:
+                return self._fetch_once(url, add_page)
+            except ApiUnavailableError as error:
+                if failed is None or not self.session.deadline.is_over:
+                    failed = error
+                    raise
+                # The deadline says nothing about why the time was not enough.
+                before = str(failed).removeprefix(labelled(self.label, ""))
+                raise ApiUnavailableError(f"{error} The attempt before: {before}") from error
+
+        response: tuple[PageResponse, bytes] = retrier(attempt)
         return response
 
     def _fetch_once(self, url: httpx.URL, add_page: AddPage) -> tuple[PageResponse, bytes]:
