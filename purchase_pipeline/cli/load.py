@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from math import isnan
-from typing import TYPE_CHECKING, ParamSpec
+from typing import ParamSpec
 
 import click
 from rich.console import Console
@@ -13,9 +13,6 @@ from purchase_pipeline.cli.outcome import chosen_module, own_console, read_setti
 from purchase_pipeline.settings import Settings, new_settings
 from purchase_pipeline.stack.lock import exclusive_use
 from purchase_pipeline.stack.ports import LOOPBACK
-
-if TYPE_CHECKING:
-    from purchase_pipeline.stack.services import StackOptions
 
 P = ParamSpec("P")
 
@@ -52,11 +49,6 @@ def _settings(*, lots: int | None, rows: int | None, every: float | None = None)
         settings = new_settings(lots=lots, rows=rows, every=every)
     # With the API of another feed, no mock API is started.
     return settings if chosen_module() is None else settings.model_copy(update={"api_url": settings.api_url})
-
-
-def _require_two_ports(settings: Settings, options: "StackOptions") -> None:
-    if options.ui and options.port == options.api_port and not settings.is_given("api_url"):
-        raise click.UsageError(f"--port and --api-port must differ: both are {options.port}.")
 
 
 @click.command()
@@ -98,23 +90,27 @@ def up(  # noqa: PLR0913  (one for each option)
     Dagster, whose sensor requests the next missing batch every few seconds. Ctrl-C stops what it started; the next `up`
     resumes where this one stopped.
     """
-    from purchase_pipeline.cli.feed import chosen_feed
     from purchase_pipeline.ingest.landing.store import landing_at
-    from purchase_pipeline.ops.up import run_up
-    from purchase_pipeline.stack.services import OWN_DEFINITIONS, StackOptions
+    from purchase_pipeline.stack.database import database_starting
 
     settings = _settings(lots=lots, rows=rows, every=every)
     landing_at(settings.landing_location)  # fail now rather than once for each batch
-    options = StackOptions(
-        host=host,
-        port=port,
-        api_port=api_port,
-        defects=_defects(settings, defects),
-        ui=not no_ui,
-        module=chosen_module() or OWN_DEFINITIONS,
-    )
-    _require_two_ports(settings, options)
-    with exclusive_use(settings.home):
+    if not no_ui and port == api_port and not settings.is_given("api_url"):
+        raise click.UsageError(f"--port and --api-port must differ: both are {port}.")
+    defects = _defects(settings, defects)
+    with exclusive_use(settings.home), database_starting(settings):
+        from purchase_pipeline.cli.feed import chosen_feed
+        from purchase_pipeline.ops.up import run_up
+        from purchase_pipeline.stack.services import OWN_DEFINITIONS, StackOptions
+
+        options = StackOptions(
+            host=host,
+            port=port,
+            api_port=api_port,
+            defects=defects,
+            ui=not no_ui,
+            module=chosen_module() or OWN_DEFINITIONS,
+        )
         return run_up(chosen_feed, settings, options, Console(), exit_when_done=exit_when_done)
 
 
@@ -131,15 +127,18 @@ def ingest(*, lots: int, rows: int, defects: float, api_port: int) -> bool:
     Runs the same Dagster job as `up`, in this process and without pauses; a later `up` shows its runs in the UI. Exit
     code 0 if all batches are loaded, else 1.
     """
-    from purchase_pipeline.cli.feed import chosen_feed
     from purchase_pipeline.ingest.landing.store import landing_at
-    from purchase_pipeline.ops.ingest import run_ingest
-    from purchase_pipeline.stack.services import StackOptions
+    from purchase_pipeline.stack.database import database_starting
 
     settings = _settings(lots=lots, rows=rows)
     landing_at(settings.landing_location)
-    options = StackOptions(ui=False, api_port=api_port, defects=_defects(settings, defects))
-    with exclusive_use(settings.home), own_console() as console:
+    defects = _defects(settings, defects)
+    with exclusive_use(settings.home), database_starting(settings), own_console() as console:
+        from purchase_pipeline.cli.feed import chosen_feed
+        from purchase_pipeline.ops.ingest import run_ingest
+        from purchase_pipeline.stack.services import StackOptions
+
+        options = StackOptions(ui=False, api_port=api_port, defects=defects)
         return run_ingest(chosen_feed, settings, options, console)
 
 

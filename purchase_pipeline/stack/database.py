@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
+from threading import Event, Thread
 from typing import Any
 from urllib.parse import quote
 
@@ -172,6 +173,29 @@ def database_in_use(settings: Settings) -> Iterator[None]:
     else:
         _require_given(settings)
         yield
+
+
+@contextmanager
+def database_starting(settings: Settings) -> Iterator[None]:
+    """Start the embedded server, if used, while the block imports what will use it: creating one takes 1.5 s.
+
+    An error is left to `database_in_use`, which the block must enter before it uses the database.
+    """
+    over = Event()
+
+    def keep() -> None:
+        with suppress(PipelineError, OSError), database_in_use(settings):
+            over.wait()
+
+    starting = Thread(target=keep) if is_embedded(settings) else None
+    try:
+        if starting:
+            starting.start()
+        yield
+    finally:
+        over.set()
+        if starting:
+            starting.join()
 
 
 def require_database(settings: Settings) -> None:
