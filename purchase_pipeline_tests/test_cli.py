@@ -11,12 +11,16 @@ from itertools import takewhile
 from pathlib import Path
 from threading import Event
 
+import psutil
 import psycopg
 import pytest
+import sqlalchemy as sa
 from fastapi import FastAPI
 from starlette.responses import JSONResponse, Response
 
 from purchase_pipeline.ops.logs import SERVICES
+from purchase_pipeline.settings import DAGSTER_DATABASE_NAME
+from purchase_pipeline.stack.roles import DAGSTER
 from purchase_pipeline_tests.builders import a_compra
 from purchase_pipeline_tests.person import COMMAND, COUNTS, Person, copy_home
 from purchase_pipeline_tests.serving import served
@@ -244,17 +248,46 @@ def test_up_with_a_given_database_and_without_a_temporary_folder_starts_no_embed
 
 
 @pytest.mark.proof
-def test_ingest_after_a_killed_ingest_leaves_no_batch_in_progress(person: Person) -> None:
-    running = person.start("ingest", "--lots", "4", "--rows", "20000", "--api-port", str(person.api_port))
+def test_ingest_after_a_killed_run_and_a_killed_ingest_leaves_no_batch_in_progress(person: Person) -> None:
+    words = ("ingest", "--lots", "4", "--rows", "20000", "--api-port", str(person.api_port))
+    first = person.start(*words)
     wait_until(lambda: person.home.joinpath("landing", "lote-0002.json").exists(), seconds=180)
-    running.kill()
-    running.communicate()
+    for child in psutil.Process(first.pid).children():
+        if "ingest" in child.cmdline():
+            child.kill()
+    printed, _ = first.communicate(timeout=60)
+    second = person.start(*words)
+    wait_until(lambda: person.home.joinpath("landing", "lote-0004.json").exists(), seconds=180)
+    second.kill()
+    second.communicate()
+    wait_until(lambda: not any(" ingest " in one for one in person.processes()), seconds=10)
 
     again = person.ingest("--lots", "4", "--rows", "20000")
 
+    assert first.returncode == 1
+    assert "The process of a run was killed" in printed
     assert again.returncode == 0, again.stdout + again.stderr
     assert person.counts() == (80_000, 4, 80_000)
     assert json.loads(person.run("status", "--json").stdout)["in_flight"] == []
+
+
+@pytest.mark.proof
+def test_ingest_executes_two_runs_at_once_unless_a_pool_allows_one(person: Person) -> None:
+    two = person.ingest("--lots", "10", "--rows", "50")
+    dagster = sa.make_url(person.database_url()).set(database=DAGSTER_DATABASE_NAME, username=DAGSTER)
+    with psycopg.connect(dagster.render_as_string(hide_password=False)) as connection:
+        connection.execute(
+            "INSERT INTO concurrency_limits (concurrency_key, \"limit\") VALUES ('purchase_api', 1)"
+        )
+        connection.commit()
+        one = person.ingest("--lots", "20", "--rows", "50")
+        runs = connection.execute("SELECT start_time, end_time FROM runs ORDER BY id").fetchall()
+
+    assert (two.returncode, one.returncode) == (0, 0), two.stdout + one.stdout
+    assert person.counts() == (1000, 20, 1000)
+    (_, first_ends), (second_starts, _), *alone = runs
+    assert second_starts < first_ends
+    assert len(alone) == 1
 
 
 def test_ingest_loads_the_same_batches_without_daemon(person: Person) -> None:

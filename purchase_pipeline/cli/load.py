@@ -9,7 +9,7 @@ from rich.console import Console
 
 from purchase_pipeline.cli.addresses import PORT, checked_address
 from purchase_pipeline.cli.completion import batch_names
-from purchase_pipeline.cli.outcome import chosen_module, own_console, read_settings, settings_errors, succeeds
+from purchase_pipeline.cli.outcome import chosen_module, read_settings, settings_errors, succeeds
 from purchase_pipeline.settings import Settings, new_settings
 from purchase_pipeline.stack.lock import exclusive_use
 from purchase_pipeline.stack.ports import LOOPBACK
@@ -124,7 +124,7 @@ def ingest(*, lots: int, rows: int, defects: float, api_port: int) -> bool:
     purchase-pipeline ingest                        what is missing of 50
     purchase-pipeline ingest --lots 80              and 30 more
 
-    Runs the same Dagster job as `up`, in this process and without pauses; a later `up` shows its runs in the UI. Exit
+    Runs the same Dagster job as `up`, two runs at once and without pauses; a later `up` shows its runs in the UI. Exit
     code 0 if all batches are loaded, else 1.
     """
     from purchase_pipeline.ingest.landing.store import landing_at
@@ -133,13 +133,13 @@ def ingest(*, lots: int, rows: int, defects: float, api_port: int) -> bool:
     settings = _settings(lots=lots, rows=rows)
     landing_at(settings.landing_location)
     defects = _defects(settings, defects)
-    with exclusive_use(settings.home), database_starting(settings), own_console() as console:
+    with exclusive_use(settings.home), database_starting(settings):
         from purchase_pipeline.cli.feed import chosen_feed
         from purchase_pipeline.ops.ingest import run_ingest
         from purchase_pipeline.stack.services import StackOptions
 
         options = StackOptions(ui=False, api_port=api_port, defects=defects)
-        return run_ingest(chosen_feed, settings, options, console)
+        return run_ingest(chosen_feed, settings, options, Console())
 
 
 def _defects(settings: Settings, ratio: float) -> float:

@@ -13,7 +13,6 @@ from typing import NoReturn, ParamSpec
 
 import click
 from pydantic import ValidationError
-from rich.console import Console
 
 from purchase_pipeline.settings import Settings, current_settings, explained
 
@@ -62,18 +61,6 @@ def _redirect_closed_terminal() -> None:
         if any(event & (select.POLLHUP | select.POLLERR) for _, event in poll.poll(0)):
             with Path(os.devnull).open("wb") as devnull:
                 os.dup2(devnull.fileno(), descriptor)
-
-
-@contextmanager
-def own_console() -> Iterator[Console]:
-    """Open a console on a duplicate of stdout: Dagster redirects the original while a run logs in this process."""
-    descriptor = os.dup(sys.stdout.fileno())
-    _terminals.append(descriptor)
-    with os.fdopen(descriptor, "w", encoding=sys.stdout.encoding, errors=sys.stdout.errors) as file:
-        try:
-            yield Console(file=file)
-        finally:
-            _terminals.remove(descriptor)
 
 
 def _ignore(signum: int, frame: FrameType | None) -> None:

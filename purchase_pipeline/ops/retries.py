@@ -1,10 +1,11 @@
-"""Retries of requests that this process makes, as lines on the terminal."""
+"""Retries of requests, as lines on the terminal."""
 
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from logging.handlers import QueueListener
 
-from purchase_pipeline.ingest.sources import waits
+from purchase_pipeline.ops.run_processes import Retries
 
 
 class _FirstRetry(logging.Handler):
@@ -22,20 +23,19 @@ class _FirstRetry(logging.Handler):
 
 
 @contextmanager
-def retries_shown(say: Callable[[str], None]) -> Iterator[Callable[[], None]]:
-    """Show retries of requests that this process makes, instead of logging them.
+def retries_shown(records: Retries, say: Callable[[str], None]) -> Iterator[Callable[[], None]]:
+    """Show retries of requests that a run's process makes.
 
     Yield a function that ends a series of retries: the next one is shown.
     """
-    logger, handler = logging.getLogger(waits.__name__), _FirstRetry(say)
-    logger.addHandler(handler)
-    propagate, logger.propagate = logger.propagate, False
+    handler = _FirstRetry(say)
 
     def end_series() -> None:
         handler.is_said = False
 
+    listener = QueueListener(records, handler)
+    listener.start()
     try:
         yield end_series
     finally:
-        logger.propagate = propagate
-        logger.removeHandler(handler)
+        listener.stop()

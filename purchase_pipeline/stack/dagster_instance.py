@@ -38,7 +38,9 @@ def open_instance(settings: Settings) -> dg.DagsterInstance:
     os.environ.update(dagster_environment(settings))
     settings.dagster_home.mkdir(parents=True, exist_ok=True)
     configuration = files("purchase_pipeline.stack").joinpath("dagster.yaml").read_text(encoding="utf-8")
-    (settings.dagster_home / "dagster.yaml").write_text(configuration, encoding="utf-8")
+    file = settings.dagster_home / "dagster.yaml"
+    if not file.exists() or file.read_text(encoding="utf-8") != configuration:  # others may be reading it
+        file.write_text(configuration, encoding="utf-8")
     return dg.DagsterInstance.from_config(str(settings.dagster_home))
 
 
