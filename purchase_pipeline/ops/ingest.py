@@ -136,16 +136,24 @@ class _Loading:
 
 
 def _groups(pipeline: Pipeline, missing: list[str]) -> Iterator[list[list[str]]]:
-    """Yield the partitions of runs that are executed at the same time, if the limits of their pools allow several."""
-    feed, storage = pipeline.feed, pipeline.instance.event_log_storage
-    limits = {limit.name: limit.limit for limit in storage.get_pool_limits()}
-    most = min(_MOST_RUNS, *(limits.get(pool, _MOST_RUNS) for pool in (feed.api_pool, feed.database_pool)))
-    length = min(feed.partitions_per_run, max(_SHORTEST_RUN, ceil(len(missing) / max(most, 1))))
+    """Yield the partitions of runs that are executed at the same time."""
+    feed, most = pipeline.feed, _most_runs(pipeline)
+    length = min(feed.partitions_per_run, max(_SHORTEST_RUN, ceil(len(missing) / most)))
     groups = list(consecutive(missing, pipeline.backlog.keys, length))
     if most > 1:
         yield groups
     else:
         yield from ([keys] for keys in groups)
+
+
+def _most_runs(pipeline: Pipeline) -> int:
+    """Return how many runs may be executed at once, by the feed and the limits of its pools."""
+    feed = pipeline.feed
+    if feed.write.merges:  # a partition's rows may overwrite those of the one before
+        return 1
+    known = {pool.name: pool.limit for pool in pipeline.instance.event_log_storage.get_pool_limits()}
+    limits = (known.get(pool) or _MOST_RUNS for pool in (feed.api_pool, feed.database_pool))
+    return min(_MOST_RUNS, *limits)
 
 
 def _between_commits() -> Callable[[LoadedPartition], Taken]:

@@ -66,7 +66,8 @@ class RunProcesses:
             processes, context, initializer=_begin, initargs=(_Runner(feed, job, settings), self.retries)
         )
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # of `database_starting`'s thread, which waits
+            # That of `database_starting` waits, with nothing open.
+            warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
             self._pool.submit(os.getpid).result()  # forks all of them
 
     def start(self, keys: Sequence[str]) -> Future[bool]:
