@@ -3,6 +3,7 @@
 import re
 import subprocess
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -100,13 +101,14 @@ def anchors_of(page: Path) -> set[str]:
     return anchors
 
 
-def commands_of(block: Block) -> list[str]:
+@cache  # asks the shell about each line; a translation is compared with the whole original
+def commands_of(block: Block) -> tuple[str, ...]:
     """Return the shell commands of a block, in order, without comments; a command may span lines."""
     if block.language == "sql":
-        return [f"psql \"$(purchase-pipeline db-url)\" -X -v ON_ERROR_STOP=1 <<'SQL'\n{block.text}SQL"]
+        return (f"psql \"$(purchase-pipeline db-url)\" -X -v ON_ERROR_STOP=1 <<'SQL'\n{block.text}SQL",)
     if block.language == "console":
-        return [line.removeprefix("$ ") for line in block.text.splitlines() if line.startswith("$ ")]
-    return list(_whole_commands(block.text)) if block.language == "bash" else []
+        return tuple(line.removeprefix("$ ") for line in block.text.splitlines() if line.startswith("$ "))
+    return tuple(_whole_commands(block.text)) if block.language == "bash" else ()
 
 
 def without_comments(command: str) -> str:

@@ -33,6 +33,13 @@ def named(kind: str, name: str) -> Manifest:
     return found
 
 
+def validate(manifest: Manifest, version: str) -> None:
+    """Validate a manifest with the schemas of a version of Kubernetes."""
+    import kubernetes_validate  # noqa: PLC0415  (imports a grammar's parser: 1.5 s of each worker)
+
+    kubernetes_validate.validate(manifest, version, strict=True)
+
+
 def pod_template(manifest: Manifest) -> Manifest:
     """Return the pod template of a Deployment, Job or CronJob."""
     spec = manifest["spec"]

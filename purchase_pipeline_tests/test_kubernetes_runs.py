@@ -4,18 +4,16 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import dagster as dg
 import httpx
-import kubernetes_validate
 import psycopg
 import pytest
 import yaml
 from dagster._core.launcher import WorkerStatus
 from dagster._grpc.client import DagsterGrpcClient
-from dagster_k8s import K8sRunLauncher
 
 from mock_api.app import create_app
 from purchase_pipeline.settings import Settings
@@ -29,6 +27,7 @@ from purchase_pipeline_tests.manifests import (
     environment,
     manifests,
     named,
+    validate,
 )
 from purchase_pipeline_tests.person import Person
 from purchase_pipeline_tests.s3 import access, an_object_store
@@ -36,6 +35,9 @@ from purchase_pipeline_tests.serving import answers, free_port, served
 from purchase_pipeline_tests.test_kubernetes import VERSIONS, restricted
 from purchase_pipeline_tests.waiting import wait_until
 from purchase_pipeline_tests.waiting_job import waiting
+
+if TYPE_CHECKING:
+    from dagster_k8s import K8sRunLauncher  # takes longer to import than Dagster: only where it is used
 
 pytestmark = pytest.mark.proof
 
@@ -156,8 +158,10 @@ def granted() -> set[tuple[str, str]]:
 @pytest.fixture
 def launcher(
     cluster: Cluster, api: KubernetesApi, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[K8sRunLauncher]:
+) -> Iterator["K8sRunLauncher"]:
     """The run launcher as the daemon's pod creates it."""
+    from dagster_k8s import K8sRunLauncher  # noqa: PLC0415
+
     assert api.jobs == {}
     for name, value in cluster.environment(
         container(named("Deployment", "purchase-pipeline-daemon"))
@@ -170,7 +174,7 @@ def launcher(
 
 
 def test_a_batch_is_loaded_by_a_job(
-    cluster: Cluster, api: KubernetesApi, launcher: K8sRunLauncher, person: Person, started: ExitStack
+    cluster: Cluster, api: KubernetesApi, launcher: "K8sRunLauncher", person: Person, started: ExitStack
 ) -> None:
     (migration,) = manifests("Job")
     assert cluster.start(migration).wait(120) == 0, cluster.log()
@@ -181,7 +185,7 @@ def test_a_batch_is_loaded_by_a_job(
 
     job = next(iter(api.jobs.values()))
     for version in VERSIONS:
-        kubernetes_validate.validate(job, version, strict=True)
+        validate(job, version)
     assert restricted(job)
     assert container(job)["image"] == container(named("Deployment", "purchase-pipeline-code"))["image"]
     assert job["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/part-of"] == "purchase-pipeline"
@@ -204,14 +208,14 @@ def test_a_batch_is_loaded_by_a_job(
     assert written <= of_telemetry
 
 
-def test_tags_of_a_run_cannot_choose_its_pod(launcher: K8sRunLauncher) -> None:
+def test_tags_of_a_run_cannot_choose_its_pod(launcher: "K8sRunLauncher") -> None:
     tags = {"dagster-k8s/config": '{"container_config": {"image": "other"}}'}
 
     with pytest.raises(Exception, match=r"violated the allowed list: container_config\.image"):
         launcher.get_container_context_for_run(dg.DagsterRun(job_name="any", tags=tags))
 
 
-def test_a_terminated_run_loses_its_pod(launcher: K8sRunLauncher, api: KubernetesApi) -> None:
+def test_a_terminated_run_loses_its_pod(launcher: "K8sRunLauncher", api: KubernetesApi) -> None:
     run = launcher._instance.create_run_for_job(waiting, status=dg.DagsterRunStatus.STARTED)  # noqa: SLF001  (as above)
     pod = api.processes[f"dagster-run-{run.run_id}"] = subprocess.Popen(["/bin/sleep", "600"])
 

@@ -223,6 +223,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.database
 @pytest.mark.parametrize("form", [[], ["--yaml", "--directory", "."]])
 def test_names_that_are_code_are_only_names(here: Path, form: list[str]) -> None:
     app = Starlette(routes=[Route("/", lambda _: JSONResponse([HOSTILE, HOSTILE]))])

@@ -482,23 +482,38 @@ def test_a_type_without_a_meaning_is_refused_at_once(make: Any, message: str) ->
         make()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(JSON_VALUES, min_size=100, max_size=100))
-@example(VALUES)
-def test_what_a_type_accepts_its_column_holds(transaction: sa.Connection, values: list[str]) -> None:
-    for number, field_type in enumerate(BY_NAME.values()):
-        model = create_model("Ready", x=(field_type | None, ...), xs=(list[field_type], []))  # type: ignore[valid-type]  # chosen at run time
-        table = sa.Table(
+@pytest.fixture
+def ready(transaction: sa.Connection) -> list[tuple[type[BaseModel], sa.Table]]:
+    """A model with a field and a list of each type, and its table."""
+    models = [
+        create_model("Ready", x=(field_type | None, ...), xs=(list[field_type], []))  # type: ignore[valid-type]  # chosen at run time
+        for field_type in BY_NAME.values()
+    ]
+    tables = [
+        sa.Table(
             f"ready_{number}",
             sa.MetaData(),
             sa.Column("id", sa.Integer),
             *columns_from_model(model),
             prefixes=["TEMPORARY"],
         )
+        for number, model in enumerate(models)
+    ]
+    for table in tables:
+        table.create(transaction)
+    return list(zip(models, tables, strict=True))
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(JSON_VALUES, min_size=100, max_size=100))
+@example(VALUES)
+def test_what_a_type_accepts_its_column_holds(
+    transaction: sa.Connection, ready: list[tuple[type[BaseModel], sa.Table]], values: list[str]
+) -> None:
+    for model, table in ready:
         accepted = accepted_values(model, values)
         converters = converters_from_model(model)
-        table.drop(transaction, checkfirst=True)
-        table.create(transaction)
+        transaction.execute(table.delete())
         copy_rows(
             transaction,
             table,

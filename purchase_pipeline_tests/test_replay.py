@@ -76,12 +76,6 @@ def test_a_batch_that_fails_the_new_contract_keeps_its_rows(person: Person, tmp_
     assert person.counts() == (500, 1, 500)
 
 
-def test_an_unknown_batch_is_a_usage_error(person: Person) -> None:
-    for refused in person.run_all(*(["replay", "--lote", lote] for lote in ("lote-9999", "nonsense"))):
-        assert refused.returncode == 2
-        assert "Unknown batch" in refused.stderr
-
-
 @pytest.mark.proof
 def test_replay_does_nothing_if_all_batches_match(person: Person) -> None:
     person.ingest("--lots", "1", "--rows", "100")

@@ -10,8 +10,6 @@ from dagster._core.instance.ref import InstanceRef
 from dagster._core.storage.tags import PARTITION_NAME_TAG, ROOT_RUN_ID_TAG
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import WorkspaceFileTarget
-from dagster_graphql.cli import execute_query
-from dagster_graphql.client.query import LAUNCH_PIPELINE_EXECUTION_MUTATION
 
 from purchase_pipeline.stack.storage_claim import CODE_LOCATION
 from purchase_pipeline_tests.live_stack import LiveStack
@@ -26,6 +24,10 @@ class Launcher:
 
     def fetch_again(self, lote: str, job: str = "ingest_lote", raw_asset: str = "raw_purchases") -> str:
         """Ask for a run that fetches a lot anew from the API, and return the run's id."""
+        # Not for a list of the drills, nor to collect their tests: it takes half as long as Dagster itself.
+        from dagster_graphql.cli import execute_query  # noqa: PLC0415
+        from dagster_graphql.client.query import LAUNCH_PIPELINE_EXECUTION_MUTATION  # noqa: PLC0415
+
         parameters = {
             "selector": {
                 "repositoryLocationName": CODE_LOCATION,
