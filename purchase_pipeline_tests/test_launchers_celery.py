@@ -22,7 +22,6 @@ from dagster_celery.tags import DAGSTER_CELERY_TASK_ID_TAG
 
 from purchase_pipeline.launchers import celery
 from purchase_pipeline.launchers.celery import WatchfulCeleryRunLauncher
-from purchase_pipeline.stack import probes
 from purchase_pipeline.stack.run_ownership import LAUNCHED_BY_TAG
 from purchase_pipeline_tests.redis_server import RedisServer
 from purchase_pipeline_tests.waiting import wait_until
@@ -100,12 +99,6 @@ def context(
         yield context
 
 
-def responds(broker_url: str, worker: str) -> bool:
-    """Return what the health check of a worker's container finds."""
-    check = (sys.executable, "-m", probes.__name__, "worker", broker_url, worker)
-    return subprocess.run(check, stderr=subprocess.DEVNULL, check=False).returncode == 0
-
-
 def a_worker(started: ExitStack, name: str) -> Worker:
     worker = Worker(name)
     started.callback(worker.kill)
@@ -138,7 +131,6 @@ def test_a_run_survives_its_broker_and_a_killed_worker(
     worker = a_worker(started, "first@here")
     run_id = launched(context)
     a_worker(started, "second@here")
-    assert responds(broker.url, "first@here")
 
     broker.kill()
     polled(context)
@@ -151,8 +143,6 @@ def test_a_run_survives_its_broker_and_a_killed_worker(
 
     worker.kill()
     poll_until_begun_again(context, run_id)
-    assert not responds(broker.url, "first@here")
-    assert responds(broker.url, "second@here")
 
 
 @pytest.mark.proof

@@ -1,7 +1,7 @@
 """Health checks of containers: `python -m purchase_pipeline.stack.probes daemon "$DAGSTER_POSTGRES_URL"`.
 
-A check is a new process every 30 s. Dagster's and Celery's own commands take 1 to 1.6 s of a core, nearly all of it to
-import Dagster or Celery's commands; these see the same without them.
+A check is a new process every 30 s. Dagster's own commands take 1 to 1.6 s of a core, nearly all of it to import
+Dagster; these see the same without it.
 """
 
 import json
@@ -54,17 +54,8 @@ def daemon(dagster_postgres_url: str) -> bool:
     return {kind for kind, at in beats.items() if time() <= at + _HEARTBEAT_SECONDS} >= DAEMONS
 
 
-def worker(broker_url: str, name: str) -> bool:
-    """Return whether a Celery worker such as `celery@host` responds: `celery inspect ping --destination`."""
-    from celery import Celery  # noqa: PLC0415
-
-    app = Celery(broker=broker_url)
-    app.conf.broker_transport_options = {"max_retries": 1, "socket_connect_timeout": 5}  # not forever
-    return bool(app.control.ping([name], timeout=_RESPONSE_SECONDS))
-
-
-CHECKS: Mapping[str, Callable[..., bool]] = {"code-server": code_server, "daemon": daemon, "worker": worker}
+CHECKS: Mapping[str, Callable[[str], bool]] = {"code-server": code_server, "daemon": daemon}
 
 if __name__ == "__main__":
-    _check, *_arguments = sys.argv[1:]
-    sys.exit(0 if CHECKS[_check](*_arguments) else f"The {_check} does not respond, or not all of it.")
+    _check, _address = sys.argv[1:]
+    sys.exit(0 if CHECKS[_check](_address) else f"The {_check} does not respond, or not all of it.")
