@@ -153,25 +153,6 @@ def test_up_stops_its_services_when_its_output_is_closed(campaign: Person) -> No
 
 
 @pytest.mark.proof
-def test_a_second_run_in_the_same_home_is_refused_and_down_stops_the_first(campaign: Person) -> None:
-    with another_batch(campaign):
-        running = campaign.start(*campaign.up_words(*endless(campaign)))
-
-    second = campaign.ingest("--lots", "1")
-
-    assert second.returncode == 1
-    assert f"Another run (PID {running.pid}) is using {campaign.home}." in " ".join(second.stderr.split())
-
-    down = campaign.run("down")
-    printed, _ = running.communicate(timeout=60)
-
-    assert down.returncode == 0, down.stderr
-    assert f"the run of process {running.pid}" in down.stdout
-    assert running.returncode == 143, printed
-    assert campaign.processes() == []
-
-
-@pytest.mark.proof
 def test_after_a_kill_up_stops_what_is_left_over_and_under_nohup_outlives_its_terminal(
     campaign: Person,
 ) -> None:
@@ -214,25 +195,38 @@ def test_up_survives_a_database_restart_reports_it_once_and_resumes(campaign: Pe
 
 
 @pytest.mark.proof
-def test_two_homes_cannot_run_daemons_on_the_same_storage(
+def test_a_second_run_in_the_same_home_or_on_the_same_storage_is_refused_and_down_stops_the_first(
     person: Person, database_url: str, tmp_path: Path
 ) -> None:
     given = {"DATABASE_URL": database_url, "DAGSTER_POSTGRES_URL": database_url}
     other = Person(tmp_path / "other")
     with another_batch(person):
-        running = person.start(*person.up_words("--lots", "4", "--rows", "20000"), **given)
+        running = person.start(*person.up_words(*endless(person), "--every", "5"), **given)
 
-    second = other.up("--lots", "4", "--rows", "20000", **given)
-    printed, _ = running.communicate(timeout=240)
+    in_the_home = person.ingest("--lots", "1", **given)
+    on_the_storage = other.up(*endless(person), **given)
+    with another_batch(person):
+        pass  # the first goes on
+    down = person.run("down", **given)
+    printed, _ = running.communicate(timeout=60)
 
-    assert second.returncode == 1
-    assert f"purchase-pipeline up, process {running.pid} on" in " ".join(second.stderr.split())
-    assert "Traceback" not in second.stderr
+    assert in_the_home.returncode == on_the_storage.returncode == 1
+    assert f"Another run (PID {running.pid}) is using {person.home}." in " ".join(in_the_home.stderr.split())
+    assert f"purchase-pipeline up, process {running.pid} on" in " ".join(on_the_storage.stderr.split())
+    assert "Traceback" not in in_the_home.stderr + on_the_storage.stderr
     assert other.processes() == []
-    assert running.returncode == 0, printed
+    assert down.returncode == 0, down.stderr
+    assert f"the run of process {running.pid}" in down.stdout
+    assert running.returncode == 143, printed
     assert "failed" not in printed
-    third = other.up("--lots", "4", "--rows", "20000", **given)
-    assert third.returncode == 0, third.stdout + third.stderr
+    assert person.processes() == []
+
+    lots = landed(person) + 1
+    later = other.up("--lots", str(lots), "--rows", str(ROWS), **given)
+
+    assert later.returncode == 0, later.stdout + later.stderr
+    with psycopg.connect(database_url) as connection:
+        assert connection.execute(COUNTS).fetchone() == (ROWS * lots, lots, ROWS * lots)
 
 
 @pytest.mark.proof
