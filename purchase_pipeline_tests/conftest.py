@@ -60,8 +60,14 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` selects
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the files with long tests first, so that none is left alone at the end; mark tests that use a database."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Run the files with long tests first, so that none is left alone at the end; mark tests that use a database.
+
+    Tests marked `release` run if `-m` names the mark.
+    """
+    if "release" not in config.option.markexpr:
+        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("release")])
+        items[:] = [item for item in items if not item.get_closest_marker("release")]
     long = {item.path for item in items if item.get_closest_marker("proof")}
     items.sort(key=lambda item: item.path not in long)
     for item in items:

@@ -117,9 +117,9 @@ def test_after_reset_and_restore_all_is_as_before_and_nothing_is_missing(newcome
     assert (saved.returncode, restored.returncode) == (0, 0), saved.stderr + restored.stderr
     assert file.stat().st_mode & 0o077 == 0
     assert everything_of(newcomer) == before
-    verified = newcomer.run("verify")
+    verified, status = newcomer.run_all(["verify"], ["status"])
     assert (verified.returncode, "no differences" in verified.stdout) == (0, True)
-    assert "3 of 3 batches loaded" in newcomer.run("status").stdout
+    assert "3 of 3 batches loaded" in status.stdout
     again = newcomer.up("--lots", "3", "--rows", "500")
     assert again.returncode == 0
     assert everything_of(newcomer)[:2] == before[:2]

@@ -9,6 +9,7 @@ import dagster as dg
 import psutil
 import pytest
 
+from purchase_pipeline.stack.probes import code_server
 from purchase_pipeline_tests.waiting import wait_until
 from purchase_pipeline_tests.watched_runs import OURS, CodeServer, a_server, at_socket, launched, workspace_of
 
@@ -47,6 +48,7 @@ def test_a_run_is_forked_from_a_process_without_threads_and_connections(
         forking = fork_server(server)
         (run,) = forking.children()
 
+        assert code_server(f"unix:{tmp_path / 'code.sock'}")
         assert forking.num_threads() == 1
         assert forking.net_connections("inet") == []
         assert all(

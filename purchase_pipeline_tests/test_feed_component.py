@@ -307,6 +307,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"source": None, "function": "os.path.jon"}, r"function: cannot import 'os.path.jon' \(AttributeError"),
     ({"source": None, "function": "os.sep"}, r"function: 'os.sep' is not a function"),
     ({"source": "http://api.test"}, r"source.*must be attributes; accepted: token, url, path"),
+    ({"source": {"url": "A", "pathh": "/a"}}, r"'pathh' \(did you mean 'path'\?\); accepted: token, url, path"),
     ({"source": {"path": "/a"}}, r"source.url.*Field required"),
     ({"source": {"url": "api.test"}}, r"source.url.*must be a URL, or the name of the environment variable"),
     ({"source": {"url": "{{ env.NO_SUCH_URL }}"}}, r"source.url: .* has no value. Set the environment variable"),
@@ -472,16 +473,11 @@ def test_a_mistake_is_shown_with_its_line(project: Project) -> None:
     file.write_text(file.read_text().replace("path: /orders", "pathh: /orders"))
 
     in_yaml = project.tried("dg", "check", "yaml")
-    in_defs = project.tried("dg", "check", "defs", "--no-check-yaml")
 
     line = 1 + file.read_text().splitlines().index("    pathh: /orders")
     assert in_yaml.returncode != 0
     assert "'pathh' was unexpected" in in_yaml.stdout
     assert f"defs.yaml:{line}" in in_yaml.stdout
-    assert in_defs.returncode != 0
-    assert "unknown attribute 'pathh' (did you mean 'path'?); accepted: token, url, path" in " ".join(
-        (in_defs.stdout + in_defs.stderr).split()
-    )
 
 
 @pytest.mark.proof
@@ -491,7 +487,7 @@ def test_a_value_out_of_bounds_is_shown_with_its_line(project: Project) -> None:
         file.read_text().replace("    path: /orders", "    path: /orders\n    rate: 10/fortnight")
     )
 
-    checked = project.tried("dg", "check", "defs")
+    checked = project.tried("dg", "check", "defs", "--no-check-yaml")  # which its schema cannot know
 
     printed = " ".join((checked.stdout + checked.stderr).split())
     assert checked.returncode != 0

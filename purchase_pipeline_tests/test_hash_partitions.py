@@ -41,11 +41,12 @@ def test_what_looks_at_the_tables_sees_no_difference(person: Person) -> None:
     with psycopg.connect(person.database_url()) as connection:
         assert connection.execute(PARTITIONS).fetchall() == [(5,)]
     assert person.counts() == (1176, 4, 1176)
-    assert person.run("verify").returncode == 0
-    assert json.loads(person.run("status", "--json").stdout)["rows_loaded"] == 1176
-    assert person.run("report", "--no-open").returncode == 0
-    sizes = person.run("sql", "table-sizes", "--csv").stdout
-    assert [line.split(",")[:2] for line in sizes.splitlines() if "compras" in line] == [
+    verified, status, reported, sizes = person.run_all(
+        ["verify"], ["status", "--json"], ["report", "--no-open"], ["sql", "table-sizes", "--csv"]
+    )
+    assert (verified.returncode, reported.returncode) == (0, 0)
+    assert json.loads(status.stdout)["rows_loaded"] == 1176
+    assert [line.split(",")[:2] for line in sizes.stdout.splitlines() if "compras" in line] == [
         ["tabela_compras", "1176"],
         ["compras_rejeitadas", "24"],
     ]

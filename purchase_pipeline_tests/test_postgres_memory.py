@@ -35,8 +35,8 @@ def assert_flat(told: dict[str, dict[str, float]]) -> None:
 
 
 @pytest.mark.proof
-def test_five_million_rows_are_written_in_flat_memory(database_url: str) -> None:
-    rows = 5_000_000
+def test_two_million_rows_are_written_in_flat_memory(database_url: str) -> None:
+    rows = 2_000_000
 
     told = peaks_of("write", database_url, rows)
 

@@ -128,7 +128,7 @@ def test_after_a_prune_the_other_commands_say_what_was_pruned(person: Person) ->
     with psycopg.connect(dagster) as connection:
         connection.execute("UPDATE event_logs SET timestamp = timestamp - interval '100 days'")
 
-    foretold, pruned = person.run("prune", "--dry-run", **RETENTION), person.run("prune", **RETENTION)
+    foretold, pruned = person.run_all(["prune", "--dry-run"], ["prune"], **RETENTION)
     load = person.ingest("--lots", "2", "--rows", "500")
     status, verify, as_json, replay, of_one, rejects, landed = person.run_all(
         ["status"],

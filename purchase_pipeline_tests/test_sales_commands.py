@@ -36,12 +36,15 @@ def loaded(tmp_path_factory: pytest.TempPathFactory, prepared: Person) -> Iterat
         person.leave()
 
 
-def test_there_is_no_report_before_a_batch_is_loaded(person: Person) -> None:
-    ended = person.run("report", "--no-open")
+def test_before_a_batch_is_loaded_there_is_nothing_to_report_or_query(person: Person) -> None:
+    report, query = person.run_all(["report", "--no-open"], ["sql", "weekdays"])
 
-    assert ended.returncode == 1
-    assert re.fullmatch(r"No batches loaded yet. Load some first: \S*purchase-pipeline up\n", ended.stderr)
-    assert ended.stdout == ""
+    assert report.returncode == 1
+    assert re.fullmatch(r"No batches loaded yet. Load some first: \S*purchase-pipeline up\n", report.stderr)
+    assert report.stdout == ""
+    assert query.returncode == 1
+    assert 'relation "revenue_by_day" does not exist\n' in query.stderr
+    assert "\nLoad batches first (`purchase-pipeline up`)" in query.stderr
 
 
 def test_the_report_includes_newly_loaded_batches(person: Person) -> None:
@@ -50,21 +53,24 @@ def test_the_report_includes_newly_loaded_batches(person: Person) -> None:
     first = person.run("report", "--no-open", "--output", str(copy))
     person.ingest("--lots", "3", "--rows", "100")
 
-    second = person.run("report", "--output", "-", "--no-open")
+    second, marts = person.run_all(
+        ["report", "--output", "-", "--no-open"], ["sql", "revenue-by-month", "--csv"]
+    )
 
     assert first.returncode == second.returncode == 0, first.stderr + second.stderr
     assert first.stdout == f"{copy}\n"
     assert copy.read_text().startswith("<!DOCTYPE html>")
     assert second.stdout == (person.home / "reports" / "sales-report.html").read_text() + "\n"
-    marts = person.run("sql", "revenue-by-month", "--csv").stdout
-    assert sum(int(row["purchases"]) for row in csv.DictReader(marts.splitlines())) == 300
+    assert sum(int(row["purchases"]) for row in csv.DictReader(marts.stdout.splitlines())) == 300
 
 
-@pytest.mark.parametrize(("option", "code"), [("pt", "pt-BR"), ("en", "en")])
-def test_a_report_can_be_of_one_language(loaded: Person, option: str, code: str) -> None:
-    ended = loaded.run("report", "--lang", option, "--output", "-")
+def test_a_report_can_be_of_one_language(loaded: Person) -> None:
+    portuguese, english = loaded.run_all(
+        *(["report", "--lang", option, "--output", "-"] for option in ("pt", "en"))
+    )
 
-    assert f'<html lang="{code}" data-language="{code}">' in ended.stdout
+    assert '<html lang="pt-BR" data-language="pt-BR">' in portuguese.stdout
+    assert '<html lang="en" data-language="en">' in english.stdout
 
 
 def test_a_report_that_no_browser_opens_says_so_and_nothing_else(loaded: Person, tmp_path: Path) -> None:
@@ -80,28 +86,15 @@ def test_a_report_that_no_browser_opens_says_so_and_nothing_else(loaded: Person,
 
 
 def test_queries_are_listed_shown_and_run(loaded: Person) -> None:
-    listed, shown, answered = loaded.run_all(
-        ["sql"], ["sql", "reconciliation", "--show"], ["sql", "reconciliation"]
+    listed, shown, answered, unknown = loaded.run_all(
+        ["sql"], ["sql", "reconciliation", "--show"], ["sql", "reconciliation"], ["sql", "nothing"]
     )
 
     assert all(name in listed.stdout for name in saved_queries())
     assert shown.stdout.startswith("SELECT\n    ledger.partition AS lote,")
     assert "│ lote-0001 │      400 │    392 │        8 │ yes      │" in answered.stdout
-
-
-def test_an_unknown_query_is_a_usage_error(loaded: Person) -> None:
-    ended = loaded.run("sql", "nothing")
-
-    assert ended.returncode == 2
-    assert "Unknown query 'nothing'; expected one of: best-product-by-state, newest-lots" in ended.stderr
-
-
-def test_a_query_of_a_missing_table_says_how_to_create_it(person: Person) -> None:
-    ended = person.run("sql", "weekdays")
-
-    assert ended.returncode == 1
-    assert 'relation "revenue_by_day" does not exist\n' in ended.stderr
-    assert "\nLoad batches first (`purchase-pipeline up`)" in ended.stderr
+    assert unknown.returncode == 2
+    assert "Unknown query 'nothing'; expected one of: best-product-by-state, newest-lots" in unknown.stderr
 
 
 @pytest.fixture(scope="module")

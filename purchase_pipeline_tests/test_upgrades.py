@@ -3,7 +3,6 @@
 import json
 import subprocess
 import tarfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -41,8 +40,7 @@ LEDGER_COMMENT = "SELECT obj_description('slice_ledger'::regclass)"
 
 
 def restored(name: str, home: Path) -> None:
-    """Restore a home's backup as `docs/operations.md` does."""
-    Person(home).run("status")  # creates the databases and roles
+    """Restore a home's backup as `docs/operations.md` does, into empty databases."""
     server = EmbeddedPostgres(home / "postgres")
     server.start()
     with tarfile.open(ARCHIVES / f"{name}.tar.xz") as packed:
@@ -56,14 +54,6 @@ def restored(name: str, home: Path) -> None:
             ],
             check=True,
         )
-
-
-@pytest.fixture
-def person(tmp_path: Path) -> Iterator[Person]:
-    """A user with a home that a test restores."""
-    person = Person(tmp_path / "home")
-    yield person
-    person.leave()
 
 
 def assert_opened(person: Person) -> None:

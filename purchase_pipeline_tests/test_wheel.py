@@ -152,8 +152,15 @@ def test_the_base_works_alone_and_says_which_extra_it_lacks(
     environment.run_tests(OF_THE_BASE, database_url)
 
 
-@pytest.mark.parametrize("resolution", ["lowest-direct", "highest"])
-@pytest.mark.parametrize("version", ["3.11", "3.13"])
+@pytest.mark.parametrize(
+    ("version", "resolution"),
+    [
+        ("3.11", "lowest-direct"),
+        pytest.param("3.11", "highest", marks=pytest.mark.release),
+        pytest.param("3.13", "lowest-direct", marks=pytest.mark.release),
+        pytest.param("3.13", "highest", marks=pytest.mark.release),
+    ],
+)
 def test_the_oldest_and_the_newest_packages_work(
     version: str, resolution: str, wheel: Path, tmp_path: Path, database_url: str
 ) -> None:
@@ -182,6 +189,7 @@ def orders(request: Request) -> JSONResponse:
     return JSONResponse([{"number": number, "amount": number / 2} for number in range(99)] + [{"number": 99}])
 
 
+@pytest.mark.release
 def test_a_project_with_pandas_2_and_duckdb_uses_the_io_manager_and_a_feed(
     wheel: Path, tmp_path: Path, database_url: str
 ) -> None:

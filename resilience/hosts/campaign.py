@@ -44,8 +44,10 @@ class Report(BaseModel, frozen=True):
         return self.lost == self.doubled == 0 and "no difference" in self.verified
 
 
-def campaign(workers: int, lots: int, rows: int, *, with_faults: bool) -> Report:
-    """Load lots on so many workers' hosts, and strike them at equal distances if asked to.
+def campaign(workers: int, lots: int, rows: int, *, every: float, with_faults: bool) -> Report:
+    """Load a lot every so many seconds on so many workers' hosts, and strike them at equal distances if asked to.
+
+    Struck, there are to be lots left to strike.
 
     Raises:
         HostsNotPossibleError: this machine makes no network namespaces.
@@ -54,8 +56,7 @@ def campaign(workers: int, lots: int, rows: int, *, with_faults: bool) -> Report
     settings = {
         "PURCHASE_LOTS": str(lots),
         "PURCHASE_ROWS": str(rows),
-        # Struck, there are to be lots left to strike; else as many as they can.
-        "PURCHASE_EVERY": "2" if with_faults else "0.1",
+        "PURCHASE_EVERY": str(every),
         "MOCK_API_DEFECTS": "0.01",
     }
     with (
