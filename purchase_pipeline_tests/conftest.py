@@ -43,11 +43,9 @@ gc.disable()
 def pytest_collection_finish() -> None:
     """Make Dagster cheaper, and leave what was imported out of garbage collection."""
     # Imports Dagster, which the process that only distributes tests does not need.
-    from purchase_pipeline_tests.compiled_statements import share_between_runs  # noqa: PLC0415
     from purchase_pipeline_tests.in_memory_dagster import make_cheaper  # noqa: PLC0415
 
     make_cheaper()
-    share_between_runs()
     gc.freeze()
     gc.enable()
 
