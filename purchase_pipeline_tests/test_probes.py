@@ -61,12 +61,14 @@ def test_a_code_server_that_does_not_listen_is_not_healthy() -> None:
 
 
 def test_the_daemon_is_healthy_as_long_as_dagster_thinks_so(
-    instance: dg.DagsterInstance, database_url: str
+    instance: dg.DagsterInstance, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("DAGSTER_POSTGRES_URL", database_url.replace("postgresql", "postgresql+psycopg2", 1))
+
     def beat(age: float, *kinds: str) -> bool:
         for kind in kinds:
             instance.add_daemon_heartbeat(DaemonHeartbeat(time() - age, kind, "daemon", errors=[]))
-        found = daemon(database_url)
+        found = daemon()
         assert found == all_daemons_live(instance)
         return found
 
@@ -75,7 +77,7 @@ def test_the_daemon_is_healthy_as_long_as_dagster_thinks_so(
     assert not beat(TOO_OLD, "SENSOR")
     assert beat(CURRENT, "SENSOR")
     assert beat(TOO_OLD, "of an earlier Dagster")
-    assert exit_code("daemon", database_url.replace("postgresql", "postgresql+psycopg2", 1)) == 0
+    assert exit_code("daemon") == 0
 
 
 @pytest.mark.parametrize("configuration", CONFIGURATIONS.values(), ids=CONFIGURATIONS.keys())
@@ -108,10 +110,13 @@ def test_each_container_that_is_checked_so_names_a_check() -> None:
 
 
 @pytest.mark.parametrize("check", CHECKS)
-def test_a_check_does_not_import_dagster(check: str, database_url: str) -> None:
-    address = {"code-server": f"127.0.0.1:{free_port()}", "daemon": database_url}[check]
+def test_a_check_does_not_import_dagster(
+    check: str, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_POSTGRES_URL", database_url)
+    address = {"code-server": [f"127.0.0.1:{free_port()}"], "daemon": []}[check]
     imported = subprocess.run(
-        [sys.executable, "-X", "importtime", *COMMAND[1:], check, address],
+        [sys.executable, "-X", "importtime", *COMMAND[1:], check, *address],
         capture_output=True,
         text=True,
         check=False,

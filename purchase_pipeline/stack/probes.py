@@ -1,10 +1,11 @@
-"""Health checks of containers: `python -m purchase_pipeline.stack.probes daemon "$DAGSTER_POSTGRES_URL"`.
+"""Health checks of containers: `python -m purchase_pipeline.stack.probes daemon`.
 
 A check is a new process every 30 s. Dagster's own commands take 1 to 1.6 s of a core, nearly all of it to import
 Dagster; these see the same without it.
 """
 
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import closing
@@ -43,19 +44,20 @@ def code_server(address: str) -> bool:
     return bool(found.status == HealthCheckResponse.SERVING)
 
 
-def daemon(dagster_postgres_url: str) -> bool:
-    """Return whether all daemons have a recent heartbeat: `dagster-daemon liveness-check`."""
+def daemon() -> bool:
+    """Return whether all daemons have a recent heartbeat in DAGSTER_POSTGRES_URL: `dagster-daemon liveness-check`."""
     import psycopg2  # noqa: PLC0415
 
-    url = dagster_postgres_url.replace("postgresql+psycopg2://", "postgresql://", 1)
+    # Not an argument, which every program of the machine could read: it may have a password.
+    url = os.environ["DAGSTER_POSTGRES_URL"].replace("postgresql+psycopg2://", "postgresql://", 1)
     with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT daemon_type, body FROM daemon_heartbeats")
         beats = {kind: json.loads(body)["timestamp"] for kind, body in cursor.fetchall()}
     return {kind for kind, at in beats.items() if time() <= at + _HEARTBEAT_SECONDS} >= DAEMONS
 
 
-CHECKS: Mapping[str, Callable[[str], bool]] = {"code-server": code_server, "daemon": daemon}
+CHECKS: Mapping[str, Callable[..., bool]] = {"code-server": code_server, "daemon": daemon}
 
 if __name__ == "__main__":
-    _check, _address = sys.argv[1:]
-    sys.exit(0 if CHECKS[_check](_address) else f"The {_check} does not respond, or not all of it.")
+    _check, *_address = sys.argv[1:]
+    sys.exit(0 if CHECKS[_check](*_address) else f"The {_check} does not respond, or not all of it.")
