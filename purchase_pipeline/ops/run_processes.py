@@ -14,6 +14,7 @@ from functools import cached_property
 from logging.handlers import QueueHandler
 from multiprocessing.queues import Queue
 from threading import Thread
+from typing import TypeAlias
 
 import dagster as dg
 
@@ -24,7 +25,7 @@ from purchase_pipeline.ops.runs import execute_run
 from purchase_pipeline.settings import Settings
 from purchase_pipeline.stack.dagster_instance import keep_connections, open_instance
 
-Retries = Queue[logging.LogRecord]
+Retries: TypeAlias = "Queue[logging.LogRecord]"  # a string: before Python 3.12 the class takes no parameter
 """Log records of the processes about requests that they make again."""
 
 
@@ -57,13 +58,11 @@ class RunProcesses:
     """Forked processes that execute a feed's runs, and end with this one."""
 
     def __init__(self, feed: Feed, settings: Settings, processes: int) -> None:
-        context, job = (
-            multiprocessing.get_context("fork"),
-            feed.definitions(settings).resolve_job_def(feed.job),
-        )
+        context = multiprocessing.get_context("fork")
         self.retries: Retries = context.Queue()
+        runner = _Runner(feed, feed.definitions(settings).resolve_job_def(feed.job), settings)
         self._pool = ProcessPoolExecutor(
-            processes, context, initializer=_begin, initargs=(_Runner(feed, job, settings), self.retries)
+            processes, context, initializer=_begin, initargs=(runner, self.retries)
         )
         with warnings.catch_warnings():
             # That of `database_starting` waits, with nothing open.
