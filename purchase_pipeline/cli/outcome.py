@@ -18,9 +18,6 @@ from purchase_pipeline.settings import Settings, current_settings, explained
 
 P = ParamSpec("P")
 
-_terminals = [1, 2]
-"""Descriptors that print, perhaps to a terminal."""
-
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 """Signals that stop a command."""
 
@@ -55,7 +52,7 @@ def _stop(signum: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001
 
 def _redirect_closed_terminal() -> None:
     """Redirect what prints to /dev/null if its reader is gone: a failed write would interrupt the shutdown."""
-    for descriptor in _terminals:
+    for descriptor in (1, 2):  # stdout and stderr
         poll = select.poll()
         poll.register(descriptor, 0)
         if any(event & (select.POLLHUP | select.POLLERR) for _, event in poll.poll(0)):

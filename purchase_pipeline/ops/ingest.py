@@ -39,7 +39,7 @@ from purchase_pipeline.stack.services import (
 
 _POLL_SECONDS = 0.5
 _MOST_RUNS = min(2, os.cpu_count() or 1)  # as many as `up` has at once
-_SHORTEST_RUN = 5  # a process that executes its first run costs as much as five batches
+_SHORTEST_RUN = 5  # for fewer batches, a second process would cost more than it gains
 
 
 def run_ingest(declare: Declare, settings: Settings, options: StackOptions, console: Console) -> bool:
@@ -87,7 +87,6 @@ def _load_missing(pipeline: Pipeline, runs: RunProcesses, failover: Failover, co
             outlook=lambda _: "run `ingest` or `up` to retry it",
             is_retried=False,
         )
-
         loading = _Loading(runs, failover, watch, end_retries)
         if feed.partitions is None:
             return loading.run([[WHOLE]])
