@@ -16,6 +16,7 @@ import psycopg
 
 from purchase_pipeline.settings import DATABASE_NAME
 from purchase_pipeline.stack.embedded_postgres.server import EmbeddedPostgres
+from purchase_pipeline_tests.forked_commands import forked
 from purchase_pipeline_tests.person import COMMAND
 from purchase_pipeline_tests.serving import free_port
 from purchase_pipeline_tests.terminal import Terminal
@@ -97,7 +98,7 @@ class LiveStack:
     def command(self, *words: str) -> "subprocess.CompletedProcess[str]":
         """Run another command in the same home and environment."""
         return subprocess.run(
-            [COMMAND, *self._feed, *words],
+            [forked(COMMAND), *self._feed, *words],
             env=self.environment,
             capture_output=True,
             text=True,

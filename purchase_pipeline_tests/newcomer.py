@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from purchase_pipeline_tests.documents import PROJECT
+from purchase_pipeline_tests.forked_commands import start_server, write_stand_in
 from purchase_pipeline_tests.serving import free_port
 from purchase_pipeline_tests.waiting import wait_until
 
@@ -49,7 +51,7 @@ class Newcomer:
         self._port, self._api_port, self._postgres_port = free_port(), free_port(), free_port()
         self._running: subprocess.Popen[bytes] | None = None
         _copy_tracked_files(self.clone)
-        self._make_venv(self.clone / ".venv")
+        script = self._make_venv(self.clone / ".venv")
         programs = [str(self.clone / ".venv" / "bin"), os.environ["PATH"], str(_postgres_programs())]
         self._environment = {
             **{name: os.environ[name] for name in _LIKE_ANYBODY if name in os.environ},
@@ -58,6 +60,8 @@ class Newcomer:
             "PYTHONPATH": str(self.clone),
             "TERMINAL": str(self._terminal),
         }
+        server = start_server(script.parent / "bin" / "python", tuple(self._environment.items()), self.clone)
+        write_stand_in(script.parent / "bin" / script.name, script, server)
 
     def types(self, command: str) -> None:
         """Run a command; one that keeps running is left alone until the next `up`, `ingest` or `leaves`."""
@@ -116,8 +120,8 @@ class Newcomer:
             command = re.sub(rf"(127\.0\.0\.1|localhost):{port}\b", rf"\1:{own}", command)
         return command.replace("POSTGRES_PORT=5433", f"POSTGRES_PORT={self._postgres_port}")
 
-    def _make_venv(self, venv: Path) -> None:
-        """Create what `make` would: links to the installed packages, and a console script with free ports."""
+    def _make_venv(self, venv: Path) -> Path:
+        """Create what `make` would: links to the installed packages; return a console script with free ports."""
         real = Path(sys.prefix)
         (venv / "bin").mkdir(parents=True)
         for part in ("pyvenv.cfg", "lib", "lib64", "include"):
@@ -125,8 +129,8 @@ class Newcomer:
                 (venv / part).symlink_to(real / part)
         for program in (real / "bin").iterdir():
             (venv / "bin" / program.name).symlink_to(program)
-        script = venv / "bin" / "purchase-pipeline"
-        script.unlink()
+        (venv / "bin" / "purchase-pipeline").unlink()
+        script = venv / "purchase-pipeline"
         ports = {
             "up": {"port": self._port, "api_port": self._api_port},
             "ingest": {"api_port": self._api_port},
@@ -135,6 +139,7 @@ class Newcomer:
         script.chmod(0o755)
         for mark in (".installed", ".installed-dev", ".installed-bench"):
             (venv / mark).write_text(f"{self.clone.resolve()}\n")
+        return script
 
 
 def _copy_tracked_files(clone: Path) -> None:
@@ -145,8 +150,9 @@ def _copy_tracked_files(clone: Path) -> None:
         source, target = PROJECT / name, clone / name
         if source.is_file():
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(source.read_bytes())
-            target.chmod(source.stat().st_mode & 0o777)
+            shutil.copy2(
+                source, target
+            )  # with its time: commands are forked from a process that has imported it
 
 
 def _postgres_programs() -> Path:

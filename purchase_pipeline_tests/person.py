@@ -15,6 +15,7 @@ from purchase_pipeline.stack.embedded_postgres.files import ServerFiles
 from purchase_pipeline.stack.embedded_postgres.server import EmbeddedPostgres
 from purchase_pipeline.stack.roles import LOADER
 from purchase_pipeline_tests.commands import Ended, run_all
+from purchase_pipeline_tests.forked_commands import forked
 from purchase_pipeline_tests.serving import free_port
 
 COMMAND = Path(sys.executable).with_name("purchase-pipeline")
@@ -55,7 +56,7 @@ class Person:
 
     def run(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [COMMAND, *words],
+            [forked(COMMAND), *words],
             env={**self.environment, **environment},
             capture_output=True,
             text=True,

@@ -4,6 +4,7 @@ import ast
 import json
 import re
 import shlex
+import shutil
 import tomllib
 from collections.abc import Callable, Iterator
 from configparser import RawConfigParser
@@ -98,23 +99,32 @@ def newcomer_in(folder: Path) -> Iterator[Newcomer]:
         yield newcomer
     finally:
         newcomer.types("purchase-pipeline reset --yes")
+        shutil.rmtree(newcomer.clone)
 
 
 @pytest.fixture(scope="module")
-def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Newcomer]:
-    """A user who has loaded the batches."""
-    with newcomer_in(tmp_path_factory.mktemp("loaded")) as newcomer:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where each clone is, whose commands one process can fork then."""
+    return tmp_path_factory.mktemp("newcomer")
+
+
+@pytest.fixture(scope="module")
+def loaded(folder: Path) -> Path:
+    """A home of loaded batches."""
+    home = folder / "loaded"
+    with newcomer_in(folder) as newcomer:
         newcomer.types("purchase-pipeline ingest --defects 0.02")
         newcomer.leaves()
-        yield newcomer
+        copy_home(newcomer.clone / ".purchase", home)
+    return home
 
 
 @pytest.fixture
-def reader(page: Path, tmp_path: Path, loaded: Newcomer) -> Iterator[Newcomer]:
-    """A user with the prerequisites of a page, in a separate clone: pages may be read in any order."""
-    with newcomer_in(tmp_path) as newcomer:
+def reader(page: Path, folder: Path, loaded: Path) -> Iterator[Newcomer]:
+    """A user with the prerequisites of a page, in a new clone: pages may be read in any order."""
+    with newcomer_in(folder) as newcomer:
         if page not in FIRST_STEPS:
-            copy_home(loaded.clone / ".purchase", newcomer.clone / ".purchase")
+            copy_home(loaded, newcomer.clone / ".purchase")
             # Else each command starts it, and stops it: a fifth of the command's CPU time.
             EmbeddedPostgres(newcomer.clone / ".purchase" / "postgres").start()
         yield newcomer
