@@ -59,15 +59,19 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` selects
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Run the files with long tests first, so that none is left alone at the end; mark tests that use a database.
+    """Run the files with the longest tests first, lest one runs alone at the end; mark those that use a database.
 
     Tests marked `release` run if `-m` names the mark.
     """
     if "release" not in config.option.markexpr:
         config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("release")])
         items[:] = [item for item in items if not item.get_closest_marker("release")]
-    long = {item.path for item in items if item.get_closest_marker("proof")}
-    items.sort(key=lambda item: item.path not in long)
+    longest = dict.fromkeys((item.path for item in items), 0.0)
+    for item in items:
+        timeout = item.get_closest_marker("timeout")
+        seconds = timeout.args[0] if timeout else 300.0 if item.get_closest_marker("proof") else 0.0
+        longest[item.path] = max(longest[item.path], seconds)
+    items.sort(key=lambda item: -longest[item.path])
     for item in items:
         if not {"server_url", "newcomer", "prepared"}.isdisjoint(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.database)

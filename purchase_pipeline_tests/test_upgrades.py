@@ -81,6 +81,7 @@ def test_a_home_without_dagsters_history_is_loaded_on(person: Person) -> None:
     assert person.run("verify").returncode == 0
 
 
+@pytest.mark.timeout(600)
 def test_up_continues_in_a_home_of_the_first_released_version(person: Person) -> None:
     restored(FIRST_RELEASED, person.home)
     assert_opened(person)
