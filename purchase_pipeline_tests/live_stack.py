@@ -112,13 +112,17 @@ class LiveStack:
 
     def code_servers(self) -> list[psutil.Process]:
         """Return the code server; it may be being started again."""
-        return self.saying("purchase_pipeline.stack.code_server")
+        return [process for process in self._of_code_servers() if os.getsid(process.pid) == process.pid]
 
     def workers(self) -> list[psutil.Process]:
         """Return the processes that each do one run."""
-        forked = self.saying("multiprocessing.forkserver")
-        servers = {process.pid for process in forked}
-        return [process for process in forked if process.ppid() in servers]
+        found = self._of_code_servers()
+        servers = {process.pid for process in self.code_servers()}
+        forking = {process.pid for process in found if process.ppid() in servers}
+        return [process for process in found if process.ppid() in forking]
+
+    def _of_code_servers(self) -> list[psutil.Process]:
+        return self.saying("purchase_pipeline.stack.code_server")
 
     def postmaster(self) -> psutil.Process | None:
         """Return the first process of the embedded server, if it is there."""

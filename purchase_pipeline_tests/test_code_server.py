@@ -30,7 +30,7 @@ def fork_server(server: CodeServer) -> psutil.Process:
     (found,) = (
         child
         for child in server.process.children()
-        if child.status() != psutil.STATUS_ZOMBIE and "forkserver" in " ".join(child.cmdline())
+        if child.status() != psutil.STATUS_ZOMBIE and "tracker" not in " ".join(child.cmdline())
     )
     return found
 

@@ -2,16 +2,17 @@
 
 Its options are those of `dagster api grpc`, which starts each run in a new interpreter: nine tenths of a run's CPU time
 are imports (2.9 s of a batch's, 0.4 s when forked). Here a run is forked from a process that has imported the
-definitions, and has no thread and no connection (`multiprocessing`'s fork server). That process starts with the code
-server, and again with the next run if it is killed.
+definitions, and has no thread and no connection (`multiprocessing`'s fork server). That process is forked from the code
+server before it serves, which shares what both have imported; if it is killed, the next run starts it as a program.
 """
 
 import multiprocessing
 import multiprocessing.forkserver
+import multiprocessing.util
 import os
 import sys
 import tempfile
-from multiprocessing.util import get_temp_dir
+from collections.abc import Sequence
 from typing import Any
 
 from purchase_pipeline.settings import current_settings
@@ -20,6 +21,7 @@ from purchase_pipeline.stack.dagster_internals import DagsterApiServer, api_cli,
 from purchase_pipeline.stack.log_format import use_log_format
 
 _LONGEST_FOLDER = 70  # a socket's path is limited to 103 bytes on macOS, 107 on Linux
+_STANDARD_STREAMS = range(3)
 
 
 class ForkingApiServer(DagsterApiServer):
@@ -33,18 +35,41 @@ class ForkingApiServer(DagsterApiServer):
 def main() -> None:
     """Serve until terminated."""
     arguments = sys.argv[1:]
-    if "-m" in arguments[:-1]:  # without it, the command explains itself
-        os.environ[preloaded.MODULE] = arguments[arguments.index("-m") + 1]
-    _make_socket_folder()
-    multiprocessing.set_forkserver_preload([preloaded.__name__])
-    multiprocessing.forkserver.ensure_running()
-    if preloaded.MODULE in os.environ:
-        preloaded.load("dagster_postgres", "dagster._grpc.impl")  # Dagster would, with garbage collection
-    grpc_server.DagsterApiServer = ForkingApiServer  # type: ignore[misc]  # where the command finds it
     settings = current_settings()
     use_log_format(settings)
+    if "-m" in arguments[:-1]:  # without it, the command explains itself
+        os.environ[preloaded.MODULE] = arguments[arguments.index("-m") + 1]
+        preloaded.load(*preloaded.BY_EVERY_RUN)
+        _fork_server()
+    grpc_server.DagsterApiServer = ForkingApiServer  # type: ignore[misc]  # where the command finds it
     log = ["--log-format", settings.log_format]
     api_cli(["grpc", *log, *arguments], prog_name="purchase_pipeline.stack.code_server")
+
+
+def _fork_server() -> None:
+    """Fork the process that forks runs, which `multiprocessing` would start as a program that imports all again."""
+    _make_socket_folder()
+    multiprocessing.set_forkserver_preload([preloaded.__name__])
+    start_program = multiprocessing.util.spawnv_passfds
+    multiprocessing.util.spawnv_passfds = _forked
+    try:
+        multiprocessing.forkserver.ensure_running()
+    finally:
+        multiprocessing.util.spawnv_passfds = start_program
+
+
+def _forked(path: bytes, args: Sequence[Any], passfds: Sequence[int]) -> int:  # noqa: ARG001
+    """Fork, as `multiprocessing` starts a fork server: with two descriptors, and all others closed."""
+    if pid := os.fork():
+        return pid
+    kept = sorted({*_STANDARD_STREAMS, *passfds})
+    for one, following in zip(kept, [*kept[1:], os.sysconf("SC_OPEN_MAX")], strict=True):
+        os.closerange(one + 1, following)
+    try:
+        listener, alive = passfds
+        multiprocessing.forkserver.main(listener, alive, preload=[])
+    finally:
+        os._exit(0)
 
 
 def _make_socket_folder() -> None:
@@ -52,7 +77,7 @@ def _make_socket_folder() -> None:
     default = tempfile.gettempdir()
     if len(os.fsencode(default)) > _LONGEST_FOLDER:
         tempfile.tempdir = "/tmp"  # noqa: S108  (mkdtemp's is private)
-    get_temp_dir()  # created once in a process
+    multiprocessing.util.get_temp_dir()  # created once in a process
     tempfile.tempdir = default
 
 

@@ -1,4 +1,4 @@
-"""What a forked run has imported: importing this module in the fork server imports all that."""
+"""What a forked run has imported: importing this module in a fork server started as a program imports all that."""
 
 import os
 import sys
