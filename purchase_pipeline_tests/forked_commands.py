@@ -1,7 +1,8 @@
-"""Console scripts in processes forked from one that has the command line imported: most of what a command costs.
+"""Commands in processes forked from one that has imported them, which is most of what they cost.
 
-`python -m purchase_pipeline_tests.forked_commands SOCKET` is that process. A stand-in for a script sends it what a
-process starts with, passes signals on, and ends as the script does.
+`python -m purchase_pipeline_tests.forked_commands SOCKET` is that process. A stand-in for a program sends it what a
+process starts with, passes signals on, and ends as the program does, or the program with it. Programs are console
+scripts, and `python -m purchase_pipeline.stack.start`, of which the services of an `up` are that was forked itself.
 """
 
 import atexit
@@ -22,7 +23,7 @@ from shutil import rmtree
 from time import time, tzset
 from typing import NoReturn
 
-from purchase_pipeline.stack.start import importing
+from purchase_pipeline.stack import start
 from purchase_pipeline_tests.documents import PROJECT
 from purchase_pipeline_tests.waiting import wait_until
 
@@ -32,9 +33,9 @@ import marshal, os, signal, socket, sys
 server = socket.socket(socket.AF_UNIX)
 server.connect({address!r})
 os.umask(umask := os.umask(0))
-request = [{script!r}, sys.argv[1:], dict(os.environ), os.getcwd(), umask]
-socket.send_fds(server, [marshal.dumps(request)], [0, 1, 2])
-server.shutdown(socket.SHUT_WR)
+request = marshal.dumps([{program!r}, sys.argv[1:], dict(os.environ), os.getcwd(), umask])
+socket.send_fds(server, [b"%d\\n" % len(request)], [0, 1, 2])
+server.sendall(request)
 told = server.makefile("rb")
 pid = int(told.readline())
 for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
@@ -45,7 +46,9 @@ if code < 0:
     os.kill(os.getpid(), -code)
 os._exit(code)
 """
+_SERVICES = "purchase_pipeline.stack.services"
 _IMPORTED = (
+    "dagster._daemon.cli",
     "dagster._core.execution.api",
     "dagster._core.executor.in_process",
     "dagster_postgres",
@@ -61,7 +64,9 @@ _IMPORTED = (
     "purchase_pipeline.ingest.fast_path",
     "purchase_pipeline.ops.status",
     "purchase_pipeline.postgres.frames.arrow",
+    "purchase_pipeline.stack.code_server",
     "purchase_pipeline.stack.dagster_storage",
+    "purchase_pipeline.stack.webserver",
 )
 _INTERPRETER = ("LANG", "LC_", "PYTHON")
 """Variables that Python reads as it starts, by the beginning of their names."""
@@ -74,9 +79,9 @@ def forked(script: Path) -> Path:
     return write_stand_in(server.with_name(f"{script.name}.forked"), script, server)
 
 
-def write_stand_in(path: Path, script: Path, server: Path) -> Path:
-    """Write a stand-in for a script, and return its path."""
-    path.write_text(_STAND_IN.format(python=sys.executable, address=str(server), script=str(script)))
+def write_stand_in(path: Path, program: Path, server: Path) -> Path:
+    """Write a stand-in for a program, and return its path."""
+    path.write_text(_STAND_IN.format(python=sys.executable, address=str(server), program=str(program)))
     path.chmod(0o755)
     return path
 
@@ -99,29 +104,30 @@ def start_server(python: Path, environment: tuple[tuple[str, str], ...], checkou
     return address
 
 
-def _asked_for(address: str) -> tuple[str, list[str]]:
-    """Fork twice for each stand-in that connects; return, in the second process, the script and its arguments."""
+def _serve(address: Path) -> list[str]:
+    """Fork twice for each stand-in that connects; return, in the second process, its program and the arguments."""
     began = time()
     with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(address)
+        listener.bind(str(address))
         listener.listen()
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the first ones
         while True:
             readable, _, _ = select.select([listener.fileno(), 0], [], [])
             if 0 in readable:  # closed, as whoever started this has ended
-                rmtree(Path(address).parent)
+                rmtree(address.parent)
                 os._exit(0)
             connection, _ = listener.accept()
             if not os.fork():
                 break
             connection.close()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    message, streams, _, _ = socket.recv_fds(connection, 1 << 20, 3)
-    while more := connection.recv(1 << 20):
-        message += more
-    script, words, environment, folder, umask = marshal.loads(message)  # noqa: S302  (from the stand-in)
+    message, streams, _, _ = socket.recv_fds(connection, 1 << 16, 3)
+    size, _, request = message.partition(b"\n")
+    while len(request) < int(size):
+        request += connection.recv(1 << 16)
+    program, words, environment, folder, umask = marshal.loads(request)  # noqa: S302  (from the stand-in)
     if pid := os.fork():
-        _tell_the_end(pid, connection)
+        _watch(pid, connection)
     connection.close()
     os.setsid()
     os.chdir(folder)
@@ -129,22 +135,26 @@ def _asked_for(address: str) -> tuple[str, list[str]]:
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
-    if _interpreter(environment) != _interpreter(os.environ) or _has_changed_since(began):
-        os.execve(script, [script, *words], environment)  # noqa: S606  (what it stands for)
+    forks = program != sys.executable or words[:2] == ["-m", start.__name__]
+    if not forks or _interpreter(environment) != _interpreter(os.environ) or _has_changed_since(began):
+        os.execve(program, [program, *words], environment)  # noqa: S606  (what it stands for)
     os.environ.clear()
     os.environ.update(environment)
     tzset()
     sys.stdin = open(0, closefd=False)  # noqa: SIM115
     sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
     sys.stderr = open(2, "w", buffering=1, errors="backslashreplace", closefd=False)  # noqa: SIM115
-    return script, words
+    return [program, *words]
 
 
-def _tell_the_end(pid: int, connection: socket.socket) -> NoReturn:
-    """Send a process's id, then its exit code."""
+def _watch(pid: int, connection: socket.socket) -> NoReturn:
+    """Send a process's id, then its exit code; kill it if the stand-in is killed."""
     os.closerange(0, connection.fileno())
     try:
         connection.sendall(b"%d\n" % pid)
+        readable, _, _ = select.select([connection.fileno(), os.pidfd_open(pid)], [], [])
+        if connection.fileno() in readable:
+            os.kill(pid, signal.SIGKILL)
         _, status = os.waitpid(pid, 0)
         connection.sendall(b"%d\n" % os.waitstatus_to_exitcode(status))
     finally:
@@ -161,11 +171,28 @@ def _has_changed_since(began: float) -> bool:
     return any(path.stat().st_mtime > began for path in package.rglob("*.py"))
 
 
+def _import_all(server: Path) -> None:
+    python = sys.executable
+    # Its services are started by what `sys.executable` is at the import; all else, such as Dagster's runs, by Python.
+    sys.executable = str(write_stand_in(server.with_name("python"), Path(python), server))
+    import_module(_SERVICES)
+    sys.executable = python
+    for name in _IMPORTED:
+        import_module(name)
+
+
+def _run(program: str, *words: str) -> None:
+    """Run a program as `__main__`."""
+    sys.argv = [program, *words]
+    if program == sys.executable:
+        sys.argv = sys.argv[2:]
+        runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+    else:
+        sys.path[0] = str(Path(program).parent)
+        runpy.run_path(program, run_name="__main__")
+
+
 if __name__ == "__main__":
-    with importing():
-        for _name in _IMPORTED:
-            import_module(_name)
-    _script, _words = _asked_for(sys.argv[1])
-    sys.path[0] = str(Path(_script).parent)
-    sys.argv = [_script, *_words]
-    runpy.run_path(_script, run_name="__main__")
+    with start.importing():
+        _import_all(Path(sys.argv[1]))
+    _run(*_serve(Path(sys.argv[1])))

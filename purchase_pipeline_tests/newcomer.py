@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from importlib.util import cache_from_source
 from pathlib import Path
 from typing import IO
 
@@ -150,9 +151,12 @@ def _copy_tracked_files(clone: Path) -> None:
         source, target = PROJECT / name, clone / name
         if source.is_file():
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(
-                source, target
-            )  # with its time: commands are forked from a process that has imported it
+            # With its time: commands are forked from a process that has imported it.
+            shutil.copy2(source, target)
+            compiled = Path(cache_from_source(source)), Path(cache_from_source(target))
+            if compiled[0].exists():
+                compiled[1].parent.mkdir(exist_ok=True)
+                shutil.copy2(*compiled)
 
 
 def _postgres_programs() -> Path:

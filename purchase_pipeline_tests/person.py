@@ -14,7 +14,6 @@ from purchase_pipeline.settings import DATABASE_NAME
 from purchase_pipeline.stack.embedded_postgres.files import ServerFiles
 from purchase_pipeline.stack.embedded_postgres.server import EmbeddedPostgres
 from purchase_pipeline.stack.roles import LOADER
-from purchase_pipeline_tests.commands import Ended, run_all
 from purchase_pipeline_tests.forked_commands import forked
 from purchase_pipeline_tests.serving import free_port
 
@@ -64,9 +63,9 @@ class Person:
             check=False,
         )
 
-    def run_all(self, *commands: Sequence[str], **environment: str) -> list[Ended]:
-        """Run commands that only read, one after the other, in one process."""
-        return run_all([(words, {}) for words in commands], {**self.environment, **environment})
+    def run_all(self, *commands: Sequence[str], **environment: str) -> list[subprocess.CompletedProcess[str]]:
+        """Run commands one after the other."""
+        return [self.run(*words, **environment) for words in commands]
 
     def start(self, *words: str, **environment: str) -> subprocess.Popen[str]:
         return subprocess.Popen(

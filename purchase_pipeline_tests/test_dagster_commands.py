@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from mock_api.app import create_app
+from purchase_pipeline_tests.forked_commands import forked
 from purchase_pipeline_tests.serving import served
 
 pytestmark = pytest.mark.proof
@@ -29,7 +30,7 @@ def api_url() -> Iterator[str]:
 def run(command: list[str], **environment: str) -> subprocess.CompletedProcess[str]:
     program = Path(sys.executable).with_name(command[0])
     return subprocess.run(
-        [program, *command[1:]],
+        [forked(program), *command[1:]],
         cwd=PROJECT,
         env={**os.environ, **environment},
         capture_output=True,

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from click.testing import CliRunner
 
-from purchase_pipeline_tests.commands import Ended, run_all
+from purchase_pipeline.cli.main import main
+from purchase_pipeline.settings import current_settings
 from purchase_pipeline_tests.person import COMMAND, Person
 
 pytestmark = pytest.mark.programs
@@ -162,12 +164,6 @@ def typed(line: str, folder: Path, **environment: str) -> subprocess.CompletedPr
     )
 
 
-@pytest.fixture(scope="module")
-def refusals() -> list[Ended]:
-    """How commands with invalid options or settings ended, run in one process."""
-    return run_all([parsed(case.typed) for case in (*OPTIONS, *SETTINGS)])
-
-
 def parsed(line: str) -> tuple[list[str], dict[str, str]]:
     """Return the words and the variables of a command."""
     words = shlex.split(line)
@@ -175,15 +171,15 @@ def parsed(line: str) -> tuple[list[str], dict[str, str]]:
     return words[name + 1 :], dict(word.split("=", 1) for word in words[:name])
 
 
-@pytest.mark.parametrize(
-    ("number", "case"),
-    [pytest.param(*one, id=one[1].environment) for one in enumerate([*OPTIONS, *SETTINGS])],
-)
-def test_an_invalid_option_or_setting_is_explained(number: int, case: Case, refusals: list[Ended]) -> None:
-    code, stdout, stderr = refusals[number]
+@pytest.mark.parametrize("case", [pytest.param(case, id=case.environment) for case in (*OPTIONS, *SETTINGS)])
+def test_an_invalid_option_or_setting_is_explained(case: Case) -> None:
+    words, variables = parsed(case.typed)
+    current_settings.cache_clear()
 
-    assert code == case.code, stdout + stderr
-    assert case.seen in stdout + stderr
+    done = CliRunner().invoke(main, words, env=variables, terminal_width=200)
+
+    assert done.exit_code == case.code, done.output
+    assert case.seen in done.output
 
 
 def marked(case: Case) -> object:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,6 @@ from playwright.sync_api import Browser, expect
 
 from purchase_pipeline_tests.browsers import WatchedPage, browser, watched_page
 from purchase_pipeline_tests.builders import a_raw_compra
-from purchase_pipeline_tests.commands import Ended
 from purchase_pipeline_tests.hostile import ACCEPTED, FETCHED, FORGED, HOSTILE
 from purchase_pipeline_tests.person import Person, copy_home
 from purchase_pipeline_tests.serving import served
@@ -115,7 +115,7 @@ READING = [
 
 
 @pytest.fixture(scope="module")
-def read(loaded: tuple[Person, str]) -> dict[str, Ended]:
+def read(loaded: tuple[Person, str]) -> dict[str, subprocess.CompletedProcess[str]]:
     """How commands that read the rows ended, in one process."""
     person, _ = loaded
     ended = person.run_all(*map(str.split, READING), PURCHASE_LOTS="2", COLUMNS="200")
@@ -123,7 +123,9 @@ def read(loaded: tuple[Person, str]) -> dict[str, Ended]:
 
 
 @pytest.mark.parametrize("typed", READING)
-def test_no_command_prints_control_characters(read: dict[str, Ended], typed: str) -> None:
+def test_no_command_prints_control_characters(
+    read: dict[str, subprocess.CompletedProcess[str]], typed: str
+) -> None:
     ended = read[typed]
 
     assert ended.returncode == 0, ended.stdout + ended.stderr
@@ -133,7 +135,7 @@ def test_no_command_prints_control_characters(read: dict[str, Ended], typed: str
         assert "[red]x[/] [/nothing] :bug: [link=file:///etc]" in ended.stdout
 
 
-def test_json_has_every_field_exactly(read: dict[str, Ended]) -> None:
+def test_json_has_every_field_exactly(read: dict[str, subprocess.CompletedProcess[str]]) -> None:
     rows = json.loads(read["rejects --json"].stdout)
 
     whole = [text.replace("\0", r"\x00") for text in _pictures_first(HOSTILE) if "\ud800" not in text]
@@ -158,7 +160,9 @@ def running() -> Iterator[Browser]:
         yield running
 
 
-def test_the_report_shows_hostile_values(read: dict[str, Ended], running: Browser, tmp_path: Path) -> None:
+def test_the_report_shows_hostile_values(
+    read: dict[str, subprocess.CompletedProcess[str]], running: Browser, tmp_path: Path
+) -> None:
     page = tmp_path / "report.html"
     page.write_text(read[REPORT].stdout)
     address = page.as_uri()
