@@ -44,7 +44,8 @@ def restored(name: str, home: Path) -> None:
     server = EmbeddedPostgres(home / "postgres")
     server.start()
     with tarfile.open(ARCHIVES / f"{name}.tar.xz") as packed:
-        packed.extractall(home.parent, filter="data")
+        packed.extraction_filter = getattr(tarfile, "data_filter", None)  # not in Debian 12's Python 3.11
+        packed.extractall(home.parent)
     for dump in home.parent.glob("*.dump"):
         subprocess.run(
             [
