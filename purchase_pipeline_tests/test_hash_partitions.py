@@ -17,6 +17,7 @@ from mock_api.app import create_app
 from purchase_pipeline.ingest.ledger import LEDGER
 from purchase_pipeline.purchases import COMPRAS_REJEITADAS, TABELA_COMPRAS
 from purchase_pipeline_tests.documents import PROJECT
+from purchase_pipeline_tests.forked_commands import forked
 from purchase_pipeline_tests.person import COMMAND, Person
 from purchase_pipeline_tests.serving import served
 from purchase_pipeline_tests.test_assets import count
@@ -68,7 +69,7 @@ class Shop:
 
     def run(self, command: str, **environment: str) -> None:
         done = subprocess.run(
-            [COMMAND, *command.split()[1:]],
+            [forked(COMMAND), *command.split()[1:]],
             env=self._environment | environment,
             capture_output=True,
             text=True,

@@ -18,6 +18,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from purchase_pipeline.cli.main import main
+from purchase_pipeline_tests.forked_commands import forked
 from purchase_pipeline_tests.fresh_project import Project
 from purchase_pipeline_tests.person import COMMAND, Person
 from purchase_pipeline_tests.serving import served
@@ -261,7 +262,7 @@ def test_what_is_written_loads_without_an_edit(api: str, here: Path, person: Per
     for name, rows in (("tickets", TICKETS), ("sales", SALES), ("readings", READINGS)):
         written(api, name)
         loaded = subprocess.run(
-            [COMMAND, "-m", name, "ingest"],
+            [forked(COMMAND), "-m", name, "ingest"],
             cwd=here,
             env={**person.environment, "READINGS_TOKEN": TOKEN},
             capture_output=True,

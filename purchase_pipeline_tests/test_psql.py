@@ -16,6 +16,7 @@ import psycopg
 import pytest
 
 from purchase_pipeline.stack.embedded_postgres.server import EmbeddedPostgres
+from purchase_pipeline_tests.forked_commands import forked
 from purchase_pipeline_tests.person import COMMAND, Person, copy_home
 from purchase_pipeline_tests.waiting import wait_until
 
@@ -170,9 +171,8 @@ def test_without_psql_the_message_says_how_to_get_it_and_what_works_without(
 def test_a_statement_is_read_from_an_argument_a_file_or_a_pipe(reader: Person, tmp_path: Path) -> None:
     query = tmp_path / "query.sql"
     query.write_bytes("\ufeff-- ação\nSELECT count(*)\nFROM orders;\n".encode())
-    shell = (
-        f"{COMMAND} sql --csv < {query}; cat {query} | {COMMAND} sql --csv; {COMMAND} sql --csv - < {query}"
-    )
+    command = f"{forked(COMMAND)} sql --csv"
+    shell = f"{command} < {query}; cat {query} | {command}; {command} - < {query}"
 
     by_shell = subprocess.run(
         ["/bin/sh", "-c", shell], env=reader.environment, capture_output=True, text=True, check=True
