@@ -1,29 +1,16 @@
 """Commands in processes forked from one that has imported them, which is most of what they cost.
 
-`python -m purchase_pipeline_tests.forked_commands SOCKET` is that process. A stand-in for a program sends it what a
-process starts with, passes signals on, and ends as the program does, or the program with it. Programs are console
-scripts, and `python -m purchase_pipeline.stack.start`, of which the services of an `up` are that was forked itself.
+A stand-in for a program sends `command_server.py` what a process starts with, passes signals on, and ends as it does.
 """
 
 import atexit
-import marshal
 import os
-import runpy
-import select
-import signal
-import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
 from functools import cache
-from importlib import import_module
 from pathlib import Path
-from shutil import rmtree
-from time import time, tzset
-from typing import NoReturn
 
-from purchase_pipeline.stack import start
 from purchase_pipeline_tests.documents import PROJECT
 from purchase_pipeline_tests.waiting import wait_until
 
@@ -46,30 +33,6 @@ if code < 0:
     os.kill(os.getpid(), -code)
 os._exit(code)
 """
-_SERVICES = "purchase_pipeline.stack.services"
-_IMPORTED = (
-    "dagster._daemon.cli",
-    "dagster._core.execution.api",
-    "dagster._core.executor.in_process",
-    "dagster_postgres",
-    "httpcore",
-    "purchase_pipeline.cli.backup",
-    "purchase_pipeline.cli.inspect",
-    "purchase_pipeline.cli.load",
-    "purchase_pipeline.cli.local",
-    "purchase_pipeline.cli.quarantine",
-    "purchase_pipeline.cli.sales",
-    "purchase_pipeline.cli.sql",
-    "purchase_pipeline.definitions",
-    "purchase_pipeline.ingest.fast_path",
-    "purchase_pipeline.ops.status",
-    "purchase_pipeline.postgres.frames.arrow",
-    "purchase_pipeline.stack.code_server",
-    "purchase_pipeline.stack.dagster_storage",
-    "purchase_pipeline.stack.webserver",
-)
-_INTERPRETER = ("LANG", "LC_", "PYTHON")
-"""Variables that Python reads as it starts, by the beginning of their names."""
 
 
 @cache
@@ -92,7 +55,7 @@ def start_server(python: Path, environment: tuple[tuple[str, str], ...], checkou
     # Named so that one command knows another by its command line.
     address = Path(tempfile.mkdtemp(prefix="commands-", dir="/tmp"), "purchase-pipeline")
     server = subprocess.Popen(
-        [python, "-m", __name__, address],
+        [python, "-m", "purchase_pipeline_tests.command_server", address],
         env=dict(environment),
         cwd=checkout,
         stdin=subprocess.PIPE,
@@ -102,97 +65,3 @@ def start_server(python: Path, environment: tuple[tuple[str, str], ...], checkou
     assert server.poll() is None
     atexit.register(server.communicate)
     return address
-
-
-def _serve(address: Path) -> list[str]:
-    """Fork twice for each stand-in that connects; return, in the second process, its program and the arguments."""
-    began = time()
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(address))
-        listener.listen()
-        signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the first ones
-        while True:
-            readable, _, _ = select.select([listener.fileno(), 0], [], [])
-            if 0 in readable:  # closed, as whoever started this has ended
-                rmtree(address.parent)
-                os._exit(0)
-            connection, _ = listener.accept()
-            if not os.fork():
-                break
-            connection.close()
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    message, streams, _, _ = socket.recv_fds(connection, 1 << 16, 3)
-    size, _, request = message.partition(b"\n")
-    while len(request) < int(size):
-        request += connection.recv(1 << 16)
-    program, words, environment, folder, umask = marshal.loads(request)  # noqa: S302  (from the stand-in)
-    if pid := os.fork():
-        _watch(pid, connection)
-    connection.close()
-    os.setsid()
-    os.chdir(folder)
-    os.umask(umask)
-    for number, stream in enumerate(streams):
-        os.dup2(stream, number)
-        os.close(stream)
-    forks = program != sys.executable or words[:2] == ["-m", start.__name__]
-    if not forks or _interpreter(environment) != _interpreter(os.environ) or _has_changed_since(began):
-        os.execve(program, [program, *words], environment)  # noqa: S606  (what it stands for)
-    os.environ.clear()
-    os.environ.update(environment)
-    tzset()
-    sys.stdin = open(0, closefd=False)  # noqa: SIM115
-    sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
-    sys.stderr = open(2, "w", buffering=1, errors="backslashreplace", closefd=False)  # noqa: SIM115
-    return [program, *words]
-
-
-def _watch(pid: int, connection: socket.socket) -> NoReturn:
-    """Send a process's id, then its exit code; kill it if the stand-in is killed."""
-    os.closerange(0, connection.fileno())
-    try:
-        connection.sendall(b"%d\n" % pid)
-        readable, _, _ = select.select([connection.fileno(), os.pidfd_open(pid)], [], [])
-        if connection.fileno() in readable:
-            os.kill(pid, signal.SIGKILL)
-        _, status = os.waitpid(pid, 0)
-        connection.sendall(b"%d\n" % os.waitstatus_to_exitcode(status))
-    finally:
-        os._exit(0)
-
-
-def _interpreter(environment: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in environment.items() if name.startswith(_INTERPRETER)}
-
-
-def _has_changed_since(began: float) -> bool:
-    """Return whether a file of the package has been written since then."""
-    package = Path(sys.modules["purchase_pipeline"].__path__[0])
-    return any(path.stat().st_mtime > began for path in package.rglob("*.py"))
-
-
-def _import_all(server: Path) -> None:
-    python = sys.executable
-    # Its services are started by what `sys.executable` is at the import; all else, such as Dagster's runs, by Python.
-    sys.executable = str(write_stand_in(server.with_name("python"), Path(python), server))
-    import_module(_SERVICES)
-    sys.executable = python
-    for name in _IMPORTED:
-        import_module(name)
-
-
-def _run(program: str, *words: str) -> None:
-    """Run a program as `__main__`."""
-    sys.argv = [program, *words]
-    if program == sys.executable:
-        sys.argv = sys.argv[2:]
-        runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
-    else:
-        sys.path[0] = str(Path(program).parent)
-        runpy.run_path(program, run_name="__main__")
-
-
-if __name__ == "__main__":
-    with start.importing():
-        _import_all(Path(sys.argv[1]))
-    _run(*_serve(Path(sys.argv[1])))

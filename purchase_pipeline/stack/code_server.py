@@ -13,6 +13,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from purchase_pipeline.settings import current_settings
@@ -62,9 +63,9 @@ def _forked(path: bytes, args: Sequence[Any], passfds: Sequence[int]) -> int:  #
     """Fork, as `multiprocessing` starts a fork server: with two descriptors, and all others closed."""
     if pid := os.fork():
         return pid
-    kept = sorted({*_STANDARD_STREAMS, *passfds})
-    for one, following in zip(kept, [*kept[1:], os.sysconf("SC_OPEN_MAX")], strict=True):
-        os.closerange(one + 1, following)
+    for descriptor in {int(name) for name in os.listdir("/dev/fd")} - {*_STANDARD_STREAMS, *passfds}:  # noqa: PTH208  (names)
+        with suppress(OSError):  # that of the listing
+            os.close(descriptor)
     try:
         listener, alive = passfds
         multiprocessing.forkserver.main(listener, alive, preload=[])
