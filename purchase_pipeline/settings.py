@@ -379,7 +379,7 @@ class Settings(BaseSettings):
         return field in self.model_fields_set
 
     def make_home(self) -> None:
-        """Create the folder for local state, which git is told to ignore: it is in the user's project."""
+        """Create the folder for local state, which git ignores: it is in the user's project."""
         self.home.mkdir(parents=True, exist_ok=True)
         ignored = self.home / ".gitignore"
         if not ignored.exists():

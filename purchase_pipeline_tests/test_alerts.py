@@ -23,9 +23,7 @@ from purchase_pipeline_tests.two_feeds import Reading
 from purchase_pipeline_tests.webhook import Webhook
 
 USER, PASSWORD = "alerts@example.com", "p@ss/word"
-RETRIED = (
-    "Tried again by itself, at most once an hour. You will be told if it is given up, and when all is loaded."
-)
+RETRIED = "Tried again by itself, at most once an hour. A message follows if it is given up, and when all is loaded."
 
 
 class Evaluation:

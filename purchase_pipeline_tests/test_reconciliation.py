@@ -226,7 +226,7 @@ def test_a_batch_loaded_during_the_verification_has_no_differences(
     land_lines(landing, "lote-0002", *[a_raw_compra()] * 200)
     assert ingest(a_pipeline("http://127.0.0.1:9", tmp_path, database_url), "lote-0002").success
 
-    assert next(verified) == VerifiedPartition("lote-0002", 200, 0, [])
+    assert list(verified) == [VerifiedPartition("lote-0002", 200, 0, [])]
 
 
 def test_a_batch_is_stored_as_validated_until_validation_changes(landing: Landing, engine: sa.Engine) -> None:

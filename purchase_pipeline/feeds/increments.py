@@ -1,6 +1,6 @@
 """Increments: the loads of a feed without partitions whose rows are added to its table. Each is a batch of its own.
 
-An increment lands under the moment of its request, so that its rows, its rejects and its file are kept beside those of
+An increment lands under the moment of its request, so that its rows, its rejects and its file are kept next to those of
 others. One that has landed is loaded before the next is requested.
 """
 

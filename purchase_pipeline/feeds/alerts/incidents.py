@@ -1,6 +1,6 @@
-"""Incidents: batches that fail for one kind of error, and what a channel is told of them.
+"""Incidents: batches that fail for one kind of error, and what is announced of them.
 
-A channel is told when batches begin to fail, when some of them are given up, and when all of them are loaded.
+A channel gets an alert when batches begin to fail, when some of them are given up, and when all of them are loaded.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,22 +19,20 @@ _GIVEN_UP = (
     "Not tried again for a day. Fix the cause, then materialize the batch in the UI or run "
     "`purchase-pipeline ingest`."
 )
-_RETRIED = (
-    "Tried again by itself, at most once an hour. You will be told if it is given up, and when all is loaded."
-)
+_RETRIED = "Tried again by itself, at most once an hour. A message follows if it is given up, and when all is loaded."
 _BY_SCHEDULE = "Tried again at the next time of its schedule, or by a run of its job in the UI."
 
 
 class Incident(BaseModel):
-    """Batches that fail for one kind of error, of which a channel was told."""
+    """Batches that fail for one kind of error, announced to a channel."""
 
     partitions: list[str]
     since: datetime
     given_up: bool = False
 
 
-Told = dict[str, Incident]
-"""The incidents that a channel was told of, by the class of their error."""
+Announced = dict[str, Incident]
+"""The incidents announced to a channel, by the class of their error."""
 
 
 class Change(NamedTuple):
@@ -45,15 +43,15 @@ class Change(NamedTuple):
     alert: Alert | None
 
 
-def changes(told: Told, failing: Failing, ui_url: str | None) -> Iterator[Change]:
-    """Yield what has changed since a channel was told."""
-    known = [key for incident in told.values() for key in incident.partitions]
-    for error, incident in list(told.items()):
+def changes(announced: Announced, failing: Failing, ui_url: str | None) -> Iterator[Change]:
+    """Yield what has changed since a channel got an alert."""
+    known = [key for incident in announced.values() for key in incident.partitions]
+    for error, incident in list(announced.items()):
         yield from _change_of(error, incident, failing, ui_url)
     for error, (incident, run) in _begun(failing, known).items():
-        if error in told:  # still there after the changes above
-            joined = [*told[error].partitions, *incident.partitions]
-            yield Change(error, told[error].model_copy(update={"partitions": joined}), None)
+        if error in announced:  # still there after the changes above
+            joined = [*announced[error].partitions, *incident.partitions]
+            yield Change(error, announced[error].model_copy(update={"partitions": joined}), None)
         else:
             yield Change(error, incident, _failing_alert(error, incident, run, failing, ui_url))
 

@@ -1,4 +1,4 @@
-"""The rows of pages, read anew by Python's own libraries, so that no mistake of the framework repeats itself here."""
+"""The rows of pages, read again by Python's own libraries, so that no mistake of the framework repeats itself here."""
 
 import csv
 import json

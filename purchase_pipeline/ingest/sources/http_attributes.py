@@ -1,4 +1,4 @@
-"""What is wrong with the attributes of an HTTP source, told when a feed declares it."""
+"""What is wrong with the attributes of an HTTP source, reported when a feed declares it."""
 
 import re
 from collections.abc import Iterator

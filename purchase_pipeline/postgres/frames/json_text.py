@@ -32,7 +32,7 @@ def json_values(texts: Sequence[str | None]) -> Sequence[Any]:
 
     That is a number that is not exact as a float, an object with duplicate keys, or a lone surrogate.
 
-    Scalars stay text: written back, they could not be told from strings, nor null from NULL.
+    Scalars stay text: written back, they could not be distinguished from strings, nor null from NULL.
     """
     if not all(text is None or text[:1] in "{[" for text in texts):
         return texts

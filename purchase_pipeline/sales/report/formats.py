@@ -21,7 +21,7 @@ Locale = Literal["pt-BR", "en-US"]
 
 
 class Scale(NamedTuple):
-    """A unit of money, and with how many decimals amounts are told in it."""
+    """A unit of money, and with how many decimals amounts are shown in it."""
 
     size: int
     name: str
@@ -52,7 +52,7 @@ class Formats:
         return format_compact_currency(value, _CURRENCY, locale=self._babel, fraction_digits=1)
 
     def scale(self, largest: float | Decimal) -> Scale:
-        """Return the unit that amounts up to the largest are best told in."""
+        """Return the unit that amounts up to the largest are best shown in."""
         return next((scale for scale in self.scales if largest >= scale.size), self.scales[-1])
 
     def percent(self, ratio: float, places: int = 1) -> str:
