@@ -21,7 +21,7 @@ ORDERS = Feed(
 _METADATA = table_metadata(ORDERS)
 
 os.environ[preloaded.MODULE] = __name__
-preloaded.load(*preloaded.BY_EVERY_RUN)
+preloaded.load()
 
 
 def load(api_url: str, database_url: str, partition: str) -> Loaded:

@@ -17,16 +17,13 @@ from shutil import rmtree
 from time import time, tzset
 from typing import NoReturn
 
-from purchase_pipeline.stack import start
+from purchase_pipeline.stack import preloaded, start
 from purchase_pipeline_tests.forked_commands import write_stand_in
 
 _SERVICES = "purchase_pipeline.stack.services"
 _IMPORTED = (
+    *preloaded.BY_EVERY_RUN,
     "dagster._daemon.cli",
-    "dagster._core.execution.api",
-    "dagster._core.executor.in_process",
-    "dagster_postgres",
-    "httpcore",
     "purchase_pipeline.cli.backup",
     "purchase_pipeline.cli.inspect",
     "purchase_pipeline.cli.load",
@@ -35,11 +32,8 @@ _IMPORTED = (
     "purchase_pipeline.cli.sales",
     "purchase_pipeline.cli.sql",
     "purchase_pipeline.definitions",
-    "purchase_pipeline.ingest.fast_path",
     "purchase_pipeline.ops.status",
-    "purchase_pipeline.postgres.frames.arrow",
     "purchase_pipeline.stack.code_server",
-    "purchase_pipeline.stack.dagster_storage",
     "purchase_pipeline.stack.webserver",
 )
 _INTERPRETER = ("LANG", "LC_", "PYTHON")

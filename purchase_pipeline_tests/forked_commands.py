@@ -38,8 +38,14 @@ os._exit(code)
 @cache
 def forked(script: Path) -> Path:
     """Return a stand-in for a script of this environment."""
-    server = start_server(Path(sys.executable), tuple(os.environ.items()), PROJECT)
+    server = _own_server()
     return write_stand_in(server.with_name(f"{script.name}.forked"), script, server)
+
+
+@cache
+def _own_server() -> Path:
+    # Not by the environment of each call, which names the current test.
+    return start_server(Path(sys.executable), tuple(os.environ.items()), PROJECT)
 
 
 def write_stand_in(path: Path, program: Path, server: Path) -> Path:

@@ -40,7 +40,7 @@ def main() -> None:
     use_log_format(settings)
     if "-m" in arguments[:-1]:  # without it, the command explains itself
         os.environ[preloaded.MODULE] = arguments[arguments.index("-m") + 1]
-        preloaded.load(*preloaded.BY_EVERY_RUN)
+        preloaded.load()
         _fork_server()
     grpc_server.DagsterApiServer = ForkingApiServer  # type: ignore[misc]  # where the command finds it
     log = ["--log-format", settings.log_format]

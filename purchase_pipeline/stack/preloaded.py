@@ -27,16 +27,16 @@ BY_EVERY_RUN = (
 """Modules that a run imports on first use: 0.3 s of CPU time."""
 
 
-def load(*names: str) -> None:
-    """Import the module of the definitions and others; a run reports an import error itself."""
+def load() -> None:
+    """Import all that, and the module of the definitions; a run reports an import error itself."""
     with importing():
-        for name in (*names, os.environ[MODULE]):
+        for name in (*BY_EVERY_RUN, os.environ[MODULE]):
             with suppress(Exception):
                 import_module(name)
 
 
 if MODULE in os.environ and "multiprocessing.forkserver" in sys.modules:
-    load(*BY_EVERY_RUN)  # frozen, so that a run's garbage collection does not copy these pages
+    load()  # frozen, so that a run's garbage collection does not copy these pages
     from purchase_pipeline.settings import current_settings
     from purchase_pipeline.stack.log_format import use_log_format
 
