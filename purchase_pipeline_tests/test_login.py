@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import dagster as dg
 import httpx
 import pytest
 from playwright.sync_api import expect
@@ -147,6 +148,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The page's configuration at work: a free port instead of 443."""
     folder = tmp_path_factory.mktemp("login")
     (folder / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+    with dg.DagsterInstance.from_config(str(folder)):
+        pass  # SQLite's tables exist now: two webservers that start at once would both create them
     outside, *inside = free_port(), free_port(), free_port()
     environment = {
         "PATH": f"{Path(sys.executable).parent}:/usr/bin",
