@@ -1,6 +1,7 @@
 """Serves an ASGI application over real HTTP during a test."""
 
 import socket
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Thread
@@ -13,6 +14,7 @@ from starlette.types import ASGIApp
 from purchase_pipeline_tests.waiting import wait_until
 
 START_DEADLINE_SECONDS = 30
+_HTTP_ONLY = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # see `stack/services.py`
 
 
 def free_port() -> int:
@@ -26,7 +28,7 @@ def free_port() -> int:
 def answers(url: str) -> bool:
     """Tell whether a server is there, and answers well."""
     try:
-        return httpx.get(url, timeout=5, trust_env=False).is_success
+        return httpx.get(url, timeout=5, trust_env=False, verify=_HTTP_ONLY).is_success
     except httpx.TransportError:
         return False
 
