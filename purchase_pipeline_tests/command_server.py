@@ -18,7 +18,7 @@ from time import time, tzset
 from typing import NoReturn
 
 from purchase_pipeline.stack import preloaded, start
-from purchase_pipeline_tests.forked_commands import write_stand_in
+from purchase_pipeline_tests.forked_commands import services_stand_in, write_stand_in
 
 _SERVICES = "purchase_pipeline.stack.services"
 _IMPORTED = (
@@ -110,7 +110,7 @@ def _has_changed_since(began: float) -> bool:
 def _import_all(server: Path) -> None:
     python = sys.executable
     # Its services are started by what `sys.executable` is at the import; all else, such as Dagster's runs, by Python.
-    sys.executable = str(write_stand_in(server.with_name("python"), Path(python), server))
+    sys.executable = str(write_stand_in(services_stand_in(server), Path(python), server))
     import_module(_SERVICES)
     sys.executable = python
     for name in _IMPORTED:

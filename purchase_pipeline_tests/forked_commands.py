@@ -33,6 +33,14 @@ if code < 0:
     os.kill(os.getpid(), -code)
 os._exit(code)
 """
+_WITH_FORKED_SERVICES = """\
+#!{python}
+import runpy, sys
+python, sys.executable = sys.executable, {services!r}
+import purchase_pipeline.stack.services
+sys.executable, sys.argv[0] = python, {program!r}
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
 
 
 @cache
@@ -40,6 +48,25 @@ def forked(script: Path) -> Path:
     """Return a stand-in for a script of this environment."""
     server = _own_server()
     return write_stand_in(server.with_name(f"{script.name}.forked"), script, server)
+
+
+@cache
+def with_forked_services(script: Path) -> Path:
+    """Return what runs a script of this environment as it is, but forks the services that it starts."""
+    server = _own_server()
+    path = server.with_name(f"{script.name}.real")
+    path.write_text(
+        _WITH_FORKED_SERVICES.format(
+            python=sys.executable, services=str(services_stand_in(server)), program=str(script)
+        )
+    )
+    path.chmod(0o755)
+    return path
+
+
+def services_stand_in(server: Path) -> Path:
+    """Return the path of the stand-in for Python that forks services, which the server writes as it starts."""
+    return server.with_name("python")
 
 
 @cache

@@ -14,7 +14,7 @@ from purchase_pipeline.settings import DATABASE_NAME
 from purchase_pipeline.stack.embedded_postgres.files import ServerFiles
 from purchase_pipeline.stack.embedded_postgres.server import EmbeddedPostgres
 from purchase_pipeline.stack.roles import LOADER
-from purchase_pipeline_tests.forked_commands import forked
+from purchase_pipeline_tests.forked_commands import forked, with_forked_services
 from purchase_pipeline_tests.serving import free_port
 
 COMMAND = Path(sys.executable).with_name("purchase-pipeline")
@@ -69,7 +69,7 @@ class Person:
 
     def start(self, *words: str, **environment: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [COMMAND, *words],
+            [with_forked_services(COMMAND), *words],
             env={**self.environment, **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -22,6 +22,7 @@ from purchase_pipeline.ops.logs import SERVICES
 from purchase_pipeline.settings import DAGSTER_DATABASE_NAME
 from purchase_pipeline.stack.roles import DAGSTER
 from purchase_pipeline_tests.builders import a_compra
+from purchase_pipeline_tests.forked_commands import with_forked_services
 from purchase_pipeline_tests.person import COMMAND, COUNTS, Person, copy_home
 from purchase_pipeline_tests.serving import served
 from purchase_pipeline_tests.terminal import Terminal
@@ -124,7 +125,7 @@ def test_an_interrupted_up_stops_its_services_whose_logs_were_shown(campaign: Pe
 
 @pytest.mark.proof
 def test_a_closed_terminal_stops_up_and_its_services(campaign: Person) -> None:
-    terminal = in_terminal(campaign, COMMAND, *campaign.up_words(*endless(campaign)))
+    terminal = in_terminal(campaign, with_forked_services(COMMAND), *campaign.up_words(*endless(campaign)))
     wait_until(lambda: "✓" in terminal.printed, seconds=180)
     terminal.close()
 
@@ -168,7 +169,10 @@ def test_after_a_kill_up_stops_what_is_left_over_and_under_nohup_outlives_its_te
     lots = landed(campaign) + 3
     with another_batch(campaign):
         terminal = in_terminal(
-            campaign, "nohup", COMMAND, *campaign.up_words("--lots", str(lots), "--rows", str(ROWS))
+            campaign,
+            "nohup",
+            with_forked_services(COMMAND),
+            *campaign.up_words("--lots", str(lots), "--rows", str(ROWS)),
         )
     terminal.close()
 
