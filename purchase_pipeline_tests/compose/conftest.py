@@ -10,7 +10,7 @@ import pytest
 from purchase_pipeline_tests.compose.stack import ComposeStack, DockerError, docker
 
 SETTINGS = {
-    "PURCHASE_LOTS": "24",  # so that some are left for the last container to kill, on a busy machine
+    "PURCHASE_LOTS": "18",  # so that some are left for the last container to kill, on a busy machine
     "PURCHASE_ROWS": "10000",
     "PURCHASE_EVERY": "5",
     "MOCK_API_DEFECTS": "0.01",

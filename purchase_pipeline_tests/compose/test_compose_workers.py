@@ -11,7 +11,7 @@ from purchase_pipeline.settings import DAGSTER_DATABASE_NAME
 from purchase_pipeline_tests.compose.stack import ComposeStack, DockerError, docker
 from purchase_pipeline_tests.compose.test_compose_stack import COUNTS, LOADED_LOTS
 
-LOTS, ROWS, WORKERS = 50, 10_000, 3
+LOTS, ROWS, WORKERS = 30, 10_000, 3
 SETTINGS = {
     "COMPOSE_PROFILES": "scale",
     "PURCHASE_LOTS": str(LOTS),
