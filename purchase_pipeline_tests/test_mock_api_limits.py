@@ -5,7 +5,7 @@ import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from time import monotonic
+from time import sleep
 from urllib.parse import urlsplit
 
 import httpx
@@ -129,15 +129,12 @@ def test_refused_requests_free_their_batches() -> None:
 @pytest.mark.parametrize("accept", ["application/json", "application/x-ndjson"])
 def test_a_response_cut_at_the_deadline_is_an_error_for_the_client(accept: str) -> None:
     with an_api(deadline_seconds=SECONDS) as client:
-        started = monotonic()
-        with (
-            client.stream("GET", "/gerar_compra/1000000", headers={"Accept": accept}) as response,
-            pytest.raises(httpx.RemoteProtocolError, match="incomplete chunked read"),
-        ):
-            response.read()
+        with client.stream("GET", "/gerar_compra/1000000", headers={"Accept": accept}) as response:
+            sleep(SECONDS)  # the kernel holds only the beginning
+            with pytest.raises(httpx.RemoteProtocolError, match="incomplete chunked read"):
+                response.read()
 
         assert response.status_code == 200
-        assert SECONDS <= monotonic() - started < SECONDS + 10
 
 
 def test_a_batch_not_ready_by_the_deadline_is_a_503() -> None:
