@@ -1,4 +1,4 @@
-"""Feeds of docs/recipes.md: a CSV export of a million rows, and 240 months of statistics, beside dlt."""
+"""Feeds of docs/recipes.md: a CSV export of a million rows, and 240 months of statistics, compared with dlt."""
 
 import os
 import subprocess

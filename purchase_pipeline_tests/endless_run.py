@@ -19,7 +19,7 @@ def test_that_waits_to_be_interrupted(server_url: str) -> None:
     assert row is not None
     server = int(Path(row[0], "postmaster.pid").read_text().split()[0])
     started = {"pids": [os.getpid(), api.pid, server], "folder": str(Path(row[0]).parent)}
-    arriving = Path(os.environ["STARTED"]).with_suffix(".arriving")
-    arriving.write_text(json.dumps(started))
-    arriving.rename(os.environ["STARTED"])
+    staged = Path(os.environ["STARTED"]).with_suffix(".staged")
+    staged.write_text(json.dumps(started))
+    staged.rename(os.environ["STARTED"])
     sleep(300)

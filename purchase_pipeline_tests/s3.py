@@ -39,5 +39,5 @@ def a_bucket(monkeypatch: pytest.MonkeyPatch, port: int) -> str:
 
 
 def forget_connections() -> None:
-    """Let who opens a bucket next look at the variables anew: s3fs keeps its clients."""
+    """Let who opens a bucket next read the variables again: s3fs keeps its clients."""
     S3FileSystem.clear_instance_cache()

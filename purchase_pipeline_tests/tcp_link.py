@@ -1,4 +1,4 @@
-"""One connection through the TCP proxy: its bytes, the policies that judge them, and the ways to break it."""
+"""One connection through the TCP proxy: its bytes, the policies that decide on them, and the ways to break it."""
 
 import asyncio
 import socket

@@ -1,4 +1,4 @@
-"""A TCP proxy that stands between two programs and breaks their connection where it is told to.
+"""A TCP proxy that stands between two programs and breaks their connection on demand.
 
 What to break, and where, is a policy's to say: `tcp_link` has some, `postgres_wire` of the lab has more.
 """

@@ -63,7 +63,7 @@ def test_batches_are_loaded_with_their_row_numbers(
     assert count(engine, "SELECT min(linha), max(linha) FROM tabela_compras") == (1, 200)
 
 
-def told_of(result: dg.ExecuteInProcessResult, asset: str) -> dict[str | None, dict[str, object]]:
+def metadata_of(result: dg.ExecuteInProcessResult, asset: str) -> dict[str | None, dict[str, object]]:
     """Return the metadata of an asset's materializations by batch."""
     return {
         event.partition: {name: value.value for name, value in event.materialization.metadata.items()}
@@ -83,11 +83,11 @@ def test_a_run_of_several_batches_commits_and_reports_each(
         3,
         3,
     )
-    loaded, rejected = told_of(result, "tabela_compras"), told_of(result, "compras_rejeitadas")
+    loaded, rejected = metadata_of(result, "tabela_compras"), metadata_of(result, "compras_rejeitadas")
     assert loaded.keys() == rejected.keys() == {"lote-0001", "lote-0002", "lote-0003"}
-    assert len({str(told["digest"]) for told in loaded.values()}) == 3
-    assert {told["dagster/partition_row_count"] for told in rejected.values()} == {2}
-    assert all(told["reasons"] for told in rejected.values())
+    assert len({str(reported["digest"]) for reported in loaded.values()}) == 3
+    assert {reported["dagster/partition_row_count"] for reported in rejected.values()} == {2}
+    assert all(reported["reasons"] for reported in rejected.values())
     (numbers,) = [
         check.metadata
         for check in result.get_asset_check_evaluations()
@@ -108,14 +108,14 @@ def test_a_failed_batch_ends_its_run_and_keeps_earlier_ones(
     with served(app) as url, dg.DagsterInstance.ephemeral() as instance:
         pipeline = a_pipeline(url, tmp_path, database_url)
         result = ingest(pipeline, "lote-0001", last="lote-0003", instance=instance)
-        told = [
+        reported = [
             instance.get_materialized_partitions(dg.AssetKey(table))
             for table in ("tabela_compras", "compras_rejeitadas")
         ]
 
     assert not result.success
     assert count(engine, LOADED) == (200, 1, 200)
-    assert told == [{"lote-0001"}, {"lote-0001"}]
+    assert reported == [{"lote-0001"}, {"lote-0001"}]
 
 
 def test_every_check_passes_with_its_metadata(faulty_api_url: str, database_url: str, tmp_path: Path) -> None:
@@ -335,10 +335,10 @@ def test_the_ui_shows_the_reasons_with_their_counts(
     assert materialization.metadata["dagster/partition_row_count"].value == 10
     reasons = materialization.metadata["reasons"]
     assert isinstance(reasons, dg.TableMetadataValue)
-    told = {str(record.data["reason"]): record.data["rows"] for record in reasons.records}
+    reported = {str(record.data["reason"]): record.data["rows"] for record in reasons.records}
     with engine.connect() as connection:
         kept = connection.execute(sa.text("SELECT reasons FROM compras_rejeitadas")).scalars().all()
-    assert told == dict(most_common_reasons(kept, 20))
+    assert reported == dict(most_common_reasons(kept, 20))
 
 
 def test_rejected_rows_are_kept_with_their_reasons(

@@ -256,7 +256,7 @@ def test_the_whole_pipeline_runs_on_one_connection(
     url, lots = narrow.url(database_url), ["lote-0001", "lote-0002"]
     with served(create_app(defects=0.02)) as api_url:
         pipeline = a_pipeline(api_url, tmp_path, url)
-        for _ in range(2):  # anew, then over old rows and rejects
+        for _ in range(2):  # into an empty table, then over old rows and rejects
             assert all(ingest(pipeline, lote, rows=500, refetch=True).success for lote in lots)
         assert sum_up(pipeline, lots[0], lots[1]).success
         assert update_marts(pipeline).success

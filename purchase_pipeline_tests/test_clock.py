@@ -99,7 +99,7 @@ def test_status_shows_how_long_the_sensor_waits() -> None:
 
 
 @pytest.mark.parametrize(
-    ("moves", "told"),
+    ("moves", "reported"),
     [
         ([-600.0], 600.0),
         ([-A_DAY], A_DAY),
@@ -108,7 +108,7 @@ def test_status_shows_how_long_the_sensor_waits() -> None:
         ([-1.0], 0.0),
     ],
 )
-def test_a_clock_set_back_is_reported_until_accepted(moves: list[float], told: float) -> None:
+def test_a_clock_set_back_is_reported_until_accepted(moves: list[float], reported: float) -> None:
     moved = [0.0]
     watch = ClockWatch(lambda: time() + sum(moved))
 
@@ -116,6 +116,6 @@ def test_a_clock_set_back_is_reported_until_accepted(moves: list[float], told: f
         moved.append(move)
         watch.seconds_back()
 
-    assert [watch.seconds_back(), watch.seconds_back()] == pytest.approx([told, told], abs=1)
+    assert [watch.seconds_back(), watch.seconds_back()] == pytest.approx([reported, reported], abs=1)
     watch.accept()
     assert watch.seconds_back() == 0

@@ -247,9 +247,9 @@ def test_libpq_finds_the_passwords_where_the_entrypoint_puts_them(tmp_path: Path
     command = [str(PROJECT / "deploy/entrypoint.sh"), "sh", "-c", 'echo "$PGPASSFILE,${PGPASS-nothing}"']
     environment = {"PATH": os.environ["PATH"], "PGPASSFILE": str(file), "PGPASS": "a:1:b:c:$d\ne:1:f:g:h"}
 
-    told = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
+    reported = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
 
-    assert told == f"{file},nothing\n"
+    assert reported == f"{file},nothing\n"
     assert file.read_text() == "a:1:b:c:$d\ne:1:f:g:h\n"
     assert file.stat().st_mode & 0o777 == 0o600
     assert "\n    PGPASSFILE=/tmp/pgpass \\\n" in DOCKERFILE

@@ -166,7 +166,7 @@ def test_a_second_daemon_is_detected_by_its_heartbeats(
             lock.watch(instance)
 
         beat(instance, "ours, restarted")
-        with pytest.raises(DaemonRunningError, match="not started by `up`") as told:
+        with pytest.raises(DaemonRunningError, match="not started by `up`") as reported:
             lock.watch(instance)
 
-    assert "segredo" not in str(told.value)
+    assert "segredo" not in str(reported.value)

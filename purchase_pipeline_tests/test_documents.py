@@ -110,7 +110,7 @@ def test_the_code_of_a_readme_fits_its_width_on_github(page: Path) -> None:
 
 
 def test_the_operations_page_lists_every_setting_and_its_default() -> None:
-    told = dict(
+    reported = dict(
         re.findall(
             r"^\| `([A-Z_]+)` \| `?([^|`]+?)`?[ |]", (DOCS / "operations.md").read_text(), re.MULTILINE
         )
@@ -118,9 +118,9 @@ def test_the_operations_page_lists_every_setting_and_its_default() -> None:
 
     for name, field in Settings.model_fields.items():
         variable = str(field.validation_alias or f"PURCHASE_{name.upper()}")
-        assert variable in told
+        assert variable in reported
         if isinstance(field.default, int | float):
-            assert told[variable] == f"{field.default:g}"
+            assert reported[variable] == f"{field.default:g}"
 
 
 def messages() -> list[str]:

@@ -361,13 +361,13 @@ def test_a_killed_server_recovers_what_was_committed(started: EmbeddedPostgres) 
 def test_an_incomplete_data_folder_is_created_again(started: EmbeddedPostgres) -> None:
     data = data_of(started)
     started.stop()
-    arriving = data.with_name("data.staged")
-    data.rename(arriving)
-    (arriving / "PG_VERSION").unlink()
+    staged = data.with_name("data.staged")
+    data.rename(staged)
+    (staged / "PG_VERSION").unlink()
 
     assert started.start()
     assert answer(started, "SELECT 1") == "1"
-    assert not arriving.exists()
+    assert not staged.exists()
 
 
 def test_data_of_another_version_is_refused_and_kept(started: EmbeddedPostgres) -> None:

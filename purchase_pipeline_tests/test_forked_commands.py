@@ -46,8 +46,8 @@ def test_it_has_arguments_environment_folder_and_streams_and_ends_alike(
         check=False,
     )
 
-    _, _, told = done.stdout.partition(" ")
-    assert told == f"True ['3', 'a b'] ação {tmp_path} 0o27\ngiven\n"
+    _, _, reported = done.stdout.partition(" ")
+    assert reported == f"True ['3', 'a b'] ação {tmp_path} 0o27\ngiven\n"
     assert (done.stderr, done.returncode) == ("away\n", 3)
 
 

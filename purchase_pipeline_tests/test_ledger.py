@@ -43,7 +43,7 @@ def committed_earlier(lote: str, earlier: timedelta) -> sa.Update:
     return entries.values(committed_at=LEDGER.c.committed_at - earlier)
 
 
-def arriving(ledger: Ledger, known: str) -> list[str]:
+def new_commits(ledger: Ledger, known: str) -> list[str]:
     """Poll new commits with one batch known, and return their order."""
     with dg.DagsterInstance.ephemeral() as instance:
         commits = NewCommits(Backlog(a_feed(*LOTS), ledger, instance), {known: ledger.loaded()[known]})
@@ -98,7 +98,7 @@ def test_slices_of_different_raw_files_are_not_a_loaded_batch(ledger: Ledger, en
     change(engine, sa.update(LEDGER).where(a_slice).values(digest="another"))
 
     assert set(ledger.loaded_keys(checked_ratio=1)) == {"lote-0002"}
-    assert arriving(ledger, known="lote-0002") == []
+    assert new_commits(ledger, known="lote-0002") == []
 
 
 def test_commits_are_polled_in_order(ledger: Ledger, engine: sa.Engine) -> None:
@@ -114,19 +114,19 @@ def test_commits_are_polled_in_order(ledger: Ledger, engine: sa.Engine) -> None:
 def test_a_late_visible_commit_is_polled(ledger: Ledger, engine: sa.Engine) -> None:
     change(engine, committed_earlier("lote-0001", timedelta(minutes=30)))
 
-    assert arriving(ledger, known="lote-0002") == ["lote-0001"]
+    assert new_commits(ledger, known="lote-0002") == ["lote-0001"]
 
 
 def test_old_commits_are_not_read_again(ledger: Ledger, engine: sa.Engine) -> None:
     change(engine, committed_earlier("lote-0001", timedelta(hours=2)))
 
-    assert arriving(ledger, known="lote-0002") == []
+    assert new_commits(ledger, known="lote-0002") == []
 
 
 def test_a_clock_set_back_hides_no_batch(ledger: Ledger, engine: sa.Engine) -> None:
     change(engine, committed_earlier("lote-0002", -timedelta(days=1)))
 
-    assert arriving(ledger, known="lote-0002") == ["lote-0001"]
+    assert new_commits(ledger, known="lote-0002") == ["lote-0001"]
 
 
 def test_without_tables_nothing_is_loaded(engine: sa.Engine) -> None:

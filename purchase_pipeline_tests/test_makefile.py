@@ -33,10 +33,10 @@ def make(checkout: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 def would_install(checkout: Path) -> bool:
-    told = make(checkout, "--dry-run", "status")
-    assert told.returncode == 0, told.stderr
-    assert "purchase-pipeline status" in told.stdout
-    return INSTALLS in told.stdout
+    reported = make(checkout, "--dry-run", "status")
+    assert reported.returncode == 0, reported.stderr
+    assert "purchase-pipeline status" in reported.stdout
+    return INSTALLS in reported.stdout
 
 
 @pytest.fixture(params=FOLDERS)
@@ -96,16 +96,16 @@ def test_an_environment_without_a_recorded_folder_is_created_again(checkout: Pat
 
 
 def test_an_environment_path_with_spaces_is_refused_in_one_line(checkout: Path) -> None:
-    told = make(checkout, "status", "VENV=my environment")
+    reported = make(checkout, "status", "VENV=my environment")
 
-    assert told.returncode == 2
-    assert "VENV must be a path without spaces" in told.stderr
-    assert told.stderr.count("\n") == 1
+    assert reported.returncode == 2
+    assert "VENV must be a path without spaces" in reported.stderr
+    assert reported.stderr.count("\n") == 1
 
 
 def test_an_unwritable_checkout_is_reported_in_one_line(checkout: Path) -> None:
-    told = make(checkout, "status", "VENV=/proc/environment")
+    reported = make(checkout, "status", "VENV=/proc/environment")
 
-    assert told.returncode == 2
-    assert "/proc/environment is not writable" in told.stderr
-    assert "rm:" not in told.stderr
+    assert reported.returncode == 2
+    assert "/proc/environment is not writable" in reported.stderr
+    assert "rm:" not in reported.stderr

@@ -46,8 +46,8 @@ class Things:
 
     def write(self, value: object, *, at: Place) -> tuple[int | None, int | None]:
         """Return the materialization's counts of the table and of the partition."""
-        told = self._io.write(at, value)
-        table, partition = (told[name].value if name in told else None for name in (TABLE, PARTITION))
+        reported = self._io.write(at, value)
+        table, partition = (reported[name].value if name in reported else None for name in (TABLE, PARTITION))
         return table, partition
 
 

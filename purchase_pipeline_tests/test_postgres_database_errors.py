@@ -173,7 +173,7 @@ def test_a_lock_held_by_another_transaction_is_reported(table: sa.Engine, databa
 
 
 @pytest.mark.parametrize(
-    ("expression", "told"),
+    ("expression", "reported"),
     [
         ("Shop", "column \"Shop\" does not exist. Did you mean 'shop'?"),
         ("day", "column \"day\" does not exist. The columns are 'shop', 'n'."),
@@ -184,7 +184,7 @@ def test_a_lock_held_by_another_transaction_is_reported(table: sa.Engine, databa
     ],
 )
 def test_an_invalid_partition_expr_is_reported(
-    table: sa.Engine, database_url: str, expression: str, told: str
+    table: sa.Engine, database_url: str, expression: str, reported: str
 ) -> None:
     frame = pd.DataFrame({"shop": ["a"], "n": [3]})
     for name in ("things", "new"):
@@ -192,7 +192,7 @@ def test_an_invalid_partition_expr_is_reported(
             DirectIOManager(database_url).write(
                 Place([name], {"partition_expr": expression}, SHOPS, "a"), frame
             )
-        assert told in str(refusal.value)
+        assert reported in str(refusal.value)
         assert str(refusal.value).startswith(f"table public.{name}: ")
         assert refusal.value.column == expression
 

@@ -70,8 +70,8 @@ def test_a_partition_is_replaced_read_and_counted(store: Store) -> None:
 
     assert tree(store) == ("HASH (shop)", 4)
     assert store.rows() == [("north", 7), ("north", 8), ("north", 9), (odd, 4), (odd, 5), ("south", 3)]
-    told = metadata_of(again)
-    assert (told["dagster/row_count"], told["dagster/partition_row_count"]) == (6, 3)
+    reported = metadata_of(again)
+    assert (reported["dagster/row_count"], reported["dagster/partition_row_count"]) == (6, 3)
     assert store.read(pl.DataFrame, BY_SHOP, SHOPS, odd)["number"].to_list() == [4, 5]
     assert store.read(Batches[pl.DataFrame], BY_SHOP, use=lambda frames: sum(map(len, frames))) == 6
 

@@ -129,7 +129,7 @@ def cases_of(names: Sequence[str], step: int) -> list[Case]:
 
 
 @contextmanager
-def told_of(case: object) -> Iterator[None]:
+def noted_with(case: object) -> Iterator[None]:
     try:
         yield
     except Exception as error:
@@ -179,7 +179,7 @@ def assert_writes_stay_in_their_tables(
 ) -> None:
     before = catalog(database)
     for case in cases:
-        with told_of(case):
+        with noted_with(case):
             assert_writes_replace_the_slice_alone(database, manager, case)
             after = catalog(database)
             assert before <= after
@@ -249,7 +249,7 @@ def test_partition_expr_may_be_the_columns_bare_name(
             first=key,
         )
         row = tuple(key if name == column else "" for name in columns)
-        with told_of(column):
+        with noted_with(column):
             manager.write(place, rows_in(columns, row, row))
             manager.write(place, rows_in(columns, row))
             assert manager.read(place, [column]) == [(key,)]
@@ -308,7 +308,7 @@ def test_a_name_that_postgresql_cannot_say_is_refused(
 ) -> None:
     before = catalog(database)
     for name in UNSAYABLE[role]:
-        with told_of(name), pytest.raises(ValueError):  # noqa: PT011  (which words it takes is not the point)
+        with noted_with(name), pytest.raises(ValueError):  # noqa: PT011  (which words it takes is not the point)
             manager.write(*PLACES_OF_A_NAME[role](name))
 
         assert catalog(database) == before

@@ -20,27 +20,27 @@ def peaks_of(what: str, database_url: str, rows: int) -> dict[str, dict[str, flo
     command = [sys.executable, "-m", "purchase_pipeline_tests.big_slice", what, database_url, str(rows)]
     ran = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr[-5000:]
-    told = {entry.pop("moment"): entry for entry in map(json.loads, ran.stdout.splitlines())}
+    reported = {entry.pop("moment"): entry for entry in map(json.loads, ran.stdout.splitlines())}
     peaks = ", ".join(
-        f"{moment} {entry['peak_mib']:.0f}" for moment, entry in told.items() if "rows" in entry
+        f"{moment} {entry['peak_mib']:.0f}" for moment, entry in reported.items() if "rows" in entry
     )
     print(f"{what} of {rows} rows in {time.monotonic() - begin:.1f} s; peak MiB: {peaks}")  # the figures
-    return told
+    return reported
 
 
-def assert_flat(told: dict[str, dict[str, float]]) -> None:
-    assert told["early"]["rows"] == 1_000_000
-    assert told["end"]["peak_mib"] < PEAK_MIB
-    assert told["end"]["peak_mib"] - told["early"]["peak_mib"] < GROWTH_MIB
+def assert_flat(reported: dict[str, dict[str, float]]) -> None:
+    assert reported["early"]["rows"] == 1_000_000
+    assert reported["end"]["peak_mib"] < PEAK_MIB
+    assert reported["end"]["peak_mib"] - reported["early"]["peak_mib"] < GROWTH_MIB
 
 
 @pytest.mark.proof
 def test_two_million_rows_are_written_in_flat_memory(database_url: str) -> None:
     rows = 2_000_000
 
-    told = peaks_of("write", database_url, rows)
+    reported = peaks_of("write", database_url, rows)
 
-    assert_flat(told)
+    assert_flat(reported)
     with psycopg.connect(database_url) as connection:
         stored = connection.execute("SELECT count(*), sum(number), sum(half)::bigint FROM numbers").fetchone()
         ledger = connection.execute("SELECT partition, rows FROM slice_ledger").fetchall()
@@ -59,8 +59,8 @@ def test_two_million_rows_are_read_in_flat_memory(database_url: str) -> None:
             {"rows": rows},
         )
 
-    told = peaks_of("read", database_url, rows)
+    reported = peaks_of("read", database_url, rows)
 
-    assert_flat(told)
-    assert told["late"]["rows"] == rows
-    assert told["sum"]["sum"] == rows * (rows - 1) // 2
+    assert_flat(reported)
+    assert reported["late"]["rows"] == rows
+    assert reported["sum"]["sum"] == rows * (rows - 1) // 2

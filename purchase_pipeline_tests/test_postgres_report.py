@@ -30,31 +30,31 @@ def store(database_url: str, engine: sa.Engine) -> Store:
 
 
 def test_rows_bytes_speed_columns_and_table_are_reported(store: Store) -> None:
-    told = metadata_of(store.store(FRUITS))
+    reported = metadata_of(store.store(FRUITS))
 
-    assert told["dagster/row_count"] == 2
-    assert "rows_written" not in told  # the same number
-    assert told["bytes_copied"] == 21 + sum(
+    assert reported["dagster/row_count"] == 2
+    assert "rows_written" not in reported  # the same number
+    assert reported["bytes_copied"] == 21 + sum(
         2 + 3 * 4 + size for size in (8 + 5 + 4, 8)
     )  # binary: a header, lengths
-    assert told["rows_per_second"] > 0
-    assert told["seconds"] > 0
-    assert told["dagster/table_name"].endswith(".public.things")
-    assert [(column.name, column.type) for column in told["dagster/column_schema"].columns] == [
+    assert reported["rows_per_second"] > 0
+    assert reported["seconds"] > 0
+    assert reported["dagster/table_name"].endswith(".public.things")
+    assert [(column.name, column.type) for column in reported["dagster/column_schema"].columns] == [
         ("id", "BIGINT"),
         ("name", "TEXT"),
         ("picked", "DATE"),
     ]
-    assert "preview" not in told
+    assert "preview" not in reported
 
 
 def test_the_query_shown_reads_the_partition(store: Store) -> None:
     frame = pd.DataFrame({"shop": ["south"], "id": [1]})
 
-    told = metadata_of(store.store(frame, {"partition_expr": "shop"}, SHOPS, "south"))
+    reported = metadata_of(store.store(frame, {"partition_expr": "shop"}, SHOPS, "south"))
 
     with store.engine.connect() as connection:
-        assert connection.execute(sa.text(told["Query"])).all() == [("south", 1)]
+        assert connection.execute(sa.text(reported["Query"])).all() == [("south", 1)]
 
 
 def test_partition_and_table_are_counted_apart(store: Store) -> None:
@@ -62,15 +62,15 @@ def test_partition_and_table_are_counted_apart(store: Store) -> None:
         frame = pd.DataFrame({"shop": [shop] * rows})
         result = store.store(frame, {"partition_expr": "shop"}, SHOPS, shop)
 
-    told = metadata_of(result)
-    assert (told["dagster/partition_row_count"], told["dagster/row_count"]) == (1, 3)
+    reported = metadata_of(result)
+    assert (reported["dagster/partition_row_count"], reported["dagster/row_count"]) == (1, 3)
 
 
 @pytest.mark.parametrize("config", [{"preview_rows": 1}, {}])
 def test_a_preview_is_shown_when_configured(store: Store, config: dict[str, Any]) -> None:
-    told = metadata_of(store.store(FRUITS, {} if config else {"preview_rows": 1}, **config))
+    reported = metadata_of(store.store(FRUITS, {} if config else {"preview_rows": 1}, **config))
 
-    assert told["preview"] == "| id | name | picked |\n| --- | --- | --- |\n| 1 | apple | 2024-01-01 |"
+    assert reported["preview"] == "| id | name | picked |\n| --- | --- | --- |\n| 1 | apple | 2024-01-01 |"
 
 
 @pytest.mark.parametrize(
@@ -86,9 +86,9 @@ def test_a_preview_may_begin_with_small_batches(
 ) -> None:
     numbers = sa.Table("things", sa.MetaData(), sa.Column("number", sa.Integer))
 
-    told = metadata_of(store.store(RowStream(["number"], batches, numbers), {"preview_rows": 3}))
+    reported = metadata_of(store.store(RowStream(["number"], batches, numbers), {"preview_rows": 3}))
 
-    assert told["preview"] == "| number |\n| --- |\n| 1 |\n| 2 |\n| 3 |"
+    assert reported["preview"] == "| number |\n| --- |\n| 1 |\n| 2 |\n| 3 |"
     assert len(store.rows()) == sum(map(len, batches))
 
 
@@ -100,14 +100,14 @@ def test_a_preview_shows_lists_as_text_and_leaves_out_what_the_declaration_hides
         sa.Column("digest", sa.Text, info={"preview": False}),
     )
 
-    told = metadata_of(
+    reported = metadata_of(
         store.store(
             RowStream(["reasons", "digest"], [[(["too dear", "no day"], "ffff")]], things),
             {"preview_rows": 3},
         )
     )
 
-    assert told["preview"] == "| reasons |\n| --- |\n| too dear; no day |"
+    assert reported["preview"] == "| reasons |\n| --- |\n| too dear; no day |"
 
 
 def test_no_value_breaks_out_of_its_cell() -> None:

@@ -46,9 +46,9 @@ class Things:
 
     def write(self, value: object, metadata: Mapping[str, Any] = UPSERT) -> tuple[int, ...]:
         """Return the numbers of inserted, updated, unchanged and, if reported, older rows."""
-        told = self._io.write(Place(["things"], metadata), value)
+        reported = self._io.write(Place(["things"], metadata), value)
         names = ("rows_inserted", "rows_updated", "rows_unchanged", "rows_older")
-        return tuple(told[name].value for name in names if name in told)
+        return tuple(reported[name].value for name in names if name in reported)
 
     def rows(self, columns: str = "*", table: str = "things") -> Rows:
         with self._engine.connect() as connection:
@@ -527,8 +527,8 @@ def test_tables_of_one_transaction_are_upserted_each_by_its_own_keys(things: Thi
     assert things.rows() == [(1, "b"), (2, "same")]
     assert sorted(things.rows(table="rejects")) == [(1, "a"), (1, "b"), (2, "x")]
     assert things.rows(table="others") == [(7, "b")]
-    told = together.written["rejects"]
-    assert (told["rows_inserted"], told["rows_updated"], told["rows_unchanged"]) == (1, 0, 1)
+    reported = together.written["rejects"]
+    assert (reported["rows_inserted"], reported["rows_updated"], reported["rows_unchanged"]) == (1, 0, 1)
 
 
 def test_a_table_that_is_evolved_next_to_another_one_is_staged_on_its_own(things: Things) -> None:

@@ -38,8 +38,8 @@ def test_appended_rows_come_to_those_that_are_there(store: Store) -> None:
     result = store.store(fruits(_2="pear", _3="fig"), metadata=APPEND)
 
     assert store.rows() == [(1, "apple"), (2, "pear"), (3, "fig")]
-    told = metadata_of(result)
-    assert (told["rows_written"], told["dagster/row_count"]) == (2, 3)
+    reported = metadata_of(result)
+    assert (reported["rows_written"], reported["dagster/row_count"]) == (2, 3)
 
 
 def test_rows_appended_to_a_partition_are_counted_with_it(store: Store) -> None:
@@ -48,8 +48,8 @@ def test_rows_appended_to_a_partition_are_counted_with_it(store: Store) -> None:
         frame = pd.DataFrame({"shop": [shop], "name": ["fig"]})
         result = store.store(frame, metadata=metadata, partitions=SHOPS, key=shop)
 
-    told = metadata_of(result)
-    assert (told["dagster/partition_row_count"], told["dagster/row_count"]) == (2, 3)
+    reported = metadata_of(result)
+    assert (reported["dagster/partition_row_count"], reported["dagster/row_count"]) == (2, 3)
     assert store.rows() == [("north", "fig"), ("south", "fig"), ("south", "fig")]
 
 

@@ -56,12 +56,12 @@ def a_service(script: str, name: str = "service", *, stop_seconds: float = 10.0)
 def told_pids(log: Path, *names: str) -> dict[str, int]:
     """Wait for the PIDs of a service's processes in its log, and return the latest ones."""
 
-    def told() -> dict[str, int]:
+    def reported() -> dict[str, int]:
         words = [line.split() for line in log.read_text().splitlines()] if log.exists() else []
         return {line[0]: int(line[1]) for line in words if len(line) == 2}
 
-    wait_until(lambda: told().keys() >= set(names))
-    return told()
+    wait_until(lambda: reported().keys() >= set(names))
+    return reported()
 
 
 def is_running(pid: int) -> bool:

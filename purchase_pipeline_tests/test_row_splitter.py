@@ -235,4 +235,4 @@ def test_a_malformed_array_is_parsed_in_linear_time() -> None:
         list(split_rows(JSON_ARRAY, in_chunks(raw, 1 << 12)))
     seconds = monotonic() - started
 
-    assert seconds < 5  # 0.1 s; joined anew at each of the 5,200 chunks, 21 MB are 50 GB
+    assert seconds < 5  # 0.1 s; joined again at each of the 5,200 chunks, 21 MB are 50 GB

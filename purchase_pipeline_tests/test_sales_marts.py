@@ -177,9 +177,9 @@ def test_a_mart_reports_its_sql_columns_and_lineage(pipeline: dg.Definitions) ->
 
     summed = sum_up(pipeline, "lote-0001", "lote-0001")
 
-    (told,) = summed.asset_materializations_for_node("sums")
-    assert "UNION ALL" in str(told.metadata["sql"].value)
-    lineage = told.metadata["dagster/column_lineage"].value
+    (reported,) = summed.asset_materializations_for_node("sums")
+    assert "UNION ALL" in str(reported.metadata["sql"].value)
+    lineage = reported.metadata["dagster/column_lineage"].value
     assert isinstance(lineage, dg.TableColumnLineage)
     purchases = dg.AssetKey("tabela_compras")
     assert list(lineage.deps_by_column["month"]) == [dg.TableColumnDep(purchases, "date_purchase")]

@@ -83,12 +83,12 @@ def test_columns_have_the_contracts_descriptions_and_bounds(database_url: str, t
     with served(create_app()) as url:
         result = ingest(a_pipeline(url, tmp_path, database_url), rows=5)
 
-    (told,) = (
+    (reported,) = (
         event.materialization.metadata
         for event in result.all_events
         if event.is_step_materialization and event.asset_key == dg.AssetKey("tabela_compras")
     )
-    schema = told["dagster/column_schema"].value
+    schema = reported["dagster/column_schema"].value
     assert isinstance(schema, dg.TableSchema)
     assert constraints(schema) == constraints(SPECS["tabela_compras"].metadata["dagster/column_schema"])
     assert constraints(schema)["price"] == (False, ["> 0", "at most 12 digits", "at most 2 decimal places"])
@@ -97,8 +97,8 @@ def test_columns_have_the_contracts_descriptions_and_bounds(database_url: str, t
     assert {name: descriptions[name] for name in CompraSchema.model_fields} == {
         name: field.description for name, field in CompraSchema.model_fields.items()
     }
-    assert (told["source_rows"].value, told["rows_rejected"].value) == (5, 0)
-    lineage = told["dagster/column_lineage"].value
+    assert (reported["source_rows"].value, reported["rows_rejected"].value) == (5, 0)
+    lineage = reported["dagster/column_lineage"].value
     assert isinstance(lineage, dg.TableColumnLineage)
     assert list(lineage.deps_by_column["price"]) == [dg.TableColumnDep(dg.AssetKey("raw_purchases"), "price")]
 

@@ -24,7 +24,7 @@ class IssueTracker:
     Attributes:
         issues: number of issues; of 200, one has no author, and one no date.
         changed: how many of the first issues have changed, a month later.
-        reset_seconds: how far ahead the limit's end is that the third response tells.
+        reset_seconds: seconds until the end of the limit, in the third response.
         requests: the queries received.
     """
 

@@ -9,7 +9,7 @@ import pandas as pd
 from io_manager_conformance.subject import Columns, Rows
 
 _NULLABLE = {int: "Int64", bool: "boolean"}
-"""What keeps integers and booleans as they are beside a missing one; pandas itself would make floats and objects."""
+"""Types that keep integers and booleans next to a missing value; pandas itself would make floats and objects."""
 
 
 class PandasFrames:

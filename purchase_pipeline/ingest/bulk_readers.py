@@ -130,7 +130,7 @@ class BulkJson:
             return self._is_likely(raw_rows[index])
 
         usable = [index for index, row in enumerate(indexed) if row]
-        if self._many_unreadable:  # otherwise an attempt tells
+        if self._many_unreadable:  # otherwise an attempt shows it
             usable = list(filter(is_likely, usable))
         # Not `schema.empty_table()`, which imports pandas.
         none = pa.Table.from_arrays([pa.nulls(0, kind) for kind in schema.types], schema=schema)

@@ -108,10 +108,10 @@ def test_the_sales_report_is_updated_automatically(stack: ComposeStack) -> None:
 
 
 def test_the_console_script_reports_the_same(stack: ComposeStack) -> None:
-    told = json.loads(stack.compose("exec", "-T", "code_server", "purchase-pipeline", "status", "--json"))
+    reported = json.loads(stack.compose("exec", "-T", "code_server", "purchase-pipeline", "status", "--json"))
 
-    assert told["loaded"] == LOTS
-    assert told["conserved"]
+    assert reported["loaded"] == LOTS
+    assert reported["conserved"]
 
 
 def test_reader_and_loader_have_only_their_privileges(stack: ComposeStack) -> None:

@@ -17,7 +17,7 @@ from purchase_pipeline_tests.pipelines import a_pipeline, with_api
 from purchase_pipeline_tests.tcp_link import Link, Policy, Way, at_byte, at_once, let_pass
 from purchase_pipeline_tests.tcp_proxy import TcpProxy, proxied
 from resilience.drills import api_faults as faults
-from resilience.drills.content import Wanted
+from resilience.drills.content import Version
 from resilience.drills.faulty_api import FaultyApi, Spoiler
 from resilience.drills.lot_bench import Database, LotBench, a_database, an_api
 from resilience.drills.outcome import Drill, Outcome
@@ -111,7 +111,7 @@ def _a_lane(lote: str, folder: Path, database: Database, api: FaultyApi, api_url
 
 
 def _run(
-    fault_for: Callable[[Lane], Fault], sent_as: Callable[[Wanted], Wanted], times: int, folder: Path
+    fault_for: Callable[[Lane], Fault], sent_as: Callable[[Version], Version], times: int, folder: Path
 ) -> Outcome:
     with ExitStack() as stack:
         database = stack.enter_context(a_database(folder))
@@ -129,21 +129,21 @@ def _run(
             return outcome_of([trial for trials in done for trial in trials])
 
 
-def _as_it_is(wanted: Wanted) -> Wanted:
-    return wanted
+def _as_it_is(version: Version) -> Version:
+    return version
 
 
 def _of_other_rows(
-    change: Callable[[Sequence[bytes]], Sequence[bytes]], rejects: int, wanted: Wanted
-) -> Wanted:
+    change: Callable[[Sequence[bytes]], Sequence[bytes]], rejects: int, version: Version
+) -> Version:
     """Return what a changed lot must be when it is loaded as it was sent."""
-    rows = change(wanted.raw_rows)
+    rows = change(version.raw_rows)
     digest = hashlib.sha256(faults.as_ndjson(rows)).hexdigest()
-    return replace(wanted, digest=f"sha256:{digest}", raw_rows=rows, rejects=rejects)
+    return replace(version, digest=f"sha256:{digest}", raw_rows=rows, rejects=rejects)
 
 
 def _spoilt(
-    name: str, fault: str, spoiler: Spoiler, sent_as: Callable[[Wanted], Wanted] = _as_it_is
+    name: str, fault: str, spoiler: Spoiler, sent_as: Callable[[Version], Version] = _as_it_is
 ) -> Drill:
     return _drill(name, fault, partial(_run, partial(_spoiling, spoiler), sent_as))
 

@@ -12,7 +12,7 @@ from resilience.drills.content import LOT_ENTRIES, lost_and_doubled
 from resilience.drills.outcome import Outcome
 
 Strike: TypeAlias = Callable[[LiveStack, int], float]
-"""Waits for its moment in the loading of a lot, strikes, and returns when (monotonic). Is told which time it is.
+"""Waits for its moment in the loading of a lot, strikes, and returns when (monotonic). Receives the strike's number.
 
 Raises:
     NotInTimeError: the moment did not come.
@@ -43,7 +43,7 @@ def strike_lots(times: int, folder: Path, *, strike: Strike, rows: int, heal_sec
     seconds: list[float] = []
     retries: list[float] = []
     struck = 0
-    with live_stack(folder, *wanted(lots, rows)) as stack:
+    with live_stack(folder, *load_options(lots, rows)) as stack:
         wait_until(lambda: stack.ask(_LOADED, 2 * lots), "the first load", 120 + 15 * lots)
         for number in range(times):
             lote = f"lote-{number % lots + 1:04d}"
@@ -72,24 +72,24 @@ def strike_lots(times: int, folder: Path, *, strike: Strike, rows: int, heal_sec
     return Outcome(times=struck, lost=lost, doubled=doubled, healed=len(seconds), seconds=seconds, note=note)
 
 
-def wanted(lots: int, rows: int, defects: float = 0.01) -> tuple[str, ...]:
+def load_options(lots: int, rows: int, defects: float = 0.01) -> tuple[str, ...]:
     """Return the options of `up` for so many lots, one a second."""
     return "--lots", str(lots), "--rows", str(rows), "--every", "1", "--defects", str(defects)
 
 
 def wipe(stack: LiveStack, lote: str) -> None:
-    """Delete a lot, and what the ledger says of it."""
+    """Delete a lot and its ledger entry."""
     with stack.connection() as connection:
         connection.execute(_WIPE.encode(), {"lote": lote})
 
 
 def is_whole(stack: LiveStack, lote: str) -> bool:
-    """Tell whether the ledger has both slices of a lot, of the same raw rows."""
+    """Return whether the ledger has both slices of a lot, of the same raw rows."""
     return bool(stack.ask(_WHOLE, lote))
 
 
 def is_idle(stack: LiveStack) -> bool:
-    """Tell whether everything is there, and no run is under way."""
+    """Return whether everything is there, and no run is under way."""
     there = stack.daemons() and stack.code_servers() and stack.postmaster()
     if not there or stack.ask("SELECT 1", database="dagster") != [(1,)]:
         return False
@@ -124,6 +124,6 @@ def _seconds_to_whole(stack: LiveStack, lote: str, struck_at: float, heal_second
                 flush=True,
             )
             stack.start()
-            wait_until(lambda: is_idle(stack), "a stack started anew", 120)
+            wait_until(lambda: is_idle(stack), "a restarted stack", 120)
         return None
     return monotonic() - struck_at

@@ -6,7 +6,7 @@ from time import monotonic, sleep
 
 from purchase_pipeline_tests.live_stack import LiveStack, dismantle
 from purchase_pipeline_tests.waiting import NotInTimeError, kill, wait_until
-from resilience.drills.bench_of_lots import counted, wanted
+from resilience.drills.bench_of_lots import counted, load_options
 from resilience.drills.content import LOT_ENTRIES
 from resilience.drills.outcome import Outcome
 
@@ -17,7 +17,7 @@ _LOADED = f"SELECT count(*) / 2 FROM {LOT_ENTRIES}"  # noqa: S608
 def up_killed(times: int, folder: Path) -> Outcome:
     """Kill `up`, alone or with all that it started, and start it again; at the end everything is there, once."""
     lots = _LOTS_A_KILL * times
-    stack = LiveStack(folder / "home", *wanted(lots, _ROWS), "--exit-when-done")
+    stack = LiveStack(folder / "home", *load_options(lots, _ROWS), "--exit-when-done")
     seconds = list[float]()
     stack.start()
     try:

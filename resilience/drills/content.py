@@ -36,7 +36,7 @@ def purchase_as_stored(raw: bytes) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Version:
     """One version of a partition: the digest of its raw bytes, its raw rows, and how many of them are invalid.
 
     `as_stored` returns the texts of the columns that a raw row must have in `tables`.
@@ -49,7 +49,7 @@ class Wanted:
     as_stored: Callable[[bytes], tuple[str | None, ...]] = purchase_as_stored
 
     def is_held(self, connection: psycopg.Connection[tuple[Any, ...]], partition: str) -> bool:
-        """Tell whether both tables and the ledger hold this version: each row's values, none beside."""
+        """Return whether both tables and the ledger hold this version: each row's values, and no other row."""
         number, key = self.tables.row_number, self.tables.partition
         of_accepted, of_rejected = (table.name for table in self.tables.both)
         entries = (
@@ -77,8 +77,8 @@ class Wanted:
         )
 
 
-def ask_for(api_url: str, key: str, rows: int, defects: float) -> Wanted:
-    """Ask the API itself what a lot of this key must be."""
+def fetch_version(api_url: str, key: str, rows: int, defects: float) -> Version:
+    """Fetch what a lot of this key must be from the API itself."""
     answer = httpx.get(
         f"{api_url}/gerar_compra/{rows}",
         params={"lote": key},
@@ -87,11 +87,11 @@ def ask_for(api_url: str, key: str, rows: int, defects: float) -> Wanted:
         trust_env=False,
     ).raise_for_status()
     lines = answer.content.split(b"\n")[:-1]
-    return Wanted(f"sha256:{sha256_of(answer.content)}", lines, round(rows * defects))
+    return Version(f"sha256:{sha256_of(answer.content)}", lines, round(rows * defects))
 
 
 def lost_and_doubled(ask: Callable[..., Sequence[tuple[Any, ...]]], lots: int, rows: int) -> tuple[int, int]:
-    """Count, over all wanted lots, the rows that are in neither table, and those that are there twice or too much."""
+    """Count, over all lots, the rows that are in neither table, and those that are there twice or too much."""
     found = {lote: (count, distinct) for lote, count, distinct in ask(_COUNTS, rows)}
     names = [f"lote-{number:04d}" for number in range(1, lots + 1)]
     lost = sum(rows - found.get(name, (0, 0))[1] for name in names)

@@ -10,7 +10,7 @@ from time import monotonic, sleep
 from purchase_pipeline.settings import DAGSTER_DATABASE_NAME, DATABASE_NAME
 from purchase_pipeline_tests.live_stack import LiveStack, dismantle, live_stack
 from purchase_pipeline_tests.waiting import NotInTimeError, kill, wait_until
-from resilience.drills.bench_of_lots import counted, is_whole, wanted, wipe
+from resilience.drills.bench_of_lots import counted, is_whole, load_options, wipe
 from resilience.drills.content import LOT_ENTRIES
 from resilience.drills.led_stack import make_databases
 from resilience.drills.outcome import Drill, Outcome
@@ -32,7 +32,7 @@ _LOADING = "SELECT FROM runs WHERE pipeline_name = 'ingest_lote' AND status NOT 
 def _two_homes(folder: Path, lots: int) -> Iterator[list[LiveStack]]:
     """Have two homes that load into one database of a server that is neither's; what they leave is removed."""
     homes = [
-        LiveStack(folder / name / "home", *wanted(lots, _ROWS), server_home=folder / "server")
+        LiveStack(folder / name / "home", *load_options(lots, _ROWS), server_home=folder / "server")
         for name in ("first", "other")
     ]
     server = homes[0].server
@@ -110,7 +110,7 @@ def _loaded(stack: LiveStack) -> int:
 
 
 def _is_quiet(stack: LiveStack) -> bool:
-    """Tell whether no lot is being loaded. The sales follow the lots in runs of their own, which are none of ours."""
+    """Return whether no lot is being loaded. The sales follow the lots in runs of their own, which are none of ours."""
     return not stack.ask(_LOADING, database=DAGSTER_DATABASE_NAME)
 
 
@@ -121,7 +121,7 @@ def terminal_closed(times: int, folder: Path) -> Outcome:
     struck before it could hear (it imports, and has started nothing) is ended by the signal itself.
     """
     lots, seconds = 2 * times, list[float]()
-    stack = LiveStack(folder / "home", *wanted(lots, _ROWS), "--exit-when-done")
+    stack = LiveStack(folder / "home", *load_options(lots, _ROWS), "--exit-when-done")
     try:
         for number in range(times):
             terminal, before = stack.start_in_terminal(), _loaded(stack)
@@ -163,7 +163,7 @@ def clock_back(times: int, folder: Path) -> Outcome:
     Every third time it has been set a day ahead before. The server's clock stays: it is another machine's.
     """
     clock, lots, seconds = SettableClock(folder), max(2, times), list[float]()
-    with live_stack(folder, *wanted(lots, _ROWS), environment=clock.environment) as stack:
+    with live_stack(folder, *load_options(lots, _ROWS), environment=clock.environment) as stack:
         wait_until(lambda: _loaded(stack) == lots, "the first load", 300 + 60 * lots)
         for number in range(times):
             lote = f"lote-{number % lots + 1:04d}"

@@ -98,7 +98,7 @@ def _lock_held(bench: LotBench, proxy: TcpProxy, copied: int) -> Fault:  # noqa:
 
 
 def _deadlock(bench: LotBench, proxy: TcpProxy, copied: int) -> Fault:  # noqa: ARG001
-    """Hold the second table, and ask for the first when the loader has it; the loader is the one that yields."""
+    """Lock the second table, and the first when the loader has it; the loader is the one that is cancelled."""
 
     @contextmanager
     def fault(bench: LotBench) -> Iterator[HasStruck]:

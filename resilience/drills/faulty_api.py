@@ -1,4 +1,4 @@
-"""The mock API, sending other versions of a lot when told to, and spoiling the next answers.
+"""The mock API, which sends other versions of a lot and spoils responses on demand.
 
 What a spoilt answer looks like is written in `api_faults`.
 """
@@ -37,13 +37,13 @@ class Answer:
 
 
 class FaultyApi:
-    """An ASGI application round another; what is asked for a lot that it was told nothing of passes through.
+    """An ASGI application around another; requests for lots without a version or a spoiler pass through.
 
     Attributes:
-        defects: share of rows that the API breaks by itself.
-        versions: key to ask for, by the lot that is asked for: another key, other rows.
-        spoilers: what becomes of a lot's next answers, the next one first.
-        spoilt: how many answers were spoilt, by lot.
+        defects: rate of invalid rows of the API itself.
+        versions: key to request, by the requested lot: another key, other rows.
+        spoilers: changes to a lot's next responses, the next one first.
+        spoilt: how many responses were spoilt, by lot.
     """
 
     def __init__(self, app: ASGIApp, defects: float = 0.0, parameter: str = "lote") -> None:

@@ -34,7 +34,7 @@ def run_on_a_full_disk(times: int, folder: Path) -> Outcome:
 
 @contextmanager
 def _small_file_system(place: ServerFiles) -> Iterator[Path]:
-    """Mount one beside the server's data, which is where the server may go."""
+    """Mount one next to the server's data, in a folder that the server may enter."""
     room = place.folder / "room"
     room.mkdir()
     account = place.account

@@ -16,7 +16,7 @@ _BOUND_SECONDS = 90.0
 
 
 def run_half_open(times: int, folder: Path) -> Outcome:
-    """Do the drill: silent from half of COPY on, and the server is not told that its client gave up.
+    """Do the drill: silence from half of COPY on; the server does not learn that its client gave up.
 
     Healed is what ended by itself: both runs, each within a minute and a half.
     """
@@ -44,7 +44,7 @@ def _try_once(bench: LotBench, proxy: TcpProxy, copied: int, runs: ThreadPoolExe
 
 
 def _ends(run: "Future[bool]", proxy: TcpProxy) -> bool:
-    """Tell whether a run ends by itself in time; end one that does not, by tearing down its connections."""
+    """Return whether a run ends by itself in time; end one that does not, by tearing down its connections."""
     if run in wait([run], timeout=_BOUND_SECONDS).done:
         return True
     proxy.reset_all()

@@ -15,7 +15,7 @@ from purchase_pipeline.settings import DAGSTER_DATABASE_NAME
 from purchase_pipeline.stack.roles import DAGSTER, LOADER
 from purchase_pipeline_tests.live_stack import LiveStack, live_stack
 from purchase_pipeline_tests.waiting import NotInTimeError, wait_until
-from resilience.drills.bench_of_lots import counted, is_idle, is_whole, wanted, wipe
+from resilience.drills.bench_of_lots import counted, is_idle, is_whole, load_options, wipe
 from resilience.drills.content import LOT_ENTRIES
 from resilience.drills.outcome import Drill, Outcome
 
@@ -47,13 +47,13 @@ _LIMITS = (
 )
 
 Fault = Callable[[LiveStack, int], Callable[[], bool]]
-"""Strikes once; gives what tells whether all is as it was."""
+"""Strikes once; returns a function that reports whether all is as it was."""
 
 
 def _struck(times: int, folder: Path, fault: Fault, *, rows: int = _ROWS) -> Outcome:
     """Load every lot, strike time after time, and wait each time until all is as it was."""
     seconds = list[float]()
-    with live_stack(folder, *wanted(_LOTS, rows)) as stack:
+    with live_stack(folder, *load_options(_LOTS, rows)) as stack:
         _load_all(stack)
         for number in range(times):
             healed, began = fault(stack, number), monotonic()
@@ -102,8 +102,8 @@ def _catalog_wiped(stack: LiveStack, number: int) -> Callable[[], bool]:
     keys = [f'["{asset}"]' for asset in assets]
 
     def healed() -> bool:
-        wanted = len(assets) * _LOTS
-        there = stack.ask(_CATALOG, keys, now, wanted, database=DAGSTER_DATABASE_NAME)
+        expected = len(assets) * _LOTS
+        there = stack.ask(_CATALOG, keys, now, expected, database=DAGSTER_DATABASE_NAME)
         return bool(there) and stack.ask(_RUNS, database=DAGSTER_DATABASE_NAME) == before
 
     return healed

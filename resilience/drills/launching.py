@@ -1,4 +1,4 @@
-"""Runs of the ingest job, asked for as the web page does: by Dagster's GraphQL, into the stack's own queue."""
+"""Runs of the ingest job, launched as the web page does: by Dagster's GraphQL, into the stack's own queue."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,14 +16,14 @@ from purchase_pipeline_tests.live_stack import LiveStack
 
 
 class Launcher:
-    """Asks one stack's Dagster for runs, and tells what became of them."""
+    """Launches runs in one stack's Dagster, and reports their outcome."""
 
     def __init__(self, instance: dg.DagsterInstance, workspace: WorkspaceProcessContext) -> None:
         self._instance = instance
         self._workspace = workspace
 
     def fetch_again(self, lote: str, job: str = "ingest_lote", raw_asset: str = "raw_purchases") -> str:
-        """Ask for a run that fetches a lot anew from the API, and return the run's id."""
+        """Launch a run that fetches a lot again from the API, and return the run's id."""
         # Not for a list of the drills, nor to collect their tests: it takes half as long as Dagster itself.
         from dagster_graphql.cli import execute_query  # noqa: PLC0415
         from dagster_graphql.client.query import LAUNCH_PIPELINE_EXECUTION_MUTATION  # noqa: PLC0415
@@ -46,21 +46,21 @@ class Launcher:
             raise RuntimeError(f"Dagster did not launch {lote}: {answer}") from error
 
     def has_succeeded(self, run_id: str) -> bool:
-        """Tell whether a run, or a retry of it, has come to its end."""
+        """Return whether a run, or a retry of it, has come to its end."""
         retries = self._instance.get_runs(dg.RunsFilter(tags={ROOT_RUN_ID_TAG: run_id}))
         first = self._instance.get_run_by_id(run_id)
         return any(run.is_success for run in [*retries, *([first] if first else [])])
 
     def history(self, lote: str) -> str:
-        """Return, for a message, the states of a lot's last runs, and what was said of the newest."""
+        """Return, for a message, the states of a lot's last runs, and the events of the newest."""
         runs = self._instance.get_runs(dg.RunsFilter(tags={PARTITION_NAME_TAG: lote}), limit=3)
-        told = [f"{run.run_id[:8]} {run.status.value}" for run in runs]
+        lines = [f"{run.run_id[:8]} {run.status.value}" for run in runs]
         for run in runs[:1]:
-            told.append(str(dict(run.tags)))
+            lines.append(str(dict(run.tags)))
             for record in self._instance.all_logs(run.run_id):
                 moment = datetime.fromtimestamp(record.timestamp, UTC)
-                told.append(f"{moment:%H:%M:%S} {record.user_message or record.message}")
-        return "\n    ".join(told)
+                lines.append(f"{moment:%H:%M:%S} {record.user_message or record.message}")
+        return "\n    ".join(lines)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from mock_api.app import create_app
 from purchase_pipeline.stack.embedded_postgres.server import EmbeddedPostgres
 from purchase_pipeline_tests.pipelines import ingest
 from purchase_pipeline_tests.serving import served
-from resilience.drills.content import Wanted, ask_for
+from resilience.drills.content import Version, fetch_version
 from resilience.drills.faulty_api import FaultyApi
 
 DATABASE = "lots"
@@ -63,16 +63,16 @@ class LotBench:
     database: Database
     pipeline: dg.Definitions
     instance: dg.DagsterInstance
-    held: Wanted | None = None
+    held: Version | None = None
     failure: str = ""
-    sent_as: Callable[[Wanted], Wanted] = lambda wanted: wanted
+    sent_as: Callable[[Version], Version] = lambda version: version
     _numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
-    def next_version(self) -> Wanted:
+    def next_version(self) -> Version:
         """Let the API send other rows from now on, and return them."""
         key = f"{self.lote}.{next(self._numbers)}"
         self.api.versions[self.lote] = key
-        return self.sent_as(ask_for(self.api_url, key, self.rows, self.api.defects))
+        return self.sent_as(fetch_version(self.api_url, key, self.rows, self.api.defects))
 
     def load(self, *, refetch: bool) -> bool:
         """Run the job, and return whether it says that it succeeded; keep what it says of a failure."""
@@ -81,10 +81,10 @@ class LotBench:
         self.failure = "\n".join(str(error) for error in failures)
         return result.success
 
-    def holds(self, wanted: Wanted | None) -> bool:
-        """Tell whether the database holds this version of the lot, whole, and nothing beside; None: no row."""
+    def holds(self, version: Version | None) -> bool:
+        """Return whether the database holds exactly this version of the lot; None: no row."""
         with self.database.as_superuser() as connection:
-            return wanted is not None and wanted.is_held(connection, self.lote)
+            return version is not None and version.is_held(connection, self.lote)
 
     def surplus(self) -> int:
         """Return how many rows more than its own the lot has, over both tables."""

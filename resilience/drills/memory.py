@@ -1,4 +1,4 @@
-"""The memory of processes that live long: sampled, and told as figures."""
+"""The memory of long-lived processes: samples and their statistics."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable

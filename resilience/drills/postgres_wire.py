@@ -12,7 +12,7 @@ _QUERY, _PARSE, _COPY_DATA = b"Q", b"P", b"d"
 
 
 class PostgresWire:
-    """One connection, as far as the client's bytes have told.
+    """One connection, as seen in the bytes of its client so far.
 
     Attributes:
         database: from the startup packet, as is `user`; "" before it.

@@ -43,7 +43,7 @@ class _Traffic:
     ended: Event = field(default_factory=Event)
 
     def run(self) -> None:
-        """Go on until told to end."""
+        """Go on until `ended` is set."""
         newest = None
         while not self.ended.wait(0.5):
             self.memory.sample()

@@ -19,7 +19,7 @@ _SPOILT_CONNECTIONS = 5
 
 
 class RandomPolicies:
-    """Spoils the next few connections, when told to."""
+    """Disturbs the next few connections at each call of `spoil`."""
 
     def __init__(self) -> None:
         self._left = 0

@@ -14,7 +14,7 @@ from mock_api.app import create_app as purchase_api
 from purchase_pipeline.ingest.tables import FeedTables
 from purchase_pipeline.purchases import PURCHASES as PURCHASE_TABLES
 from resilience.drills import few_orders
-from resilience.drills.content import Wanted, ask_for, sha256_of
+from resilience.drills.content import Version, fetch_version, sha256_of
 
 _ROWS, _DEFECTS = 10_000, 0.01
 _PAGE_ROWS = 4_000
@@ -28,7 +28,7 @@ class Subject:
         api: makes its API.
         parameter: of a request, with its partition.
         version: a key whose rows the API may send for a partition: others for each number.
-        ask_for: what the tables must hold of a key, by its API's own answer.
+        fetch_version: what the tables must hold of a key, by its API's own answer.
     """
 
     partitions: tuple[str, str]
@@ -41,14 +41,14 @@ class Subject:
     api: Callable[[], ASGIApp]
     parameter: str
     version: Callable[[str, int], str]
-    ask_for: Callable[[str, str], Wanted]
+    fetch_version: Callable[[str, str], Version]
 
 
-def _purchases_of(api_url: str, lote: str) -> Wanted:
-    return ask_for(api_url, lote, _ROWS, _DEFECTS)
+def _purchases_of(api_url: str, lote: str) -> Version:
+    return fetch_version(api_url, lote, _ROWS, _DEFECTS)
 
 
-def _orders_of(api_url: str, day: str) -> Wanted:
+def _orders_of(api_url: str, day: str) -> Version:
     content, rows, path = b"", list[bytes](), f"/orders?day={day}"
     while path:
         answer = httpx.get(f"{api_url}{path}", timeout=60, trust_env=False).raise_for_status()
@@ -56,7 +56,7 @@ def _orders_of(api_url: str, day: str) -> Wanted:
         rows += [json.dumps(row, separators=(",", ":"), ensure_ascii=False).encode() for row in page["items"]]
         path = page["next"]
     tables = few_orders.orders.tables
-    return Wanted(f"sha256:{sha256_of(content)}", rows, round(_ROWS * _DEFECTS), tables, _order_as_stored)
+    return Version(f"sha256:{sha256_of(content)}", rows, round(_ROWS * _DEFECTS), tables, _order_as_stored)
 
 
 def _order_as_stored(raw: bytes) -> tuple[str | None, ...]:
@@ -88,7 +88,7 @@ PURCHASES = Subject(
     api=lambda: purchase_api(defects=_DEFECTS),
     parameter="lote",
     version="{}.{}".format,
-    ask_for=_purchases_of,
+    fetch_version=_purchases_of,
 )
 ORDERS = Subject(
     partitions=few_orders.DAYS,
@@ -101,5 +101,5 @@ ORDERS = Subject(
     api=lambda: orders_api(_ROWS, _PAGE_ROWS, round(1 / _DEFECTS)),
     parameter="day",
     version=_other_day,
-    ask_for=_orders_of,
+    fetch_version=_orders_of,
 )

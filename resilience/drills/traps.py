@@ -32,7 +32,7 @@ class Trap:
         return not self._sprung.is_set()
 
     def wait(self, seconds: float) -> bool:
-        """Tell whether the kill came in so many seconds."""
+        """Return whether the kill came in so many seconds."""
         return self._sprung.wait(seconds)
 
     def spring(self, link: Link) -> None:
@@ -61,11 +61,11 @@ class Traps:
 
     def on_api(self) -> Policy:
         """Return a policy for a connection to the API."""
-        return _ApiWatch(self).judge
+        return _ApiWatch(self).verdict_on
 
     def on_database(self) -> Policy:
         """Return a policy for a connection to the server."""
-        return _DatabaseWatch(self).judge
+        return _DatabaseWatch(self).verdict_on
 
     def for_lote(self, lote: str) -> Trap | None:
         """Return the trap that waits for a lot."""
@@ -89,7 +89,7 @@ class _ApiWatch:
         self._trap: Trap | None = None
         self._due: float | None = None
 
-    def judge(self, link: Link, way: Way, chunk: bytes) -> Verdict:
+    def verdict_on(self, link: Link, way: Way, chunk: bytes) -> Verdict:
         if way is Way.UP:
             return self._asked(link, chunk)
         trap = self._trap
@@ -119,7 +119,7 @@ class _DatabaseWatch:
         self._trap: Trap | None = None
         self._known = False
 
-    def judge(self, link: Link, way: Way, chunk: bytes) -> Verdict:
+    def verdict_on(self, link: Link, way: Way, chunk: bytes) -> Verdict:
         statements = len(self._wire.statements)
         if way is Way.UP:
             self._wire.feed(chunk)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from purchase_pipeline_tests.live_stack import LiveStack
 from purchase_pipeline_tests.serving import served
 from purchase_pipeline_tests.waiting import NotInTimeError, wait_until
-from resilience.drills.content import Wanted, entries_of
+from resilience.drills.content import Version, entries_of
 from resilience.drills.faulty_api import FaultyApi
 from resilience.drills.launching import Launcher, launcher_of
 from resilience.drills.led_stack import led_stack
@@ -44,22 +44,22 @@ class _Scene:
     traps: Traps
     stack: LiveStack
     launcher: Launcher
-    held: dict[str, Wanted] = field(default_factory=dict)
+    held: dict[str, Version] = field(default_factory=dict)
     numbers: Counter[str] = field(default_factory=Counter)
 
-    def next_version(self, lote: str) -> tuple[Wanted, Wanted]:
+    def next_version(self, lote: str) -> tuple[Version, Version]:
         """Have the API send other rows from now on; return what the database holds, and what it is to hold."""
-        old = self.held.setdefault(lote, self.subject.ask_for(self.api_url, lote))
+        old = self.held.setdefault(lote, self.subject.fetch_version(self.api_url, lote))
         self.numbers[lote] += 1
         self.api.versions[lote] = self.subject.version(lote, self.numbers[lote])
-        return old, self.subject.ask_for(self.api_url, lote)
+        return old, self.subject.fetch_version(self.api_url, lote)
 
-    def holds(self, lote: str, *versions: Wanted) -> bool:
+    def holds(self, lote: str, *versions: Version) -> bool:
         with self.stack.connection() as connection:
             return any(version.is_held(connection, lote) for version in versions)
 
     def attempt(self, lote: str, point: Point) -> Try:
-        """Have a lot fetched anew with other content, kill its worker, and see what is there: then, and at the end."""
+        """Fetch a lot again with other content, kill its worker, and compare what is there: then, and at the end."""
         (old, new), trap = self.next_version(lote), Trap(lote, point)
         self.traps.set(trap)
         run_id = self.launcher.fetch_again(lote, self.subject.job, self.subject.raw_asset)

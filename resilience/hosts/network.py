@@ -51,7 +51,7 @@ class Host:
         self._started.append(program)
 
     def unplug(self) -> None:
-        """Pull the cable out: nothing arrives any more, and nobody is told."""
+        """Pull the cable out: packets are lost without an error."""
         _ip("-n", self._switch, "link", "set", self._cable, "down")
 
     def plug(self) -> None:
@@ -80,7 +80,7 @@ class Network:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._name = f"pp{os.getpid()}"
-        self._prefix = f"{_NETWORKS}.{os.getpid() % 256}"  # others may have hosts beside ours
+        self._prefix = f"{_NETWORKS}.{os.getpid() % 256}"  # other runs may have hosts too
         self._hosts = list[Host]()
 
     @property
@@ -113,7 +113,7 @@ class Network:
             self._connect(_OURS, "ours", None)
         except (OSError, subprocess.CalledProcessError) as error:
             raise HostsNotPossibleError(
-                f"Network namespaces are not to be had ({getattr(error, 'stderr', '') or error}): this needs Linux, "
+                f"Cannot create network namespaces ({getattr(error, 'stderr', '') or error}): this needs Linux, "
                 "root, and `ip` (Debian: apt-get install iproute2)."
             ) from error
 
