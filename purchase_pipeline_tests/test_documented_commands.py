@@ -77,7 +77,7 @@ FIRST_STEPS = [
 ]
 
 
-# Pages with user code, which may depend on the Python version; `test_documented_feeds.py` has that of others.
+# Pages with user code, which may depend on the Python version.
 OF_COMPATIBILITY = {"docs/postgres-io-manager.md"}
 
 

@@ -28,11 +28,8 @@ from purchase_pipeline_tests.documents import PROJECT, blocks_of
 from purchase_pipeline_tests.serving import served
 from purchase_pipeline_tests.three_apis import IssueTracker, exports_api, statistics_api
 
-pytestmark = [
-    pytest.mark.compatibility,
-    # Dagster's, for the checks of a time window.
-    pytest.mark.filterwarnings("ignore:datetime.datetime.utcfromtimestamp:DeprecationWarning"),
-]
+# Dagster's, for the checks of a time window.
+pytestmark = pytest.mark.filterwarnings("ignore:datetime.datetime.utcfromtimestamp:DeprecationWarning")
 
 FILES = {
     Path(block.file): block.text

@@ -17,11 +17,8 @@ from purchase_pipeline.feeds.testing import check_feed
 from purchase_pipeline.settings import Settings
 from purchase_pipeline_tests.serving import served
 
-pytestmark = [
-    pytest.mark.compatibility,
-    # Dagster's, for the checks of a time window.
-    pytest.mark.filterwarnings("ignore:datetime.datetime.utcfromtimestamp:DeprecationWarning"),
-]
+# Dagster's, for the checks of a time window.
+pytestmark = pytest.mark.filterwarnings("ignore:datetime.datetime.utcfromtimestamp:DeprecationWarning")
 
 DAY = "2026-01-05"
 ACCEPTED, REJECTED = orders.tables.both

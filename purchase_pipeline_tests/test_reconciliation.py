@@ -20,8 +20,6 @@ from purchase_pipeline_tests.landed import land_lines, land_page
 from purchase_pipeline_tests.pipelines import TwoBatches, a_pipeline, ingest, two_batches
 from purchase_pipeline_tests.serving import served
 
-pytestmark = pytest.mark.compatibility
-
 
 @pytest.fixture(scope="module")
 def batches(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoBatches]:

@@ -19,8 +19,6 @@ from purchase_pipeline.settings import current_settings
 from purchase_pipeline_tests.pipelines import a_feed, a_pipeline, ingest
 from purchase_pipeline_tests.serving import served
 
-pytestmark = pytest.mark.compatibility
-
 STARTED = dg.DagsterRunStatus.STARTED
 
 
