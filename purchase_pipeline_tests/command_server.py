@@ -36,8 +36,9 @@ _IMPORTED = (
     "purchase_pipeline.stack.code_server",
     "purchase_pipeline.stack.webserver",
 )
+_PATH = "PYTHONPATH"
 _INTERPRETER = ("LANG", "LC_", "PYTHON")
-"""Variables that Python reads as it starts, by the beginning of their names."""
+"""Variables that Python reads as it starts, by the beginning of their names; all but `_PATH` are for a new one."""
 
 
 def _serve(address: Path) -> list[str]:
@@ -76,6 +77,7 @@ def _serve(address: Path) -> list[str]:
         os.execve(program, [program, *words], environment)  # noqa: S606  (what it stands for)
     os.environ.clear()
     os.environ.update(environment)
+    sys.path[1:1] = [path for path in environment.get(_PATH, "").split(os.pathsep) if path not in sys.path]
     tzset()
     sys.stdin = open(0, closefd=False)  # noqa: SIM115
     sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
@@ -98,7 +100,8 @@ def _watch(pid: int, connection: socket.socket) -> NoReturn:
 
 
 def _interpreter(environment: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in environment.items() if name.startswith(_INTERPRETER)}
+    names = {name for name in environment if name.startswith(_INTERPRETER)} - {_PATH}
+    return {name: environment[name] for name in names}
 
 
 def _has_changed_since(began: float) -> bool:

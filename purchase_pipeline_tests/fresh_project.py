@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from purchase_pipeline_tests.forked_commands import forked
+
 PYPROJECT = """\
 [project]
 name = "shop"
@@ -38,6 +40,7 @@ class Project:
     def __init__(self, folder: Path, site: Path | None = None, programs: Path | None = None) -> None:
         self.folder = folder
         self._programs = programs or Path(sys.executable).parent
+        self._forks = site is programs is None  # else with another installation
         self._path = [str(folder / "src"), *([] if site is None else [str(site)])]
         files = {
             "pyproject.toml": PYPROJECT,
@@ -64,9 +67,10 @@ class Project:
             "PYTHONPATH": os.pathsep.join(self._path),
             "COLUMNS": "200",
         }
+        program = self._programs / words[0]
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("PURCHASE_")}
         return subprocess.run(
-            [self._programs / words[0], *words[1:]],
+            [forked(program) if self._forks else program, *words[1:]],
             cwd=self.folder,
             env={**inherited, **paths, **environment},
             capture_output=True,

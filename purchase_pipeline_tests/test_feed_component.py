@@ -468,7 +468,8 @@ def test_the_yaml_of_the_page_loads_the_orders_of_the_example(server_url: str) -
 
 
 @pytest.mark.proof
-def test_a_mistake_is_shown_with_its_line(project: Project) -> None:
+def test_a_mistake_is_shown_with_its_line(tmp_path: Path) -> None:
+    project = Project(tmp_path)
     file = with_scaffolded_feed(project)
     file.write_text(file.read_text().replace("path: /orders", "pathh: /orders"))
 
@@ -481,7 +482,8 @@ def test_a_mistake_is_shown_with_its_line(project: Project) -> None:
 
 
 @pytest.mark.proof
-def test_a_value_out_of_bounds_is_shown_with_its_line(project: Project) -> None:
+def test_a_value_out_of_bounds_is_shown_with_its_line(tmp_path: Path) -> None:
+    project = Project(tmp_path)
     file = with_scaffolded_feed(project)
     file.write_text(
         file.read_text().replace("    path: /orders", "    path: /orders\n    rate: 10/fortnight")

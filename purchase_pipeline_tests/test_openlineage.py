@@ -62,9 +62,13 @@ def definitions(server: LineageServer, tmp_path: Path, monkeypatch: pytest.Monke
 
 @pytest.mark.filterwarnings("ignore:.*get_event_records")  # which the package still calls
 def test_a_server_receives_the_tables_of_a_batch_with_their_columns(
-    server: LineageServer, definitions: dg.Definitions, tmp_path: Path, database_url: str
+    server: LineageServer,
+    definitions: dg.Definitions,
+    tmp_path: Path,
+    database_url: str,
+    instance: dg.DagsterInstance,
 ) -> None:
-    with served(create_app()) as api, dg.DagsterInstance.ephemeral() as instance:
+    with served(create_app()) as api:
         assert ingest(a_pipeline(api, tmp_path / "landing", database_url), instance=instance).success
         with dg.build_sensor_context(instance=instance, definitions=definitions) as context:
             definitions.get_repository_def().get_sensor_def("openlineage_sensor").evaluate_tick(context)

@@ -293,7 +293,7 @@ def reading(database_url: str, file: Path) -> Iterator[Readers]:
 def test_readers_see_the_old_slice_or_the_new_one_and_hardly_wait(
     database: psycopg.Connection, database_url: str, tmp_path: Path
 ) -> None:
-    replaces, reads_a_replace = 30, 100  # half of them counts
+    replaces, reads_a_replace = 12, 100  # half of them counts
     columns = ["slice", "number", "square"]
     numbers = sa.Table("any", sa.MetaData(), *(sa.Column(name, sa.Integer) for name in columns))
     place = Place(
