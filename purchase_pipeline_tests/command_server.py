@@ -1,6 +1,6 @@
 """Forks commands for their stand-ins: `python -m purchase_pipeline_tests.command_server SOCKET`.
 
-They are console scripts, and `python -m purchase_pipeline.stack.start`: the services of an `up` that was forked itself.
+They are console scripts, and the modules of `_MODULES`: the services of an `up`.
 """
 
 import marshal
@@ -21,9 +21,11 @@ from purchase_pipeline.stack import preloaded, start
 from purchase_pipeline_tests.forked_commands import services_stand_in, write_stand_in
 
 _SERVICES = "purchase_pipeline.stack.services"
+_MODULES = (start.__name__, "uvicorn")
 _IMPORTED = (
     *preloaded.BY_EVERY_RUN,
     "dagster._daemon.cli",
+    "mock_api.app",
     "purchase_pipeline.cli.backup",
     "purchase_pipeline.cli.inspect",
     "purchase_pipeline.cli.load",
@@ -35,10 +37,11 @@ _IMPORTED = (
     "purchase_pipeline.ops.status",
     "purchase_pipeline.stack.code_server",
     "purchase_pipeline.stack.webserver",
+    "uvicorn.protocols.http.h11_impl",
 )
 _PATH = "PYTHONPATH"
 _INTERPRETER = ("LANG", "LC_", "PYTHON")
-"""Variables that Python reads as it starts, by the beginning of their names; all but `_PATH` are for a new one."""
+"""Variables that Python reads as it starts, by the beginning of their names."""
 
 
 def _serve(address: Path) -> list[str]:
@@ -72,12 +75,12 @@ def _serve(address: Path) -> list[str]:
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
-    forks = program != sys.executable or words[:2] == ["-m", start.__name__]
-    if not forks or _interpreter(environment) != _interpreter(os.environ) or _has_changed_since(began):
+    forks = program != sys.executable or (words[0] == "-m" and words[1] in _MODULES)
+    if not forks or not _python_starts_alike(environment) or _has_changed_since(began):
         os.execve(program, [program, *words], environment)  # noqa: S606  (what it stands for)
     os.environ.clear()
     os.environ.update(environment)
-    sys.path[1:1] = [path for path in environment.get(_PATH, "").split(os.pathsep) if path not in sys.path]
+    sys.path[1:1] = [path for path in _paths(environment) if path not in sys.path]
     tzset()
     sys.stdin = open(0, closefd=False)  # noqa: SIM115
     sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
@@ -99,9 +102,16 @@ def _watch(pid: int, connection: socket.socket) -> NoReturn:
         os._exit(0)
 
 
-def _interpreter(environment: Mapping[str, str]) -> dict[str, str]:
-    names = {name for name in environment if name.startswith(_INTERPRETER)} - {_PATH}
-    return {name: environment[name] for name in names}
+def _python_starts_alike(environment: Mapping[str, str]) -> bool:
+    given, own = (
+        {name: value for name, value in each.items() if name.startswith(_INTERPRETER) and name != _PATH}
+        for each in (environment, os.environ)
+    )
+    return given == own and not any(Path(path, "sitecustomize.py").exists() for path in _paths(environment))
+
+
+def _paths(environment: Mapping[str, str]) -> list[str]:
+    return environment.get(_PATH, "").split(os.pathsep)
 
 
 def _has_changed_since(began: float) -> bool:

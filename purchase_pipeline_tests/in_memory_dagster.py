@@ -48,9 +48,7 @@ def _engine(url: str, **_: object) -> sa.Engine:
 
 def _store_what_is_read(storage: event_log.InMemoryEventLogStorage, entry: dg.EventLogEntry) -> None:
     event = entry.dagster_event
-    if event is None or event.is_asset_materialization_planned:
-        return
-    if event.is_job_event or event.is_step_failure or event.asset_key:
+    if event and (event.is_job_event or event.is_step_failure or event.asset_key):
         _store_event(storage, entry)  # type: ignore[no-untyped-call]
 
 

@@ -42,6 +42,7 @@ class Person:
 
     def __init__(self, home: Path) -> None:
         self.home = home
+        self.forks_services = True
         self._server = EmbeddedPostgres(home / "postgres")
         self.port, self.api_port = free_port(), free_port()
         self.environment = {**os.environ, "PURCHASE_HOME": str(home), "COLUMNS": "120"}
@@ -69,7 +70,7 @@ class Person:
 
     def start(self, *words: str, **environment: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [with_forked_services(COMMAND), *words],
+            [with_forked_services(COMMAND) if self.forks_services else COMMAND, *words],
             env={**self.environment, **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -31,7 +31,6 @@ from purchase_pipeline_tests.waiting import wait_until
 ROWS = 300
 
 
-@pytest.mark.compatibility
 def test_up_loads_every_batch_leaves_no_process_and_resumes(newcomer: Person) -> None:
     before = os.umask(0)  # what it writes is private nevertheless
     try:

@@ -28,7 +28,9 @@ def started_up(
     person = Person(tmp_path_factory.mktemp("people") / "home")
     copy_home(prepared.home, person.home)
     words = ["--lots", "2", "--rows", "500", "--defects", "0.02", "--every", "1"]
-    up = person.start("up", *words, "--port", str(person.port), "--api-port", str(person.api_port))
+    ports = ["--port", str(person.port), "--api-port", str(person.api_port)]
+    person.forks_services = False
+    up = person.start("up", *words, *ports)
     try:
         assert up.stdout is not None
         printed = list(takewhile(lambda line: "The stack keeps running" not in line, up.stdout))

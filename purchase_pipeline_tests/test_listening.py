@@ -13,6 +13,7 @@ from purchase_pipeline_tests.person import Person, listening
 def test_with_a_host_only_ui_and_mock_api_listen_and_only_there_after_a_warning(person: Person) -> None:
     address = "0.0.0.0"  # noqa: S104  (a possible choice of the user)
     ports = ["--port", str(person.port), "--api-port", str(person.api_port)]
+    person.forks_services = False
     running = person.start("up", "--lots", "1", "--rows", "5", *ports, "--host", address)
     assert running.stdout is not None
 

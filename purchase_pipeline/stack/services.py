@@ -41,6 +41,8 @@ from purchase_pipeline.stack.storage_claim import CODE_LOCATION
 
 OWN_DEFINITIONS = "purchase_pipeline.definitions"
 _START = (sys.executable, "-m", start.__name__)
+# h11: uvicorn's other parser buffers headers without limit.
+_UVICORN = (sys.executable, "-m", "uvicorn", "--http", "h11", "--no-access-log")
 _DAEMON = "dagster._daemon.cli"  # `dagster-daemon`
 _COMMANDS = "purchase_pipeline.cli.main"
 _START_SECONDS = 60.0
@@ -100,11 +102,9 @@ def mock_api(settings: Settings, options: StackOptions, processes: Processes) ->
             hint="Set PURCHASE_API_URL to the URL of your API, or run the command in a clone after `make up`.",
         )
     address = http_url(reachable_at(options.host), options.api_port)
-    # h11: uvicorn's other parser buffers headers without limit.
-    server = [sys.executable, "-m", "uvicorn", "--http", "h11", "--no-access-log"]
     log_config = uvicorn_log_config(settings)
     log = [] if log_config is None else ["--log-config", log_config]
-    command = [*server, *log, "--factory", "mock_api.app:create_app"]
+    command = [*_UVICORN, *log, "--factory", "mock_api.app:create_app"]
     environment = {"MOCK_API_DEFECTS": str(options.defects)}
     service = Service(
         "mock_api", [*command, "--host", options.host, "--port", str(options.api_port)], environment
