@@ -75,7 +75,7 @@ def _serve(address: Path) -> list[str]:
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
-    forks = program != sys.executable or (words[0] == "-m" and words[1] in _MODULES)
+    forks = program != sys.executable or words[:2] in [["-m", module] for module in _MODULES]
     if not forks or not _python_starts_alike(environment) or _has_changed_since(began):
         os.execve(program, [program, *words], environment)  # noqa: S606  (what it stands for)
     os.environ.clear()
@@ -111,7 +111,7 @@ def _python_starts_alike(environment: Mapping[str, str]) -> bool:
 
 
 def _paths(environment: Mapping[str, str]) -> list[str]:
-    return environment.get(_PATH, "").split(os.pathsep)
+    return [path for path in environment.get(_PATH, "").split(os.pathsep) if path]
 
 
 def _has_changed_since(began: float) -> bool:

@@ -17,7 +17,8 @@ pytestmark = pytest.mark.programs
 SCRIPT = """\
 import os, sys, time
 os.umask(umask := os.umask(0))
-print(os.getpid(), "dagster" in sys.modules, sys.argv[1:], os.environ["SHOWN"], os.getcwd(), oct(umask), flush=True)
+print(os.getpid(), "dagster" in sys.modules, "" in sys.path, sys.argv[1:], os.environ["SHOWN"], os.getcwd(), flush=True)
+print(oct(umask))
 print(sys.stdin.read())
 print("away", file=sys.stderr)
 sys.exit(int(sys.argv[1])) if sys.argv[1:] else time.sleep(60)
@@ -47,7 +48,7 @@ def test_it_has_arguments_environment_folder_and_streams_and_ends_alike(
     )
 
     _, _, reported = done.stdout.partition(" ")
-    assert reported == f"True ['3', 'a b'] ação {tmp_path} 0o27\ngiven\n"
+    assert reported == f"True False ['3', 'a b'] ação {tmp_path}\n0o27\ngiven\n"
     assert (done.stderr, done.returncode) == ("away\n", 3)
 
 
@@ -76,4 +77,4 @@ def test_with_variables_that_python_reads_as_it_starts_it_is_the_program_itself(
         [stand_in, "0"], env=variables, input="", capture_output=True, text=True, check=True
     )
 
-    assert done.stdout.split()[1:3] == ["False", "['0']"]
+    assert done.stdout.split()[1:4] == ["False", "False", "['0']"]
