@@ -22,8 +22,6 @@ from purchase_pipeline_tests.pipelines import a_pipeline, ingest, with_api
 from purchase_pipeline_tests.serving import served
 from purchase_pipeline_tests.storing import error_of, failure_of, rows_of
 
-pytestmark = pytest.mark.compatibility
-
 
 @pytest.fixture(scope="module")
 def mock_api_url() -> Iterator[str]:
