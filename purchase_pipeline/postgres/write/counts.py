@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import dagster as dg
 import sqlalchemy as sa
-from dagster import TimeWindow
 
 from purchase_pipeline.postgres.dagster_internals import TableSlice
 from purchase_pipeline.postgres.schema.table_facts import table_facts
@@ -56,9 +55,7 @@ class Counting:
         self._definition = context.asset_partitions_def if target.keys else None
         facts = table_facts(connection, table)
         self._oid, self._small = facts.oid, facts.small
-        self._steady = (
-            facts.steady and not facts.interferes and not _is_repeated_hour(table, target.table_slice)
-        )
+        self._steady = facts.steady and not facts.interferes
         self._cut_by = _partitioning(target.table_slice, self._definition)
         schema, keys = target.table_slice.schema, target.keys or [""]
         self._known = recorded_rows(connection, schema, asset, (self._oid, self._cut_by), keys)
@@ -106,15 +103,3 @@ def _partitioning(table_slice: TableSlice, definition: dg.PartitionsDefinition[s
             for dimension, part in zip(table_slice.partition_dimensions or (), parts, strict=False)
         ]
     )
-
-
-def _is_repeated_hour(table: sa.Table, table_slice: TableSlice) -> bool:
-    """Return whether the slice is a repeated hour (clocks set back), ambiguous without a time zone."""
-    for expression, window in table_slice.partition_dimensions or ():
-        column = table.columns.get(expression)
-        zoned = column is not None and getattr(column.type, "timezone", False)
-        if isinstance(window, TimeWindow) and not zoned:
-            start, end = (bound.replace(tzinfo=None) for bound in window)
-            if end <= start:
-                return True
-    return False
