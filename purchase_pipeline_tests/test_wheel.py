@@ -20,7 +20,7 @@ from purchase_pipeline_tests.fresh_project import Project
 from purchase_pipeline_tests.programs import program
 from purchase_pipeline_tests.serving import served
 
-pytestmark = pytest.mark.proof
+pytestmark = [pytest.mark.proof, pytest.mark.timeout(600)]  # an index may be slow
 
 PROJECT = Path(__file__).parent.parent
 TESTS = PROJECT / "purchase_pipeline_tests" / "installed_wheel.py"
