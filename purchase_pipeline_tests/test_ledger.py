@@ -5,6 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import dagster as dg
+import psycopg
 import pytest
 import sqlalchemy as sa
 
@@ -13,6 +14,7 @@ from purchase_pipeline.ingest.ledger import LEDGER, Ledger
 from purchase_pipeline.purchases import COMPRAS_REJEITADAS, PURCHASES, TABELA_COMPRAS
 from purchase_pipeline_tests.databases import Databases
 from purchase_pipeline_tests.pipelines import TwoBatches, a_feed, two_batches
+from purchase_pipeline_tests.waiting import wait_until
 
 pytestmark = pytest.mark.compatibility
 
@@ -91,6 +93,28 @@ def test_a_wiped_batch_is_found_eventually_with_a_share(ledger: Ledger, engine: 
     assert {"lote-0002"} in looks
     assert all(names - {"lote-0001"} == {"lote-0002"} for names in looks)
     assert set(ledger.loaded_keys(checked_ratio=0)) == set(LOTS)
+
+
+def scans(engine: sa.Engine) -> tuple[int, int]:
+    """Return how often the table of accepted rows was read as a whole, and by an index."""
+    engine.dispose()  # a session counts at its end
+    url = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    others = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    counted = "SELECT seq_scan, idx_scan FROM pg_stat_user_tables WHERE relname = %s"
+    with psycopg.connect(url, autocommit=True) as connection:
+        wait_until(lambda: not connection.execute(others).rowcount)
+        ((whole, by_index),) = connection.execute(counted, [TABELA_COMPRAS.name]).fetchall()
+    return whole, by_index
+
+
+def test_the_rows_of_few_batches_are_looked_for_in_an_index(ledger: Ledger, engine: sa.Engine) -> None:
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"ANALYZE {TABELA_COMPRAS.name}")
+    whole, by_index = scans(engine)
+
+    assert set(ledger.loaded()) == set(ledger.loaded_keys(checked_ratio=1)) == set(LOTS)
+
+    assert scans(engine) == (whole, by_index + 2 * len(LOTS))
 
 
 def test_slices_of_different_raw_files_are_not_a_loaded_batch(ledger: Ledger, engine: sa.Engine) -> None:

@@ -270,13 +270,14 @@ class Ledger:
         return sa.select(sa.func.count()).where(key == entry.c.partition).scalar_subquery()
 
     def _still_there(self, entry: _Entry, table: sa.Table) -> sa.ColumnElement[bool]:
-        # Not EXISTS: in an OR, PostgreSQL may scan the whole table for it.
+        # Not EXISTS: in an OR, PostgreSQL may scan the whole table for it. Nor any row: of few partitions it would expect
+        # one among the first rows of the table, and read all that come before. The first by the key is in its index.
         key = self._tables.partition_of(table)
         a_row = sa.select(key).limit(1)
         if table is self._tables.accepted and self._tables.write.merges:
             return sa.or_(self._written(entry) == 0, a_row.scalar_subquery().is_not(None))
-        there = a_row.where(key == entry.c.partition).scalar_subquery()
-        return sa.or_(entry.c.rows == 0, there.is_not(None), pruned_at(entry).is_not(None))
+        first = a_row.where(key == entry.c.partition).order_by(self._tables.row_number_of(table))
+        return sa.or_(entry.c.rows == 0, first.scalar_subquery().is_not(None), pruned_at(entry).is_not(None))
 
 
 def pruned_at(entry: _Entry) -> sa.ColumnElement[datetime | None]:
