@@ -51,6 +51,14 @@ def test_the_catalog_is_read_once(instance: dg.DagsterInstance) -> None:
     assert [statement for statement in sent if "pg_catalog" in statement] == []
 
 
+def test_tables_are_looked_for_once_in_a_process(instance: dg.DagsterInstance) -> None:
+    look(instance)
+    with statements() as sent, dg.DagsterInstance.from_ref(instance.get_ref()):
+        pass
+
+    assert sent == []
+
+
 def test_connections_are_kept(instance: dg.DagsterInstance, engine: sa.Engine) -> None:
     look(instance)
     before = sessions(engine)

@@ -4,6 +4,7 @@ Dagster's own connects for each statement, and reads the catalog before most: a 
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from multiprocessing import parent_process
 from typing import Any, ParamSpec, Self
 
 import dagster as dg
@@ -40,6 +41,9 @@ _QUESTIONS = (
     "has_table",
 )
 """Methods of the three storages that read the catalog at each call."""
+
+_WITH_TABLES = set[str]()
+"""URLs of databases in which this process has found Dagster's tables, or has created them."""
 
 _BATCHED = {
     dg.DagsterEventType.ASSET_MATERIALIZATION,
@@ -98,8 +102,13 @@ class BatchingEventLogStorage(PostgresEventLogStorage):
 class KeepingPostgresStorage(DagsterPostgresStorage):
     """Keeps one connection of each of the three storages, and what they know about their schema."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  (Dagster's)
-        super().__init__(*args, **kwargs)  # creates the tables
+    def __init__(self, postgres_url: str, inst_data: ConfigurableClassData | None = None) -> None:
+        # Each of the three looks for its tables with two connections. Once in a process is enough, as each tick of a
+        # sensor opens an instance. A process of a run does not look: the run is in the tables.
+        super().__init__(
+            postgres_url, parent_process() is None and postgres_url not in _WITH_TABLES, inst_data
+        )
+        _WITH_TABLES.add(postgres_url)
         self._event_log_storage = BatchingEventLogStorage(self.postgres_url, should_autocreate_tables=False)
         self._run_storage.dispose = self._disconnect  # type: ignore[method-assign]  # an instance calls it at its end
         for storage in self._storages:
@@ -128,7 +137,7 @@ class KeepingPostgresStorage(DagsterPostgresStorage):
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
     ) -> Self:
         """Create the storage that a dagster.yaml describes."""
-        return cls(pg_url_from_config(config_value), inst_data=inst_data)
+        return cls(pg_url_from_config(config_value), inst_data)
 
 
 def _remembering(asks: Callable[P, bool]) -> Callable[P, bool]:

@@ -1,7 +1,7 @@
 """The database in use, from `DATABASE_URL` or the embedded server, and its URLs by role."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from threading import Event, Thread
 from typing import Any
 from urllib.parse import quote
@@ -37,6 +37,8 @@ _NO_LIMITS = (
     "-c statement_timeout=15min -c idle_in_transaction_session_timeout=15min -c lock_timeout=10min"
 )
 _NO_LIMITS_SINCE_17 = "-c transaction_timeout=15min -c idle_session_timeout=0"
+_WITH_ROLES = set[str]()
+"""URLs of databases whose roles this process has looked for."""
 
 
 class PortClosedError(PipelineError):
@@ -214,11 +216,15 @@ def require_database(settings: Settings) -> None:
 
 @contextmanager
 def own_database_in_use(url: str) -> Iterator[None]:
-    """Keep the embedded server running within the block if the URL is its own."""
+    """Keep the embedded server running within the block if the URL is its own; look for its roles once in a process."""
     settings = current_settings()
     if settings.home.exists():  # with a landed partition
         settings.make_home()
-    with _embedded_in_use(settings) if url == _embedded_url(settings) else nullcontext():
+    if url != _embedded_url(settings):
+        yield
+        return
+    with _embedded_in_use(settings, knows_roles=url in _WITH_ROLES):
+        _WITH_ROLES.add(url)
         yield
 
 
@@ -259,12 +265,13 @@ def _dagster_url(settings: Settings) -> str:
 
 
 @contextmanager
-def _embedded_in_use(settings: Settings) -> Iterator[None]:
+def _embedded_in_use(settings: Settings, *, knows_roles: bool = False) -> Iterator[None]:
     clear_libpq_environment()
     settings.make_home()
     embedded = _embedded(settings)
     with embedded.in_use() as started:
-        _make_roles_if_missing(embedded, started=started)
+        if started or not knows_roles:
+            _make_roles_if_missing(embedded, started=started)
         yield
 
 
