@@ -49,7 +49,11 @@ def ledger_resource(tables: FeedTables, url: str) -> dg.ResourceDefinition:
         def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Ledger]:  # noqa: ARG002
             """Yield the ledger; start the embedded server if the URL is its own."""
             with own_database_in_use(self.database_url):
-                yield Ledger(engine_for(self.database_url), tables)
+                engine = engine_for(self.database_url, keeps_connection=True)
+                try:
+                    yield Ledger(engine, tables)
+                finally:
+                    engine.dispose()
 
     return fixed(LedgerResource(database_url=url))
 

@@ -270,8 +270,8 @@ class Ledger:
         return sa.select(sa.func.count()).where(key == entry.c.partition).scalar_subquery()
 
     def _still_there(self, entry: _Entry, table: sa.Table) -> sa.ColumnElement[bool]:
-        # Not EXISTS: in an OR, PostgreSQL may scan the whole table for it. Nor any row: of few partitions it would expect
-        # one among the first rows of the table, and read all that come before. The first by the key is in its index.
+        # Not EXISTS: in an OR, PostgreSQL may scan the whole table for it. Nor any row: of few partitions it expects
+        # one among the first rows of the table, and reads all before it. The first by the key is in its index.
         key = self._tables.partition_of(table)
         a_row = sa.select(key).limit(1)
         if table is self._tables.accepted and self._tables.write.merges:
