@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from shutil import rmtree
@@ -92,7 +93,8 @@ def _watch(pid: int, connection: socket.socket) -> NoReturn:
     """Send a process's id, then its exit code; kill it if the stand-in is killed."""
     os.closerange(0, connection.fileno())
     try:
-        connection.sendall(b"%d\n" % pid)
+        with suppress(OSError):  # a stand-in that has ended already is seen below
+            connection.sendall(b"%d\n" % pid)
         readable, _, _ = select.select([connection.fileno(), os.pidfd_open(pid)], [], [])
         if connection.fileno() in readable:
             os.kill(pid, signal.SIGKILL)
