@@ -24,8 +24,8 @@ import pytest
 from click.testing import CliRunner
 from pydantic import BaseModel
 
+from purchase_pipeline import MissingExtraError
 from purchase_pipeline.cli.main import main
-from purchase_pipeline.errors import MissingExtraError
 from purchase_pipeline.feeds import Feed, HttpSource
 from purchase_pipeline.ingest.landing.store import landing_at
 from purchase_pipeline.postgres import Batches, PostgresIOManager, RowStream

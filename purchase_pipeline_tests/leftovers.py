@@ -15,7 +15,7 @@ from time import sleep
 
 import psutil
 
-from purchase_pipeline.errors import PipelineError
+from purchase_pipeline import PipelineError
 from purchase_pipeline.stack.embedded_postgres.server import EmbeddedPostgres
 from purchase_pipeline.stack.processes import end
 

@@ -375,7 +375,6 @@ def test_listing_the_components_loads_little_of_the_package() -> None:
 
     assert printed.stdout.split() == [
         "purchase_pipeline",
-        "purchase_pipeline.errors",
         "purchase_pipeline.feeds",
         "purchase_pipeline.feeds.component",
         "purchase_pipeline.feeds.scaffold",

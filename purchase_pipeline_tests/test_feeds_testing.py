@@ -16,8 +16,8 @@ import pytest
 import sqlalchemy as sa
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
+from purchase_pipeline import PipelineError
 from purchase_pipeline.contracts import Date, DecimalComma, DecimalOf, FromRequest, Moment, Text
-from purchase_pipeline.errors import PipelineError
 from purchase_pipeline.feeds import (
     BearerToken,
     Csv,

@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from mock_api.app import create_app
-from purchase_pipeline.errors import MissingExtraError
+from purchase_pipeline import MissingExtraError
 from purchase_pipeline.ingest.formats import NDJSON
 from purchase_pipeline.ingest.landing import s3
 from purchase_pipeline.ingest.landing.backend import LandingUnavailableError

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from purchase_pipeline.errors import PipelineError
+from purchase_pipeline import PipelineError
 from purchase_pipeline.postgres import PostgresIOManager, SchemaDriftError
 from purchase_pipeline.postgres.database_errors import outage_error
 from purchase_pipeline.postgres.errors import UnstorableValueError

@@ -10,7 +10,7 @@ import sys
 import psycopg
 from sqlalchemy.exc import DBAPIError
 
-from purchase_pipeline.errors import PipelineError
+from purchase_pipeline import PipelineError
 from purchase_pipeline.ingest.printable import printable
 
 _HINTS = {

@@ -112,7 +112,7 @@ def metrics(*, output: Path | None, port: int | None, host: str) -> bool:
     With -m, of all feeds of the module. Starts nothing: without a database the only metric is
     purchase_pipeline_database_up 0, and the exit code is still 0.
     """
-    from purchase_pipeline.errors import needs_extra
+    from purchase_pipeline import needs_extra
 
     with needs_extra("app", "The command `metrics`"):
         from prometheus_client import generate_latest

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 import dagster as dg
 from pydantic import BaseModel, ValidationError
 
-from purchase_pipeline.errors import PipelineError
+from purchase_pipeline import PipelineError
 from purchase_pipeline.feeds.scaffold import FeedScaffolder
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import dagster as dg
 from pydantic import BaseModel, Field
 from pydantic.fields import FieldInfo
 
-from purchase_pipeline.errors import PipelineError
+from purchase_pipeline import PipelineError
 from purchase_pipeline.feeds.declaration_problems import problems_of
 from purchase_pipeline.feeds.links import page
 from purchase_pipeline.feeds.partitions import WHOLE, end_of_window, keys_sort_by_time

@@ -8,7 +8,7 @@ from types import ModuleType
 
 import dagster as dg
 
-from purchase_pipeline.errors import PipelineError
+from purchase_pipeline import PipelineError
 from purchase_pipeline.feeds.declaration import FEED_KEY
 from purchase_pipeline.feeds.feed import Feed
 

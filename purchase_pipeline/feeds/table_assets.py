@@ -8,7 +8,7 @@ import dagster as dg
 import sqlalchemy as sa
 from pydantic import Field, create_model
 
-from purchase_pipeline.errors import PipelineError
+from purchase_pipeline import PipelineError
 from purchase_pipeline.feeds.declaration import FeedDeclaration
 from purchase_pipeline.feeds.descriptions import table_description
 from purchase_pipeline.feeds.links import code_of

@@ -7,7 +7,7 @@ from ipaddress import ip_address
 
 import httpx
 
-from purchase_pipeline.errors import PipelineError
+from purchase_pipeline import PipelineError
 
 
 class ClientSettingsError(PipelineError):

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import zstandard
 
-from purchase_pipeline.errors import PipelineError
+from purchase_pipeline import PipelineError
 
 ACCEPT_ENCODING = "gzip, deflate, zstd"
 _MOST_CODINGS = 3  # each keeps a window in memory; real servers use one

@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator
 from typing import Any, Protocol
 
-from purchase_pipeline.errors import PipelineError
+from purchase_pipeline import PipelineError
 
 
 class UnreadableResponseError(PipelineError):

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from purchase_pipeline import PipelineError
 from purchase_pipeline.contracts import FROM_REQUEST
-from purchase_pipeline.errors import PipelineError
 from purchase_pipeline.ingest.formats import Csv
 from purchase_pipeline.ingest.landing.pages import LandedRows, PageRows, page_of
 from purchase_pipeline.ingest.printable import in_brief, labelled, one_line, printable, quantity

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import dagster as dg
 
-from purchase_pipeline.errors import needs_extra
+from purchase_pipeline import needs_extra
 from purchase_pipeline.launchers.health import GracePeriods, MissingWorker
 from purchase_pipeline.stack.dagster_internals import (
     CheckRunHealthResult,

@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, generate_latest, make_asgi_app
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from purchase_pipeline.errors import PipelineError
+from purchase_pipeline import PipelineError
 from purchase_pipeline.feeds.backlog import Backlog
 from purchase_pipeline.feeds.feed import Feed
 from purchase_pipeline.feeds.metrics import PREFIX, metrics_of

@@ -18,7 +18,7 @@ from typing import TypeAlias
 
 import dagster as dg
 
-from purchase_pipeline.errors import PipelineError
+from purchase_pipeline import PipelineError
 from purchase_pipeline.feeds.feed import Feed
 from purchase_pipeline.ingest.sources import waits
 from purchase_pipeline.ops.runs import execute_run

@@ -18,7 +18,7 @@ PostgresWriteError
 
 from collections.abc import Sequence
 
-from purchase_pipeline.errors import PipelineError
+from purchase_pipeline import PipelineError
 
 
 def printable(text: str) -> str:

@@ -8,7 +8,7 @@ import dagster as dg
 import psycopg
 import sqlalchemy as sa
 
-from purchase_pipeline.errors import PipelineError
+from purchase_pipeline import PipelineError
 from purchase_pipeline.postgres.dagster_internals import RawMetadataValue
 from purchase_pipeline.postgres.database_errors import outage_error
 

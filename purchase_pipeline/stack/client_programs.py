@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psycopg
 
-from purchase_pipeline.errors import PipelineError
+from purchase_pipeline import PipelineError
 from purchase_pipeline.postgres.urls import parsed_url
 from purchase_pipeline.stack.embedded_postgres.files import EmbeddedPostgresError, installed_programs
 

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple, get_args
 import dagster as dg
 import sqlalchemy as sa
 
-from purchase_pipeline.errors import PipelineError
+from purchase_pipeline import PipelineError
 from purchase_pipeline.stack.dagster_internals import (
     REPOSITORY_LABEL_TAG,
     AssetCheckExecutionsTable,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from purchase_pipeline.errors import PipelineError
+from purchase_pipeline import PipelineError
 from purchase_pipeline.settings import Settings
 from purchase_pipeline.stack.database import dagster_storage_url
 from purchase_pipeline.stack.storage_claim import CODE_LOCATION

@@ -9,7 +9,7 @@ from typing import Any, ParamSpec, Self
 
 import dagster as dg
 
-from purchase_pipeline.errors import needs_extra
+from purchase_pipeline import needs_extra
 from purchase_pipeline.stack.dagster_internals import (
     AssetCheckExecutionsTable,
     ConfigurableClassData,

@@ -10,7 +10,7 @@ import psycopg
 import sqlalchemy as sa
 from psycopg.conninfo import make_conninfo
 
-from purchase_pipeline.errors import PipelineError
+from purchase_pipeline import PipelineError
 from purchase_pipeline.postgres.connections import engine_for
 from purchase_pipeline.settings import DAGSTER_DATABASE_NAME, DATABASE_NAME, Settings, current_settings
 from purchase_pipeline.stack.database_requirements import find_problems

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import sqlalchemy as sa
 
-from purchase_pipeline.errors import needs_extra
+from purchase_pipeline import needs_extra
 from purchase_pipeline.settings import Settings
 from purchase_pipeline.stack.database import DatabaseUnavailableError, database_in_use, is_embedded
 from purchase_pipeline.stack.embedded_postgres.server import EmbeddedPostgresError

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from purchase_pipeline.errors import PipelineError
+from purchase_pipeline import PipelineError
 
 _LOCK = "campaign.lock"
 

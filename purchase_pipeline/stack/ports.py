@@ -4,7 +4,7 @@ import socket
 from errno import EADDRINUSE
 from ipaddress import IPv6Address, ip_address
 
-from purchase_pipeline.errors import PipelineError
+from purchase_pipeline import PipelineError
 
 LOOPBACK = "127.0.0.1"
 

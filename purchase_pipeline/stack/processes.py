@@ -12,7 +12,7 @@ from time import monotonic, sleep
 
 import psutil
 
-from purchase_pipeline.errors import PipelineError
+from purchase_pipeline import PipelineError
 
 _SERVICE = "PURCHASE_SERVICE"  # in the environment of a service and its children
 _POLL_SECONDS = 0.02

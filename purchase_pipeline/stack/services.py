@@ -15,7 +15,7 @@ import dagster as dg
 import httpx
 from rich.console import Console
 
-from purchase_pipeline.errors import PipelineError
+from purchase_pipeline import PipelineError
 from purchase_pipeline.settings import Settings
 from purchase_pipeline.stack import dagster_internals, start
 from purchase_pipeline.stack.clock import forget_future_ticks

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from purchase_pipeline.errors import PipelineError
+from purchase_pipeline import PipelineError
 
 MARK = "purchase_pipeline_storage"
 """A table without columns that marks the database; Dagster cannot wipe it."""

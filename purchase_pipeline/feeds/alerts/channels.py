@@ -12,7 +12,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 import httpx
 
-from purchase_pipeline.errors import PipelineError
+from purchase_pipeline import PipelineError
 from purchase_pipeline.settings import Settings
 
 _TIMEOUT_SECONDS = 10.0

@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from purchase_pipeline import contracts, feeds
-from purchase_pipeline.errors import PipelineError
+from purchase_pipeline import PipelineError, contracts, feeds
 from purchase_pipeline.feeds.new.columns import Column, keys_of
 from purchase_pipeline.feeds.new.declared import in_python, in_yaml
 from purchase_pipeline.feeds.new.partitions import Partitioning

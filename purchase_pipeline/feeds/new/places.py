@@ -5,7 +5,7 @@ import tomllib
 from pathlib import Path
 from typing import NamedTuple
 
-from purchase_pipeline.errors import PipelineError
+from purchase_pipeline import PipelineError
 
 
 class FileExistsAlreadyError(PipelineError):

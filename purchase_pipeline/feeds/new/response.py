@@ -8,7 +8,7 @@ from typing import ClassVar, Literal, NamedTuple
 
 import httpx
 
-from purchase_pipeline.errors import PipelineError
+from purchase_pipeline import PipelineError
 from purchase_pipeline.ingest.formats import NdJson, RowFormat, split_rows
 from purchase_pipeline.ingest.landing.manifest import LandedPage
 from purchase_pipeline.ingest.landing.pages import StagedPages

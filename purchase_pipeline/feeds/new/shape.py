@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from purchase_pipeline.errors import PipelineError
+from purchase_pipeline import PipelineError
 from purchase_pipeline.feeds.new.csv_shape import csv_of
 from purchase_pipeline.feeds.new.response import MOST_BYTES, Found, Received, members_of
 from purchase_pipeline.ingest.csv_rows import parsed_records

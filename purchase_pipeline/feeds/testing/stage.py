@@ -18,7 +18,7 @@ import sqlalchemy as sa
 import zstandard
 from pydantic import SecretStr
 
-from purchase_pipeline.errors import PipelineError
+from purchase_pipeline import PipelineError
 from purchase_pipeline.feeds.feed import Feed
 from purchase_pipeline.ingest.landing.manifest import LandedPartition
 from purchase_pipeline.ingest.landing.store import Landing, landing_at

@@ -3,7 +3,7 @@
 from contextlib import AbstractContextManager
 from typing import IO, Protocol
 
-from purchase_pipeline.errors import PipelineError
+from purchase_pipeline import PipelineError
 
 BUCKET_SCHEME = "s3://"
 

@@ -7,7 +7,7 @@ from typing import IO, NamedTuple
 
 import zstandard
 
-from purchase_pipeline.errors import PipelineError
+from purchase_pipeline import PipelineError
 from purchase_pipeline.ingest.formats import NDJSON
 from purchase_pipeline.ingest.landing.manifest import LandedPage, LandedPartition, file_name_of
 from purchase_pipeline.ingest.printable import labelled

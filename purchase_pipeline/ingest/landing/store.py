@@ -5,7 +5,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from purchase_pipeline.errors import PipelineError, needs_extra
+from purchase_pipeline import PipelineError, needs_extra
 from purchase_pipeline.ingest.landing.backend import BUCKET_SCHEME, Backend, LandingUnavailableError
 from purchase_pipeline.ingest.landing.local import LocalBackend
 from purchase_pipeline.ingest.landing.manifest import (

@@ -8,7 +8,7 @@ PipelineError
 
 import httpx
 
-from purchase_pipeline.errors import PipelineError
+from purchase_pipeline import PipelineError
 from purchase_pipeline.ingest.error_responses import explanation_of, status_of
 from purchase_pipeline.ingest.printable import labelled
 from purchase_pipeline.ingest.sources.waits import LONGEST_WAIT_SECONDS, requested_wait_seconds

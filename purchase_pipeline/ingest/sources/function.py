@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic_core import PydanticSerializationError, to_json
 
-from purchase_pipeline.errors import PipelineError
+from purchase_pipeline import PipelineError
 from purchase_pipeline.ingest.formats import NDJSON
 from purchase_pipeline.ingest.printable import labelled
 from purchase_pipeline.ingest.sources.request import AddPage, Page, PartitionRequest

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from purchase_pipeline.errors import needs_extra
+from purchase_pipeline import needs_extra
 from purchase_pipeline.ingest.api_client import api_client
 from purchase_pipeline.ingest.deadline import request_deadline
 from purchase_pipeline.ingest.formats import RowFormat

@@ -8,7 +8,7 @@ from string import Formatter
 from typing import Any, Protocol
 from urllib.parse import quote
 
-from purchase_pipeline.errors import PipelineError
+from purchase_pipeline import PipelineError
 from purchase_pipeline.ingest.formats import RowFormat
 from purchase_pipeline.ingest.landing.manifest import LandedPage
 

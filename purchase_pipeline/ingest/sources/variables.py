@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
-from purchase_pipeline.errors import PipelineError
+from purchase_pipeline import PipelineError
 
 
 @runtime_checkable

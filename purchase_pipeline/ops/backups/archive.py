@@ -14,7 +14,7 @@ from zipfile import BadZipFile, ZipFile
 
 from pydantic import AwareDatetime, BaseModel, ValidationError
 
-from purchase_pipeline.errors import PipelineError
+from purchase_pipeline import PipelineError
 
 DATA_DUMP = "data.dump"
 DAGSTER_DUMP = "dagster.dump"

@@ -9,7 +9,7 @@ from zipfile import ZipFile
 import sqlalchemy as sa
 from psycopg import sql
 
-from purchase_pipeline.errors import PipelineError
+from purchase_pipeline import PipelineError
 from purchase_pipeline.ingest.printable import few, quantity
 from purchase_pipeline.ops.backups.archive import DAGSTER_DUMP, DATA_DUMP, SETTINGS, Backup, whole_archive
 from purchase_pipeline.ops.backups.landed_files import LandedFiles

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from tempfile import TemporaryFile
 from typing import IO
 
-from purchase_pipeline.errors import PipelineError
+from purchase_pipeline import PipelineError
 from purchase_pipeline.ops.backups.tables import server_major
 from purchase_pipeline.postgres.connections import engine_for
 from purchase_pipeline.stack.client_programs import client_program, libpq_variables

@@ -6,7 +6,7 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Literal, NamedTuple
 
-from purchase_pipeline.errors import needs_extra
+from purchase_pipeline import needs_extra
 
 with needs_extra("app", "The sales report"):
     from babel.core import Locale as BabelLocale

