@@ -1,6 +1,6 @@
 """The application of the purchase API: its routes and their parameters.
 
-Rows are generated in `purchases`, made invalid in `faults` and sent by `answers`; `limits` has the other limits.
+Rows are generated in `purchases`, made invalid in `faults` and sent by `responses`; `limits` has the other limits.
 """
 
 import os
@@ -12,12 +12,12 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Path, Query, Request, Response
 
-from mock_api.answers import NDJSON, answer, negotiated_format
 from mock_api.documentation import PURCHASES, RETRY_AFTER, Compra, description, filled_in, problem_response
 from mock_api.faults import ARRAY_DEFECTS, LINE_DEFECTS, with_defects
 from mock_api.limits import TOO_LARGE, TOO_MANY_LOTS, TOO_SLOW, BoundedBody, BoundedLots, BoundedTime, Limits
 from mock_api.problems import add_problem_handlers
 from mock_api.purchases import Days, PurchaseSource, quarter_of
+from mock_api.responses import NDJSON, batch_response, negotiated_format
 from mock_api.same_origin import SameOrigin
 from mock_api.swagger_ui import add_swagger_ui
 
@@ -168,7 +168,7 @@ def gerar_compra(
     ratio = state.defects if defects is None else defects
     if ratio:
         blocks = with_defects(blocks, ratio, key, LINE_DEFECTS if media is NDJSON else ARRAY_DEFECTS)
-    return answer(blocks, param, media)
+    return batch_response(blocks, param, media)
 
 
 @router.get("/livez", summary="Is the process alive?")

@@ -10,9 +10,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from mock_api.answers import NDJSON
 from mock_api.limits import Limits
 from mock_api.problems import MEDIA_TYPE, Problem, problem
+from mock_api.responses import NDJSON
 
 
 def description(limits: Limits) -> str:

@@ -141,7 +141,7 @@ class KeepingPostgresStorage(DagsterPostgresStorage):
 
 
 def _remembering(asks: Callable[P, bool]) -> Callable[P, bool]:
-    """Ask until the answer is yes: a migration adds what is missing, and removes nothing."""
+    """Ask until it is true: a migration adds what is missing, and removes nothing."""
     known = set[object]()
 
     def ask(*args: P.args, **kwargs: P.kwargs) -> bool:

@@ -1,4 +1,4 @@
-"""Faults of the API, and of the wire before it: an answer is mended by another try or refused, never believed."""
+"""Faults of the API, and of the wire before it: a response is corrected by another try or refused, never believed."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
@@ -36,8 +36,8 @@ _SHORT = {"row-repeated", "latin-1", "gzip-cut", "endless", "reset"}
 class Lane:
     """A lot of its own, with a proxy before its API, so that several are tried side by side.
 
-    `pipelines` differ in how often they ask: twice, so that the second answer mends the first; and once, so that the
-    run fails and the next one mends it.
+    `pipelines` differ in how often they ask: twice, so that the second response makes up for the first; and once, so
+    that the run fails and the next one does.
     """
 
     bench: LotBench

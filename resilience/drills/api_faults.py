@@ -12,7 +12,7 @@ from typing import TypeAlias
 import zstandard
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from resilience.drills.faulty_api import Answer, Spoiler, changed, in_place, whole_answer
+from resilience.drills.faulty_api import Response, Spoiler, changed, in_place, whole_response
 
 Rows: TypeAlias = Sequence[bytes]
 _HUGE_BYTES = 5_000_000
@@ -20,23 +20,23 @@ _BRACKETS = 100_000
 
 
 def status(code: int, body: bytes = b"", media_type: str = "text/plain", **headers: str) -> Spoiler:
-    """Answer with a status and nothing of the lot."""
-    return in_place(lambda: Answer(code, {"content-type": media_type}, b"").with_body(body, **headers))
+    """Respond with a status and nothing of the lot."""
+    return in_place(lambda: Response(code, {"content-type": media_type}, b"").with_body(body, **headers))
 
 
 def too_many_requests_until() -> Spoiler:
-    """Answer 429, and say by a date that a second's patience is asked for."""
+    """Respond 429, and say by a date to wait for a second."""
 
-    def answer() -> Answer:
+    def response() -> Response:
         until = format_datetime(datetime.now(UTC) + timedelta(seconds=1), usegmt=True)
-        return Answer(429, {"content-length": "0", "retry-after": until}, b"")
+        return Response(429, {"content-length": "0", "retry-after": until}, b"")
 
-    return in_place(answer)
+    return in_place(response)
 
 
 def with_rows(change: Callable[[Rows], Rows]) -> Spoiler:
     """Send other rows, as NDJSON, without a digest."""
-    return changed(lambda answer: answer.with_body(as_ndjson(change(rows_of(answer.body)))))
+    return changed(lambda response: response.with_body(as_ndjson(change(rows_of(response.body)))))
 
 
 def rows_of(ndjson: bytes) -> list[bytes]:
@@ -82,35 +82,37 @@ def with_nul(rows: Rows) -> Rows:
 def with_stale_digest() -> Spoiler:
     """Change a byte, and send the digest of what it was."""
 
-    def change(answer: Answer) -> Answer:
-        stale = answer.headers["content-digest"]
-        altered = answer.body.replace(b'"job":"', b'"job":"X', 1)
-        return answer.with_body(altered, content_digest=stale)
+    def change(response: Response) -> Response:
+        stale = response.headers["content-digest"]
+        altered = response.body.replace(b'"job":"', b'"job":"X', 1)
+        return response.with_body(altered, content_digest=stale)
 
     return changed(change)
 
 
 def with_wrong_length() -> Spoiler:
     """Promise a byte more than is sent."""
-    return changed(lambda answer: answer.with_body(answer.body, content_length=str(len(answer.body) + 1)))
+    return changed(
+        lambda response: response.with_body(response.body, content_length=str(len(response.body) + 1))
+    )
 
 
 def of_media_type(media_type: str) -> Spoiler:
     """Send the lot under another name."""
-    return changed(lambda answer: answer.with_body(answer.body, content_type=media_type))
+    return changed(lambda response: response.with_body(response.body, content_type=media_type))
 
 
 def in_encoding(encoding: str) -> Spoiler:
     """Send the lot in another encoding than JSON's."""
-    return changed(lambda answer: answer.with_body(answer.body.decode().encode(encoding, "replace")))
+    return changed(lambda response: response.with_body(response.body.decode().encode(encoding, "replace")))
 
 
 def gzipped(share: float = 1.0) -> Spoiler:
     """Send the lot compressed; of the compressed bytes that share."""
 
-    def change(answer: Answer) -> Answer:
-        packed = gzip.compress(answer.body)
-        return answer.with_body(packed[: int(share * len(packed))], content_encoding="gzip")
+    def change(response: Response) -> Response:
+        packed = gzip.compress(response.body)
+        return response.with_body(packed[: int(share * len(packed))], content_encoding="gzip")
 
     return changed(change)
 
@@ -118,10 +120,10 @@ def gzipped(share: float = 1.0) -> Spoiler:
 def last_row_cut(content_encoding: str) -> Spoiler:
     """Send the lot in a content coding up to the middle of its last row, and let that be all."""
 
-    def change(answer: Answer) -> Answer:
-        cut = answer.body[: -len(rows_of(answer.body)[-1]) // 2]
+    def change(response: Response) -> Response:
+        cut = response.body[: -len(rows_of(response.body)[-1]) // 2]
         begun = _BEGUN[content_encoding](cut)
-        return answer.with_body(begun, content_encoding=content_encoding)
+        return response.with_body(begun, content_encoding=content_encoding)
 
     return changed(change)
 
@@ -129,10 +131,10 @@ def last_row_cut(content_encoding: str) -> Spoiler:
 def in_two(content_encoding: str) -> Spoiler:
     """Send the lot in two members or frames of a content coding, the second from the middle of a row."""
 
-    def change(answer: Answer) -> Answer:
-        encode, middle = _WHOLE[content_encoding], len(answer.body) // 2
-        halves = encode(answer.body[:middle]) + encode(answer.body[middle:])
-        return answer.with_body(halves, content_encoding=content_encoding)
+    def change(response: Response) -> Response:
+        encode, middle = _WHOLE[content_encoding], len(response.body) // 2
+        halves = encode(response.body[:middle]) + encode(response.body[middle:])
+        return response.with_body(halves, content_encoding=content_encoding)
 
     return changed(change)
 
@@ -160,9 +162,9 @@ _BEGUN: dict[str, Callable[[bytes], bytes]] = {
 def as_array(change: Callable[[Rows], Rows] = lambda rows: rows, share: float = 1.0) -> Spoiler:
     """Send the lot as a JSON array; of its bytes that share."""
 
-    def rewrite(answer: Answer) -> Answer:
-        whole = b"[" + b",".join(change(rows_of(answer.body))) + b"]"
-        return answer.with_body(whole[: int(share * len(whole))], content_type="application/json")
+    def rewrite(response: Response) -> Response:
+        whole = b"[" + b",".join(change(rows_of(response.body))) + b"]"
+        return response.with_body(whole[: int(share * len(whole))], content_type="application/json")
 
     return changed(rewrite)
 
@@ -171,11 +173,11 @@ def streamed(pieces: Callable[[bytes], Iterable[bytes]], *, seconds_between: flo
     """Send pieces of the lot's body, chunked, with a pause after each; break off if they end in an error."""
 
     async def spoiler(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-        answer = await whole_answer(app, scope, receive)
-        headers = [(b"content-type", answer.headers["content-type"].encode())]
+        response = await whole_response(app, scope, receive)
+        headers = [(b"content-type", response.headers["content-type"].encode())]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         gone = asyncio.create_task(_client_gone(receive))
-        for piece in pieces(answer.body):
+        for piece in pieces(response.body):
             if gone.done():
                 return
             await send({"type": "http.response.body", "body": piece, "more_body": True})

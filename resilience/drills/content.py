@@ -1,4 +1,4 @@
-"""What the tables must hold of a lot, by the API's own answer; and what they do hold."""
+"""What the tables must hold of a lot, by the API's own response; and what they do hold."""
 
 import hashlib
 import json
@@ -79,15 +79,15 @@ class Version:
 
 def fetch_version(api_url: str, key: str, rows: int, defects: float) -> Version:
     """Fetch what a lot of this key must be from the API itself."""
-    answer = httpx.get(
+    response = httpx.get(
         f"{api_url}/gerar_compra/{rows}",
         params={"lote": key},
         headers={"Accept": "application/x-ndjson"},
         timeout=60,
         trust_env=False,
     ).raise_for_status()
-    lines = answer.content.split(b"\n")[:-1]
-    return Version(f"sha256:{sha256_of(answer.content)}", lines, round(rows * defects))
+    lines = response.content.split(b"\n")[:-1]
+    return Version(f"sha256:{sha256_of(response.content)}", lines, round(rows * defects))
 
 
 def lost_and_doubled(ask: Callable[..., Sequence[tuple[Any, ...]]], lots: int, rows: int) -> tuple[int, int]:

@@ -1,6 +1,6 @@
 """The mock API, which sends other versions of a lot and spoils responses on demand.
 
-What a spoilt answer looks like is written in `api_faults`.
+What a spoilt response looks like is written in `api_faults`.
 """
 
 from collections import defaultdict
@@ -16,15 +16,15 @@ Spoiler: TypeAlias = Callable[[ASGIApp, Scope, Receive, Send], Awaitable[None]]
 
 
 @dataclass(frozen=True)
-class Answer:
-    """An answer that is whole."""
+class Response:
+    """A response that is whole."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
 
-    def with_body(self, body: bytes, **headers: str) -> "Answer":
-        """Return the answer with another body, and no digest of the old one; a `_` in a header's name is a `-`."""
+    def with_body(self, body: bytes, **headers: str) -> "Response":
+        """Return the response with another body, and no digest of the old one; a `_` in a header's name is a `-`."""
         added = {name.replace("_", "-"): value for name, value in headers.items()}
         kept = {name: value for name, value in self.headers.items() if name != "content-digest"}
         return replace(self, body=body, headers={**kept, "content-length": str(len(body)), **added})
@@ -55,7 +55,7 @@ class FaultyApi:
         self.spoilt: defaultdict[str, int] = defaultdict(int)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, well or badly."""
+        """Respond, well or badly."""
         query = dict(parse_qsl(scope.get("query_string", b"").decode()))
         lote = query.get(self._parameter, "")
         if lote in self.versions:
@@ -68,25 +68,25 @@ class FaultyApi:
         await self.spoilers[lote].pop(0)(self._app, scope, receive, send)
 
 
-def in_place(answer: Callable[[], Answer]) -> Spoiler:
-    """Send this answer, whatever is asked."""
+def in_place(response: Callable[[], Response]) -> Spoiler:
+    """Send this response, whatever is asked."""
 
     async def spoiler(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001
-        await answer().send(send)
+        await response().send(send)
 
     return spoiler
 
 
-def changed(change: Callable[[Answer], Answer]) -> Spoiler:
-    """Send what is made of the API's own answer."""
+def changed(change: Callable[[Response], Response]) -> Spoiler:
+    """Send what is made of the API's own response."""
 
     async def spoiler(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-        await change(await whole_answer(app, scope, receive)).send(send)
+        await change(await whole_response(app, scope, receive)).send(send)
 
     return spoiler
 
 
-async def whole_answer(app: ASGIApp, scope: Scope, receive: Receive) -> Answer:
+async def whole_response(app: ASGIApp, scope: Scope, receive: Receive) -> Response:
     """Ask the API itself, as the pipeline asked."""
     messages: list[Message] = []
 
@@ -96,4 +96,4 @@ async def whole_answer(app: ASGIApp, scope: Scope, receive: Receive) -> Answer:
     await app(scope, receive, keep)
     start, *bodies = messages
     headers = {name.decode().lower(): value.decode() for name, value in start["headers"]}
-    return Answer(start["status"], headers, b"".join(body.get("body", b"") for body in bodies))
+    return Response(start["status"], headers, b"".join(body.get("body", b"") for body in bodies))

@@ -37,13 +37,13 @@ class Launcher:
             "runConfigData": {"ops": {raw_asset: {"config": {"refetch": True}}}},
             "executionMetadata": {"tags": [{"key": PARTITION_NAME_TAG, "value": lote}]},
         }
-        answer: Any = execute_query(
+        response: Any = execute_query(
             self._workspace, LAUNCH_PIPELINE_EXECUTION_MUTATION, {"executionParams": parameters}
         )
         try:
-            return str(answer["data"]["launchPipelineExecution"]["run"]["runId"])
+            return str(response["data"]["launchPipelineExecution"]["run"]["runId"])
         except (KeyError, TypeError) as error:
-            raise RuntimeError(f"Dagster did not launch {lote}: {answer}") from error
+            raise RuntimeError(f"Dagster did not launch {lote}: {response}") from error
 
     def has_succeeded(self, run_id: str) -> bool:
         """Return whether a run, or a retry of it, has come to its end."""

@@ -28,7 +28,7 @@ class Subject:
         api: makes its API.
         parameter: of a request, with its partition.
         version: a key whose rows the API may send for a partition: others for each number.
-        fetch_version: what the tables must hold of a key, by its API's own answer.
+        fetch_version: what the tables must hold of a key, by its API's own response.
     """
 
     partitions: tuple[str, str]
@@ -51,8 +51,8 @@ def _purchases_of(api_url: str, lote: str) -> Version:
 def _orders_of(api_url: str, day: str) -> Version:
     content, rows, path = b"", list[bytes](), f"/orders?day={day}"
     while path:
-        answer = httpx.get(f"{api_url}{path}", timeout=60, trust_env=False).raise_for_status()
-        page, content = answer.json(), content + answer.content
+        response = httpx.get(f"{api_url}{path}", timeout=60, trust_env=False).raise_for_status()
+        page, content = response.json(), content + response.content
         rows += [json.dumps(row, separators=(",", ":"), ensure_ascii=False).encode() for row in page["items"]]
         path = page["next"]
     tables = few_orders.orders.tables

@@ -161,8 +161,8 @@ class _ClientCredentials(httpx.Auth):
             raise ApiUnavailableError(f"No token: {status_of(response)}.")
         response.read()
         try:
-            answer = response.raise_for_status().json()
-            token, seconds = str(answer["access_token"]), answer.get("expires_in")
+            granted = response.raise_for_status().json()
+            token, seconds = str(granted["access_token"]), granted.get("expires_in")
             seconds = inf if seconds is None else float(seconds)
         except (httpx.HTTPStatusError, ValueError, KeyError, TypeError, AttributeError) as error:
             # The body is not shown: it may contain a token.

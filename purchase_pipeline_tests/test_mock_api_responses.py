@@ -9,8 +9,8 @@ from datetime import date
 import httpx
 import pytest
 
-from mock_api.answers import JSON_ARRAY, NDJSON, Format, negotiated_format
 from mock_api.app import create_app
+from mock_api.responses import JSON_ARRAY, NDJSON, Format, negotiated_format
 from purchase_pipeline_tests.serving import served
 
 AS_LINES = {"Accept": "application/x-ndjson"}

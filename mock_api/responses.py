@@ -46,7 +46,7 @@ def negotiated_format(accept: str) -> Format:
     return NDJSON if ndjson > 0 and ndjson >= array else JSON_ARRAY
 
 
-def answer(blocks: Iterator[bytes], rows: int, media: Format) -> Response:
+def batch_response(blocks: Iterator[bytes], rows: int, media: Format) -> Response:
     """Send a batch of one block whole, with length and digest (RFC 9530); stream a longer one, with neither.
 
     If a streamed response is cut, the chunked encoding is incomplete, and the client's HTTP library reports it.
