@@ -127,8 +127,8 @@ class Campaign:
             answer = httpx.post(url, json={"query": EVERYTHING}, timeout=30, trust_env=False).json()
         except httpx.TransportError:
             return  # not there yet, or not any more
-        assert "errors" not in answer, answer["errors"]
         self.answers += json.dumps(answer)
+        assert "errors" not in answer or not self.server.is_running(), answer["errors"]
 
     def end(self) -> None:
         self.process.send_signal(signal.SIGINT)
