@@ -24,6 +24,9 @@ RUNS = """
     LEFT JOIN run_tags task ON task.run_id = runs.run_id AND task.key = 'dagster-celery/task_id'
 """
 
+_SERVICES = ("webserver", "daemon", "worker")
+"""With what they depend on, all but pgAdmin."""
+
 
 @pytest.fixture(scope="module")
 def scaled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComposeStack]:
@@ -32,7 +35,8 @@ def scaled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComposeStack]:
     stack.compose("down", "--volumes", "--remove-orphans")  # left over from a killed test
     try:
         began = monotonic()
-        stack.compose("up", "--detach", "--build", "--wait", "--scale", f"worker={WORKERS}")
+        scale = ("--scale", f"worker={WORKERS}")
+        stack.compose("up", "--detach", "--build", "--wait", *scale, *_SERVICES)
         print(
             f"\ndocker compose up --detach --build --wait --scale worker={WORKERS}: {monotonic() - began:.1f} s"
         )
