@@ -293,6 +293,7 @@ def test_ingest_executes_two_runs_at_once_unless_a_pool_allows_one(person: Perso
     assert len(alone) == 1
 
 
+@pytest.mark.proof
 def test_ingest_loads_the_same_batches_without_daemon(person: Person) -> None:
     done = person.ingest("--lots", "3", "--rows", "400", "--defects", "0.01")
 
@@ -431,6 +432,7 @@ def test_up_tells_that_the_api_is_away_when_it_retries_and_that_it_is_back(perso
     assert person.counts() == (20, 2, 20)
 
 
+@pytest.mark.proof
 def test_an_unknown_batch_is_a_usage_error_and_an_empty_home_has_nothing_to_show(person: Person) -> None:
     status, verify, rejects, *unknown, not_loaded, missing = person.run_all(
         ["status"],

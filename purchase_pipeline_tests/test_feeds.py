@@ -142,6 +142,7 @@ def test_the_sensor_requests_the_missing_partitions(
         assert requested() == [second]
 
 
+@pytest.mark.proof
 @pytest.mark.usefixtures("api_url")
 @pytest.mark.parametrize("feed", [weather, shops], ids=lambda feed: feed.name)
 def test_the_commands_work_on_a_feed(person: Person, feed: Feed) -> None:

@@ -45,6 +45,7 @@ def test_the_first_table_is_there_after_the_first_command_and_a_second_run(
     assert ledger == [("sales", "2026-01-02", 2)]
 
 
+@pytest.mark.proof
 def test_the_guides_own_url_takes_assets_with_a_prefix_or_a_schema(person: Person) -> None:
     assert "export DATABASE_URL=$(purchase-pipeline db-url --scratch)" in GUIDE.read_text()
     url = person.run("db-url", "--scratch").stdout.strip()

@@ -147,6 +147,7 @@ def test_the_recognized_jobs_are_the_pipelines() -> None:
     assert {job.name for job in defs().jobs or ()} == set(JOBS)
 
 
+@pytest.mark.proof
 def test_no_command_uses_foreign_storage(
     person: Person, database_url: str, server_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
