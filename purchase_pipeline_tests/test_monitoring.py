@@ -42,6 +42,13 @@ def watched(folder: Path, webhook_url: str, port: int) -> Iterator[LiveStack]:
         dismantle(stack)
 
 
+FIRING = {
+    "PurchasePipelineBatchesExhausted",
+    "PurchasePipelineBatchesFailing",
+    "PurchasePipelineNothingLoaded",
+}
+
+
 @pytest.mark.proof
 @pytest.mark.timeout(600)
 def test_the_stack_is_watched(tmp_path: Path) -> None:
@@ -59,6 +66,7 @@ def test_the_stack_is_watched(tmp_path: Path) -> None:
             took = server.value(f"purchase_pipeline_sensor_last_tick_duration_seconds{feed}")
             beat = server.value('purchase_pipeline_daemon_heartbeat_timestamp_seconds{daemon="SENSOR"}')
             wait_until(lambda: webhook.bodies, "an alert", 150)
+            wait_until(lambda: len(server.firing()) >= len(FIRING), "the alerts of Prometheus")
             firing = server.firing()
             logs = {path.name: path.read_text().splitlines() for path in (stack.home / "logs").iterdir()}
             printed = stack.command("logs", "daemon", "--lines", "1")
@@ -80,11 +88,7 @@ def test_the_stack_is_watched(tmp_path: Path) -> None:
     assert 0 < took < 30
     assert abs(beat - time()) < 300
     # Without the waits of the rules; those of the database, the daemon and the sensor do not fire.
-    assert firing.keys() == {
-        "PurchasePipelineBatchesExhausted",
-        "PurchasePipelineBatchesFailing",
-        "PurchasePipelineNothingLoaded",
-    }
+    assert firing.keys() == FIRING
     assert firing["PurchasePipelineBatchesExhausted"]["summary"] == (
         "1 batches of broken have failed and are not tried again soon."
     )

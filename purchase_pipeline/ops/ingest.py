@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import wait
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -52,7 +51,8 @@ def run_ingest(declare: Declare, settings: Settings, options: StackOptions, cons
         feed = declare(served)
         with database_in_use(settings), run_processes(feed, served, _MOST_RUNS) as runs:
             served.save()
-            with open_instance(served) as instance, closing(Pipeline(feed, served, instance)) as pipeline:
+            with open_instance(served) as instance:
+                pipeline = Pipeline(feed, served, instance)
                 failover = Failover(served, partial(print_text, console))
                 failover.wait_for(partial(end_orphaned_runs, served, instance))
                 wait_for_mock_api(settings, served, processes)
@@ -60,10 +60,10 @@ def run_ingest(declare: Declare, settings: Settings, options: StackOptions, cons
                 runs.close()  # a run of theirs that the database has lost is an orphan now
                 failover.wait_for(partial(end_orphaned_runs, served, instance))
                 failover.wait_for(partial(restore_catalog, pipeline.backlog, instance))
-                backlog = Backlog(feed, pipeline.ledger, instance)  # with new increments
-                loaded = failover.wait_for(backlog.loaded)
-                print_summary(console, backlog.keys, loaded.values(), monotonic() - clock)
-                print_next_steps(console, feed, loaded.values(), module=options.module)
+            backlog = Backlog(pipeline.feed, pipeline.ledger, pipeline.instance)  # with new increments
+            loaded = failover.wait_for(backlog.loaded)
+            print_summary(console, backlog.keys, loaded.values(), monotonic() - clock)
+            print_next_steps(console, pipeline.feed, loaded.values(), module=options.module)
     return succeeded and len(loaded) == len(backlog.keys)
 
 

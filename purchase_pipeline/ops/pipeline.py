@@ -1,7 +1,7 @@
 """A feed with everything open that a command needs: database, ledger, backlog, Dagster's instance."""
 
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Self
@@ -38,21 +38,13 @@ class Pipeline:
         Raises:
             DatabaseUnavailableError: the database cannot be reached, or cannot hold the tables.
         """
-        with (
-            database_in_use(settings),
-            open_instance(settings) as instance,
-            closing(cls(feed, settings, instance)) as pipeline,
-        ):
-            yield pipeline
-
-    def close(self) -> None:
-        """Close the connection to the database."""
-        self.engine.dispose()
+        with database_in_use(settings), open_instance(settings) as instance:
+            yield cls(feed, settings, instance)
 
     @cached_property
     def engine(self) -> sa.Engine:
         """The pipeline's database."""
-        return engine_for(database_url(self.settings), keeps_connection=True)
+        return engine_for(database_url(self.settings))
 
     @cached_property
     def ledger(self) -> Ledger:

@@ -1,7 +1,7 @@
 """`up`: start the local stack, show each batch as the sensor loads it, stop the stack."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -129,7 +129,7 @@ def running_stack(
             instance = stack.enter_context(dagster_services(settings, options, processes))
             wait_for_mock_api(given, settings, processes)
         stack.callback(console.print, "Stopping all services ...")
-        pipeline = stack.enter_context(closing(Pipeline(declare(settings), settings, instance)))
+        pipeline = Pipeline(declare(settings), settings, instance)
         _print_addresses(pipeline, options, console)
         watch = Failover(settings, partial(print_text, console))
         yield Stack(processes, pipeline, watch, daemon_lock, clock)
