@@ -103,10 +103,10 @@ PATHS = [
     Case("a home with a line break", "PURCHASE_HOME=$'a\nb' $pp down", MISUSED, NO_HOME),
     Case("a home that is no UTF-8", r"PURCHASE_HOME=$'a\xff' $pp down", MISUSED, NO_HOME),
     Case(
-        "a relative home with #, %20, a quote, a comma and accents",
-        f"""export PURCHASE_HOME="#a%20b',ação"; {STARTS_AND_GOES}""",
+        "a relative home with #, %20, a blank, a quote, a comma and accents",
+        f"""export PURCHASE_HOME="#a%20b 'c,ação"; {STARTS_AND_GOES}""",
         WORKS,
-        "/#a%20b',ação.",
+        "/#a%20b 'c,ação.",
     ),
     Case("a long home", f"export PURCHASE_HOME={LONG}/{LONG}; {STARTS_AND_GOES}", WORKS, "xx."),
     Case(
