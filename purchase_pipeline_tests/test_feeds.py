@@ -1,7 +1,9 @@
 """Two feeds in one code location: both have assets, checks, a job, a sensor and the commands."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import patch
 
 import dagster as dg
 import psycopg
@@ -12,7 +14,9 @@ from pydantic import SecretStr
 
 from purchase_pipeline.feeds.feed import Feed
 from purchase_pipeline.ingest.ledger import Ledger
+from purchase_pipeline.ops.pipeline import Pipeline
 from purchase_pipeline.settings import Settings
+from purchase_pipeline_tests import growing_feed
 from purchase_pipeline_tests.person import Person
 from purchase_pipeline_tests.serving import served
 from purchase_pipeline_tests.shops_api import shops_api
@@ -169,3 +173,19 @@ def test_the_commands_work_on_a_feed(person: Person, feed: Feed) -> None:
         delete = sql.SQL("DELETE FROM {} WHERE partition_key = %s").format(sql.Identifier(feed.name))
         connection.execute(delete, [first])
     assert f"{first} not loaded, now {COUNTS[feed.name][1]} loaded" in said("replay")
+
+
+@pytest.mark.proof
+def test_a_partition_that_arrives_meanwhile_is_for_the_next_command(person: Person) -> None:
+    words = ("-m", growing_feed.__name__, "ingest")
+    with (
+        patch.dict(os.environ),
+        Pipeline.open(growing_feed.files, Settings(home=person.home)) as pipeline,
+    ):
+        pipeline.instance.add_dynamic_partitions("files", ["first"])
+
+    first, second = person.run_all(words, words)
+
+    assert first.returncode == second.returncode == 0, first.stdout + second.stdout
+    assert "1 of 1 batches loaded" in " ".join(first.stdout.split())
+    assert "2 of 2 batches loaded" in " ".join(second.stdout.split())

@@ -60,7 +60,9 @@ def run_ingest(declare: Declare, settings: Settings, options: StackOptions, cons
                 runs.close()  # a run of theirs that the database has lost is an orphan now
                 failover.wait_for(partial(end_orphaned_runs, served, instance))
                 failover.wait_for(partial(restore_catalog, pipeline.backlog, instance))
-            backlog = Backlog(pipeline.feed, pipeline.ledger, pipeline.instance)  # with new increments
+            backlog = pipeline.backlog  # a partition that exists since then is for the next command
+            if pipeline.feed.has_increments:
+                backlog = Backlog(pipeline.feed, pipeline.ledger, instance)
             loaded = failover.wait_for(backlog.loaded)
             print_summary(console, backlog.keys, loaded.values(), monotonic() - clock)
             print_next_steps(console, pipeline.feed, loaded.values(), module=options.module)
