@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from purchase_pipeline.stack.probes import code_server
-from purchase_pipeline_tests.waiting import wait_until
+from purchase_pipeline_tests.waiting import children, wait_until
 from purchase_pipeline_tests.watched_runs import OURS, CodeServer, a_server, at_socket, launched, workspace_of
 
 pytestmark = pytest.mark.proof
@@ -27,11 +27,7 @@ def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.Dag
 
 def fork_server(server: CodeServer) -> psutil.Process:
     """Return the process that forks the runs."""
-    (found,) = (
-        child
-        for child in server.process.children()
-        if child.status() != psutil.STATUS_ZOMBIE and "tracker" not in " ".join(child.cmdline())
-    )
+    (found,) = (child for child, words in children(server.process) if "tracker" not in " ".join(words))
     return found
 
 

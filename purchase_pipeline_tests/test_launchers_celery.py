@@ -24,7 +24,7 @@ from purchase_pipeline.launchers import celery
 from purchase_pipeline.launchers.celery import WatchfulCeleryRunLauncher
 from purchase_pipeline.stack.run_ownership import LAUNCHED_BY_TAG
 from purchase_pipeline_tests.redis_server import RedisServer
-from purchase_pipeline_tests.waiting import wait_until
+from purchase_pipeline_tests.waiting import kill, wait_until
 from purchase_pipeline_tests.waiting_job import waiting
 from purchase_pipeline_tests.watched_runs import (
     a_server,
@@ -61,8 +61,7 @@ class Worker:
     def kill(self) -> None:
         """Kill the worker and its children; idempotent."""
         if self.process.is_running():
-            for process in (*self.process.children(recursive=True), self.process):
-                process.kill()
+            kill([*self.process.children(recursive=True), self.process])
             self.process.wait()
 
 
@@ -153,8 +152,7 @@ def test_a_run_whose_process_was_killed_is_resumed(
     worker = a_worker(started, "only@here")
     run_id = launched(context)
 
-    for process in worker.process.children():
-        process.kill()
+    kill(worker.process.children())
     poll_until_begun_again(context, run_id)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from purchase_pipeline_tests.waiting import wait_until
+from purchase_pipeline_tests.waiting import children, wait_until
 
 PROJECT = Path(__file__).parent.parent
 RUN = [sys.executable, "-m", "pytest", "-q", "-pno:cacheprovider", "purchase_pipeline_tests/endless_run.py"]
@@ -44,8 +44,8 @@ class Run:
     def watcher(self) -> psutil.Process:
         (watcher,) = (
             process
-            for process in psutil.Process(self.process.pid).children()
-            if "purchase_pipeline_tests.leftovers" in process.cmdline()
+            for process, words in children(psutil.Process(self.process.pid))
+            if "purchase_pipeline_tests.leftovers" in words
         )
         return watcher
 

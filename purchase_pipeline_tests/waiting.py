@@ -1,6 +1,6 @@
 """Waiting for what other processes do, and ending them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from time import monotonic, sleep
 
@@ -11,6 +11,15 @@ _LOOK_SECONDS = 0.1
 
 class NotInTimeError(Exception):
     """What was waited for did not come."""
+
+
+def children(
+    parent: psutil.Process, *, recursive: bool = False
+) -> Iterator[tuple[psutil.Process, list[str]]]:
+    """Yield the running child processes of a process, each with its command line; of these too, if recursive."""
+    for child in parent.children(recursive=recursive):
+        with suppress(psutil.NoSuchProcess):  # else it has ended meanwhile
+            yield child, child.cmdline()
 
 
 def kill(processes: Sequence[psutil.Process]) -> int:

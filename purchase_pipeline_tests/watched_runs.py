@@ -16,7 +16,7 @@ from dagster._daemon.monitoring.run_monitoring import execute_run_monitoring_ite
 from dagster._grpc.client import DagsterGrpcClient
 
 from purchase_pipeline.stack.services import pings
-from purchase_pipeline_tests.waiting import wait_until
+from purchase_pipeline_tests.waiting import children, kill, wait_until
 from purchase_pipeline_tests.waiting_job import waiting
 
 _JOB = "purchase_pipeline_tests.waiting_job"
@@ -39,16 +39,15 @@ class CodeServer:
         """Return the process of the one run."""
         (worker,) = [
             child
-            for child in self.process.children(recursive=True)
-            if "spawn_main" in " ".join(child.cmdline())
+            for child, words in children(self.process, recursive=True)
+            if "spawn_main" in " ".join(words)
         ]
         return worker
 
     def kill(self) -> None:
         """End the server and all below it, at once; the second time, nothing."""
         if self.process.is_running():
-            for process in (*self.process.children(recursive=True), self.process):
-                process.kill()
+            kill([*self.process.children(recursive=True), self.process])
             self.process.wait()
 
 
