@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from itertools import takewhile
 from pathlib import Path
 from threading import Event
+from time import sleep
 
 import psutil
 import psycopg
@@ -20,13 +21,14 @@ from starlette.responses import JSONResponse, Response
 
 from purchase_pipeline.ops.logs import SERVICES
 from purchase_pipeline.settings import DAGSTER_DATABASE_NAME
+from purchase_pipeline.stack.embedded_postgres.locks import locked
 from purchase_pipeline.stack.roles import DAGSTER
 from purchase_pipeline_tests.builders import a_compra
 from purchase_pipeline_tests.forked_commands import with_forked_services
 from purchase_pipeline_tests.person import COMMAND, COUNTS, Person, copy_home
 from purchase_pipeline_tests.serving import served
 from purchase_pipeline_tests.terminal import Terminal
-from purchase_pipeline_tests.waiting import wait_until
+from purchase_pipeline_tests.waiting import children, kill, wait_until
 
 ROWS = 300
 
@@ -189,8 +191,11 @@ def test_up_survives_a_database_restart_reports_it_once_and_resumes(campaign: Pe
     already, lots = loaded(campaign), landed(campaign) + 5
     with another_batch(campaign):
         running = campaign.start(*campaign.up_words("--lots", str(lots), "--rows", str(ROWS)))
-    postmaster = campaign.home.joinpath("postgres", "server", "data", "postmaster.pid").read_text().split()[0]
-    os.kill(int(postmaster), signal.SIGQUIT)  # an immediate shutdown, followed by recovery
+    server = campaign.home / "postgres" / "server"
+    with locked(campaign.home / "postgres"):  # else a run may have started it again before `up` looks
+        postmaster = int((server / "data" / "postmaster.pid").read_text().split()[0])
+        os.kill(postmaster, signal.SIGQUIT)  # an immediate shutdown, followed by recovery
+        sleep(2)
 
     printed, _ = running.communicate(timeout=180)
 
@@ -255,9 +260,7 @@ def test_ingest_after_a_killed_run_and_a_killed_ingest_leaves_no_batch_in_progre
     words = ("ingest", "--lots", "4", "--rows", "20000", "--api-port", str(person.api_port))
     first = person.start(*words)
     wait_until(lambda: person.home.joinpath("landing", "lote-0002.json").exists(), seconds=180)
-    for child in psutil.Process(first.pid).children():
-        if "ingest" in child.cmdline():
-            child.kill()
+    kill([child for child, words in children(psutil.Process(first.pid)) if "ingest" in words])
     printed, _ = first.communicate(timeout=60)
     second = person.start(*words)
     wait_until(lambda: person.home.joinpath("landing", "lote-0004.json").exists(), seconds=180)
