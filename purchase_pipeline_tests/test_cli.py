@@ -348,7 +348,7 @@ def test_a_failed_batch_in_ingest_is_explained_and_does_not_stop_the_others(pers
 
 @pytest.mark.proof
 def test_an_interrupted_ingest_finishes_the_current_batch_and_resumes(person: Person) -> None:
-    running = person.start("ingest", "--lots", "9", "--rows", "300", "--api-port", str(person.api_port))
+    running = person.start("ingest", "--lots", "9", "--rows", "3000", "--api-port", str(person.api_port))
     wait_until(lambda: person.home.joinpath("landing", "lote-0002.json").exists(), seconds=180)
     running.send_signal(signal.SIGINT)
     printed, _ = running.communicate(timeout=60)
@@ -356,8 +356,8 @@ def test_an_interrupted_ingest_finishes_the_current_batch_and_resumes(person: Pe
     assert running.returncode == 130, printed
     assert "failed" not in printed
     assert person.processes() == []
-    assert person.ingest("--lots", "9", "--rows", "300").returncode == 0
-    assert person.counts() == (2700, 9, 2700)
+    assert person.ingest("--lots", "9", "--rows", "3000").returncode == 0
+    assert person.counts() == (27_000, 9, 27_000)
 
 
 def test_a_port_in_use_is_named_with_an_alternative(newcomer: Person) -> None:
