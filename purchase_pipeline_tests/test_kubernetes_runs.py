@@ -35,6 +35,7 @@ from purchase_pipeline_tests.serving import answers, free_port, served
 from purchase_pipeline_tests.test_kubernetes import VERSIONS, restricted
 from purchase_pipeline_tests.waiting import wait_until
 from purchase_pipeline_tests.waiting_job import waiting
+from purchase_pipeline_tests.watched_runs import health_of
 
 if TYPE_CHECKING:
     from dagster_k8s import K8sRunLauncher  # takes longer to import than Dagster: only where it is used
@@ -196,8 +197,9 @@ def test_a_batch_is_loaded_by_a_job(
     wait_until(lambda: answers(f"http://127.0.0.1:{ui}/server_info"), "the probe of the webserver")
     assert httpx.get(f"http://127.0.0.1:{ui}/", headers={"Host": "other.example"}).status_code == 403
 
-    (run,) = launcher._instance.get_runs(dg.RunsFilter(job_name="ingest_lote"))  # noqa: SLF001  (Dagster's, unnamed)
-    wait_until(lambda: launcher.check_run_worker_health(run).status is WorkerStatus.SUCCESS, "the Job's end")
+    instance = launcher._instance  # noqa: SLF001  (Dagster's, unnamed)
+    (run,) = instance.get_runs(dg.RunsFilter(job_name="ingest_lote"))
+    wait_until(lambda: health_of(instance, run.run_id) is WorkerStatus.SUCCESS, "the Job's end")
     assert api.requests <= granted()
     assert launcher.job_namespace == "the-namespace"
 
