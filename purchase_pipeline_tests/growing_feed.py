@@ -1,4 +1,4 @@
-"""A feed whose next partition arrives while the first is loaded, as a day begins or a file comes."""
+"""Feeds that grow while they are loaded: another file arrives, or an increment is loaded that did not exist before."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 from pydantic import BaseModel
 
-from purchase_pipeline.feeds import Feed, FunctionSource, PartitionRequest
+from purchase_pipeline.feeds import Feed, FunctionSource, PartitionRequest, Since, Write
 
 
 class Line(BaseModel):
@@ -21,15 +21,27 @@ def lines(request: PartitionRequest) -> Iterator[dict[str, Any]]:
     yield {"number": 1}
 
 
+def line_after(request: PartitionRequest) -> Iterator[dict[str, Any]]:
+    """Yield the line after those that are loaded."""
+    yield {"number": request.variables["since"] + 1}
+
+
 files = Feed(
     name="files",
     contract=Line,
     source=FunctionSource(lines),
     partitions=dg.DynamicPartitionsDefinition(name="files"),
 )
+log = Feed(
+    name="log",
+    contract=Line,
+    source=FunctionSource(line_after),
+    write=Write("upsert", ["number"]),
+    since=Since("number", first=0),
+)
 
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """The one feed."""
-    return files.definitions()
+    """Both feeds."""
+    return dg.Definitions.merge(files.definitions(), log.definitions())

@@ -1,6 +1,7 @@
 """Two feeds in one code location: both have assets, checks, a job, a sensor and the commands."""
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from unittest.mock import patch
@@ -176,16 +177,17 @@ def test_the_commands_work_on_a_feed(person: Person, feed: Feed) -> None:
 
 
 @pytest.mark.proof
-def test_a_partition_that_arrives_meanwhile_is_for_the_next_command(person: Person) -> None:
-    words = ("-m", growing_feed.__name__, "ingest")
+def test_ingest_counts_new_increments_and_leaves_new_partitions_to_the_next(person: Person) -> None:
+    module = ("-m", growing_feed.__name__, "--feed")
     with (
         patch.dict(os.environ),
         Pipeline.open(growing_feed.files, Settings(home=person.home)) as pipeline,
     ):
         pipeline.instance.add_dynamic_partitions("files", ["first"])
 
-    first, second = person.run_all(words, words)
+    done = person.run_all(*((*module, name, "ingest") for name in ("files", "files", "log", "log")))
 
-    assert first.returncode == second.returncode == 0, first.stdout + second.stdout
-    assert "1 of 1 batches loaded" in " ".join(first.stdout.split())
-    assert "2 of 2 batches loaded" in " ".join(second.stdout.split())
+    assert [one.returncode for one in done] == [0, 0, 0, 0], [one.stdout for one in done]
+    ends = re.findall(r"^(\d of \d) batches loaded in", "".join(one.stdout for one in done), re.MULTILINE)
+    assert ends == ["1 of 1", "2 of 2"] * 2
+    assert f"-m {growing_feed.__name__} --feed log status" in done[-1].stdout

@@ -136,9 +136,11 @@ def ingest(*, lots: int, rows: int, defects: float, api_port: int) -> bool:
     with exclusive_use(settings.home), database_starting(settings):
         from purchase_pipeline.cli.feed import chosen_feed
         from purchase_pipeline.ops.ingest import run_ingest
-        from purchase_pipeline.stack.services import StackOptions
+        from purchase_pipeline.stack.services import OWN_DEFINITIONS, StackOptions
 
-        options = StackOptions(ui=False, api_port=api_port, defects=defects)
+        options = StackOptions(
+            ui=False, api_port=api_port, defects=defects, module=chosen_module() or OWN_DEFINITIONS
+        )
         return run_ingest(chosen_feed, settings, options, Console())
 
 
