@@ -156,5 +156,4 @@ def test_a_clock_set_back_hides_no_batch(ledger: Ledger, engine: sa.Engine) -> N
 def test_without_tables_nothing_is_loaded(engine: sa.Engine) -> None:
     ledger = Ledger(engine, PURCHASES)
 
-    assert ledger.ping()
     assert (set(ledger.loaded_keys(checked_ratio=1)), ledger.loaded()) == (set(), {})

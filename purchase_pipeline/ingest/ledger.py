@@ -73,11 +73,6 @@ class Ledger:
         """The database of the ledger and the tables."""
         return self._engine
 
-    def ping(self) -> bool:
-        """Return true if the database responds."""
-        with self._engine.connect() as connection:
-            return connection.execute(sa.select(sa.true())).scalar_one()
-
     def loaded(
         self, keys: Sequence[str] | None = None, *, newest_known: datetime | None = None
     ) -> dict[str, LoadedPartition]:

@@ -196,14 +196,13 @@ def _until_interrupted(
         sleep(_POLL_SECONDS)
 
 
-def _maintain(stack: Stack, say: Callable[[str], None]) -> bool:
-    """Keep the daemon lock, restart stopped services, and return whether the database responds."""
+def _maintain(stack: Stack, say: Callable[[str], None]) -> None:
+    """Keep the daemon lock, and restart stopped services."""
     stack.daemon_lock.hold()
     stack.daemon_lock.watch(stack.pipeline.instance)
     _follow_clock(stack, say)
     for name in stack.processes.revive():
         say(f"{name} stopped and was restarted. Log: {stack.processes.log_of(name)}")
-    return stack.pipeline.ledger.ping()
 
 
 def _follow_clock(stack: Stack, say: Callable[[str], None]) -> None:
