@@ -189,17 +189,18 @@ def test_after_a_kill_up_stops_what_is_left_over_and_under_nohup_outlives_its_te
 @pytest.mark.proof
 def test_up_survives_a_database_restart_reports_it_once_and_resumes(campaign: Person) -> None:
     already, lots = loaded(campaign), landed(campaign) + 5
-    running = campaign.start(*campaign.up_words("--lots", str(lots), "--rows", str(ROWS)))
-    assert running.stdout is not None
-    printed = "".join(takewhile(lambda line: not line.startswith("✓"), running.stdout))  # it looks from now on
     server = campaign.home / "postgres" / "server"
-    with locked(campaign.home / "postgres"):  # else a run may have started it again before `up` looks
-        postmaster = int((server / "data" / "postmaster.pid").read_text().split()[0])
-        os.kill(postmaster, signal.SIGQUIT)  # an immediate shutdown, followed by recovery
-        sleep(2)
-    printed += running.stdout.read()
+    with campaign.start(*campaign.up_words("--lots", str(lots), "--rows", str(ROWS))) as running:
+        assert running.stdout is not None
+        printed = "".join(takewhile(lambda line: not line.startswith("✓"), running.stdout))  # then it looks
+        sleep(1)  # until its commit is on disk: the tests' homes have no synchronous commits
+        with locked(campaign.home / "postgres"):  # else a run may have started it again before `up` looks
+            postmaster = int((server / "data" / "postmaster.pid").read_text().split()[0])
+            os.kill(postmaster, signal.SIGQUIT)  # an immediate shutdown, followed by recovery
+            sleep(2)
+        printed += running.stdout.read()
 
-    assert running.wait(60) == 0, printed
+    assert running.returncode == 0, printed
     assert f"{already} of {lots} batches already loaded" in printed
     assert printed.count("PostgreSQL is unavailable") == printed.count("PostgreSQL is available again") == 1
     assert campaign.counts() == (ROWS * lots, lots, ROWS * lots)
