@@ -35,9 +35,15 @@ def answers(url: str) -> bool:
 
 @contextmanager
 def served(
-    app: ASGIApp, *, lifespan: Literal["auto", "on", "off"] = "auto", http: Literal["auto", "h11"] = "auto"
+    app: ASGIApp,
+    *,
+    lifespan: Literal["auto", "on", "off"] = "auto",
+    http: Literal["auto", "h11"] = "auto",
+    send_buffer: int | None = None,
 ) -> Iterator[str]:
     """Run an application on a free loopback port in a thread; yield its base URL.
+
+    `send_buffer` is how many bytes the system takes for a client that does not read; by default up to 4 MB.
 
     Raises:
         RuntimeError: the application did not start.
@@ -47,6 +53,8 @@ def served(
     )
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:
+        if send_buffer is not None:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
         thread = Thread(target=server.run, kwargs={"sockets": [listener]}, name="served", daemon=True)
         thread.start()
         try:
