@@ -193,7 +193,6 @@ def test_up_survives_a_database_restart_reports_it_once_and_resumes(campaign: Pe
     with campaign.start(*campaign.up_words("--lots", str(lots), "--rows", str(ROWS))) as running:
         assert running.stdout is not None
         printed = "".join(takewhile(lambda line: not line.startswith("✓"), running.stdout))  # then it looks
-        sleep(1)  # until its commit is on disk: the tests' homes have no synchronous commits
         with locked(campaign.home / "postgres"):  # else a run may have started it again before `up` looks
             postmaster = int((server / "data" / "postmaster.pid").read_text().split()[0])
             os.kill(postmaster, signal.SIGQUIT)  # an immediate shutdown, followed by recovery
